@@ -1,0 +1,8 @@
+"""Recurrent neural networks for scikit-learn: RNN, LSTM and GRU with a compiled core."""
+
+from .classifier import RecurrentClassifier
+from .vectorizer import SequenceVectorizer
+
+__version__ = "0.1.0"
+
+__all__ = ["RecurrentClassifier", "SequenceVectorizer", "__version__"]

@@ -1,0 +1,101 @@
+"""Sequences of any length in one ragged form, and the sorted time-major batches cut from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+ROW_TILE = 4  # `cells.add_product` computes this many rows at once
+
+# Rows that one thread takes at a time. The block, not the thread, decides the order of every
+# sum, so that weights and predictions do not depend on the number of threads.
+BLOCK_ROWS = 16
+
+# Batches that are shuffled together, then sorted by length.
+POOL = 16
+
+
+class Sequences(NamedTuple):
+    """n sequences laid end to end: sequence i is values[offsets[i]:offsets[i + 1]]."""
+
+    values: np.ndarray  # (total, D) series, or (total,) rows of the embedding
+    offsets: np.ndarray  # (n + 1,)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+    def take(self, rows: np.ndarray) -> Sequences:
+        """The sequences `rows`, in that order."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate(([0], np.cumsum(lengths)))
+        steps = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return Sequences(self.values[steps], offsets)
+
+
+class Batch(NamedTuple):
+    """B sequences, longest first, as the layers take them.
+
+    B is filled up to a multiple of `ROW_TILE` with sequences of length 0. For tokens, every
+    distinct one stands once in `x` and `index` says where, so that what is linear in the
+    embedding is computed once a word and not once an occurrence.
+    """
+
+    rows: np.ndarray  # (n,) which sequences these are, in the order of the first n rows
+    lengths: np.ndarray  # (B,)
+    n_active: np.ndarray  # (T,) sequences that still run at step t: the first rows
+    x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens
+    index: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
+
+
+def make_batch(sequences: Sequences, rows: np.ndarray) -> Batch:
+    """Cut the sequences `rows` into one batch."""
+    values, offsets = sequences
+    lengths = offsets[rows + 1] - offsets[rows]
+    longest_first = np.argsort(-lengths, kind="stable")
+    rows, lengths = rows[longest_first], lengths[longest_first]
+    T, n = int(lengths[0]), rows.size
+    B = n + -n % ROW_TILE
+    steps = np.arange(T)
+    n_active = np.searchsorted(-lengths, -steps, side="left")
+    running = lengths > steps[:, None]  # (T, n)
+    where = (steps[:, None] + offsets[rows])[running]
+    lengths = np.concatenate((lengths, np.zeros(B - n, dtype=lengths.dtype)))
+    if values.ndim == 1:
+        x, inverse = np.unique(values[where], return_inverse=True)
+        index = np.full((T, B), -1, dtype=np.int64)
+        index[:, :n][running] = inverse
+        return Batch(rows, lengths, n_active, x, index)
+    x = np.zeros((T, B, values.shape[1]), dtype=values.dtype)
+    x[:, :n][running] = values[where]
+    return Batch(rows, lengths, n_active, x.reshape(T * B, -1), None)
+
+
+def blocks(lengths: np.ndarray) -> list[np.ndarray]:
+    """Cut sequences of these lengths into blocks of like lengths, longest first."""
+    order = np.argsort(-lengths, kind="stable")
+    return [order[start : start + BLOCK_ROWS] for start in range(0, order.size, BLOCK_ROWS)]
+
+
+def minibatches(
+    lengths: np.ndarray, batch_size: int, shuffle: np.random.RandomState | None
+) -> Iterator[np.ndarray]:
+    """Every sequence once, in batches; shuffled, with sequences of like length together.
+
+    Sorting by length within `POOL` shuffled batches saves most of the steps in which only the
+    longest sequence of a batch still runs; which sequences meet, and when, stays random.
+    """
+    n = lengths.size
+    if shuffle is None:
+        order = np.arange(n)
+    else:
+        order = shuffle.permutation(n)
+        pool = POOL * batch_size
+        for start in range(0, n, pool):
+            part = order[start : start + pool]
+            order[start : start + pool] = part[np.argsort(lengths[part], kind="stable")]
+    starts = np.arange(0, n, batch_size)
+    for start in starts if shuffle is None else shuffle.permutation(starts):
+        yield order[start : start + batch_size]

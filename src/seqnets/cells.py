@@ -1,0 +1,275 @@
+"""The recurrent cells: their loops over time, forward and back.
+
+T steps, B rows (the sequences of a batch, longest first, filled up to a multiple of 4),
+D inputs, H units, G gates. All arrays of one call have one dtype, float32 or float64.
+
+    n_active (T,)         sequences that still run at step t: the first rows
+    W_h      (H, G*H)     recurrent weights; W_hT is its transpose, contiguous
+    a        (T, B, G*H)  on entry x_t W_x + b for all steps at once; the forward pass adds the
+                          recurrent part and leaves the gates' values
+    h, c     (T+1, B, H)  states: row 0 is the initial one, row t+1 is what step t leaves
+    da       (T, B, G*H)  d loss / d a, zero where a sequence has ended
+    dh       (T+1, B, H)  on entry d loss / d h as the layers above see it; the backward pass
+                          adds what comes back through time
+
+A gradient is d + name. Blocks of H columns stand in these orders: RNN a; LSTM i, f, o, g;
+GRU r, z, n. With s(x) = 1 / (1 + exp(-x)) and * elementwise:
+
+RNN (Elman 1990)
+    h' = tanh(x W_x + b + h W_h)
+
+LSTM (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 2000)
+    i, f, o = s(x W_x + b + h W_h)        input, forget, output gate
+    g       = tanh(x W_x + b + h W_h)     candidate
+    c'      = f * c + i * g
+    h'      = o * tanh(c')
+
+GRU (Cho et al. 2014), the reset gate after the product, so that one product serves all gates
+    u       = h W_h + (0, 0, b_h)
+    r, z    = s(x W_x + b + u)            reset, update gate
+    n       = tanh(x W_x + b + r * u)     candidate
+    h'      = (1 - z) * n + z * h
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .jit import by_precision, kernel
+
+# ---------------------------------------------------------------------------------- RNN
+
+
+@kernel
+def rnn_forward(n_active, W_h, a, h):
+    for t in range(n_active.size):
+        add_product(n_active[t], h[t], W_h, a[t])  # a = x W_x + b + h W_h
+        rnn_step(n_active[t], a[t], h[t + 1])
+
+
+@kernel
+def rnn_backward(n_active, W_hT, h, dh, da):
+    for t in range(n_active.size - 1, -1, -1):
+        rnn_step_backward(n_active[t], h[t + 1], dh[t + 1], da[t])
+        add_product(n_active[t], da[t], W_hT, dh[t])  # a = x W_x + b + h W_h
+
+
+@kernel
+def rnn_step(n, a, h):
+    for row in range(n):
+        for k in range(h.shape[1]):
+            h[row, k] = tanh(a[row, k])
+
+
+@kernel
+def rnn_step_backward(n, h, dh, da):
+    one = h.dtype.type(1)
+    for row in range(n):
+        for k in range(h.shape[1]):
+            da[row, k] = flush(dh[row, k] * (one - h[row, k] * h[row, k]))  # h = tanh(a)
+    da[n:] = 0
+
+
+# --------------------------------------------------------------------------------- LSTM
+
+
+@kernel
+def lstm_forward(n_active, W_h, a, h, c):
+    for t in range(n_active.size):
+        add_product(n_active[t], h[t], W_h, a[t])  # a = x W_x + b + h W_h
+        lstm_step(n_active[t], a[t], c[t], c[t + 1], h[t + 1])
+
+
+@kernel
+def lstm_backward(n_active, W_hT, a, c, dh, dc, da):
+    dc[:] = 0
+    for t in range(n_active.size - 1, -1, -1):
+        lstm_step_backward(n_active[t], a[t], c[t], c[t + 1], dh[t + 1], dc, da[t])
+        add_product(n_active[t], da[t], W_hT, dh[t])  # a = x W_x + b + h W_h
+
+
+# The loops over units are short and many on purpose: with more arrays in one loop LLVM gives up
+# proving that they do not overlap, and leaves it unvectorized.
+
+
+@kernel
+def lstm_step(n, a, c_before, c, h):
+    H = h.shape[1]
+    i, f, o, g = 0, H, 2 * H, 3 * H
+    for row in range(n):
+        for k in range(i, g):
+            a[row, k] = sigmoid(a[row, k])
+        for k in range(g, g + H):
+            a[row, k] = tanh(a[row, k])
+        for k in range(H):
+            c[row, k] = a[row, f + k] * c_before[row, k] + a[row, i + k] * a[row, g + k]
+        for k in range(H):
+            h[row, k] = a[row, o + k] * tanh(c[row, k])
+
+
+@kernel
+def lstm_step_backward(n, a, c_before, c, dh, dc, da):
+    H = dh.shape[1]
+    i, f, o, g = 0, H, 2 * H, 3 * H
+    one = a.dtype.type(1)
+    for row in range(n):
+        for k in range(H):  # h = o * tanh(c)
+            out, tanh_c = a[row, o + k], tanh(c[row, k])
+            dc[row, k] += dh[row, k] * out * (one - tanh_c * tanh_c)
+            da[row, o + k] = flush(dh[row, k] * tanh_c * out * (one - out))
+        for k in range(H):  # c = f * c_before + i * g, in i and g
+            into, new = a[row, i + k], a[row, g + k]
+            da[row, i + k] = flush(dc[row, k] * new * into * (one - into))
+            da[row, g + k] = flush(dc[row, k] * into * (one - new * new))
+        for k in range(H):  # c = f * c_before + i * g, in f and c_before
+            keep = a[row, f + k]
+            da[row, f + k] = flush(dc[row, k] * c_before[row, k] * keep * (one - keep))
+            dc[row, k] = flush(dc[row, k] * keep)
+    da[n:] = 0
+
+
+# ---------------------------------------------------------------------------------- GRU
+
+
+@kernel
+def gru_forward(n_active, W_h, b_h, a, h, u):
+    H = b_h.size
+    for t in range(n_active.size):
+        u[t, :, : 2 * H] = 0
+        u[t, :, 2 * H :] = b_h
+        add_product(n_active[t], h[t], W_h, u[t])  # u = h W_h + (0, 0, b_h)
+        gru_step(n_active[t], a[t], u[t], h[t], h[t + 1])
+
+
+@kernel
+def gru_backward(n_active, W_hT, a, h, u, dh, da, du):
+    for t in range(n_active.size - 1, -1, -1):
+        gru_step_backward(n_active[t], a[t], u[t], h[t], dh[t + 1], dh[t], da[t], du[t])
+        add_product(n_active[t], du[t], W_hT, dh[t])  # u = h W_h + (0, 0, b_h)
+
+
+@kernel
+def gru_step(n, a, u, h_before, h):
+    H = h.shape[1]
+    r, z, new = 0, H, 2 * H
+    for row in range(n):
+        for k in range(r, new):
+            a[row, k] = sigmoid(a[row, k] + u[row, k])
+        for k in range(H):
+            a[row, new + k] = tanh(a[row, new + k] + a[row, r + k] * u[row, new + k])
+        for k in range(H):  # (1 - z) * n + z * h_before with one product fewer
+            candidate = a[row, new + k]
+            h[row, k] = candidate + a[row, z + k] * (h_before[row, k] - candidate)
+
+
+@kernel
+def gru_step_backward(n, a, u, h_before, dh, dh_before, da, du):
+    H = dh.shape[1]
+    r, z, new = 0, H, 2 * H
+    one = a.dtype.type(1)
+    for row in range(n):
+        for k in range(H):  # h = (1 - z) * n + z * h_before, in n and h_before
+            keep, candidate = a[row, z + k], a[row, new + k]
+            da[row, new + k] = flush(dh[row, k] * (one - keep) * (one - candidate * candidate))
+            dh_before[row, k] += flush(dh[row, k] * keep)
+        for k in range(H):  # h = (1 - z) * n + z * h_before, in z
+            keep = a[row, z + k]
+            change = h_before[row, k] - a[row, new + k]
+            da[row, z + k] = flush(dh[row, k] * change * keep * (one - keep))
+        for k in range(H):  # n = tanh(x W_x + b + r * u)
+            reset, d_new = a[row, r + k], da[row, new + k]
+            da[row, r + k] = flush(d_new * u[row, new + k] * reset * (one - reset))
+            du[row, new + k] = flush(d_new * reset)
+        for k in range(r, new):  # r, z = s(x W_x + b + u)
+            du[row, k] = da[row, k]
+    da[n:] = 0
+    du[n:] = 0
+
+
+# -------------------------------------------------------------------- what all cells share
+
+
+@kernel
+def add_product(n, A, B, C):
+    """C[:n] += A[:n] B, on rows rounded up to a multiple of 4.
+
+    BLAS gives a row other bits in other company; here a row's sum runs in one order whatever
+    stands beside it, so a prediction depends on its sequence alone. Four rows share each row
+    of B while it is in registers. For the few rows of one time step this is also the faster:
+    64 GFLOP/s to OpenBLAS' 27 at (16, 64) x (64, 256) in float32 on one Zen 3 core.
+    """
+    K, N = B.shape
+    whole = K - K % 4
+    for i in range(0, n, 4):
+        for k in range(0, whole, 4):
+            p0, p1, p2, p3 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
+            q0, q1, q2, q3 = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
+            r0, r1, r2, r3 = A[i + 2, k], A[i + 2, k + 1], A[i + 2, k + 2], A[i + 2, k + 3]
+            s0, s1, s2, s3 = A[i + 3, k], A[i + 3, k + 1], A[i + 3, k + 2], A[i + 3, k + 3]
+            for j in range(N):
+                b0, b1, b2, b3 = B[k, j], B[k + 1, j], B[k + 2, j], B[k + 3, j]
+                C[i, j] += p0 * b0 + p1 * b1 + p2 * b2 + p3 * b3
+                C[i + 1, j] += q0 * b0 + q1 * b1 + q2 * b2 + q3 * b3
+                C[i + 2, j] += r0 * b0 + r1 * b1 + r2 * b2 + r3 * b3
+                C[i + 3, j] += s0 * b0 + s1 * b1 + s2 * b2 + s3 * b3
+        for k in range(whole, K):
+            for row in range(i, i + 4):
+                for j in range(N):
+                    C[row, j] += A[row, k] * B[k, j]
+
+
+# tanh(x) = x P(x^2) / Q(x^2) on [-7.9, 7.9], fitted to the least largest relative error (1.5e-9
+# before rounding; 3.7e-7 in float32 arithmetic, where 1 - tanh(7.9) is 2.7e-7).
+LIMIT = np.float32(7.9)
+P1, P2, P3, P4, P5, P6 = np.array(
+    [0.13128123, 0.0031536373, 1.16894125e-05, -2.2525015e-08, 6.482589e-11, -1.192377e-13],
+    dtype=np.float32,
+)
+Q1, Q2, Q3 = np.array([0.46461454, 0.024691846, 0.00026193165], dtype=np.float32)
+ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
+TINY32, TINY64 = np.float32(1e-18), 1e-150
+
+
+@kernel
+def sigmoid(x):
+    """s(x) = (1 + tanh(x / 2)) / 2."""
+    return HALF + HALF * tanh(HALF * x)
+
+
+def tanh32(x):
+    x = min(max(x, -LIMIT), LIMIT)
+    s = x * x
+    p = ONE + s * (P1 + s * (P2 + s * (P3 + s * (P4 + s * (P5 + s * P6)))))
+    q = ONE + s * (Q1 + s * (Q2 + s * Q3))
+    return x * p / q
+
+
+def tanh64(x):
+    return math.tanh(x)
+
+
+@by_precision(tanh32, tanh64)
+def tanh(x):
+    """tanh: the C library's in float64; in float32 a rational function that LLVM vectorizes.
+
+    0.3 to 1.3 ns an element, where a call of the library's takes 11.5.
+    """
+
+
+def flush32(x):
+    return ZERO if abs(x) < TINY32 else x
+
+
+def flush64(x):
+    return ZERO if abs(x) < TINY64 else x
+
+
+@by_precision(flush32, flush64)
+def flush(x):
+    """Zero for a vanished gradient: one so small that its square is no normal number.
+
+    Arithmetic on numbers below the normal ones is 100 times slower; without this, one BPTT pass
+    over vanishing gradients took 46 ms for 4.5. NaN stays NaN.
+    """

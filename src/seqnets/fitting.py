@@ -1,0 +1,259 @@
+"""What `RecurrentClassifier.fit` does, from X and y to the fitted attributes."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight
+
+from .batches import Sequences, minibatches
+from .inference import decision
+from .losses import LOSSES
+from .network import Network
+from .optimizers import SGD, Adam
+from .sequences import embedding_rows, read_series, read_tokens
+from .threads import Workers, one_blas_thread
+from .training import History, Trainer, train
+
+if TYPE_CHECKING:
+    from .classifier import RecurrentClassifier
+
+UNKNOWN_ID = 1  # what SequenceVectorizer calls words that it does not know
+EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs is worth more
+BATCH_SIZE = 32
+LEARNING_RATES = {"sgd": 0.1, "adam": 0.002}
+
+
+class Data(NamedTuple):
+    """Sequences with their class numbers and weights."""
+
+    sequences: Sequences
+    y: np.ndarray
+    weights: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Data:
+        return Data(self.sequences.take(rows), self.y[rows], self.weights[rows])
+
+
+def fit_network(
+    estimator: RecurrentClassifier, X: Any, y: Any, sample_weight: Any
+) -> None:
+    """Read the data, train, and set every fitted attribute."""
+    random = check_random_state(estimator.random_state)
+    data = read_training_data(estimator, X, y, sample_weight)
+    training, validation = split(estimator, data, random)
+    n_classes = len(estimator.classes_)
+    estimator.n_outputs_ = 1 if n_classes == 2 else n_classes
+    estimator.out_activation_ = "logistic" if n_classes == 2 else "softmax"
+    estimator._network = network = build_network(estimator)
+    estimator.n_layers_ = len(network.layers) + 2
+    estimator.parameters_ = network.initialize(random, estimator._dtype)
+    with one_blas_thread(), Workers(n_threads(estimator), estimator._dtype) as workers:
+        history = run_epochs(estimator, training, validation, workers, random)
+    record(estimator, history, training)
+    warn_of_a_poor_fit(estimator, history, training)
+
+
+def read(estimator: RecurrentClassifier, X: Any) -> Sequences:
+    """X as fit found it to be: tokens become rows of the embedding."""
+    if estimator._kind == "tokens":
+        tokens = read_tokens(X)
+        return tokens._replace(values=embedding_rows(tokens.values, estimator._known_ids))
+    return read_series(estimator, X, estimator._kind, estimator._dtype)[0]
+
+
+def n_threads(estimator: RecurrentClassifier) -> int:
+    """As scikit-learn counts for its own compiled loops: affinity, OMP_NUM_THREADS, joblib."""
+    return _openmp_effective_n_threads(estimator.n_jobs)
+
+
+def read_training_data(
+    estimator: RecurrentClassifier, X: Any, y: Any, sample_weight: Any
+) -> Data:
+    """Check X, y and the weights together; set what they determine on the estimator."""
+    dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
+    if estimator.embedding_dim is None:
+        sequences, estimator._kind = read_series(estimator, X, None, dtype)
+        estimator._dtype, estimator._n_channels = sequences.values.dtype, sequences.values.shape[1]
+    else:
+        sequences, estimator._kind = read_tokens(X), "tokens"
+        estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(name, None)
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(sequences.lengths, y)
+    check_classification_targets(y)
+    weights = _check_sample_weight(
+        sample_weight, sequences.lengths, dtype=np.float64, ensure_non_negative=True
+    )
+    rows = np.flatnonzero(weights)
+    estimator.classes_, classes = np.unique(y[rows], return_inverse=True)
+    weights = weights[rows] * compute_sample_weight(estimator.class_weight, y[rows])
+    rows, classes, weights = rows[weights > 0], classes[weights > 0], weights[weights > 0]
+    if rows.size == 0:
+        raise ValueError("All weights are 0: there is nothing to learn from.")
+    if rows.size < y.size:
+        sequences = sequences.take(rows)
+    if estimator._kind == "tokens":
+        ids = np.unique(sequences.values)
+        estimator._known_ids = ids[ids != UNKNOWN_ID]
+        tokens = embedding_rows(sequences.values, estimator._known_ids)
+        sequences = sequences._replace(values=tokens)
+    return Data(sequences, classes, weights)
+
+
+def split(
+    estimator: RecurrentClassifier, data: Data, random: np.random.RandomState
+) -> tuple[Data, Data | None]:
+    """The training set, and the validation set that early stopping wants.
+
+    Stratified class by class, since scikit-learn's splitters refuse classes with one member;
+    those stay in the training set.
+    """
+    wanted = estimator.early_stopping
+    if wanted == "auto":
+        wanted = data.y.size >= EARLY_STOPPING_FROM
+    if not wanted:
+        return data, None
+    order = random.permutation(data.y.size)
+    chosen = []
+    for label in range(len(estimator.classes_)):
+        members = order[data.y[order] == label]
+        n = round(estimator.validation_fraction * members.size)
+        chosen.append(members[: min(n, members.size - 1)])
+    validation = np.sort(np.concatenate(chosen))
+    if validation.size == 0:
+        raise ValueError(
+            f"The validation set is empty: validation_fraction={estimator.validation_fraction} of "
+            f"{data.y.size} sequences leaves none of any class. Increase it, or set "
+            "early_stopping=False."
+        )
+    training = np.setdiff1d(np.arange(data.y.size), validation)
+    return data.take(training), data.take(validation)
+
+
+def build_network(estimator: RecurrentClassifier) -> Network:
+    tokens = estimator._kind == "tokens"
+    return Network(
+        estimator.cell,
+        estimator.embedding_dim if tokens else estimator._n_channels,
+        hidden_layer_sizes(estimator),
+        estimator.pooling,
+        estimator.n_outputs_,
+        len(estimator._known_ids) if tokens else None,
+    )
+
+
+def hidden_layer_sizes(estimator: RecurrentClassifier) -> list[int]:
+    sizes = np.atleast_1d(np.asarray(estimator.hidden_layer_sizes))
+    if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
+        raise ValueError(
+            "hidden_layer_sizes is the number of units of each layer, whole numbers of at least "
+            f"1, got {estimator.hidden_layer_sizes!r}."
+        )
+    return sizes.tolist()
+
+
+def build_optimizer(estimator: RecurrentClassifier) -> SGD | Adam:
+    rate = estimator.learning_rate_init
+    if rate == "auto":
+        rate = LEARNING_RATES[estimator.solver]
+    if estimator.solver == "sgd":
+        return SGD(rate, estimator.momentum, estimator.nesterovs_momentum)
+    return Adam(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
+
+
+def run_epochs(
+    estimator: RecurrentClassifier,
+    training: Data,
+    validation: Data | None,
+    workers: Workers,
+    random: np.random.RandomState,
+) -> History:
+    loss = estimator.out_activation_
+    trainer = Trainer(
+        estimator._network,
+        estimator.parameters_,
+        build_optimizer(estimator),
+        workers,
+        loss=loss,
+        alpha=estimator.alpha,
+        max_grad_norm=estimator.max_grad_norm,
+    )
+    targets = one_hot(training.y, estimator.n_outputs_)
+    lengths = training.sequences.lengths
+    batch_size = BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
+    shuffle = random if estimator.shuffle else None
+
+    def epoch() -> float:
+        batches = minibatches(lengths, min(batch_size, lengths.size), shuffle)
+        return trainer.epoch(training.sequences, targets, training.weights, batches)
+
+    def validate() -> float:
+        logits = decision(
+            estimator._network, estimator.parameters_, validation.sequences, workers
+        )
+        losses = np.empty(len(logits))
+        LOSSES[loss][1](
+            logits, one_hot(validation.y, estimator.n_outputs_), validation.weights,
+            losses, np.empty_like(logits),
+        )  # fmt: skip
+        return losses.sum() / validation.weights.sum()
+
+    return train(
+        epoch,
+        None if validation is None else validate,
+        estimator.parameters_,
+        max_iter=estimator.max_iter,
+        tol=estimator.tol,
+        n_iter_no_change=estimator.n_iter_no_change,
+        verbose=bool(estimator.verbose),
+    )
+
+
+def one_hot(y: np.ndarray, n_outputs: int) -> np.ndarray:
+    """(n, n_outputs) targets; for one output the class number, 0 or 1, is the target."""
+    if n_outputs == 1:
+        return y[:, np.newaxis].astype(np.float64)
+    return np.eye(n_outputs)[y]
+
+
+def record(estimator: RecurrentClassifier, history: History, training: Data) -> None:
+    """The attributes that tell how training went."""
+    estimator.n_iter_ = len(history.loss_curve)
+    estimator.t_ = estimator.n_iter_ * training.y.size
+    estimator.loss_curve_ = history.loss_curve
+    estimator.loss_ = history.loss_curve[-1]
+    estimator.best_loss_ = min(history.loss_curve)
+    estimator.validation_loss_curve_ = history.validation_loss_curve or None
+    estimator.validation_scores_ = [-loss for loss in history.validation_loss_curve] or None
+    estimator.best_validation_score_ = max(estimator.validation_scores_ or [-np.inf])
+    if estimator.validation_scores_ is None:
+        estimator.best_validation_score_ = None
+
+
+def warn_of_a_poor_fit(estimator: RecurrentClassifier, history: History, training: Data) -> None:
+    share = np.bincount(training.y, training.weights) / training.weights.sum()
+    guessing = -np.sum(share * np.log(share))  # the loss of always predicting the shares
+    if len(share) > 1 and estimator.best_loss_ > guessing:
+        warnings.warn(
+            f"The loss never fell below {guessing:.4f}, that of guessing by the classes' "
+            f"frequencies (lowest {estimator.best_loss_:.4f}). Series that are not scaled are the "
+            "usual reason, then a learning_rate_init too large or too small, or too few epochs.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    elif history.stopped == "max_iter":
+        warnings.warn(
+            f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
+            "optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

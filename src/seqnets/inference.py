@@ -1,0 +1,24 @@
+"""From sequences to logits: the forward pass in blocks, over threads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .batches import Sequences, blocks, make_batch
+from .layers import Workspace
+from .network import Network
+from .threads import Workers
+
+
+def decision(
+    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+) -> np.ndarray:
+    """The logits (n, K), in the order of the sequences."""
+    logits = np.empty((sequences.offsets.size - 1, network.dense.n_outputs), workers.dtype)
+
+    def run(work: Workspace, rows: np.ndarray) -> None:
+        batch = make_batch(sequences, rows)
+        logits[batch.rows] = network.forward(parameters, batch, work)[: rows.size]
+
+    workers.map(run, blocks(sequences.lengths))
+    return logits

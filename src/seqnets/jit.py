@@ -1,0 +1,56 @@
+"""The one decorator of every compiled kernel: its flags and its place on disk."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numba
+import numpy as np
+from numba.extending import overload
+
+FLAGS = {
+    # Threads run kernels side by side; a kernel touches no Python object.
+    "nogil": True,
+    # Division by zero gives inf as in NumPy. The default's check for it stops LLVM from
+    # vectorizing any loop with a division, the gate functions first of all.
+    "error_model": "numpy",
+    # Products may fuse with sums and sums may be reordered; inf and NaN keep their meaning.
+    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
+}
+
+
+def kernel(function: Callable) -> Callable:
+    """Compile `function` with Numba on its first call for each dtype.
+
+    A kernel gets C-contiguous, writable arrays of one dtype that its caller has allocated and
+    checked, since compiled code checks no bounds. It writes into them, returns None and calls
+    kernels of its own file only: a cached caller would keep an edited callee's old code.
+
+    The machine code is kept on disk beside the package or in Numba's cache directory. Where no
+    such place can be had (a read-only install without a home), it is compiled for each process.
+    """
+    try:
+        return numba.njit(cache=True, **FLAGS)(function)
+    except RuntimeError:  # Numba: "no locator available for file ..."
+        return numba.njit(**FLAGS)(function)
+
+
+def by_precision(single: Callable, double: Callable) -> Callable:
+    """Make one scalar function of two: kernels call `single` for float32, else `double`.
+
+    Numba chooses by the argument's type while it compiles; nothing is left to decide in a loop.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        def choose(x):
+            return single if x == numba.float32 else double
+
+        @functools.wraps(function)
+        def interpreted(x):
+            return (single if isinstance(x, np.float32) else double)(x)
+
+        overload(interpreted, jit_options=FLAGS)(choose)
+        return interpreted
+
+    return decorate

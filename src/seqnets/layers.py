@@ -1,0 +1,221 @@
+"""The layers: what each has of parameters, and its products over whole sequences.
+
+Only dh W_h^T has to wait for the step after it. All else that is linear, x W_x on the way
+forward, dW_x, dW_h and dx on the way back, is one matrix product over all steps at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from . import cells, initializers
+from .batches import ROW_TILE, Batch
+from .cells import add_product
+from .jit import kernel
+
+
+class Workspace:
+    """Arrays by name, kept from batch to batch: a fresh large one costs a fault for each page."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self.dtype = dtype
+        self._buffers: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, *shape: int, dtype: type | None = None) -> np.ndarray:
+        """An array of this shape, holding what was last written under its name."""
+        size = int(np.prod(shape))
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[name] = np.zeros(size, dtype or self.dtype)
+        return buffer[:size].reshape(shape)
+
+
+class Cell(NamedTuple):
+    """What a layer has to know of a cell; its kernels' arguments are found by their names."""
+
+    n_gates: int
+    forward: Callable
+    backward: Callable
+    recurrent: str = "a"  # the array that takes h W_h
+    start_bias: tuple[float, ...] = ()  # of each gate, where it is not zero
+
+
+CELLS = {
+    "rnn": Cell(1, cells.rnn_forward, cells.rnn_backward),
+    # A forget gate that starts open lets gradients through from the first epoch (Gers 2000).
+    "lstm": Cell(4, cells.lstm_forward, cells.lstm_backward, start_bias=(0.0, 1.0, 0.0, 0.0)),
+    "gru": Cell(3, cells.gru_forward, cells.gru_backward, recurrent="u"),
+}
+
+
+@functools.cache
+def argument_names(compiled: Callable) -> tuple[str, ...]:
+    return tuple(inspect.signature(getattr(compiled, "py_func", compiled)).parameters)
+
+
+class Embedding:
+    """Tokens become vectors: row i of the matrix is token i's."""
+
+    def __init__(self, n_tokens: int, n_dims: int) -> None:
+        self.n_tokens, self.n_dims = n_tokens, n_dims
+
+    def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
+        return {"embedding": initializers.embedding(random, self.n_tokens, self.n_dims)}
+
+    def forward(self, parameters: dict, tokens: np.ndarray, work: Workspace) -> np.ndarray:
+        """(R, E), R the number of distinct tokens, rounded up as `add_product` rounds."""
+        n = tokens.size
+        x = work.array("embedding", n + -n % ROW_TILE, self.n_dims)
+        parameters["embedding"].take(tokens, axis=0, out=x[:n], mode="clip")
+        x[n:] = 0
+        return x
+
+    def backward(self, tokens: np.ndarray, dx: np.ndarray, gradients: Workspace) -> None:
+        gradients.array("embedding", tokens.size, self.n_dims)[:] = dx[: tokens.size]
+
+
+class Recurrent:
+    """One recurrent layer over all steps of all sequences of a batch."""
+
+    def __init__(self, name: str, cell: str, n_inputs: int, n_units: int) -> None:
+        self.name, self.cell, self.n_inputs, self.n_units = name, CELLS[cell], n_inputs, n_units
+
+    def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
+        G, H = self.cell.n_gates, self.n_units
+        start = {
+            "W_x": initializers.glorot(random, self.n_inputs, H, G),
+            "W_h": initializers.orthogonal(random, H, G),
+            "b": np.repeat(self.cell.start_bias or np.zeros(G), H),
+        }
+        if "b_h" in argument_names(self.cell.forward):
+            start["b_h"] = np.zeros(H)
+        return {f"{self.name}.{key}": value for key, value in start.items()}
+
+    def forward(
+        self, parameters: dict, x: np.ndarray, index: np.ndarray | None, batch: Batch, work: Workspace
+    ) -> np.ndarray:
+        """The states h (T+1, B, H) for the inputs x (T*B, D), or x[index] with index (T, B)."""
+        arrays = self._arguments(self.cell.forward, parameters, batch, work)
+        for state in {"h", "c"} & arrays.keys():
+            arrays[state][0] = 0
+        W_x, b = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.b"]
+        rows = arrays["a"].reshape(-1, b.size)
+        if index is not None:
+            rows = work.array(f"{self.name}.x W_x", len(x), b.size)
+        rows[:] = b
+        add_product(len(x), x, W_x, rows)
+        if index is not None:
+            gather(index, rows, arrays["a"])
+        self.cell.forward(*arrays.values())
+        return arrays["h"]
+
+    def backward(
+        self,
+        parameters: dict,
+        x: np.ndarray,
+        index: np.ndarray | None,
+        batch: Batch,
+        work: Workspace,
+        gradients: Workspace,
+        dx: np.ndarray | None,
+    ) -> None:
+        """Gradients of the parameters and, where wanted, of x, from `self.states("dh", ...)`."""
+        arrays = self._arguments(self.cell.backward, parameters, batch, work)
+        self.cell.backward(*arrays.values())
+        W_x, W_h = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.W_h"]
+        H, GH = W_h.shape
+        rows = arrays["da"].reshape(-1, GH)
+        if index is not None:
+            rows = work.array(f"{self.name}.x W_x", len(x), GH)
+            add_to_rows(index, arrays["da"], rows)
+        du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
+        h = self.states("h", batch, work)[:-1].reshape(-1, H)
+        np.matmul(x.T, rows, out=gradients.array(f"{self.name}.W_x", *W_x.shape))
+        np.matmul(h.T, du, out=gradients.array(f"{self.name}.W_h", *W_h.shape))
+        rows.sum(axis=0, out=gradients.array(f"{self.name}.b", GH))
+        if f"{self.name}.b_h" in parameters:
+            du[:, -H:].sum(axis=0, out=gradients.array(f"{self.name}.b_h", H))
+        if dx is not None:
+            np.matmul(rows, W_x.T, out=dx)
+
+    def states(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
+        """(T+1, B, H): the states h, or dh, where their gradient is collected."""
+        T, B = batch.n_active.size, batch.lengths.size
+        return work.array(f"{self.name}.{name}", T + 1, B, self.n_units)
+
+    def _arguments(
+        self, compiled: Callable, parameters: dict, batch: Batch, work: Workspace
+    ) -> dict[str, np.ndarray]:
+        T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
+        arrays = {}
+        for name in argument_names(compiled):
+            if name == "n_active":
+                arrays[name] = batch.n_active
+            elif name == "W_hT":
+                arrays[name] = np.ascontiguousarray(parameters[f"{self.name}.W_h"].T)
+            elif f"{self.name}.{name}" in parameters:
+                arrays[name] = parameters[f"{self.name}.{name}"]
+            elif name in ("h", "c", "dh"):
+                arrays[name] = self.states(name, batch, work)
+            elif name == "dc":
+                arrays[name] = work.array(f"{self.name}.dc", B, H)
+            else:
+                arrays[name] = work.array(f"{self.name}.{name}", T, B, self.cell.n_gates * H)
+        return arrays
+
+
+class Dense:
+    """logits = pooled W + b."""
+
+    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+        self.n_inputs, self.n_outputs = n_inputs, n_outputs
+
+    def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
+        W = initializers.glorot(random, self.n_inputs, self.n_outputs)
+        return {"dense.W": W, "dense.b": np.zeros(self.n_outputs)}
+
+    def forward(self, parameters: dict, pooled: np.ndarray, work: Workspace) -> np.ndarray:
+        logits = work.array("logits", len(pooled), self.n_outputs)
+        logits[:] = parameters["dense.b"]
+        add_product(len(pooled), pooled, parameters["dense.W"], logits)
+        return logits
+
+    def backward(
+        self,
+        parameters: dict,
+        pooled: np.ndarray,
+        dlogits: np.ndarray,
+        work: Workspace,
+        gradients: Workspace,
+    ) -> np.ndarray:
+        W = parameters["dense.W"]
+        np.matmul(pooled.T, dlogits, out=gradients.array("dense.W", *W.shape))
+        dlogits.sum(axis=0, out=gradients.array("dense.b", self.n_outputs))
+        return np.matmul(dlogits, W.T, out=work.array("dpooled", *pooled.shape))
+
+
+@kernel
+def gather(index, rows, a):
+    """a[t, b] = rows[index[t, b]], zero where the index is -1."""
+    for t in range(index.shape[0]):
+        for b in range(index.shape[1]):
+            if index[t, b] < 0:
+                a[t, b] = 0
+            else:
+                a[t, b] = rows[index[t, b]]
+
+
+@kernel
+def add_to_rows(index, da, rows):
+    """rows[index[t, b]] += da[t, b], from zero: the way back of `gather`."""
+    rows[:] = 0
+    for t in range(index.shape[0]):
+        for b in range(index.shape[1]):
+            if index[t, b] >= 0:
+                for k in range(da.shape[2]):
+                    rows[index[t, b], k] += da[t, b, k]

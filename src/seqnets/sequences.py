@@ -1,0 +1,226 @@
+"""Whatever X is becomes one ragged form, checked: after this room nothing is unexpected.
+
+Compiled code checks no bounds, so every value that a kernel will index with or compute on
+passes through here. The kinds of X, fixed by fit:
+
+    "2d"      array, data frame or equal nested lists of numbers: univariate, a step a column
+    "3d"      array (n_sequences, n_steps, n_features); trailing all-NaN steps are padding
+    "ragged"  list or 1-D object array of arrays (T_i,) or (T_i, n_features); unequal lists
+    "tokens"  2-D or ragged ids, where the estimator has an embedding; 0 is padding
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from .batches import Sequences
+
+LARGEST_ID = 2**31 - 1
+FLOATS = (np.float64, np.float32)
+
+
+def read_tokens(X: Any) -> Sequences:
+    """Ids as int64, without the padding."""
+    X = _ordered(X)
+    if is_ragged(X):
+        values, offsets = _join([_as_numbers(x, i) for i, x in enumerate(X)])
+        if values.shape[1] != 1:
+            raise ValueError(
+                f"Token sequences have one id a step, but those of X have {values.shape[1]}."
+            )
+    else:
+        X = check_array(X, dtype="numeric", ensure_all_finite=False, input_name="X")
+        values, offsets = _from_matrix(X)
+    values = values.reshape(-1)
+    allowed = (values >= 0) & (values <= LARGEST_ID)
+    if values.dtype.kind == "f":
+        allowed &= values == np.floor(values)
+    _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {LARGEST_ID}")
+    real = values != 0
+    kept_before = np.concatenate(([0], np.cumsum(real)))
+    return Sequences(values[real].astype(np.int64), kept_before[offsets])
+
+
+def read_series(
+    estimator: BaseEstimator, X: Any, kind: str | None, dtype: np.dtype | None
+) -> tuple[Sequences, str]:
+    """Series as (total, D) floats, and their kind.
+
+    With `kind` None this is a fit: the kind is found and `n_features_in_` set on the estimator;
+    else X is read as that kind and held against them. `dtype` None keeps float32 and makes
+    everything else float64.
+    """
+    X = _ordered(X)
+    reset = kind is None
+    kind = kind or _kind_of(X)
+    dtypes = list(FLOATS) if dtype is None else dtype
+    if kind == "2d":
+        X = validate_data(estimator, _same_widths(X), dtype=dtypes, reset=reset)
+        return Sequences(*_from_matrix(X)), kind
+    if is_ragged(X):
+        values, offsets = _join([_as_numbers(x, i) for i, x in enumerate(X)])
+        if dtype is None:
+            dtype = values.dtype if values.dtype in FLOATS else np.float64
+    else:
+        X = check_array(X, dtype=dtypes, ensure_all_finite=False, allow_nd=True, input_name="X")
+        dtype = X.dtype
+        values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
+    values = _finite(values, offsets, dtype)
+    if reset:
+        estimator.n_features_in_ = values.shape[1]
+        estimator.__dict__.pop("feature_names_in_", None)
+    elif values.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {values.shape[1]} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input."
+        )
+    return Sequences(values, offsets), kind
+
+
+def is_ragged(X: Any) -> bool:
+    """Whether X holds its sequences one by one, each of its own length."""
+    if isinstance(X, list | tuple):
+        return any(getattr(x, "ndim", 0) > 0 for x in X) or len(_lengths(X)) > 1
+    if getattr(X, "ndim", None) == 1 and getattr(X, "dtype", None) == object:
+        return len(_lengths(X)) > 0
+    return False
+
+
+def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Rows of the embedding: 1 + the place among the sorted `known` ids, 0 for all others."""
+    if known.size == 0:
+        return np.zeros(ids.size, dtype=np.int64)
+    place = np.minimum(np.searchsorted(known, ids), known.size - 1)
+    return np.where(known[place] == ids, place + 1, 0)
+
+
+def _ordered(X: Any) -> Any:
+    """X, unless it is sparse, masked or text, which would pass for something that it is not."""
+    if hasattr(X, "to_numpy") and len(np.shape(X)) == 1:  # a column of sequences
+        X = X.to_numpy()
+    if sparse.issparse(X):
+        raise TypeError(
+            "X is a sparse matrix. Counts and tf-idf have lost the order of the words, which is "
+            "what a recurrent network reads: make sequences of the texts with SequenceVectorizer."
+        )
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError("X is a masked array, and masks are not read: leave those steps out.")
+    if _has_text(X):
+        raise TypeError(
+            "X holds strings. SequenceVectorizer makes sequences of token ids of them: "
+            "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
+        )
+    return X
+
+
+def _has_text(X: Any) -> bool:
+    if isinstance(X, str) or getattr(getattr(X, "dtype", None), "kind", "-") in "US":
+        return True
+    if hasattr(X, "columns"):  # a data frame, pandas' or polars'
+        return any(isinstance(x, str) for x in np.asarray(X.head(1), dtype=object).flat)
+    if isinstance(X, list | tuple) or getattr(X, "dtype", None) == object:
+        return any(isinstance(x, str) or _has_text(x) for x in X)
+    return False
+
+
+def _kind_of(X: Any) -> str:
+    if is_ragged(X):
+        return "ragged"
+    return "3d" if np.ndim(X) == 3 else "2d"
+
+
+def _lengths(X: Sequence) -> set[int]:
+    return {len(x) for x in X if hasattr(x, "__len__") and getattr(x, "ndim", 1) > 0}
+
+
+def _same_widths(X: Any) -> Any:
+    """X as one table, where its rows come one by one."""
+    if not is_ragged(X):
+        return X
+    for i, x in enumerate(X):
+        if len(x) != len(X[0]):
+            raise ValueError(
+                f"X[{i}] has {len(x)} steps and X[0] has {len(X[0])}, but fit was given series of "
+                "one fixed width. Fit on ragged series to predict ragged series."
+            )
+    return [np.asarray(x) for x in X]
+
+
+def _as_numbers(x: Any, i: int) -> np.ndarray:
+    """Sequence i as (T, D) numbers."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"X[{i}] is a masked array, and masks are not read: leave those steps out.")
+    try:
+        x = np.asarray(x)
+        if x.dtype == object:
+            x = x.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"X[{i}] is not an array of numbers: {error}") from error
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"X[{i}] has dtype {x.dtype}: a sequence is of real numbers.")
+    if x.ndim == 1:
+        x = x[:, np.newaxis]
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise ValueError(
+            f"X[{i}] has shape {x.shape}: a sequence is (n_steps,) or (n_steps, n_features)."
+        )
+    return x
+
+
+def _join(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Lay sequences (T_i, D) end to end; an empty one fits any D."""
+    full = [part for part in parts if len(part)]
+    for i, part in enumerate(parts):
+        if len(part) and part.shape[1] != full[0].shape[1]:
+            raise ValueError(
+                f"X[{i}] has {part.shape[1]} features a step, others have {full[0].shape[1]}."
+            )
+    values = np.concatenate(full) if full else np.zeros((0, 1))
+    return values, np.concatenate(([0], np.cumsum([len(part) for part in parts])))
+
+
+def _from_matrix(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    n, T = X.shape
+    return X.reshape(n * T, 1), np.arange(n + 1) * T
+
+
+def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n_sequences, n_steps, n_features) without the all-NaN steps at the ends."""
+    if X.ndim != 3 or 0 in X.shape:
+        raise ValueError(
+            f"X has shape {X.shape}: series are (n_sequences, n_steps, n_features), none of them 0."
+        )
+    n, T, D = X.shape
+    if not np.isnan(X[:, -1]).any():
+        return X.reshape(n * T, D), np.arange(n + 1) * T
+    real = ~np.isnan(X).all(axis=2)
+    if not real.any(axis=1).all():
+        raise ValueError(f"X[{np.argmin(real.any(axis=1))}] is NaN at every step.")
+    lengths = T - np.argmax(real[:, ::-1], axis=1)
+    return X[np.arange(T) < lengths[:, np.newaxis]], np.concatenate(([0], np.cumsum(lengths)))
+
+
+def _finite(values: np.ndarray, offsets: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what is too large becomes inf and is named below
+        cast = np.ascontiguousarray(values, dtype=dtype)
+    _demand(np.isfinite(cast), values, offsets, f"series are finite numbers of {np.dtype(dtype)}")
+    return cast
+
+
+def _demand(allowed: np.ndarray, values: np.ndarray, offsets: np.ndarray, rule: str) -> None:
+    """Raise for the first value that is not allowed; name it and its place."""
+    if allowed.all():
+        return
+    where = np.unravel_index(np.argmin(allowed), allowed.shape)
+    i = np.searchsorted(offsets, where[0], side="right") - 1
+    place = f"X[{i}] holds {values[where]} at step {where[0] - offsets[i]}"
+    if len(where) > 1 and values.shape[1] > 1:
+        place += f", feature {where[1]}"
+    raise ValueError(f"{place}; {rule}.")

@@ -1,0 +1,77 @@
+"""Threads over the blocks of a batch, and BLAS kept to one thread meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from .layers import Workspace
+
+
+class Workers:
+    """Runs a function over blocks, each thread with its own workspace of `dtype`."""
+
+    def __init__(self, n_threads: int, dtype: np.dtype) -> None:
+        self.dtype = dtype
+        self._idle: list[Workspace] = []  # append and pop of a list are atomic
+        self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+
+    def map(self, function: Callable[[Workspace, Any], Any], blocks: Iterable) -> list:
+        """The results of function(workspace, block), in the order of the blocks."""
+        blocks = list(blocks)
+        if self._pool is None or len(blocks) == 1:
+            return [self._run(function, block) for block in blocks]
+        return list(self._pool.map(functools.partial(self._run, function), blocks))
+
+    def _run(self, function: Callable, block: Any) -> Any:
+        try:
+            work = self._idle.pop()
+        except IndexError:
+            work = Workspace(self.dtype)
+        try:
+            return function(work, block)
+        finally:
+            self._idle.append(work)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+_lock = threading.Lock()
+_controller: ThreadpoolController | None = None
+_n_holders = 0
+_limit = None
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS to one thread while anyone is inside: our threads run on blocks beside it.
+
+    The limit is the process' own, not a thread's, and entering and leaving it from several
+    threads at once can leave it on for good; so the first to come sets it, the last to go lifts it.
+    """
+    global _controller, _n_holders, _limit
+    with _lock:
+        if _n_holders == 0:
+            _controller = _controller or ThreadpoolController()
+            _limit = _controller.limit(limits=1, user_api="blas")
+            _limit.__enter__()
+        _n_holders += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _n_holders -= 1
+            if _n_holders == 0:
+                _limit.__exit__(None, None, None)

@@ -1,0 +1,179 @@
+"""Training: the step on a minibatch, and the epochs with their early stopping and history."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+
+from .batches import Sequences, blocks, make_batch
+from .layers import Workspace
+from .losses import LOSSES
+from .network import Network
+from .optimizers import SGD, Adam, clip_by_global_norm
+from .threads import Workers
+
+
+class Trainer:
+    """Learns targets (n, K) of n sequences with weights (n,): forward, backward, clip, step.
+
+    The loss of a minibatch is sum_i w_i loss_i / sum_i w_i, plus
+    alpha / 2 * ||W||^2 / sum_i w_i over the weight matrices, not embeddings and biases.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        parameters: dict[str, np.ndarray],
+        optimizer: SGD | Adam,
+        workers: Workers,
+        *,
+        loss: str,
+        alpha: float,
+        max_grad_norm: float | None,
+    ) -> None:
+        self.network, self.parameters, self.optimizer = network, parameters, optimizer
+        self.workers, self.loss = workers, LOSSES[loss][1]
+        self.alpha, self.max_grad_norm = alpha, max_grad_norm
+        self._block_gradients: list[Workspace] = []
+        self._rows = {name: np.arange(len(np.atleast_2d(W))) for name, W in parameters.items()}
+        if "embedding" in parameters:
+            self._d_embedding = np.zeros_like(parameters["embedding"])
+
+    def epoch(
+        self,
+        sequences: Sequences,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        minibatches: Iterable[np.ndarray],
+    ) -> float:
+        """One step for each minibatch of rows; the mean loss over all of them."""
+        total = 0.0
+        for rows in minibatches:
+            total += self.step(sequences, targets, weights, rows) * weights[rows].sum()
+        return total / weights.sum()
+
+    def step(
+        self, sequences: Sequences, targets: np.ndarray, weights: np.ndarray, rows: np.ndarray
+    ) -> float:
+        """Update the parameters once; the loss before it."""
+        batch_weight = weights[rows].sum()
+
+        def run(work: Workspace, block: tuple[int, np.ndarray]) -> tuple[float, np.ndarray]:
+            number, chosen = block
+            batch = make_batch(sequences, chosen)
+            logits = self.network.forward(self.parameters, batch, work)
+            losses, dlogits = np.empty(chosen.size), work.array("dlogits", *logits.shape)
+            self.loss(
+                logits, targets[batch.rows], weights[batch.rows] / batch_weight, losses, dlogits
+            )
+            gradients = self._block_gradients[number]
+            self.network.backward(self.parameters, batch, dlogits, work, gradients)
+            return losses.sum(), batch.x
+
+        chosen = [rows[block] for block in blocks(sequences.lengths[rows])]
+        while len(self._block_gradients) < len(chosen):
+            self._block_gradients.append(Workspace(self.workers.dtype))
+        results = self.workers.map(run, zip(count(), chosen))
+        gradients, used = self._sum_blocks([x for _, x in results])
+        loss = sum(part for part, _ in results) + self._add_penalty(gradients, batch_weight)
+        if self.max_grad_norm is not None:
+            clip_by_global_norm(gradients, used, self.max_grad_norm)
+        self.optimizer.begin_step()
+        for name, dW in gradients.items():
+            self.optimizer.update(name, np.atleast_2d(self.parameters[name]), dW, used[name])
+        if "embedding" in used:
+            self._d_embedding[used["embedding"]] = 0
+        return loss
+
+    def _sum_blocks(
+        self, tokens: list[np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """All gradients, summed in the order of the blocks, and the rows that are not zero."""
+        gradients, used = {}, dict(self._rows)
+        for name, W in self.parameters.items():
+            if name == "embedding":
+                for words, block in zip(tokens, self._block_gradients, strict=False):
+                    self._d_embedding[words] += block.array(name, words.size, W.shape[1])
+                gradients[name], used[name] = self._d_embedding, np.unique(np.concatenate(tokens))
+            else:
+                parts = [block.array(name, *W.shape) for block in self._block_gradients]
+                for part in parts[1 : len(tokens)]:
+                    parts[0] += part
+                gradients[name] = np.atleast_2d(parts[0])
+        return gradients, used
+
+    def _add_penalty(self, gradients: dict[str, np.ndarray], batch_weight: float) -> float:
+        """Add alpha W / weight to the gradients of weight matrices; the penalty's value."""
+        share = self.alpha / batch_weight
+        if share == 0:
+            return 0.0
+        squares = 0.0
+        for name, W in self.parameters.items():
+            if W.ndim == 2 and name != "embedding":
+                gradients[name] += W.dtype.type(share) * W
+                squares += float(np.vdot(W, W))
+        return 0.5 * share * squares
+
+
+@dataclass
+class History:
+    """What happened, epoch by epoch."""
+
+    loss_curve: list[float] = field(default_factory=list)
+    validation_loss_curve: list[float] = field(default_factory=list)
+    stopped: str = "max_iter"  # or "converged", "interrupted"
+
+
+def train(
+    epoch: Callable[[], float],
+    validate: Callable[[], float] | None,
+    parameters: dict[str, np.ndarray],
+    *,
+    max_iter: int,
+    tol: float,
+    n_iter_no_change: int,
+    verbose: bool,
+) -> History:
+    """Run epochs until the loss stops improving; leave the best epoch's weights in `parameters`.
+
+    Where there is a validation loss it decides both; without one the training loss decides when
+    to stop and the last weights stay. An interrupt (Ctrl-C) ends training as if it had converged.
+    """
+    history = History()
+    best, best_loss, n_worse = None, np.inf, 0
+    begin = time.perf_counter()
+    try:
+        for i in range(max_iter):
+            loss = watched = epoch()
+            history.loss_curve.append(loss)
+            line = f"epoch {i + 1}/{max_iter}: loss {loss:.4f}"
+            if validate is not None:
+                watched = validate()
+                history.validation_loss_curve.append(watched)
+                line += f", validation loss {watched:.4f}"
+            if not np.isfinite(loss + watched):
+                raise ValueError(
+                    f"Training diverged: the loss of epoch {i + 1} is {loss + watched}. Try a "
+                    "smaller learning_rate_init, a smaller max_grad_norm, or scaled series."
+                )
+            if verbose:
+                print(f"{line}, {time.perf_counter() - begin:.1f} s", flush=True)
+            n_worse = n_worse + 1 if watched > best_loss - tol else 0
+            if watched < best_loss:
+                best_loss = watched
+                if validate is not None:
+                    best = {name: W.copy() for name, W in parameters.items()}
+            if n_worse > n_iter_no_change:
+                history.stopped = "converged"
+                break
+    except KeyboardInterrupt:
+        history.stopped = "interrupted"
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    for name, W in (best or {}).items():
+        parameters[name][:] = W
+    return history

@@ -1,0 +1,508 @@
+"""The mathematics once more, as slow and plain as the textbook: the twins of the compiled code.
+
+One sequence at a time, one number at a time, Python floats and lists. Nothing is shared with
+`seqnets` but the equations, so that one of the two can be wrong without the other.
+
+    x      T rows of D numbers
+    p      parameters of one layer by name: W_x (D, G*H), W_h (H, G*H), b (G*H), b_h (H; GRU)
+    h, c   T+1 rows of H numbers: row 0 is the initial state, row t+1 is what step t leaves
+    dh     T+1 rows, d loss / d h as whatever comes after the layer sees it
+
+Blocks of H columns stand in these orders: RNN a; LSTM i, f, o, g; GRU r, z, n. A gradient is
+d + name where it is a variable, and the name alone where it is a key of a dict of gradients.
+"""
+
+from __future__ import annotations
+
+import math
+
+Row = list[float]
+Matrix = list[Row]
+
+
+# --------------------------------------------------------------------- rows and matrices
+
+
+def zeros(n: int) -> Row:
+    return [0.0] * n
+
+
+def zeros_like(values: list) -> list:
+    return [zeros_like(v) if isinstance(v, list) else 0.0 for v in values]
+
+
+def flat(values: list) -> Row:
+    """All numbers of a nested list, in order."""
+    return [x for v in values for x in (flat(v) if isinstance(v, list) else [v])]
+
+
+def plain(values) -> list:
+    """Lists of Python floats, whatever array they came in."""
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    return [plain(v) if isinstance(v, list) or hasattr(v, "tolist") else v for v in values]
+
+
+def add(*rows: Row) -> Row:
+    """y_k = sum of all rows' k-th numbers."""
+    return [sum(column) for column in zip(*rows, strict=True)]
+
+
+def times(x: Row, W: Matrix) -> Row:
+    """y_k = sum_j x_j W_jk."""
+    return [sum(x[j] * W[j][k] for j in range(len(x))) for k in range(len(W[0]))]
+
+
+def times_transposed(y: Row, W: Matrix) -> Row:
+    """x_j = sum_k y_k W_jk."""
+    return [sum(y[k] * W[j][k] for k in range(len(y))) for j in range(len(W))]
+
+
+def add_to(total: Row, row: Row) -> None:
+    """total_k += row_k."""
+    for k in range(len(row)):
+        total[k] += row[k]
+
+
+def add_outer(total: Matrix, x: Row, y: Row) -> None:
+    """total_jk += x_j y_k."""
+    for j in range(len(x)):
+        for k in range(len(y)):
+            total[j][k] += x[j] * y[k]
+
+
+def blocks(row: Row, H: int) -> list[Row]:
+    """The gates of one row, H numbers each."""
+    return [row[start : start + H] for start in range(0, len(row), H)]
+
+
+def sigmoid(x: float) -> float:
+    """s(x) = 1 / (1 + exp(-x)), written so that exp never overflows."""
+    if x < 0:
+        return math.exp(x) / (1 + math.exp(x))
+    return 1 / (1 + math.exp(-x))
+
+
+# --------------------------------------------------------------------------------- cells
+#
+# A forward function returns every state and gate by name, a backward function the gradients by
+# name: of the parameters, of x, of the initial states h0 (and c0), and of every step's a.
+
+
+def rnn_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
+    """a_t = x_t W_x + h_t-1 W_h + b
+    h_t = tanh(a_t)
+    """
+    h = [h0 or zeros(len(p["W_h"]))]
+    for x_t in x:
+        a = add(times(x_t, p["W_x"]), times(h[-1], p["W_h"]), p["b"])
+        h.append([math.tanh(a_k) for a_k in a])
+    return {"h": h}
+
+
+def rnn_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
+    """da_t   = dh_t (1 - h_t^2)
+    dh_t-1 += da_t W_h^T,  dx_t = da_t W_x^T
+    dW_x   += x_t da_t,  dW_h += h_t-1 da_t,  db += da_t
+    """
+    h = s["h"]
+    d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x]}
+    back = zeros(len(h[0]))  # what reaches h_t through later steps
+    for t in reversed(range(len(x))):
+        dh_t = add(dh[t + 1], back)
+        da = [dh_k * (1 - h_k * h_k) for dh_k, h_k in zip(dh_t, h[t + 1], strict=True)]
+        back = back_through_products(d, p, t, x[t], h[t], da, da)
+    d["h0"] = add(dh[0], back)
+    return d
+
+
+def lstm_forward(x: Matrix, p: dict, h0: Row | None = None, c0: Row | None = None) -> dict:
+    """a_t   = x_t W_x + h_t-1 W_h + b, in blocks for i, f, o, g
+    i_t, f_t, o_t = s(a_t);  g_t = tanh(a_t)
+    c_t   = f_t c_t-1 + i_t g_t
+    h_t   = o_t tanh(c_t)
+    """
+    H = len(p["W_h"])
+    h, c = [h0 or zeros(H)], [c0 or zeros(H)]
+    gates: dict[str, Matrix] = {"i": [], "f": [], "o": [], "g": []}
+    for x_t in x:
+        a = blocks(add(times(x_t, p["W_x"]), times(h[-1], p["W_h"]), p["b"]), H)
+        i, f, o = ([sigmoid(a_k) for a_k in block] for block in a[:3])
+        g = [math.tanh(a_k) for a_k in a[3]]
+        c.append([f[k] * c[-1][k] + i[k] * g[k] for k in range(H)])
+        h.append([o[k] * math.tanh(c[-1][k]) for k in range(H)])
+        for name, gate in zip("ifog", (i, f, o, g), strict=True):
+            gates[name].append(gate)
+    return {"h": h, "c": c, **gates}
+
+
+def lstm_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
+    """do_t   = dh_t tanh(c_t)
+    dc_t  += dh_t o_t (1 - tanh(c_t)^2)
+    di_t   = dc_t g_t,  dg_t = dc_t i_t,  df_t = dc_t c_t-1,  dc_t-1 = dc_t f_t
+    da_t   = di_t i_t (1 - i_t), the same for f and o, dg_t (1 - g_t^2)
+    dh_t-1 += da_t W_h^T,  dx_t = da_t W_x^T
+    dW_x   += x_t da_t,  dW_h += h_t-1 da_t,  db += da_t
+    """
+    h, c = s["h"], s["c"]
+    H = len(h[0])
+    d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x]}
+    back, dc = zeros(H), zeros(H)
+    for t in reversed(range(len(x))):
+        i, f, o, g = s["i"][t], s["f"][t], s["o"][t], s["g"][t]
+        dh_t = add(dh[t + 1], back)
+        da = zeros(4 * H)
+        for k in range(H):
+            tanh_c = math.tanh(c[t + 1][k])
+            do = dh_t[k] * tanh_c
+            dc[k] += dh_t[k] * o[k] * (1 - tanh_c**2)
+            di, dg, df = dc[k] * g[k], dc[k] * i[k], dc[k] * c[t][k]
+            da[k] = di * i[k] * (1 - i[k])
+            da[H + k] = df * f[k] * (1 - f[k])
+            da[2 * H + k] = do * o[k] * (1 - o[k])
+            da[3 * H + k] = dg * (1 - g[k] ** 2)
+            dc[k] *= f[k]
+        back = back_through_products(d, p, t, x[t], h[t], da, da)
+    d["h0"], d["c0"] = add(dh[0], back), dc
+    return d
+
+
+def gru_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
+    """a_t = x_t W_x + b,  u_t = h_t-1 W_h + (0, 0, b_h), in blocks for r, z, n
+    r_t, z_t = s(a_t + u_t)
+    n_t = tanh(a_t + r_t u_t)
+    h_t = (1 - z_t) n_t + z_t h_t-1
+    """
+    H = len(p["W_h"])
+    h = [h0 or zeros(H)]
+    names: dict[str, Matrix] = {"r": [], "z": [], "n": [], "u": []}
+    for x_t in x:
+        a = add(times(x_t, p["W_x"]), p["b"])
+        u = add(times(h[-1], p["W_h"]), zeros(2 * H) + p["b_h"])
+        (a_r, a_z, a_n), (u_r, u_z, u_n) = blocks(a, H), blocks(u, H)
+        r = [sigmoid(a_r[k] + u_r[k]) for k in range(H)]
+        z = [sigmoid(a_z[k] + u_z[k]) for k in range(H)]
+        n = [math.tanh(a_n[k] + r[k] * u_n[k]) for k in range(H)]
+        h.append([(1 - z[k]) * n[k] + z[k] * h[-1][k] for k in range(H)])
+        for name, values in zip("rznu", (r, z, n, u), strict=True):
+            names[name].append(values)
+    return {"h": h, **names}
+
+
+def gru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
+    """dn_t = dh_t (1 - z_t),  dz_t = dh_t (h_t-1 - n_t),  dh_t-1 += dh_t z_t
+    da_t = dn_t (1 - n_t^2) in the block of n; dr_t is that times u_t
+    da_t = dr_t r_t (1 - r_t) in the block of r, the same for z
+    du_t = da_t, but in the block of n da_t r_t
+    dh_t-1 += du_t W_h^T,  dx_t = da_t W_x^T
+    dW_x += x_t da_t,  dW_h += h_t-1 du_t,  db += da_t,  db_h += du_t in the block of n
+    """
+    h = s["h"]
+    H = len(h[0])
+    d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x], "u": [[] for _ in x]}
+    back = zeros(H)
+    for t in reversed(range(len(x))):
+        r, z, n, u_n = s["r"][t], s["z"][t], s["n"][t], s["u"][t][2 * H :]
+        dh_t = add(dh[t + 1], back)
+        da, du = zeros(3 * H), zeros(3 * H)
+        for k in range(H):
+            dn = dh_t[k] * (1 - z[k])
+            dz = dh_t[k] * (h[t][k] - n[k])
+            da_n = dn * (1 - n[k] ** 2)
+            dr = da_n * u_n[k]
+            da[k] = du[k] = dr * r[k] * (1 - r[k])
+            da[H + k] = du[H + k] = dz * z[k] * (1 - z[k])
+            da[2 * H + k], du[2 * H + k] = da_n, da_n * r[k]
+        straight = [dh_t[k] * z[k] for k in range(H)]
+        back = add(straight, back_through_products(d, p, t, x[t], h[t], da, du))
+        d["u"][t] = du
+        add_to(d["b_h"], du[2 * H :])
+    d["h0"] = add(dh[0], back)
+    return d
+
+
+def back_through_products(
+    d: dict, p: dict, t: int, x_t: Row, h_before: Row, da: Row, du: Row
+) -> Row:
+    """Back through a = x_t W_x + b and u = h_t-1 W_h; return d h_t-1."""
+    d["a"][t] = da
+    d["x"][t] = times_transposed(da, p["W_x"])
+    add_outer(d["W_x"], x_t, da)
+    add_outer(d["W_h"], h_before, du)
+    add_to(d["b"], da)
+    return times_transposed(du, p["W_h"])
+
+
+def zeros_like_keys(values: dict[str, list]) -> dict[str, list]:
+    return {name: zeros_like(value) for name, value in values.items()}
+
+
+CELLS = {
+    "rnn": (rnn_forward, rnn_backward),
+    "lstm": (lstm_forward, lstm_backward),
+    "gru": (gru_forward, gru_backward),
+}
+
+
+# ------------------------------------------------------------------------------ poolings
+#
+# From the T+1 states of one sequence to one row, and from that row's gradient back to dh.
+
+
+def last_forward(h: Matrix) -> Row:
+    """h_T: the initial state if there is no step."""
+    return list(h[-1])
+
+
+def last_backward(h: Matrix, dpooled: Row) -> Matrix:
+    dh = zeros_like(h)
+    dh[-1] = list(dpooled)
+    return dh
+
+
+def mean_forward(h: Matrix) -> Row:
+    """(h_1 + ... + h_T) / T: zeros if there is no step."""
+    T = len(h) - 1
+    return [sum(column) / T for column in zip(*h[1:], strict=True)] if T else zeros(len(h[0]))
+
+
+def mean_backward(h: Matrix, dpooled: Row) -> Matrix:
+    T = len(h) - 1
+    return [zeros(len(dpooled))] + [[d_k / T for d_k in dpooled] for _ in range(T)]
+
+
+def max_forward(h: Matrix) -> Row:
+    """The largest of h_1 ... h_T, each unit for itself: zeros if there is no step."""
+    return [max(column) for column in zip(*h[1:], strict=True)] if h[1:] else zeros(len(h[0]))
+
+
+def max_backward(h: Matrix, dpooled: Row) -> Matrix:
+    """To the step that was largest; among equals to the first."""
+    dh = zeros_like(h)
+    for k, d_k in enumerate(dpooled):
+        column = [h_t[k] for h_t in h[1:]]
+        if column:
+            dh[1 + column.index(max(column))][k] = d_k
+    return dh
+
+
+POOLINGS = {
+    "last": (last_forward, last_backward),
+    "mean": (mean_forward, mean_backward),
+    "max": (max_forward, max_backward),
+}
+
+
+# -------------------------------------------------------------------------------- losses
+#
+# Of one sequence's logits z, against targets y of the same length: (loss, dz).
+
+
+def softmax(z: Row) -> Row:
+    """p_k = exp(z_k) / sum_j exp(z_j)."""
+    e = [math.exp(z_k - max(z)) for z_k in z]
+    return [e_k / sum(e) for e_k in e]
+
+
+def softmax_loss(z: Row, y: Row) -> tuple[float, Row]:
+    """loss = -sum_k y_k log p_k,  dz = p - y, for y that sum to one."""
+    log_sum = max(z) + math.log(sum(math.exp(z_k - max(z)) for z_k in z))
+    loss = -sum(y_k * (z_k - log_sum) for z_k, y_k in zip(z, y, strict=True))
+    return loss, [p_k - y_k for p_k, y_k in zip(softmax(z), y, strict=True)]
+
+
+def logistic_loss(z: Row, y: Row) -> tuple[float, Row]:
+    """loss = -sum_k y_k log s(z_k) + (1 - y_k) log(1 - s(z_k)),  dz = s(z) - y.
+
+    As log(1 + exp(z_k)) - y_k z_k, where exp does not overflow.
+    """
+    loss = sum(
+        max(z_k, 0.0) + math.log1p(math.exp(-abs(z_k))) - y_k * z_k
+        for z_k, y_k in zip(z, y, strict=True)
+    )
+    return loss, [sigmoid(z_k) - y_k for z_k, y_k in zip(z, y, strict=True)]
+
+
+LOSSES = {"softmax": softmax_loss, "logistic": logistic_loss}
+
+
+# --------------------------------------------------------------------- the whole network
+
+
+def loss_and_gradients(
+    parameters: dict,
+    cell: str,
+    pooling: str,
+    sequences: list,
+    targets,
+    weights=None,
+    alpha: float = 0.0,
+    loss: str | None = None,
+) -> tuple[float, dict[str, list], list[Matrix], Matrix]:
+    """Loss of a batch, its gradients, the gradient of each sequence's input, and the logits.
+
+    loss = (sum_i w_i loss_i + alpha / 2 * sum of all squared weights) / sum_i w_i
+
+    `parameters` are named embedding, layer0.W_x, layer0.W_h, layer0.b (layer0.b_h), layer1.W_x,
+    ..., dense.W, dense.b; with an embedding the sequences hold its row numbers, and the input is
+    the embedded sequence. `loss` is the one that the number of outputs asks for, if not given.
+    """
+    parameters = {name: plain(value) for name, value in parameters.items()}
+    sequences, targets = [plain(s) for s in sequences], plain(targets)
+    weights = [1.0] * len(sequences) if weights is None else plain(weights)
+    one_loss = LOSSES[loss or ("softmax" if len(parameters["dense.b"]) > 1 else "logistic")]
+    total_weight = sum(weights)
+
+    total, gradients = squared_weights(parameters, alpha / total_weight)
+    dinputs, logits = [], []
+    for sequence, target, weight in zip(sequences, targets, weights, strict=True):
+        trace = network_forward(parameters, cell, pooling, sequence)
+        value, dlogits = one_loss(trace["logits"], target)
+        share = weight / total_weight
+        total += share * value
+        dlogits = [share * d_k for d_k in dlogits]
+        dinput = network_backward(parameters, cell, pooling, sequence, trace, dlogits, gradients)
+        dinputs.append(dinput)
+        logits.append(trace["logits"])
+    return total, gradients, dinputs, logits
+
+
+def network_forward(parameters: dict, cell: str, pooling: str, sequence: list) -> dict:
+    """Embedding, recurrent layers, pooling, dense: what each of them leaves, by name."""
+    x = embed(parameters, sequence)
+    layers = []
+    for name in layer_names(parameters):
+        states = CELLS[cell][0](x, layer(parameters, name))
+        layers.append({"x": x, "states": states})
+        x = states["h"][1:]
+    pooled = POOLINGS[pooling][0](layers[-1]["states"]["h"])
+    logits = add(times(pooled, parameters["dense.W"]), parameters["dense.b"])
+    return {"layers": layers, "pooled": pooled, "logits": logits}
+
+
+def network_backward(
+    parameters: dict,
+    cell: str,
+    pooling: str,
+    sequence: list,
+    trace: dict,
+    dlogits: Row,
+    gradients: dict,
+) -> Matrix:
+    """Add one sequence's part to the gradients; return the gradient of its input."""
+    add_outer(gradients["dense.W"], trace["pooled"], dlogits)
+    add_to(gradients["dense.b"], dlogits)
+    dpooled = times_transposed(dlogits, parameters["dense.W"])
+    dh = POOLINGS[pooling][1](trace["layers"][-1]["states"]["h"], dpooled)
+    for name, kept in reversed(list(zip(layer_names(parameters), trace["layers"], strict=True))):
+        p = layer(parameters, name)
+        d = CELLS[cell][1](kept["x"], p, kept["states"], dh)
+        for key in p:
+            accumulate(gradients[f"{name}.{key}"], d[key])
+        dx = d["x"]
+        dh = [zeros(len(p["W_x"])), *dx]  # of the layer below, whose initial state is fixed
+    if "embedding" in parameters:
+        for number, dx_t in zip(sequence, dx, strict=True):
+            add_to(gradients["embedding"][number], dx_t)
+    return dx
+
+
+def embed(parameters: dict, sequence: list) -> Matrix:
+    """Row numbers become their rows; series stay as they are."""
+    if "embedding" in parameters:
+        return [parameters["embedding"][number] for number in sequence]
+    return sequence
+
+
+def layer_names(parameters: dict) -> list[str]:
+    """layer0, layer1, ... as far as there are any."""
+    names = []
+    while f"layer{len(names)}.W_x" in parameters:
+        names.append(f"layer{len(names)}")
+    return names
+
+
+def layer(parameters: dict, name: str) -> dict[str, list]:
+    """One layer's parameters under their short names."""
+    keys = ("W_x", "W_h", "b", "b_h")
+    return {key: parameters[f"{name}.{key}"] for key in keys if f"{name}.{key}" in parameters}
+
+
+def squared_weights(parameters: dict, alpha: float) -> tuple[float, dict[str, list]]:
+    """alpha / 2 * the sum of all squared weights, and its gradients alpha * W.
+
+    Weights are the matrices that something is multiplied with: no embedding, no bias.
+    """
+    total, gradients = 0.0, zeros_like_keys(parameters)
+    for name, W in parameters.items():
+        if name.endswith((".W", ".W_x", ".W_h")):
+            total += alpha / 2 * sum(w * w for w in flat(W))
+            gradients[name] = [[alpha * w for w in row] for row in W]
+    return total, gradients
+
+
+def accumulate(total: list, values: list) -> None:
+    """total += values, for rows and matrices."""
+    for k, value in enumerate(values):
+        if isinstance(value, list):
+            accumulate(total[k], value)
+        else:
+            total[k] += value
+
+
+# ---------------------------------------------------------------------------- optimizers
+#
+# One step on one flat list of numbers w with gradient g: the new w and the new memory.
+
+
+def sgd_step(
+    w: Row, g: Row, v: Row, learning_rate: float, momentum: float, nesterov: bool
+) -> tuple[Row, Row]:
+    """v' = momentum v - learning_rate g
+    w' = w + v', or with Nesterov w + momentum v' - learning_rate g
+    """
+    n = range(len(w))
+    v = [momentum * v[k] - learning_rate * g[k] for k in n]
+    ahead = [momentum * v[k] - learning_rate * g[k] for k in n] if nesterov else v
+    return add(w, ahead), v
+
+
+def adam_step(
+    w: Row,
+    g: Row,
+    m: Row,
+    v: Row,
+    t: int,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[Row, Row, Row]:
+    """The t-th step, t = 1, 2, ...
+
+    m' = beta_1 m + (1 - beta_1) g,  m^ = m' / (1 - beta_1^t)
+    v' = beta_2 v + (1 - beta_2) g^2,  v^ = v' / (1 - beta_2^t)
+    w' = w - learning_rate m^ / (sqrt(v^) + epsilon)
+    """
+    n = range(len(w))
+    m = [beta_1 * m[k] + (1 - beta_1) * g[k] for k in n]
+    v = [beta_2 * v[k] + (1 - beta_2) * g[k] ** 2 for k in n]
+    m_hat = [m_k / (1 - beta_1**t) for m_k in m]
+    v_hat = [v_k / (1 - beta_2**t) for v_k in v]
+    w = [w[k] - learning_rate * m_hat[k] / (math.sqrt(v_hat[k]) + epsilon) for k in n]
+    return w, m, v
+
+
+def global_norm(gradients: dict[str, list]) -> float:
+    """The square root of the sum of all squared numbers."""
+    return math.sqrt(sum(g * g for gradient in gradients.values() for g in flat(gradient)))
+
+
+def clip_by_global_norm(gradients: dict[str, list], max_norm: float) -> dict[str, list]:
+    """Gradients whose joint norm is at most `max_norm`, in the direction they had."""
+    norm = global_norm(gradients)
+    return {name: scaled(g, min(1.0, max_norm / (norm or 1.0))) for name, g in gradients.items()}
+
+
+def scaled(values: list, factor: float) -> list:
+    return [scaled(v, factor) if isinstance(v, list) else factor * v for v in values]

@@ -1,0 +1,389 @@
+"""Every kernel of the cells against its twin, and what the twins cannot show."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import naive
+import numpy as np
+import pytest
+from gradcheck import assert_gradients
+from numba import config
+
+from seqnets import cells
+from seqnets.cells import add_product
+
+CELLS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates
+TOLERANCE = {np.float64: 1e-12, np.float32: 2e-6}
+
+each_cell = pytest.mark.parametrize("cell", CELLS)
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+# ------------------------------------------------------------------------------- helpers
+
+
+def make_parameters(random, cell, D, H, dtype=np.float64):
+    G = CELLS[cell]
+    p = {"W_x": random.normal(size=(D, G * H)), "W_h": random.normal(size=(H, G * H))}
+    p = {name: W / math.sqrt(len(W)) for name, W in p.items()}
+    p["b"] = random.normal(size=G * H)
+    if cell == "gru":
+        p["b_h"] = random.normal(size=H)
+    return {name: value.astype(dtype) for name, value in p.items()}
+
+
+def make_sequences(random, lengths, D, H, dtype=np.float64):
+    """Each with its steps, its initial state, and the gradients that reach its states."""
+    return [
+        {
+            "x": random.normal(size=(T, D)).astype(dtype),
+            "h0": random.normal(size=H).astype(dtype),
+            "c0": random.normal(size=H).astype(dtype),
+            "dh": random.normal(size=(T + 1, H)).astype(dtype),
+        }
+        for T in lengths
+    ]
+
+
+def make_arrays(random, cell, p, sequences):
+    """The kernels' arrays for sequences that are sorted by length; garbage wherever none runs."""
+    dtype, (H, GH) = p["W_h"].dtype, p["W_h"].shape
+    lengths = np.array([len(s["x"]) for s in sequences])
+    n, T = lengths.size, lengths.max()
+    B = n + -n % 4
+
+    def garbage(*shape):
+        return random.normal(scale=1e6, size=shape).astype(dtype)
+
+    arrays = SimpleNamespace(
+        n_active=np.array([np.sum(lengths > t) for t in range(T)], dtype=np.int64),
+        W_h=p["W_h"],
+        W_hT=np.ascontiguousarray(p["W_h"].T),
+        b_h=p.get("b_h"),
+        x=garbage(T, B, p["W_x"].shape[0]),
+        a=garbage(T, B, GH),
+        u=garbage(T, B, GH),
+        h=garbage(T + 1, B, H),
+        c=garbage(T + 1, B, H),
+        dh=garbage(T + 1, B, H),
+        dc=garbage(B, H),
+        da=garbage(T, B, GH),
+        du=garbage(T, B, GH),
+    )
+    for row, s in enumerate(sequences):
+        T = len(s["x"])
+        arrays.x[:T, row] = s["x"]
+        arrays.a[:T, row] = s["x"].astype(float) @ p["W_x"] + p["b"]
+        arrays.h[0, row], arrays.c[0, row] = s["h0"], s["c0"]
+        arrays.dh[: T + 1, row] = s["dh"]
+    return arrays
+
+
+def forward(cell, v):
+    if cell == "rnn":
+        cells.rnn_forward(v.n_active, v.W_h, v.a, v.h)
+    elif cell == "lstm":
+        cells.lstm_forward(v.n_active, v.W_h, v.a, v.h, v.c)
+    else:
+        cells.gru_forward(v.n_active, v.W_h, v.b_h, v.a, v.h, v.u)
+
+
+def backward(cell, v):
+    if cell == "rnn":
+        cells.rnn_backward(v.n_active, v.W_hT, v.h, v.dh, v.da)
+    elif cell == "lstm":
+        cells.lstm_backward(v.n_active, v.W_hT, v.a, v.c, v.dh, v.dc, v.da)
+    else:
+        cells.gru_backward(v.n_active, v.W_hT, v.a, v.h, v.u, v.dh, v.da, v.du)
+
+
+def initial(cell, s):
+    """The initial states, as the twins take them."""
+    return [naive.plain(s[name]) for name in (("h0", "c0") if cell == "lstm" else ("h0",))]
+
+
+def assert_close(actual, expected, tolerance):
+    expected = np.reshape(expected, actual.shape)
+    scale = max(1.0, np.max(abs(expected), initial=0.0))
+    assert np.max(abs(actual - expected), initial=0.0) <= tolerance * scale  # NaN fails too
+
+
+def product_over_steps(left, right):
+    """sum_t left[t]^T right[t], in float64, dead rows and all, as the layers take it."""
+    left, right = left.astype(float), right.astype(float)
+    return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
+
+
+# ------------------------------------------------------------------- equality with the twin
+
+
+@each_dtype
+@each_cell
+@pytest.mark.parametrize(
+    ("lengths", "D", "H"),
+    [
+        ((7, 5, 5, 2, 1, 0), 3, 5),
+        ((4, 3, 3, 1, 1), 2, 37),
+        ((6,), 3, 8),
+        ((1, 1, 1), 2, 4),
+        ((4, 2, 2, 1, 0, 0, 0, 0), 1, 1),
+        ((3, 3, 3, 3), 2, 3),
+        ((0, 0), 2, 3),
+    ],
+    ids=["ragged", "wide", "one sequence", "one step", "one unit", "full", "no step"],
+)
+def test_kernels_equal_their_twins(cell, lengths, D, H, dtype):
+    random = np.random.default_rng(0)
+    p = make_parameters(random, cell, D, H, dtype)
+    sequences = make_sequences(random, lengths, D, H, dtype)
+    v = make_arrays(random, cell, p, sequences)
+    entry = SimpleNamespace(h=v.h.copy(), dh=v.dh.copy())
+    forward(cell, v)
+    backward(cell, v)
+
+    close = TOLERANCE[dtype]
+    twin_forward, twin_backward = naive.CELLS[cell]
+    plain_p = {name: naive.plain(value) for name, value in p.items()}
+    total = naive.zeros_like_keys(plain_p)
+    for row, s in enumerate(sequences):
+        T = len(s["x"])
+        x = naive.plain(s["x"])
+        states = twin_forward(x, plain_p, *initial(cell, s))
+        d = twin_backward(x, plain_p, states, naive.plain(s["dh"]))
+        assert_close(v.h[: T + 1, row], states["h"], close)
+        assert_close(v.da[:T, row], d["a"], close)
+        assert_close(v.da[:T, row].astype(float) @ p["W_x"].T, d["x"], close)
+        assert_close(v.dh[0, row], d["h0"], close)
+        gates = {"rnn": "", "lstm": "ifog", "gru": "rzn"}[cell]
+        for k, gate in enumerate(gates):
+            assert_close(v.a[:T, row, k * H : (k + 1) * H], states[gate], close)
+        if cell == "lstm":
+            assert_close(v.c[: T + 1, row], states["c"], close)
+            assert_close(v.dc[row], d["c0"], close)
+        if cell == "gru":
+            assert_close(v.u[:T, row], states["u"], close)
+            assert_close(v.du[:T, row], d["u"], close)
+        for name in total:
+            naive.accumulate(total[name], d[name])
+
+    through_h = v.du if cell == "gru" else v.da
+    assert_close(product_over_steps(v.x, v.da), total["W_x"], close)
+    assert_close(product_over_steps(v.h[:-1], through_h), total["W_h"], close)
+    assert_close(v.da.sum(axis=(0, 1), dtype=float), total["b"], close)
+    if cell == "gru":
+        assert_close(v.du[:, :, 2 * H :].sum(axis=(0, 1), dtype=float), total["b_h"], close)
+
+    # Where no sequence runs: gradients of zero, and states as they were.
+    for t, n in enumerate(v.n_active):
+        assert not v.da[t, n:].any()
+        assert cell != "gru" or not v.du[t, n:].any()
+        np.testing.assert_array_equal(v.h[t + 1, n:], entry.h[t + 1, n:])
+        np.testing.assert_array_equal(v.dh[t + 1, n:], entry.dh[t + 1, n:])
+
+
+@each_cell
+def test_twins_have_right_gradients(cell):
+    random = np.random.default_rng(0)
+    D, H, T = 2, 3, 4
+    arrays = make_parameters(random, cell, D, H)
+    (s,) = make_sequences(random, [T], D, H)
+    seen = s.pop("dh")
+    if cell != "lstm":
+        del s["c0"]
+    arrays |= s
+
+    def run():
+        p = {name: naive.plain(arrays[name]) for name in arrays.keys() - s.keys()}
+        return p, naive.CELLS[cell][0](naive.plain(s["x"]), p, *initial(cell, s))
+
+    def seen_states():
+        return float(np.sum(seen * run()[1]["h"]))
+
+    p, states = run()
+    gradients = naive.CELLS[cell][1](naive.plain(s["x"]), p, states, naive.plain(seen))
+    assert_gradients(seen_states, arrays, gradients)
+
+
+# ------------------------------------------------------------------------ bits in company
+
+
+def bits_of(cell, v, row, T):
+    arrays = [v.h[: T + 1, row], v.a[:T, row], v.da[:T, row], v.dh[: T + 1, row]]
+    if cell == "lstm":
+        arrays += [v.c[: T + 1, row], v.dc[row]]
+    if cell == "gru":
+        arrays += [v.u[:T, row], v.du[:T, row]]
+    return [array.tobytes() for array in arrays]
+
+
+@each_dtype
+@each_cell
+@pytest.mark.parametrize("H", [1, 5, 37])
+def test_a_sequence_gives_the_same_bits_in_any_company(cell, H, dtype):
+    random = np.random.default_rng(0)
+    D, T = 3, 4
+    p = make_parameters(random, cell, D, H, dtype)
+    (probe,) = make_sequences(random, [T], D, H, dtype)
+    seen = []
+    for n_before, n_after in [(0, 0), (0, 3), (1, 0), (2, 5), (3, 1), (6, 0)]:
+        lengths = [T + 2] * (n_before // 2) + [T] * (n_before - n_before // 2)
+        sequences = make_sequences(random, lengths, D, H, dtype)
+        sequences += [probe, *make_sequences(random, range(n_after - 1, -1, -1), D, H, dtype)]
+        v = make_arrays(random, cell, p, sequences)
+        forward(cell, v)
+        backward(cell, v)
+        seen.append(bits_of(cell, v, n_before, T))
+    assert all(bits == seen[0] for bits in seen)
+
+
+@each_dtype
+@pytest.mark.parametrize("N", [1, 3, 20, 37])
+@pytest.mark.parametrize("K", [*range(10), 64])
+def test_add_product(K, N, dtype):
+    random = np.random.default_rng(0)
+    A = random.normal(size=(12, K)).astype(dtype)
+    B = random.normal(size=(K, N)).astype(dtype)
+    start = random.normal(size=(12, N)).astype(dtype)
+    for n in (0, 1, 2, 4, 5, 9):
+        C = start.copy()
+        add_product(n, A, B, C)
+        assert_close(C[:n], start[:n] + A[:n].astype(float) @ B, TOLERANCE[dtype])
+        touched = n + -n % 4
+        np.testing.assert_array_equal(C[touched:], start[touched:])
+
+
+@each_dtype
+@pytest.mark.parametrize("N", [1, 7, 37])
+@pytest.mark.parametrize("K", [1, 4, 7, 37])
+def test_add_product_gives_a_row_the_same_bits_at_any_place(K, N, dtype):
+    random = np.random.default_rng(0)
+    row, start = random.normal(size=K).astype(dtype), random.normal(size=N).astype(dtype)
+    B = random.normal(size=(K, N)).astype(dtype)
+    seen = set()
+    for place in range(8):
+        for n in (place + 1, 8):
+            A = random.normal(size=(8, K)).astype(dtype)
+            C = random.normal(size=(8, N)).astype(dtype)
+            A[place], C[place] = row, start
+            add_product(n, A, B, C)
+            seen.add(C[place].tobytes())
+    assert len(seen) == 1
+
+
+# -------------------------------------------------------------------- the gate functions
+#
+# Seen through the loops that call them: compiled into a loop they are other code than alone.
+
+
+def tanh(x):
+    h = np.empty((1, x.size), x.dtype)
+    cells.rnn_step(1, x[None].copy(), h)
+    return h[0]
+
+
+def sigmoid(x):
+    a = np.zeros((1, 4 * x.size), x.dtype)
+    a[0, : x.size] = x
+    c, h = np.empty((1, x.size), x.dtype), np.empty((1, x.size), x.dtype)
+    cells.lstm_step(1, a, np.zeros_like(c), c, h)
+    return a[0, : x.size]
+
+
+def flush(x):
+    da = np.empty((1, x.size), x.dtype)
+    cells.rnn_step_backward(1, np.zeros_like(da), x[None].copy(), da)
+    return da[0]
+
+
+def line(dtype):
+    """Numbers from the whole line: of every size, dense where the functions bend, both signs."""
+    stride = 2**18 + 3 if config.DISABLE_JIT else 2**10 + 3
+    sizes = np.arange(0, 2**31, stride, dtype=np.uint32).view(np.float32)
+    sizes = sizes[np.isfinite(sizes)]
+    near = np.linspace(0, 12, 2000 if config.DISABLE_JIT else 200_000)
+    ends = [np.inf, np.finfo(dtype).max, np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal]
+    x = np.concatenate([sizes, near, ends]).astype(dtype)
+    return np.concatenate([x, -x])
+
+
+def test_tanh32_is_near():
+    x = line(np.float32)
+    y = tanh(x).astype(float)
+    exact = np.tanh(x.astype(float))
+    normal = abs(x) >= np.finfo(np.float32).tiny
+    assert np.max(abs(y - exact)[normal] / abs(exact[normal])) < 5e-7
+    assert np.max(abs(y - exact)[~normal]) <= np.finfo(np.float32).tiny
+    assert np.max(abs(y)) <= 1
+
+
+def test_sigmoid32_is_near():
+    x = line(np.float32)
+    y = sigmoid(x).astype(float)
+    exact = np.array([naive.sigmoid(x_k) for x_k in x.tolist()])
+    assert np.max(abs(y - exact)) < 5e-7
+    assert y.min() >= 0
+    assert y.max() <= 1
+
+
+def test_gate_functions_are_exact_in_float64():
+    x = line(np.float64)
+    exact = np.array([math.tanh(x_k) for x_k in x])
+    np.testing.assert_array_max_ulp(tanh(x), exact, maxulp=1)
+    exact = np.array([naive.sigmoid(x_k) for x_k in x])
+    np.testing.assert_allclose(sigmoid(x), exact, rtol=0, atol=1e-15)
+    assert sigmoid(x).min() >= 0
+    assert sigmoid(x).max() <= 1
+
+
+@each_dtype
+def test_gate_functions_are_symmetric(dtype):
+    x = line(dtype)
+    np.testing.assert_array_equal(tanh(-x), -tanh(x))
+    np.testing.assert_allclose(sigmoid(-x), 1 - sigmoid(x), rtol=0, atol=np.finfo(dtype).eps)
+    np.testing.assert_array_equal(tanh(np.array([0.0, -0.0], dtype)), [0, 0])
+    np.testing.assert_array_equal(sigmoid(np.array([0.0, -0.0], dtype)), [0.5, 0.5])
+
+
+@each_dtype
+def test_gate_functions_keep_nan(dtype):
+    x = np.array([0.0, np.nan, 1.0] * 7, dtype)
+    np.testing.assert_array_equal(np.isnan(tanh(x)), np.isnan(x))
+    np.testing.assert_array_equal(np.isnan(sigmoid(x)), np.isnan(x))
+
+
+# ------------------------------------------------------------------- vanishing gradients
+
+
+@pytest.mark.parametrize(("dtype", "threshold"), [(np.float32, 1e-18), (np.float64, 1e-150)])
+def test_flush(dtype, threshold):
+    kept = [threshold * 1.001, 1.0, np.finfo(dtype).max, np.inf]
+    gone = [threshold * 0.999, np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal, 0.0]
+    x = np.array(kept + gone, dtype)
+    x = np.concatenate([x, -x])
+    expected = np.where(abs(x) > dtype(threshold), x, dtype(0))
+    np.testing.assert_array_equal(flush(x), expected)
+    assert np.count_nonzero(expected) == 2 * len(kept)
+    assert np.isnan(flush(np.array([np.nan] * 5, dtype))).all()
+
+
+@pytest.mark.parametrize(("dtype", "T"), [(np.float32, 150), (np.float64, 1000)])
+@each_cell
+def test_vanishing_gradients_leave_no_denormals(cell, dtype, T):
+    """One gradient at the last step, and small weights and gates that wear it down."""
+    random = np.random.default_rng(0)
+    H = 4
+    p = make_parameters(random, cell, 2, H, dtype)
+    p["W_h"] *= dtype(0.25)
+    p["b"] -= dtype(1)
+    (s,) = make_sequences(random, [T], 2, H, dtype)
+    s["dh"][:-1] = 0
+    v = make_arrays(random, cell, p, [s])
+    forward(cell, v)
+    backward(cell, v)
+    assert np.all(v.da[-1, 0])
+    assert not v.da[0, 0].any()
+    for gradient in (v.da, v.du, v.dh, v.dc):
+        small = abs(gradient[gradient != 0])
+        assert small.min(initial=np.inf) >= np.finfo(dtype).tiny

