@@ -39,7 +39,7 @@ class Batch(NamedTuple):
     """B sequences, longest first, as the layers take them.
 
     B is filled up to a multiple of `ROW_TILE` with sequences of length 0. For tokens, every
-    distinct one stands once in `x` and `index` says where, so that what is linear in the
+    distinct one stands once in `x` and `lookup` says where, so that what is linear in the
     embedding is computed once a word and not once an occurrence.
     """
 
@@ -47,7 +47,7 @@ class Batch(NamedTuple):
     lengths: np.ndarray  # (B,)
     n_active: np.ndarray  # (T,) sequences that still run at step t: the first rows
     x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens
-    index: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
+    lookup: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
 
 
 def make_batch(sequences: Sequences, rows: np.ndarray) -> Batch:
@@ -65,9 +65,9 @@ def make_batch(sequences: Sequences, rows: np.ndarray) -> Batch:
     lengths = np.concatenate((lengths, np.zeros(B - n, dtype=lengths.dtype)))
     if values.ndim == 1:
         x, inverse = np.unique(values[where], return_inverse=True)
-        index = np.full((T, B), -1, dtype=np.int64)
-        index[:, :n][running] = inverse
-        return Batch(rows, lengths, n_active, x, index)
+        lookup = np.full((T, B), -1, dtype=np.int64)
+        lookup[:, :n][running] = inverse
+        return Batch(rows, lengths, n_active, x, lookup)
     x = np.zeros((T, B, values.shape[1]), dtype=values.dtype)
     x[:, :n][running] = values[where]
     return Batch(rows, lengths, n_active, x.reshape(T * B, -1), None)
@@ -97,5 +97,5 @@ def minibatches(
             part = order[start : start + pool]
             order[start : start + pool] = part[np.argsort(lengths[part], kind="stable")]
     starts = np.arange(0, n, batch_size)
-    for start in starts if shuffle is None else shuffle.permutation(starts):
+    for start in (starts if shuffle is None else shuffle.permutation(starts)).tolist():
         yield order[start : start + batch_size]

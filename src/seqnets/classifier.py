@@ -287,12 +287,11 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
             diverges. An estimator that was fitted before is left as it was.
         """
-        before = dict(vars(self))
+        before = self.__dict__.copy()
         try:
             fit_network(self, X, y, sample_weight)
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before
             raise
         return self
 
@@ -309,10 +308,11 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         y : ndarray of shape (n_sequences,)
             The most probable class; the first of equals.
         """
-        return self.classes_[self.predict_log_proba(X).argmax(axis=1)]
+        best = self.predict_log_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probability of each class.
+        """Predict the probability of each class.
 
         Parameters
         ----------
@@ -327,7 +327,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         return np.exp(self.predict_log_proba(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithm of the probability of each class, finite even where that rounds to 0.
+        """Predict the logarithm of each probability, finite even where that rounds to 0.
 
         Parameters
         ----------
@@ -345,7 +345,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         return log_proba
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """The network's outputs before softmax or logistic activation.
+        """Return the network's outputs, to which softmax or the logistic function is applied.
 
         Parameters
         ----------

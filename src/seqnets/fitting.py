@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,9 +43,7 @@ class Data(NamedTuple):
         return Data(self.sequences.take(rows), self.y[rows], self.weights[rows])
 
 
-def fit_network(
-    estimator: RecurrentClassifier, X: Any, y: Any, sample_weight: Any
-) -> None:
+def fit_network(estimator: RecurrentClassifier, X: Any, y: Any, sample_weight: Any) -> None:
     """Read the data, train, and set every fitted attribute."""
     random = check_random_state(estimator.random_state)
     data = read_training_data(estimator, X, y, sample_weight)
@@ -74,9 +73,7 @@ def n_threads(estimator: RecurrentClassifier) -> int:
     return _openmp_effective_n_threads(estimator.n_jobs)
 
 
-def read_training_data(
-    estimator: RecurrentClassifier, X: Any, y: Any, sample_weight: Any
-) -> Data:
+def read_training_data(estimator: RecurrentClassifier, X: Any, y: Any, sample_weight: Any) -> Data:
     """Check X, y and the weights together; set what they determine on the estimator."""
     dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     if estimator.embedding_dim is None:
@@ -86,7 +83,7 @@ def read_training_data(
         sequences, estimator._kind = read_tokens(X), "tokens"
         estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
         for name in ("n_features_in_", "feature_names_in_"):
-            vars(estimator).pop(name, None)
+            estimator.__dict__.pop(name, None)
     y = column_or_1d(y, warn=True)
     check_consistent_length(sequences.lengths, y)
     check_classification_targets(y)
@@ -140,14 +137,14 @@ def split(
 
 
 def build_network(estimator: RecurrentClassifier) -> Network:
-    tokens = estimator._kind == "tokens"
+    sizes, n_tokens = hidden_layer_sizes(estimator), None
+    n_inputs = estimator.embedding_dim
+    if n_inputs is None:
+        n_inputs = estimator._n_channels
+    else:
+        n_tokens = len(estimator._known_ids)
     return Network(
-        estimator.cell,
-        estimator.embedding_dim if tokens else estimator._n_channels,
-        hidden_layer_sizes(estimator),
-        estimator.pooling,
-        estimator.n_outputs_,
-        len(estimator._known_ids) if tokens else None,
+        estimator.cell, n_inputs, sizes, estimator.pooling, estimator.n_outputs_, n_tokens
     )
 
 
@@ -162,9 +159,9 @@ def hidden_layer_sizes(estimator: RecurrentClassifier) -> list[int]:
 
 
 def build_optimizer(estimator: RecurrentClassifier) -> SGD | Adam:
-    rate = estimator.learning_rate_init
-    if rate == "auto":
-        rate = LEARNING_RATES[estimator.solver]
+    rate = LEARNING_RATES[estimator.solver]
+    if estimator.learning_rate_init != "auto":
+        rate = float(estimator.learning_rate_init)
     if estimator.solver == "sgd":
         return SGD(rate, estimator.momentum, estimator.nesterovs_momentum)
     return Adam(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
@@ -177,45 +174,44 @@ def run_epochs(
     workers: Workers,
     random: np.random.RandomState,
 ) -> History:
-    loss = estimator.out_activation_
     trainer = Trainer(
         estimator._network,
         estimator.parameters_,
         build_optimizer(estimator),
         workers,
-        loss=loss,
+        loss=estimator.out_activation_,
         alpha=estimator.alpha,
         max_grad_norm=estimator.max_grad_norm,
     )
     targets = one_hot(training.y, estimator.n_outputs_)
     lengths = training.sequences.lengths
-    batch_size = BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
+    batch_size = BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
     shuffle = random if estimator.shuffle else None
 
     def epoch() -> float:
         batches = minibatches(lengths, min(batch_size, lengths.size), shuffle)
         return trainer.epoch(training.sequences, targets, training.weights, batches)
 
-    def validate() -> float:
-        logits = decision(
-            estimator._network, estimator.parameters_, validation.sequences, workers
-        )
-        losses = np.empty(len(logits))
-        LOSSES[loss][1](
-            logits, one_hot(validation.y, estimator.n_outputs_), validation.weights,
-            losses, np.empty_like(logits),
-        )  # fmt: skip
-        return losses.sum() / validation.weights.sum()
-
     return train(
         epoch,
-        None if validation is None else validate,
+        None
+        if validation is None
+        else functools.partial(mean_loss, estimator, validation, workers),
         estimator.parameters_,
         max_iter=estimator.max_iter,
         tol=estimator.tol,
         n_iter_no_change=estimator.n_iter_no_change,
         verbose=bool(estimator.verbose),
     )
+
+
+def mean_loss(estimator: RecurrentClassifier, data: Data, workers: Workers) -> float:
+    """The weighted mean cross-entropy of the network as it is."""
+    logits = decision(estimator._network, estimator.parameters_, data.sequences, workers)
+    targets, losses = one_hot(data.y, estimator.n_outputs_), np.empty(len(logits))
+    _, loss = LOSSES[estimator.out_activation_]
+    loss(logits, targets, data.weights / data.weights.sum(), losses, np.empty_like(logits))
+    return losses.sum()
 
 
 def one_hot(y: np.ndarray, n_outputs: int) -> np.ndarray:

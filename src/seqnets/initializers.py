@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 
-def glorot(random: np.random.RandomState, n_inputs: int, n_units: int, n_gates: int = 1):
+def glorot(
+    random: np.random.RandomState, n_inputs: int, n_units: int, n_gates: int = 1
+) -> np.ndarray:
     """(n_inputs, n_gates * n_units), uniform; variance 2 / (inputs + units) (Glorot 2010)."""
     bound = np.sqrt(6.0 / (n_inputs + n_units))
     return random.uniform(-bound, bound, (n_inputs, n_gates * n_units))
 
 
-def orthogonal(random: np.random.RandomState, n_units: int, n_gates: int):
+def orthogonal(random: np.random.RandomState, n_units: int, n_gates: int) -> np.ndarray:
     """(n_units, n_gates * n_units): a random orthogonal matrix for each gate (Saxe 2014).
 
     It keeps the length of a state, so that neither it nor its gradient fades at the start.
@@ -23,7 +25,7 @@ def orthogonal(random: np.random.RandomState, n_units: int, n_gates: int):
     return np.hstack(blocks)
 
 
-def embedding(random: np.random.RandomState, n_tokens: int, n_dims: int):
+def embedding(random: np.random.RandomState, n_tokens: int, n_dims: int) -> np.ndarray:
     """(1 + n_tokens, n_dims): row 0, of unknown tokens, is the mean of the others."""
     rows = random.normal(0.0, EMBEDDING_SCALE, (n_tokens, n_dims))
     return np.vstack((rows.mean(axis=0) if n_tokens else np.zeros(n_dims), rows))

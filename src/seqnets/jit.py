@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
 from numba.extending import overload
 
-FLAGS = {
+FLAGS: dict[str, Any] = {
     # Threads run kernels side by side; a kernel touches no Python object.
     "nogil": True,
     # Division by zero gives inf as in NumPy. The default's check for it stops LLVM from
@@ -50,7 +51,7 @@ def by_precision(single: Callable, double: Callable) -> Callable:
         def interpreted(x):
             return (single if isinstance(x, np.float32) else double)(x)
 
-        overload(interpreted, jit_options=FLAGS)(choose)
+        overload(interpreted, jit_options=FLAGS)(choose)  # type: ignore[arg-type]
         return interpreted
 
     return decorate

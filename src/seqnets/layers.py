@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ class Workspace:
 
     def array(self, name: str, *shape: int, dtype: type | None = None) -> np.ndarray:
         """An array of this shape, holding what was last written under its name."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:
             buffer = self._buffers[name] = np.zeros(size, dtype or self.dtype)
@@ -97,20 +98,25 @@ class Recurrent:
         return {f"{self.name}.{key}": value for key, value in start.items()}
 
     def forward(
-        self, parameters: dict, x: np.ndarray, index: np.ndarray | None, batch: Batch, work: Workspace
+        self,
+        parameters: dict,
+        x: np.ndarray,
+        lookup: np.ndarray | None,
+        batch: Batch,
+        work: Workspace,
     ) -> np.ndarray:
-        """The states h (T+1, B, H) for the inputs x (T*B, D), or x[index] with index (T, B)."""
+        """The states h (T+1, B, H) for the inputs x (T*B, D), or x[lookup] with lookup (T, B)."""
         arrays = self._arguments(self.cell.forward, parameters, batch, work)
         for state in {"h", "c"} & arrays.keys():
             arrays[state][0] = 0
         W_x, b = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.b"]
         rows = arrays["a"].reshape(-1, b.size)
-        if index is not None:
+        if lookup is not None:
             rows = work.array(f"{self.name}.x W_x", len(x), b.size)
         rows[:] = b
         add_product(len(x), x, W_x, rows)
-        if index is not None:
-            gather(index, rows, arrays["a"])
+        if lookup is not None:
+            gather(lookup, rows, arrays["a"])
         self.cell.forward(*arrays.values())
         return arrays["h"]
 
@@ -118,7 +124,7 @@ class Recurrent:
         self,
         parameters: dict,
         x: np.ndarray,
-        index: np.ndarray | None,
+        lookup: np.ndarray | None,
         batch: Batch,
         work: Workspace,
         gradients: Workspace,
@@ -130,9 +136,9 @@ class Recurrent:
         W_x, W_h = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.W_h"]
         H, GH = W_h.shape
         rows = arrays["da"].reshape(-1, GH)
-        if index is not None:
+        if lookup is not None:
             rows = work.array(f"{self.name}.x W_x", len(x), GH)
-            add_to_rows(index, arrays["da"], rows)
+            add_to_rows(lookup, arrays["da"], rows)
         du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
         h = self.states("h", batch, work)[:-1].reshape(-1, H)
         np.matmul(x.T, rows, out=gradients.array(f"{self.name}.W_x", *W_x.shape))
@@ -200,22 +206,22 @@ class Dense:
 
 
 @kernel
-def gather(index, rows, a):
-    """a[t, b] = rows[index[t, b]], zero where the index is -1."""
-    for t in range(index.shape[0]):
-        for b in range(index.shape[1]):
-            if index[t, b] < 0:
+def gather(lookup, rows, a):
+    """a[t, b] = rows[lookup[t, b]], zero where the lookup is -1."""
+    for t in range(lookup.shape[0]):
+        for b in range(lookup.shape[1]):
+            if lookup[t, b] < 0:
                 a[t, b] = 0
             else:
-                a[t, b] = rows[index[t, b]]
+                a[t, b] = rows[lookup[t, b]]
 
 
 @kernel
-def add_to_rows(index, da, rows):
-    """rows[index[t, b]] += da[t, b], from zero: the way back of `gather`."""
+def add_to_rows(lookup, da, rows):
+    """rows[lookup[t, b]] += da[t, b], from zero: the way back of `gather`."""
     rows[:] = 0
-    for t in range(index.shape[0]):
-        for b in range(index.shape[1]):
-            if index[t, b] >= 0:
+    for t in range(lookup.shape[0]):
+        for b in range(lookup.shape[1]):
+            if lookup[t, b] >= 0:
                 for k in range(da.shape[2]):
-                    rows[index[t, b], k] += da[t, b, k]
+                    rows[lookup[t, b], k] += da[t, b, k]

@@ -37,21 +37,27 @@ class Network:
 
     def initialize(self, random: np.random.RandomState, dtype: np.dtype) -> dict[str, np.ndarray]:
         start = {} if self.embedding is None else self.embedding.initialize(random)
-        for layer in (*self.layers, self.dense):
+        for layer in self.layers:
             start |= layer.initialize(random)
+        start |= self.dense.initialize(random)
         return {name: np.ascontiguousarray(value, dtype) for name, value in start.items()}
 
     def forward(self, parameters: dict, batch: Batch, work: Workspace) -> np.ndarray:
         """The logits (B, K); what the backward pass needs stays in `work`."""
         for i, layer in enumerate(self.layers):
-            x, index = self._input(i, parameters, batch, work)
-            h = layer.forward(parameters, x, index, batch, work)
+            x, lookup = self._input(i, parameters, batch, work)
+            h = layer.forward(parameters, x, lookup, batch, work)
         pooled, best = self._pooled(batch, work)
         self.pool(batch.lengths, h, pooled, best)
         return self.dense.forward(parameters, pooled, work)
 
     def backward(
-        self, parameters: dict, batch: Batch, dlogits: np.ndarray, work: Workspace, gradients: Workspace
+        self,
+        parameters: dict,
+        batch: Batch,
+        dlogits: np.ndarray,
+        work: Workspace,
+        gradients: Workspace,
     ) -> np.ndarray | None:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
@@ -61,13 +67,13 @@ class Network:
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
         self.pool_backward(batch.lengths, dpooled, best, self.layers[-1].states("dh", batch, work))
         for i in reversed(range(len(self.layers))):
-            x, index = self._input(i, parameters, batch, work)
+            x, lookup = self._input(i, parameters, batch, work)
             dx = work.array("dx", *x.shape)
             if i > 0:
                 below = self.layers[i - 1].states("dh", batch, work)
                 below[0] = 0
                 dx = below[1:].reshape(x.shape)
-            self.layers[i].backward(parameters, x, index, batch, work, gradients, dx)
+            self.layers[i].backward(parameters, x, lookup, batch, work, gradients, dx)
         if self.embedding is not None:
             self.embedding.backward(batch.x, dx, gradients)
         return dx
@@ -75,12 +81,12 @@ class Network:
     def _input(
         self, i: int, parameters: dict, batch: Batch, work: Workspace
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """What layer i reads: x (T*B, D), or for tokens the distinct ones' rows and their index."""
+        """What layer i reads: x (T*B, D), or the distinct tokens' vectors and the lookup."""
         if i > 0:
             h = self.layers[i - 1].states("h", batch, work)
             return h[1:].reshape(-1, h.shape[2]), None
         if self.embedding is not None:
-            return self.embedding.forward(parameters, batch.x, work), batch.index
+            return self.embedding.forward(parameters, batch.x, work), batch.lookup
         return batch.x, None
 
     def _pooled(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:

@@ -1,13 +1,13 @@
 """Pooling: the states of all steps become one vector a sequence.
 
-    h       (T+1, B, H)  states; row t+1 is what step t leaves
-    pooled  (B, H)       zero, the initial state, for an empty sequence
-    best    (B, H)       "max": the step that won
-    dh      (T+1, B, H)  all of it is written
+h       (T+1, B, H)  states; row t+1 is what step t leaves
+pooled  (B, H)       zero, the initial state, for an empty sequence
+best    (B, H)       "max": the step that won
+dh      (T+1, B, H)  all of it is written
 
-    last  h[length]
-    mean  sum of h over the sequence's own steps / length
-    max   elementwise largest h over the sequence's own steps; the first of equals
+last  h[length]
+mean  sum of h over the sequence's own steps / length
+max   elementwise largest h over the sequence's own steps; the first of equals
 """
 
 from __future__ import annotations

@@ -66,13 +66,12 @@ def read_series(
         return Sequences(*_from_matrix(X)), kind
     if is_ragged(X):
         values, offsets = _join([_as_numbers(x, i) for i, x in enumerate(X)])
-        if dtype is None:
-            dtype = values.dtype if values.dtype in FLOATS else np.float64
+        found = values.dtype if values.dtype in FLOATS else np.dtype(np.float64)
     else:
         X = check_array(X, dtype=dtypes, ensure_all_finite=False, allow_nd=True, input_name="X")
-        dtype = X.dtype
+        found = X.dtype
         values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-    values = _finite(values, offsets, dtype)
+    values = _finite(values, offsets, dtype or found)
     if reset:
         estimator.n_features_in_ = values.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)
@@ -88,7 +87,7 @@ def is_ragged(X: Any) -> bool:
     """Whether X holds its sequences one by one, each of its own length."""
     if isinstance(X, list | tuple):
         return any(getattr(x, "ndim", 0) > 0 for x in X) or len(_lengths(X)) > 1
-    if getattr(X, "ndim", None) == 1 and getattr(X, "dtype", None) == object:
+    if getattr(X, "ndim", None) == 1 and _dtype_kind(X) == "O":
         return len(_lengths(X)) > 0
     return False
 
@@ -121,19 +120,25 @@ def _ordered(X: Any) -> Any:
 
 
 def _has_text(X: Any) -> bool:
-    if isinstance(X, str) or getattr(getattr(X, "dtype", None), "kind", "-") in "US":
+    if isinstance(X, str) or _dtype_kind(X) in "US":
         return True
     if hasattr(X, "columns"):  # a data frame, pandas' or polars'
         return any(isinstance(x, str) for x in np.asarray(X.head(1), dtype=object).flat)
-    if isinstance(X, list | tuple) or getattr(X, "dtype", None) == object:
+    if isinstance(X, list | tuple) or _dtype_kind(X) == "O":
         return any(isinstance(x, str) or _has_text(x) for x in X)
     return False
+
+
+def _dtype_kind(X: Any) -> str:
+    """NumPy's letter for the dtype of an array, "-" for anything else."""
+    return getattr(getattr(X, "dtype", None), "kind", "-")
 
 
 def _kind_of(X: Any) -> str:
     if is_ragged(X):
         return "ragged"
-    return "3d" if np.ndim(X) == 3 else "2d"
+    n_dims = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
+    return "3d" if n_dims == 3 else "2d"
 
 
 def _lengths(X: Sequence) -> set[int]:

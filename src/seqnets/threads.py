@@ -51,7 +51,7 @@ class Workers:
 _lock = threading.Lock()
 _controller: ThreadpoolController | None = None
 _n_holders = 0
-_limit = None
+_limit: Any = None
 
 
 @contextlib.contextmanager

@@ -217,9 +217,10 @@ class SequenceVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             )
         shared = {name: getattr(self, name) for name in SHARED}
         # What only stands at its default is no reason for a warning that it goes unused
-        if self.token_pattern == TOKEN_PATTERN and (self.tokenizer or self.analyzer != "word"):
+        unused = self.tokenizer is not None or self.analyzer != "word"
+        if unused and self.token_pattern == TOKEN_PATTERN:
             shared["token_pattern"] = None
-        if self.preprocessor or callable(self.analyzer):
+        if self.preprocessor is not None or callable(self.analyzer):
             shared["lowercase"] = False
         return CountVectorizer(**shared)
 
