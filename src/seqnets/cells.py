@@ -6,11 +6,13 @@ D inputs, H units, G gates. All arrays of one call have one dtype, float32 or fl
     n_active (T,)         sequences that still run at step t: the first rows
     W_h      (H, G*H)     recurrent weights; W_hT is its transpose, contiguous
     a        (T, B, G*H)  on entry x_t W_x + b for all steps at once; the forward pass adds the
-                          recurrent part and leaves the gates' values
+                          recurrent part and leaves the gates' values (RNN: the sum)
     h, c     (T+1, B, H)  states: row 0 is the initial one, row t+1 is what step t leaves
-    da       (T, B, G*H)  d loss / d a, zero where a sequence has ended
+    u        (T, B, G*H)  GRU: the recurrent part on its own, with the candidate's bias b_h (H,)
+    da, du   (T, B, G*H)  d loss / d a and d u, all of them written, zero where a sequence has ended
     dh       (T+1, B, H)  on entry d loss / d h as the layers above see it; the backward pass
                           adds what comes back through time
+    dc       (B, H)       d loss / d c, carried from step to step
 
 A gradient is d + name. Blocks of H columns stand in these orders: RNN a; LSTM i, f, o, g;
 GRU r, z, n. With s(x) = 1 / (1 + exp(-x)) and * elementwise:
@@ -247,7 +249,7 @@ def tanh32(x):
 
 
 def tanh64(x):
-    return math.tanh(x)
+    return np.float64(math.tanh(x))
 
 
 @by_precision(tanh32, tanh64)
@@ -268,7 +270,7 @@ def flush64(x):
 
 @by_precision(flush32, flush64)
 def flush(x):
-    """Zero for a vanished gradient: one so small that its square is no normal number.
+    """Zero for a vanished gradient, far below which its square would be no normal number.
 
     Arithmetic on numbers below the normal ones is 100 times slower; without this, one BPTT pass
     over vanishing gradients took 46 ms for 4.5. NaN stays NaN.

@@ -16,8 +16,9 @@ FLAGS: dict[str, Any] = {
     # Division by zero gives inf as in NumPy. The default's check for it stops LLVM from
     # vectorizing any loop with a division, the gate functions first of all.
     "error_model": "numpy",
-    # Products may fuse with sums and sums may be reordered; inf and NaN keep their meaning.
-    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
+    # A product may fuse with the sum that it goes into. No more: where sums may be reordered
+    # ("reassoc"), a kernel from disk can give other bits than the same one freshly compiled.
+    "fastmath": {"contract"},
 }
 
 

@@ -1,0 +1,37 @@
+"""The canary of the bounds run: kernels that leave their arrays are caught.
+
+Without it, a run whose kernels come from a cache that was filled without the check would pass
+and show nothing. The arrays are parts of larger ones: an unchecked canary does no harm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import config
+
+from seqnets.cells import add_product
+from seqnets.jit import kernel
+
+pytestmark = [
+    pytest.mark.bounds,
+    pytest.mark.skipif(not config.BOUNDSCHECK, reason="NUMBA_BOUNDSCHECK is not set"),
+]
+
+
+@kernel
+def copy_next(x, out):
+    out[0] = x[x.size]
+
+
+def test_canary_is_caught():
+    with pytest.raises(IndexError):
+        copy_next(np.zeros(8)[:4], np.zeros(1))
+
+
+def test_kernel_of_the_package_is_caught():
+    A, B, C = np.zeros((8, 4)), np.zeros((4, 4)), np.zeros((8, 4))
+    with pytest.raises(IndexError):
+        add_product(8, A[:4], B, C)
+    with pytest.raises(IndexError):
+        add_product(8, A, B, C[:4])

@@ -1,0 +1,597 @@
+"""RecurrentClassifier: what an estimator owes its users, for series and tokens of every kind."""
+
+import copy
+import doctest
+import re
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning, NotFittedError
+
+import seqnets.classifier
+from seqnets import RecurrentClassifier
+from seqnets.network import Network
+
+# Most fits are too short to learn anything.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+N = 12
+METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+Y = np.arange(N) % 3
+
+KINDS = ["2d", "3d", "ragged", "tokens"]
+each_kind = pytest.mark.parametrize("kind", KINDS)
+each_cell = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+
+
+def make(kind, seed=0):
+    """N sequences: ids from 1 to 5, or series, univariate if "2d", of 3 features if not."""
+    random = np.random.RandomState(seed)
+    lengths = random.randint(0, 6, N)
+    if kind == "tokens":
+        return [random.randint(1, 6, T) for T in lengths]
+    if kind == "ragged":
+        return [random.normal(size=(T, 3)) for T in lengths]
+    return random.normal(size=(N, 4) if kind == "2d" else (N, 5, 3))
+
+
+def make_classifier(kind, **parameters):
+    defaults = {"hidden_layer_sizes": 3, "max_iter": 2, "n_jobs": 1, "random_state": 0}
+    if kind == "tokens":
+        defaults["embedding_dim"] = 4
+    return RecurrentClassifier(**defaults | parameters)
+
+
+def fit(kind, y=Y, seed=0, **parameters):
+    return make_classifier(kind, **parameters).fit(make(kind, seed), y)
+
+
+def take(X, rows):
+    return [X[i] for i in rows] if isinstance(X, list) else X[rows]
+
+
+def assert_same_model(a, b, tolerance=0.0):
+    assert a.parameters_.keys() == b.parameters_.keys()
+    for name, W in a.parameters_.items():
+        np.testing.assert_allclose(b.parameters_[name], W, rtol=0, atol=tolerance, strict=True)
+
+
+def snapshot(clf):
+    """What the estimator holds: the objects themselves, and its weights' values."""
+    return dict(vars(clf)), copy.deepcopy(vars(clf).get("parameters_", {}))
+
+
+def assert_as_before(clf, before):
+    attributes, weights = before
+    assert vars(clf).keys() == attributes.keys()
+    assert all(vars(clf)[name] is attributes[name] for name in attributes)
+    for name, W in weights.items():
+        np.testing.assert_array_equal(clf.parameters_[name], W)
+
+
+# ------------------------------------------------------------------------ fit and predict
+
+
+@each_kind
+def test_fit_returns_self_and_leaves_its_arguments_alone(kind):
+    X, y, weights = make(kind), Y.copy(), np.linspace(0, 1, N)
+    given = copy.deepcopy((X, y, weights))
+    clf = make_classifier(kind, class_weight={0: 1.0, 1: 2.0, 2: 1.0})
+    parameters = clf.get_params()
+    assert clf.fit(X, y, weights) is clf
+    assert all(a is b for a, b in zip(clf.get_params().values(), parameters.values(), strict=True))
+    for found, wanted in zip((*X, y, weights), (*given[0], *given[1:]), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@each_kind
+def test_predict_leaves_its_argument_and_the_estimator_alone(kind):
+    clf, X = fit(kind), make(kind, seed=1)
+    given, before = copy.deepcopy(X), snapshot(clf)
+    for method in METHODS:
+        getattr(clf, method)(X)
+        assert_as_before(clf, before)
+    for found, wanted in zip(X, given, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("first", KINDS)
+@pytest.mark.parametrize("then", KINDS)
+def test_a_second_fit_forgets_the_first(first, then):
+    X, y = make(first, seed=1), ["yes", "no"] * (N // 2)
+    if first == "2d":
+        X = pd.DataFrame(X, columns=list("abcd"))
+    clf = make_classifier(first, early_stopping=True, validation_fraction=0.4).fit(X, y)
+    anew = make_classifier(then)
+    clf.set_params(**anew.get_params()).fit(make(then), Y)
+    anew.fit(make(then), Y)
+    assert_same_model(clf, anew)
+    for name in {*vars(clf), *vars(anew)} - {"parameters_"}:
+        if not name.startswith("_"):
+            np.testing.assert_equal(vars(clf).get(name), vars(anew).get(name), err_msg=name)
+
+
+@each_kind
+@pytest.mark.parametrize("method", METHODS)
+def test_not_fitted(kind, method):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        getattr(make_classifier(kind), method)(make(kind))
+
+
+@each_kind
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_failed_fit_changes_nothing(kind, n_jobs, monkeypatch):
+    def fail(*_):
+        raise MemoryError("in the middle of the first step")
+
+    new, old = make_classifier(kind, n_jobs=n_jobs), fit(kind, n_jobs=n_jobs)
+    states = [snapshot(clf) for clf in (new, old)]
+    expected = old.decision_function(make(kind))
+    with monkeypatch.context() as patch:
+        patch.setattr(Network, "backward", fail)
+        for clf in (new, old):
+            with pytest.raises(MemoryError, match="first step"):
+                clf.fit(make(kind, seed=1), ["a", "b"] * (N // 2))
+    for clf, state in zip((new, old), states, strict=True):
+        assert_as_before(clf, state)
+    np.testing.assert_array_equal(old.decision_function(make(kind)), expected)
+
+
+def test_random_states():
+    a, b = fit("2d", random_state=5), fit("2d", random_state=np.random.RandomState(5))
+    assert_same_model(a, b)
+    random = np.random.RandomState(5)
+    first, second = fit("2d", random_state=random), fit("2d", random_state=random)
+    assert_same_model(a, first)
+    assert not np.allclose(first.parameters_["dense.W"], second.parameters_["dense.W"])
+    assert not np.allclose(*(fit("2d", random_state=None).parameters_["dense.W"] for _ in range(2)))
+
+
+@pytest.mark.parametrize("kind", ["ragged", "tokens"])
+@each_cell
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_sequences_may_all_be_empty(kind, cell, pooling):
+    X = [np.empty(0, dtype=int)] * N
+    y = [0] * 8 + [1] * 4
+    clf = make_classifier(
+        kind, cell=cell, pooling=pooling, learning_rate_init=0.02, max_iter=100, tol=0.0
+    ).fit(X, y)
+    np.testing.assert_allclose(clf.predict_proba(X), [[2 / 3, 1 / 3]] * N, atol=0.02)
+
+
+def test_one_sequence():
+    clf = make_classifier("ragged").fit([[[1.0, 2.0], [3.0, 4.0]]], ["only"])
+    assert clf.predict([[[0.0, 1.0]]]).tolist() == ["only"]
+
+
+# ------------------------------------------------------------------- X in the form it has
+
+
+FORMS = {
+    "fortran": lambda X, _: np.asfortranarray(X),
+    "byte order": lambda X, _: X.astype(X.dtype.newbyteorder(">")),
+    "strided": lambda X, _: np.repeat(X, 2, axis=-1)[..., ::2],
+    "reversed": lambda X, _: np.ascontiguousarray(X[::-1])[::-1],
+    "memory map": lambda X, path: joblib.load(joblib.dump(X, path)[0], mmap_mode="r"),
+    "objects": lambda X, _: X.astype(object),
+    "lists": lambda X, _: X.tolist(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@each_kind
+def test_other_forms_of_the_same_numbers(kind, form, tmp_path):
+    if kind in ("2d", "3d"):
+        X = make(kind)
+        other = FORMS[form](X, tmp_path / "X")
+    else:
+        X = [x for x in make(kind) if len(x)]
+        other = [FORMS[form](x, tmp_path / str(i)) for i, x in enumerate(X)]
+    y = Y[: len(X)]
+    a, b = make_classifier(kind).fit(X, y), make_classifier(kind).fit(other, y)
+    assert_same_model(a, b)
+    np.testing.assert_array_equal(a.decision_function(X), a.decision_function(other))
+
+
+@pytest.mark.parametrize("kind", ["2d", "3d", "ragged"])
+@pytest.mark.parametrize(
+    ("given", "computed"),
+    [("float32", "float32"), ("float64", "float64"), ("int64", "float64"), ("bool", "float64")],
+)
+def test_series_compute_in_their_own_type(kind, given, computed):
+    def cast(X, dtype):
+        X = [np.round(8 * x).astype(given).astype(dtype) for x in X]  # the same in any of them
+        return X if kind == "ragged" else np.array(X)
+
+    clf = make_classifier(kind).fit(cast(make(kind), given), Y)
+    assert {W.dtype for W in clf.parameters_.values()} == {np.dtype(computed)}
+    X = make(kind, seed=1)
+    expected = clf.decision_function(cast(X, given))
+    for other in [np.float32, np.float64]:  # predict computes as fit did
+        np.testing.assert_array_equal(clf.decision_function(cast(X, other)), expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "computed"), [("auto", "float32"), ("float32", "float32"), ("float64", "float64")]
+)
+def test_tokens_compute_in_float32(dtype, computed):
+    clf = fit("tokens", dtype=dtype)
+    assert {W.dtype for W in clf.parameters_.values()} == {np.dtype(computed)}
+
+
+@pytest.mark.parametrize(("kind", "n"), [("2d", 4), ("3d", 3), ("ragged", 3), ("tokens", None)])
+def test_n_features_in(kind, n):
+    clf = fit(kind)
+    assert getattr(clf, "n_features_in_", None) == n
+    assert not hasattr(clf, "feature_names_in_")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames(library):
+    X = make("2d")
+    frame = pytest.importorskip(library).DataFrame(dict(zip("abcd", X.T, strict=True)))
+    clf = make_classifier("2d").fit(frame, Y)
+    assert clf.feature_names_in_.tolist() == list("abcd")
+    assert_same_model(clf, fit("2d"))
+    np.testing.assert_array_equal(clf.predict_proba(frame), fit("2d").predict_proba(X))
+    tokens = pytest.importorskip(library).DataFrame({"a": Y + 1, "b": Y})
+    clf = make_classifier("tokens").fit(tokens, Y)
+    assert not hasattr(clf, "feature_names_in_")
+    assert not hasattr(clf, "n_features_in_")
+
+
+# --------------------------------------------------------------------------------- labels
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([0, 1, 2]),
+        np.array([-3, 0, 7], dtype=np.int8),
+        np.array([1.0, 2.0, 5.0]),
+        np.array([False, True]),
+        np.array(["no", "perhaps", "yes"]),
+        np.array(["no", "perhaps", "yes"], dtype=object),
+        np.array([0, 1]),
+        np.array(["alone"]),
+        np.array([7]),
+    ],
+    ids=repr,
+)
+@each_kind
+def test_labels_of_every_type(kind, labels):
+    X, y = make(kind), np.resize(labels[::-1], N)
+    clf = make_classifier(kind).fit(X, y)
+    np.testing.assert_array_equal(clf.classes_, labels, strict=True)
+    np.testing.assert_array_equal(clf.predict(X), labels[clf.predict_proba(X).argmax(axis=1)])
+    assert clf.predict(X).dtype == labels.dtype
+    assert clf.score(X, y) == np.mean(clf.predict(X) == y)
+    assert_same_model(clf, fit(kind, np.searchsorted(labels, y)))
+    for form in (list, pd.Series, lambda y: pd.Series(y, index=range(5, 5 + N))):
+        assert_same_model(clf, fit(kind, form(y)))
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        assert_same_model(clf, fit(kind, y[:, np.newaxis]))
+
+
+def test_one_class_is_certain():
+    clf = fit("tokens", ["yes"] * N)
+    X = make("tokens", seed=1)
+    assert clf.predict(X).tolist() == ["yes"] * N
+    np.testing.assert_array_equal(clf.predict_proba(X), np.ones((N, 1)))
+    np.testing.assert_array_equal(clf.predict_log_proba(X), np.zeros((N, 1)))
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "n_outputs", "activation"),
+    [(1, 1, "softmax"), (2, 1, "logistic"), (3, 3, "softmax"), (5, 5, "softmax")],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_outputs(n_classes, n_outputs, activation, dtype):
+    y = np.array(list("edcba"))[np.arange(N) % n_classes]
+    clf, X = fit("ragged", y, dtype=dtype), make("ragged", seed=1)
+    assert (clf.n_outputs_, clf.out_activation_) == (n_outputs, activation)
+    for scale in [1.0, 30.0, 3000.0]:  # probabilities of 0 and 1 at last
+        clf.parameters_["dense.W"] *= clf.parameters_["dense.W"].dtype.type(scale)
+        z, proba = clf.decision_function(X), clf.predict_proba(X)
+        log_proba = clf.predict_log_proba(X)
+        assert z.dtype == proba.dtype == log_proba.dtype == np.float64
+        assert proba.shape == log_proba.shape == (N, n_classes)
+        np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=0, atol=1e-12)
+        assert np.isfinite(log_proba).all()
+        if n_classes < 3:
+            assert z.shape == (N,)
+        if n_classes == 2:
+            z = np.stack([np.zeros(N), z], axis=1)
+        elif n_classes == 1:
+            z = z[:, np.newaxis]
+        z -= z.max(axis=1, keepdims=True)
+        np.testing.assert_allclose(log_proba, z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
+        np.testing.assert_array_equal(clf.predict(X), clf.classes_[z.argmax(axis=1)])
+    assert n_classes == 1 or proba.min() == 0
+
+
+# -------------------------------------------------------------------------------- weights
+
+
+@each_kind
+def test_weights_of_any_form(kind):
+    X, weights = make(kind), np.arange(N) % 4 + 1
+    clf = make_classifier(kind).fit(X, Y, weights / 1.0)
+    assert not np.array_equal(clf.loss_curve_, fit(kind).loss_curve_)
+    for form in [weights, weights.astype(np.float32), weights.tolist(), pd.Series(weights)]:
+        assert_same_model(clf, make_classifier(kind).fit(X, Y, sample_weight=form))
+
+
+@each_kind
+def test_weights_of_one_are_none(kind):
+    assert_same_model(fit(kind), make_classifier(kind).fit(make(kind), Y, np.ones(N)))
+
+
+@each_kind
+def test_weight_0_is_absence(kind):
+    """To the last bit, also of the vocabulary, the classes and the minibatches."""
+    X, y, weights = make(kind), Y.copy(), np.ones(N)
+    weights[[1, 4, 7]], y[[1, 4]] = 0, [9, 9]
+    if kind == "tokens":
+        X[1] = np.array([77, 78])
+    present = np.flatnonzero(weights)
+    a = make_classifier(kind, batch_size=3).fit(X, y, weights)
+    b = make_classifier(kind, batch_size=3).fit(take(X, present), y[present])
+    assert a.classes_.tolist() == [0, 1, 2]
+    assert a.loss_curve_ == b.loss_curve_
+    assert_same_model(a, b)
+
+
+@each_kind
+@each_cell
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_weight_2_is_the_row_twice(kind, cell, solver):
+    X, twice = make(kind), np.repeat(np.arange(N), np.arange(N) % 2 + 1)
+    parameters = {"solver": solver, "batch_size": 2 * N, "dtype": "float64", "max_iter": 5}
+    parameters |= {"shuffle": False, "alpha": 0.1}
+    a = make_classifier(kind, cell=cell, **parameters).fit(X, Y, np.arange(N) % 2 + 1)
+    b = make_classifier(kind, cell=cell, **parameters).fit(take(X, twice), Y[twice])
+    np.testing.assert_allclose(a.loss_curve_, b.loss_curve_, rtol=1e-10)
+    assert_same_model(a, b, 1e-8)
+
+
+@each_kind
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_class_weights_are_sample_weights(kind, early_stopping):
+    X, y = make(kind), np.resize(["a", "a", "b", "a", "b", "c"], N)
+    weights = np.linspace(1, 2, N)
+    parameters = {"early_stopping": early_stopping, "validation_fraction": 0.3}
+    given = {"a": 0.5, "b": 2.0, "c": 3.0}
+    balanced = {label: N / (3 * np.sum(y == label)) for label in "abc"}
+    for class_weight, of_class in [(given, given), ("balanced", balanced)]:
+        a = make_classifier(kind, class_weight=class_weight, **parameters).fit(X, y, weights)
+        b = make_classifier(kind, **parameters)
+        b.fit(X, y, weights * [of_class[label] for label in y])
+        assert_same_model(a, b)
+        assert a.validation_loss_curve_ == b.validation_loss_curve_
+    assert not np.array_equal(a.loss_curve_, fit(kind, y, **parameters).loss_curve_)
+
+
+def test_class_weight_0():
+    parameters = {"class_weight": {0: 0.0, 1: 1.0, 2: 1.0}, "learning_rate_init": 0.1}
+    clf = fit("3d", max_iter=20, **parameters)
+    assert clf.classes_.tolist() == [0, 1, 2]
+    assert set(clf.predict(make("3d"))) <= {1, 2}
+
+
+# ------------------------------------------------------------------------------ the model
+
+
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+
+
+@each_cell
+def test_names_and_shapes_of_parameters(cell):
+    clf = fit("tokens", cell=cell, hidden_layer_sizes=(5, 2), embedding_dim=7)
+    n_ids = len(np.unique(np.concatenate(make("tokens"))))  # and one row for 1, the unknown
+    G = GATES[cell]
+    expected = {
+        "embedding": (n_ids, 7),
+        "layer0.W_x": (7, G * 5),
+        "layer0.W_h": (5, G * 5),
+        "layer0.b": (G * 5,),
+        "layer0.b_h": (5,),
+        "layer1.W_x": (5, G * 2),
+        "layer1.W_h": (2, G * 2),
+        "layer1.b": (G * 2,),
+        "layer1.b_h": (2,),
+        "dense.W": (2, 3),
+        "dense.b": (3,),
+    }
+    if cell != "gru":
+        expected = {name: shape for name, shape in expected.items() if "b_h" not in name}
+    assert {name: W.shape for name, W in clf.parameters_.items()} == expected
+    assert all(type(W) is np.ndarray for W in clf.parameters_.values())
+    assert clf.n_layers_ == 4  # input and output count, as they do in MLPClassifier
+    clf = fit("3d", ["a", "b"] * (N // 2), cell=cell)
+    assert "embedding" not in clf.parameters_
+    assert clf.parameters_["layer0.W_x"].shape == (3, G * 3)
+    assert clf.parameters_["dense.W"].shape == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "sizes", [(5, 2), [5, 2], np.array([5, 2]), np.int64(4), 4, (4,), pd.Series([4])], ids=repr
+)
+def test_hidden_layer_sizes_of_every_form(sizes):
+    wanted = [5, 2] if np.size(sizes) == 2 else [4]
+    parameters = fit("ragged", hidden_layer_sizes=sizes).parameters_
+    assert [W.shape[0] for name, W in parameters.items() if name.endswith("W_h")] == wanted
+
+
+# Another value of each parameter; in braces what it needs beside it.
+EFFECTS = {
+    "cell": ("gru", {}),
+    "hidden_layer_sizes": ((3, 3), {}),
+    "pooling": ("max", {}),
+    "embedding_dim": (5, {}),
+    "solver": ("sgd", {}),
+    "alpha": (1.0, {}),
+    "batch_size": (5, {}),
+    "learning_rate_init": (0.5, {}),
+    "momentum": (0.1, {"solver": "sgd"}),
+    "nesterovs_momentum": (False, {"solver": "sgd"}),
+    "beta_1": (0.1, {}),
+    "beta_2": (0.1, {}),
+    "epsilon": (0.1, {}),
+    "max_grad_norm": (0.001, {}),
+    "max_iter": (1, {}),
+    "shuffle": (False, {"batch_size": 5}),
+    "tol": (10.0, {"n_iter_no_change": 1, "max_iter": 5}),
+    "n_iter_no_change": (2, {"tol": 10.0, "max_iter": 9}),
+    "early_stopping": (True, {"validation_fraction": 0.5}),
+    "validation_fraction": (0.25, {"early_stopping": True}),
+    "class_weight": ({0: 2.0, 1: 1.0, 2: 1.0}, {}),
+    "dtype": ("float64", {}),
+    "random_state": (1, {}),
+}
+
+
+def test_no_parameter_is_left_out():
+    seen_elsewhere = {"n_jobs", "verbose"}  # they change no result
+    assert EFFECTS.keys() == RecurrentClassifier().get_params().keys() - seen_elsewhere
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_no_parameter_is_ignored(name):
+    value, beside = EFFECTS[name]
+    models = [fit("tokens", **{"validation_fraction": 0.5} | beside)]
+    models.append(fit("tokens", **{"validation_fraction": 0.5} | beside | {name: value}))
+    a, b = ([(n, W.tobytes()) for n, W in clf.parameters_.items()] for clf in models)
+    assert a != b
+
+
+# ------------------------------------------------------------------------------- refusals
+
+nan, inf = np.nan, np.inf
+WRONG = {
+    "cell": ["lstmm", "LSTM", "", None, 1],
+    "hidden_layer_sizes": [0, -1, (), (3, 0), (3, -1), 2.5, (2.5,), (3, nan), "64", None, True],
+    "pooling": ["first", None],
+    "embedding_dim": [0, -1, 2.5, "auto"],
+    "solver": ["lbfgs", None],
+    "alpha": [-1e-9, nan, inf, "auto", None],
+    "batch_size": [0, -1, 2.5, "all", None],
+    "learning_rate_init": [0.0, -0.1, nan, inf, "adaptive", None],
+    "momentum": [-0.1, 1.1, nan, None],
+    "nesterovs_momentum": ["yes", None, 2],
+    "beta_1": [-0.1, 1.0, nan, None],
+    "beta_2": [-0.1, 1.0, nan, None],
+    "epsilon": [0.0, -1e-8, nan, inf, None],
+    "max_grad_norm": [0.0, -1.0, nan, inf, "auto"],
+    "max_iter": [0, -1, 2.5, None, inf],
+    "shuffle": ["yes", None, 2],
+    "tol": [-1e-9, nan, inf, None],
+    "n_iter_no_change": [0, -1, 2.5, None],
+    "early_stopping": ["yes", None, 2],
+    "validation_fraction": [0.0, 1.0, -0.1, nan, None],
+    "class_weight": ["balance", 2.0, [1, 2, 3], {0: -1.0, 1: 1.0, 2: 1.0}, {0: nan, 1: 1, 2: 1}],
+    "dtype": ["float16", np.float32, None],
+    "n_jobs": [0, 1.5, "two"],
+    "random_state": ["a", -1, 1.5],
+    "verbose": [-1, "yes", None],
+}
+
+
+@pytest.fixture
+def no_kernel(monkeypatch):
+    """Fitted before it is asked for; from here on every forward pass is a failure."""
+    clf = fit("2d")
+    monkeypatch.setattr(Network, "forward", lambda *_: pytest.fail("a kernel was reached"))
+    return clf
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_parameters_out_of_range(no_kernel, name, value):
+    clf = no_kernel.set_params(**{name: value})
+    before = snapshot(clf)
+    with pytest.raises(ValueError, match=f"(?s){name}.*{re.escape(repr(value))}"):
+        clf.fit(make("2d"), Y)
+    assert_as_before(clf, before)
+
+
+def test_every_parameter_has_its_wrong_values():
+    assert WRONG.keys() == RecurrentClassifier().get_params().keys()
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (Y[:-1], rf"inconsistent numbers of samples: \[{N}, {N - 1}\]"),
+        (np.linspace(0, 1, N), "continuous"),
+        (np.eye(3)[Y], r"\(12, 3\)"),
+        (None, "y"),
+        ("yes", r"1d array"),
+        (np.where(Y == 1, nan, Y), "y contains NaN"),
+        (np.where(Y == 1, inf, Y), "y contains infinity"),
+        (np.full(N, inf), "y contains infinity"),
+    ],
+)
+def test_labels_that_are_refused(no_kernel, y, message):
+    before = snapshot(no_kernel)
+    with pytest.raises(ValueError, match=message):
+        no_kernel.fit(make("2d"), y)
+    assert_as_before(no_kernel, before)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(N - 1), rf"sample_weight.*\({N - 1},\).*\({N},\)"),
+        (np.ones((N, 1)), "[Ss]ample.weight.*1D.*2D"),
+        (np.arange(N) - 1.0, "Negative values.*sample_weight"),
+        (np.zeros(N), "[Ww]eights.*(0|zero)"),
+        (np.full(N, nan), "sample_weight contains NaN"),
+        (np.full(N, inf), "sample_weight contains infinity"),
+    ],
+)
+def test_weights_that_are_refused(no_kernel, weights, message):
+    before = snapshot(no_kernel)
+    with pytest.raises(ValueError, match=message):
+        no_kernel.fit(make("2d"), Y, weights)
+    assert_as_before(no_kernel, before)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [({0: 1.0, 1: 1.0}, "classes.*2.*class_weight"), ({0: 0.0, 1: 0.0, 2: 0.0}, "[Ww]eights.*0")],
+)
+def test_class_weights_that_do_not_fit(no_kernel, class_weight, message):
+    clf = no_kernel.set_params(class_weight=class_weight)
+    before = snapshot(clf)
+    if 2 not in class_weight:
+        class_weight["of no class"] = 1.0
+    with pytest.raises(ValueError, match=message):
+        clf.fit(make("2d"), Y)
+    assert_as_before(clf, before)
+
+
+def test_an_empty_validation_set(no_kernel):
+    clf = no_kernel.set_params(early_stopping=True, validation_fraction=0.01)
+    with pytest.raises(ValueError, match="validation_fraction=0.01 of 12 sequences"):
+        clf.fit(make("2d"), Y)
+
+
+# --------------------------------------------------------------------------------- others
+
+
+@each_cell
+def test_clone_fits_the_same(cell):
+    clf = fit("tokens", cell=cell)
+    other = clone(clf)
+    assert not hasattr(other, "parameters_")
+    assert_same_model(clf, other.fit(make("tokens"), Y))
+
+
+def test_docstring_example():
+    results = doctest.testmod(seqnets.classifier, raise_on_error=True)
+    assert results.attempted > 0

@@ -1,0 +1,244 @@
+"""Bits: a prediction depends on its sequence and the model alone, a fit on data and seed alone."""
+
+import copy
+import functools
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from seqnets import RecurrentClassifier
+
+# What is learned does not matter here.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+# Two blocks; every place among the rows that are computed together; equal lengths and the ends
+LENGTHS = [9, 1, 3, 0, 3, 5, 7, 2, 1, 4, 6, 3, 8, 3, 0, 2, 9, 5, 3, 1, 4]
+
+each_cell = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+each_kind = pytest.mark.parametrize("kind", ["3d", "ragged", "tokens"])
+each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+each_size = pytest.mark.parametrize(
+    "sizes", [(1,), (5, 3), pytest.param((67, 33), marks=pytest.mark.compiled)], ids=str
+)
+
+
+def make(kind, n=21):
+    """n sequences: ids from 1 to 11, or series of 3 features."""
+    random = np.random.RandomState(0)
+    lengths = np.resize(LENGTHS, n)
+    if kind == "tokens":
+        return [random.randint(1, 12, T) for T in lengths]
+    X = [random.normal(size=(T, 3)) for T in lengths]
+    if kind == "ragged":
+        return X
+    padded = np.full((n, max(lengths), 3), np.nan)
+    for row, x in zip(padded, X, strict=True):
+        row[: max(len(x), 1)] = x if len(x) else 0.5  # not even one step is no 3-D series
+    return padded
+
+
+def take(X, rows):
+    return X[rows] if isinstance(X, np.ndarray) else [X[i] for i in rows]
+
+
+@functools.cache
+def model(cell, pooling, kind, dtype, sizes, n_classes=3):
+    X = make(kind)
+    clf = RecurrentClassifier(
+        cell,
+        sizes,
+        pooling=pooling,
+        embedding_dim=7 if kind == "tokens" else None,
+        dtype=dtype,
+        max_iter=2,
+        learning_rate_init=0.1,
+        n_jobs=1,
+        random_state=0,
+    )
+    return clf.fit(X, np.arange(len(X)) % n_classes), X
+
+
+def assert_same_bits(a, b):
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.dtype == b.dtype
+    assert a.shape == b.shape
+    different = (a.view(np.uint8) != b.view(np.uint8)).reshape(len(a), -1).any(axis=1)
+    assert not different.any(), f"rows {np.flatnonzero(different)} differ"
+
+
+def assert_company_does_not_matter(clf, X, expected):
+    n = len(X)
+    alone = np.concatenate([clf.decision_function(take(X, [i])) for i in range(n)])
+    assert_same_bits(alone, expected)
+    everyone = np.arange(n)
+    shuffled = np.random.RandomState(1).permutation(n)
+    for rows in [
+        everyone[::-1],
+        shuffled,
+        *(shuffled[:k] for k in (2, 3, 5, 17)),
+        np.tile(everyone, 3),
+    ]:
+        assert_same_bits(clf.decision_function(take(X, rows)), expected[rows])
+    threaded = copy.copy(clf).set_params(n_jobs=2)
+    assert_same_bits(threaded.decision_function(take(X, shuffled)), expected[shuffled])
+
+
+# ---------------------------------------------------------------------------- predictions
+
+
+@each_kind
+@each_cell
+@each_pooling
+@each_dtype
+def test_alone_in_any_batch_in_any_order(cell, pooling, kind, dtype):
+    clf, X = model(cell, pooling, kind, dtype, (5, 3))
+    expected = clf.decision_function(X)
+    assert len(np.unique(expected, axis=0)) > 10  # not all the same to begin with
+    assert_company_does_not_matter(clf, X, expected)
+
+
+@each_cell
+@each_dtype
+@each_size
+def test_any_number_of_units(cell, dtype, sizes):
+    for kind in ["ragged", "tokens"]:
+        clf, X = model(cell, "last", kind, dtype, sizes)
+        assert_company_does_not_matter(clf, X, clf.decision_function(X))
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+@each_dtype
+def test_any_number_of_classes(n_classes, dtype):
+    clf, X = model("gru", "last", "ragged", dtype, (5, 3), n_classes)
+    assert_company_does_not_matter(clf, X, clf.decision_function(X))
+
+
+@each_cell
+@each_dtype
+def test_probabilities_and_labels_too(cell, dtype):
+    clf, X = model(cell, "mean", "tokens", dtype, (5, 3))
+    for method in [clf.predict, clf.predict_proba, clf.predict_log_proba]:
+        assert_same_bits(np.concatenate([method([x]) for x in X]), method(X))
+
+
+@each_cell
+@each_pooling
+@each_dtype
+def test_padding_of_tokens(cell, pooling, dtype):
+    clf, X = model(cell, pooling, "tokens", dtype, (5, 3))
+    expected = clf.decision_function(X)
+    matrix = np.zeros((len(X), 30), dtype=int)
+    for i, x in enumerate(X):
+        matrix[i, np.sort(np.random.RandomState(i).permutation(30)[: len(x)])] = x
+    assert_same_bits(clf.decision_function(matrix), expected)
+    assert_same_bits(clf.decision_function(list(matrix)), expected)
+    assert_same_bits(clf.decision_function([[0, *x, 0, 0] for x in X]), expected)
+
+
+@each_cell
+@each_pooling
+@each_dtype
+def test_padding_of_3d_series(cell, pooling, dtype):
+    clf, X = model(cell, pooling, "3d", dtype, (5, 3))
+    expected = clf.decision_function(X)
+    longer = np.concatenate([X, np.full((len(X), 5, 3), np.nan)], axis=1)
+    assert_same_bits(clf.decision_function(longer), expected)
+    ragged = [x[~np.isnan(x[:, 0])] for x in X]
+    assert_same_bits(clf.decision_function(ragged), expected)
+
+
+# ----------------------------------------------------------------------------------- fits
+
+
+def assert_one_seed_one_fit(cell, kind, dtype, **parameters):
+    """Twice with one thread, and with two: the same weights and losses to the last bit."""
+    X = make(kind, 50)
+    fits = [
+        RecurrentClassifier(
+            cell,
+            (5, 3),
+            embedding_dim=7 if kind == "tokens" else None,
+            dtype=dtype,
+            batch_size=40,  # three blocks
+            max_iter=2,
+            n_jobs=n_jobs,
+            random_state=3,
+            **parameters,
+        ).fit(X, np.arange(50) % 3)
+        for n_jobs in (1, 1, 2)
+    ]
+    for other in fits[1:]:
+        assert other.loss_curve_ == fits[0].loss_curve_
+        assert other.validation_loss_curve_ == fits[0].validation_loss_curve_
+        for name, W in fits[0].parameters_.items():
+            assert_same_bits(other.parameters_[name], W)
+    return fits[0]
+
+
+@each_kind
+@each_cell
+@each_dtype
+def test_fits_with_one_seed(cell, kind, dtype):
+    assert_one_seed_one_fit(cell, kind, dtype)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_fits_with_a_validation_set(solver):
+    clf = assert_one_seed_one_fit("gru", "tokens", "float32", early_stopping=True, solver=solver)
+    assert len(clf.validation_loss_curve_) == 2
+
+
+def test_another_seed_is_another_fit():
+    X, y = make("ragged"), np.arange(len(LENGTHS)) % 3
+    a, b = (
+        RecurrentClassifier(hidden_layer_sizes=3, max_iter=1, n_jobs=1, random_state=seed).fit(X, y)
+        for seed in (0, 1)
+    )
+    assert not np.allclose(a.parameters_["dense.W"], b.parameters_["dense.W"])
+
+
+# ----------------------------------------------------------------------------- processes
+
+
+def check_in_this_process(path):
+    """What the child does: the parent's predictions, and fits of its own."""
+    wanted = os.environ.get("OPENBLAS_CORETYPE")
+    blas = [lib for lib in threadpool_info() if lib["internal_api"] == "openblas"]
+    assert not wanted or all(lib["architecture"] == wanted for lib in blas)
+    for clf, X, expected in pickle.loads(Path(path).read_bytes()):
+        assert_same_bits(clf.decision_function(X), expected)
+        assert_company_does_not_matter(clf, X, expected)
+    for cell in ["rnn", "lstm", "gru"]:
+        assert_one_seed_one_fit(cell, "tokens", "float32")
+        assert_one_seed_one_fit(cell, "ragged", "float64")
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("setting", ["OPENBLAS_CORETYPE=Haswell", "OPENBLAS_NUM_THREADS=2"])
+def test_another_blas_and_other_threads(setting, tmp_path):
+    blas = {lib.get("architecture") for lib in threadpool_info()}
+    if "Haswell" in setting and not blas & {"Haswell", "Zen", "SkylakeX", "Cooperlake"}:
+        pytest.skip("needs OpenBLAS on a processor with AVX2")
+    models = [
+        model(cell, "last", kind, dtype, (67, 33))
+        for cell in ["rnn", "lstm", "gru"]
+        for kind, dtype in [("tokens", "float32"), ("ragged", "float64")]
+    ]
+    path = tmp_path / "models"
+    path.write_bytes(pickle.dumps([(clf, X, clf.decision_function(X)) for clf, X in models]))
+    script = f"import test_invariances; test_invariances.check_in_this_process({str(path)!r})"
+    name, value = setting.split("=")
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        cwd=Path(__file__).parent,
+        env=os.environ | {name: value},
+        check=True,
+        timeout=300,
+    )

@@ -1,0 +1,144 @@
+"""The decorator of every kernel: what its flags mean, and where the machine code is kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from seqnets import cells
+from seqnets.jit import FLAGS, by_precision, kernel
+
+PACKAGE = Path(cells.__file__).parent
+TESTS = Path(__file__).parent
+
+
+def run(code: str, *path: Path, **environment: str) -> str:
+    """What a new process prints that has no kernel cache but the one it is given."""
+    inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, path))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=inherited | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# --------------------------------------------------------------------------------- flags
+
+
+@kernel
+def divide(x, y, out):
+    for i in range(x.size):
+        out[i] = x[i] / y[i]
+
+
+@kernel
+def difference_is_nan(x, y, out):
+    for i in range(x.size):
+        out[i] = np.isnan(x[i] - y[i])
+
+
+def test_division_by_zero_gives_infinity():
+    x, out = np.array([1.0, -1.0, 0.0, 6.0]), np.empty(4)
+    with np.errstate(divide="ignore", invalid="ignore"):  # as plain Python: NumPy's warnings
+        divide(x, np.array([0.0, 0.0, 0.0, 3.0]), out)
+    np.testing.assert_array_equal(out, [np.inf, -np.inf, np.nan, 2.0])
+
+
+def test_nan_is_seen():
+    x, out = np.array([np.nan, np.inf, np.inf, 1.0] * 8), np.empty(32, dtype=bool)
+    with np.errstate(invalid="ignore"):
+        difference_is_nan(x, np.array([1.0, np.inf, 1.0, 1.0] * 8), out)
+    np.testing.assert_array_equal(out, [True, True, False, False] * 8)
+
+
+# ------------------------------------------------------------------- one function of two
+
+
+def single(x):
+    return 32
+
+
+def double(x):
+    return 64
+
+
+@by_precision(single, double)
+def bits(x):
+    """Which of the two was chosen."""
+
+
+@pytest.mark.parametrize("call", [bits, numba.njit(**FLAGS)(lambda x: bits(x))])
+def test_by_precision_chooses_by_type(call):
+    assert call(np.float32(1)) == 32
+    assert call(np.float64(1)) == 64
+    assert call(1.0) == 64
+
+
+def test_by_precision_keeps_name_and_docstring():
+    assert bits.__name__ == "bits"
+    assert bits.__doc__ == "Which of the two was chosen."
+
+
+# --------------------------------------------------------------------------------- cache
+
+USE_KERNELS = """
+import numpy as np
+from seqnets import cells
+
+C = np.zeros((4, 2))
+cells.add_product(4, np.ones((4, 3)), np.ones((3, 2)), C)
+h = np.empty((1, 3))
+cells.rnn_step(1, np.ones((1, 3)), h)
+assert (C == 3).all() and np.allclose(h, np.tanh(1))
+print(cells.__file__, cells.add_product.stats.cache_path, cells.rnn_step.stats.cache_path)
+"""
+
+
+@pytest.mark.compiled
+def test_kernels_work_where_nothing_can_be_written(tmp_path):
+    """Files stand where directories would be needed: that stops an administrator too."""
+    package = tmp_path / "site" / "seqnets"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "__pycache__").touch()
+    no_home = tmp_path / "file"
+    no_home.touch()
+    elsewhere = {name: str(no_home / name) for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME")}
+    printed = run(USE_KERNELS, package.parent, PYTHONDONTWRITEBYTECODE="1", **elsewhere)
+    assert printed.split() == [str(package / "cells.py"), "None", "None"]
+
+
+SHOW_BITS = """
+import hashlib
+import numpy as np
+from seqnets import cells
+from test_cells import CELLS, bits_in_company
+
+for cell in CELLS:
+    for bits in bits_in_company(cell, 37, np.float32):
+        print(hashlib.sha256(b"".join(bits)).hexdigest())
+print("from disk" if cells.lstm_backward.stats.cache_hits else "compiled")
+"""
+
+
+@pytest.mark.compiled
+def test_a_kernel_from_disk_gives_the_bits_of_a_new_one(tmp_path):
+    """A second process finds the kernels of the first, and they are as good as new.
+
+    With "reassoc" and "nsz" among the flags they were not: LLVM then puts a sum's terms in
+    another order wherever it compiles it again.
+    """
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (run(SHOW_BITS, PACKAGE.parent, TESTS, **environment) for _ in range(2))
+    *new_bits, new = first.splitlines()
+    *old_bits, old = second.splitlines()
+    assert (new, old) == ("compiled", "from disk")
+    assert new_bits == old_bits
+    assert len(set(old_bits)) == 3  # one for each cell, whatever the company

@@ -1,0 +1,124 @@
+"""The rooms of the house: who may import whom, what a kernel may use, how large a room may be."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from seqnets import cells
+
+SOURCE = Path(cells.__file__).parent
+TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("*.py")}
+
+# Imports point down: a room uses rooms of lower floors only.
+FLOORS = [
+    {"jit"},
+    {"batches", "cells", "initializers", "losses", "optimizers", "pooling"},
+    {"layers", "scaler", "sequences", "vectorizer"},
+    {"network", "threads"},
+    {"inference"},
+    {"training"},
+    {"fitting"},
+    {"classifier"},
+    {"inspection", "persistence", "plots"},
+    {"__init__"},
+    {"__main__"},
+]
+TOP = {"__init__", "__main__", "inspection", "persistence"}
+MAY_IMPORT_SKLEARN = TOP | {"classifier", "fitting", "scaler", "sequences", "vectorizer"}
+
+each_room = pytest.mark.parametrize("room", sorted(TREES))
+
+
+def imported_modules(tree: ast.AST) -> set[str]:
+    """Full names of all modules that are imported anywhere in `tree`."""
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = ".".join(filter(None, ["seqnets" if node.level else "", node.module]))
+            modules.add(module)
+            if module == "seqnets":
+                modules.discard(module)
+                modules |= {f"seqnets.{alias.name}" for alias in node.names}
+    return modules
+
+
+def imported_rooms(tree: ast.AST) -> set[str]:
+    """The rooms among them; what is no room by name comes from `__init__`."""
+    parts = [module.split(".") for module in imported_modules(tree)]
+    names = {name for package, *rest in parts if package == "seqnets" for name in rest[:1] or [""]}
+    return {name if name in TREES else "__init__" for name in names}
+
+
+def floor(room: str) -> int:
+    floors = [i for i, rooms in enumerate(FLOORS) if room in rooms]
+    assert floors, f"{room} is a new room: give it a floor"
+    return floors[0]
+
+
+@each_room
+def test_imports_point_down(room):
+    above = {other for other in imported_rooms(TREES[room]) if floor(other) >= floor(room)}
+    assert not above
+
+
+def test_only_the_top_imports_the_classifier():
+    assert {room for room in TREES if "classifier" in imported_rooms(TREES[room])} <= TOP
+
+
+def test_only_the_top_imports_scikit_learn():
+    packages = {
+        room: {module.split(".")[0] for module in imported_modules(tree)}
+        for room, tree in TREES.items()
+    }
+    assert {room for room in TREES if "sklearn" in packages[room]} <= MAY_IMPORT_SKLEARN
+
+
+@each_room
+def test_room_is_not_too_large(room):
+    assert len((SOURCE / f"{room}.py").read_text("utf-8").splitlines()) <= 400
+
+
+def compiled_functions(tree: ast.Module) -> list[ast.FunctionDef]:
+    """Kernels, and the functions that `by_precision` makes part of kernels."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    names = set()
+    for function in functions:
+        for decorator in function.decorator_list:
+            if isinstance(decorator, ast.Name) and decorator.id == "kernel":
+                names.add(function.name)
+            if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "by_precision":
+                names |= {argument.id for argument in decorator.args}
+    return [function for function in functions if function.name in names]
+
+
+@each_room
+def test_kernels_use_their_own_file_only(room):
+    """Numba's cache notices an edit of the caller's file alone (numba#1833): not of a callee's,
+    nor of a constant's.
+    """
+    imported = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in ast.walk(TREES[room])
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    for function in compiled_functions(TREES[room]):
+        used = {
+            node.id
+            for statement in function.body
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Name)
+        }
+        foreign = (used & imported) - {"math", "np"}
+        assert not foreign, f"{function.name} uses {foreign}"
+
+
+def test_kernels_are_found():
+    """The search above sees what it should."""
+    names = {function.name for function in compiled_functions(TREES["cells"])}
+    assert {"lstm_forward", "add_product", "tanh32", "tanh64"} <= names

@@ -1,0 +1,500 @@
+"""Reading X: every row of the design's table, and every X that is refused."""
+
+import functools
+import re
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from seqnets import RecurrentClassifier
+from seqnets.network import Network
+from seqnets.sequences import embedding_rows, read_series, read_tokens
+
+# Four sequences teach nothing; what is read is seen all the same.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+LARGEST_ID = 2**31 - 1
+TABLE = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 0, 1]])  # 4 univariate series of 3 steps
+CUBE = np.arange(24.0).reshape(4, 3, 2)  # 4 series of 3 steps and 2 features
+LENGTHS = [2, 0, 3, 1]
+PAIRS = [CUBE[i, :T] for i, T in enumerate(LENGTHS)]
+SINGLES = [CUBE[i, :T, 0] for i, T in enumerate(LENGTHS)]
+IDS = [[5, 2], [], [2, LARGEST_ID, 2], [1]]
+PADDED_IDS = np.array([[5, 0, 2, 0], [0, 0, 0, 0], [2, LARGEST_ID, 0, 2], [1, 0, 0, 0]])
+
+
+def object_array(items):
+    array = np.empty(len(items), dtype=object)
+    for i, item in enumerate(items):
+        array[i] = item
+    return array
+
+
+def every_other(X):
+    """X as a view that is contiguous in no direction."""
+    return np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)[::2, ::2]
+
+
+def read_only(X, folder):
+    joblib.dump(X, folder / "X.joblib")
+    return joblib.load(folder / "X.joblib", mmap_mode="r")
+
+
+def lists(X):
+    return [x.tolist() for x in X]
+
+
+def polars(name, X):
+    return getattr(pytest.importorskip("polars"), name)(X)
+
+
+def read(X, kind=None, dtype=None, **attributes):
+    """What `read_series` makes of X: an estimator, the sequences one by one, the kind."""
+    estimator = RecurrentClassifier()
+    vars(estimator).update(attributes)
+    (values, offsets), kind = read_series(estimator, X, kind, dtype)
+    return estimator, [values[a:b] for a, b in zip(offsets, offsets[1:], strict=False)], kind
+
+
+def assert_series(found, expected):
+    assert len(found) == len(expected)
+    for x, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(x, np.reshape(wanted, x.shape), strict=False)
+        assert len(x) == len(wanted)
+
+
+# --------------------------------------------------------------------------------- series
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda X, _: X,
+        lambda X, _: X.astype(np.uint8),
+        lambda X, _: X.astype(np.float32),
+        lambda X, _: X.astype(np.float16),
+        lambda X, _: X.astype(object),
+        lambda X, _: X.astype(">f8"),
+        lambda X, _: X.astype(">i4"),
+        lambda X, _: np.asfortranarray(X, dtype=float),
+        lambda X, _: every_other(X.astype(float)),
+        lambda X, folder: read_only(X.astype(float), folder),
+        lambda X, _: X.tolist(),
+        lambda X, _: tuple(map(tuple, X.tolist())),
+        lambda X, _: pd.DataFrame(X),
+        lambda X, _: pd.DataFrame(X, columns=["one", "two", "three"], dtype="Int64"),
+        lambda X, _: polars("DataFrame", X),
+    ],
+)
+def test_tables_hold_one_univariate_series_a_row(form, tmp_path):
+    estimator, series, kind = read(form(TABLE, tmp_path))
+    assert kind == "2d"
+    assert estimator.n_features_in_ == 3
+    assert_series(series, TABLE[:, :, np.newaxis])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda X, _: X,
+        lambda X, _: X.astype(int),
+        lambda X, _: X.astype(np.float32),
+        lambda X, _: X.astype(object),
+        lambda X, _: X.astype(">f8"),
+        lambda X, _: np.asfortranarray(X),
+        lambda X, _: every_other(X),
+        lambda X, folder: read_only(X, folder),
+        lambda X, _: X.tolist(),
+        lambda X, _: [X[0].tolist(), *map(lists, X[1:])],
+    ],
+)
+def test_cubes_hold_one_multivariate_series_a_row(form, tmp_path):
+    estimator, series, kind = read(form(CUBE, tmp_path))
+    assert kind == "3d"
+    assert estimator.n_features_in_ == 2
+    assert_series(series, CUBE)
+
+
+def test_trailing_nan_steps_of_a_cube_are_padding():
+    padded = np.full((3, 4, 2), np.nan)
+    padded[0, :1], padded[1], padded[2, :3] = CUBE[0, :1], CUBE[0].repeat(2, axis=0)[:4], CUBE[2]
+    estimator, series, kind = read(padded)
+    assert (kind, estimator.n_features_in_) == ("3d", 2)
+    assert_series(series, [CUBE[0, :1], padded[1], CUBE[2]])
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (lambda: PAIRS, PAIRS),
+        (lambda: tuple(PAIRS), PAIRS),
+        (lambda: object_array(PAIRS), PAIRS),
+        (lambda: pd.Series(PAIRS, index=list("abcd")), PAIRS),
+        (lambda: [np.asfortranarray(x) for x in PAIRS], PAIRS),
+        (lambda: [x.astype(">i2") for x in PAIRS], PAIRS),
+        (lambda: [*PAIRS[:1], np.empty(0), *PAIRS[2:]], PAIRS),  # an empty one fits any width
+        (lambda: [*PAIRS[:1], np.empty((0, 5)), *PAIRS[2:]], PAIRS),
+        (lambda: lists(PAIRS), PAIRS),
+        (lambda: [PAIRS[0], *lists(PAIRS[1:])], PAIRS),
+        (lambda: SINGLES, SINGLES),
+        (lambda: object_array(SINGLES), SINGLES),
+        (lambda: [x[:, np.newaxis] for x in SINGLES], SINGLES),
+        (lambda: lists(SINGLES), SINGLES),
+        (lambda: object_array(lists(SINGLES)), SINGLES),
+        (lambda: polars("Series", lists(SINGLES)), SINGLES),
+        (lambda: list(CUBE), CUBE),  # of equal length, as they may be in a fold
+        (lambda: object_array(CUBE), CUBE),
+        (lambda: list(CUBE[:, :, 0]), CUBE[:, :, 0]),
+        (lambda: pd.Series(list(CUBE[:, :, 0])), CUBE[:, :, 0]),
+        (lambda: [np.empty(0)] * 4, [np.empty(0)] * 4),
+    ],
+)
+def test_series_one_by_one_are_ragged(form, expected):
+    estimator, series, kind = read(form())
+    assert kind == "ragged"
+    assert estimator.n_features_in_ == (2 if np.ndim(expected[0]) == 2 else 1)
+    assert_series(series, expected)
+
+
+@pytest.mark.parametrize("form", [lambda X: X[:, :, 0], lambda X: X, list])
+@pytest.mark.parametrize(
+    ("given", "dtype", "computed"),
+    [
+        ("float32", None, np.float32),
+        ("float64", None, np.float64),
+        ("float16", None, np.float64),
+        ("int64", None, np.float64),
+        ("int32", None, np.float64),
+        ("bool", None, np.float64),
+        ("float64", np.float32, np.float32),
+        ("float32", np.float64, np.float64),
+        ("int8", np.float32, np.float32),
+    ],
+)
+def test_float32_stays_and_all_else_becomes_float64(form, given, dtype, computed):
+    _, series, _ = read(form(CUBE.astype(given)), dtype=dtype and np.dtype(dtype))
+    assert {x.dtype for x in series} == {np.dtype(computed)}
+
+
+def test_series_of_two_dtypes_take_the_wider():
+    _, series, _ = read([np.float32([0.1, 0.2]), np.array([0.1])])
+    assert {x.dtype for x in series} == {np.dtype(np.float64)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_features", "X", "expected"),
+    [
+        ("2d", 3, list(TABLE), TABLE),
+        ("2d", 3, object_array(lists(TABLE)), TABLE),
+        ("3d", 2, CUBE[:, :1], CUBE[:, :1]),
+        ("3d", 2, PAIRS, PAIRS),
+        ("ragged", 2, CUBE, CUBE),
+        ("ragged", 2, CUBE.tolist(), CUBE),
+        ("ragged", 1, TABLE, TABLE),
+        ("ragged", 1, TABLE.tolist(), TABLE),
+        ("ragged", 1, [[]], [[]]),
+        ("ragged", 1, [[], []], [[], []]),
+        ("ragged", 1, [np.empty(0)], [[]]),
+        ("ragged", 2, [np.empty(0)], [[]]),
+        ("ragged", 2, [np.empty((0, 2))], [[]]),
+        ("ragged", 2, [[]], [[]]),
+    ],
+)
+def test_predict_reads_x_as_fit_did(kind, n_features, X, expected):
+    _, series, found = read(X, kind, np.dtype(float), n_features_in_=n_features)
+    assert found == kind
+    assert_series(series, expected)
+    assert all(x.ndim == 2 for x in series)
+
+
+def test_names_of_columns():
+    clf = RecurrentClassifier()
+    read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), None, None)
+    assert clf.feature_names_in_.tolist() == ["a", "b", "c"]
+    for other in [TABLE, CUBE, PAIRS]:
+        read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), None, None)
+        read_series(clf, other, None, None)
+        assert not hasattr(clf, "feature_names_in_")
+
+
+# --------------------------------------------------------------------------------- tokens
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda _: PADDED_IDS,
+        lambda _: PADDED_IDS.astype(np.uint64),
+        lambda _: PADDED_IDS.astype(float),
+        lambda _: PADDED_IDS.astype(">i8"),
+        lambda _: PADDED_IDS.astype(object),
+        lambda _: np.asfortranarray(PADDED_IDS),
+        lambda _: every_other(PADDED_IDS),
+        lambda folder: read_only(PADDED_IDS, folder),
+        lambda _: PADDED_IDS.tolist(),
+        lambda _: pd.DataFrame(PADDED_IDS),
+        lambda _: pd.DataFrame(PADDED_IDS, dtype="Int64"),
+        lambda _: polars("DataFrame", PADDED_IDS),
+        lambda _: IDS,
+        lambda _: object_array(IDS),
+        lambda _: [np.array(x, dtype=np.int32) for x in IDS],
+        lambda _: object_array([np.array(x, dtype=np.uint32) for x in IDS]),
+        lambda _: [np.array(x, dtype=float) for x in IDS],
+        lambda _: [np.array(x, dtype=int).reshape(-1, 1) for x in IDS],
+        lambda _: [[0, *x, 0, 0] for x in IDS],
+        lambda _: pd.Series(IDS),
+        lambda _: polars("Series", IDS),
+    ],
+)
+def test_ids_without_their_padding(form, tmp_path):
+    values, offsets = read_tokens(form(tmp_path))
+    assert values.dtype == np.int64
+    assert values.tolist() == sum(IDS, [])
+    assert offsets.tolist() == [0, 2, 2, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "X", [[[]], [[], []], [np.empty(0, dtype=int)], np.zeros((2, 3), dtype=int), [[0], [0]]]
+)
+def test_sequences_may_all_be_empty(X):
+    values, offsets = read_tokens(X)
+    assert values.size == 0
+    assert offsets.tolist() == [0] * (len(X) + 1)
+
+
+def test_rows_of_the_embedding():
+    known = np.array([2, 5, 9, LARGEST_ID])
+    ids = np.array([9, 1, 2, 3, LARGEST_ID, 5, LARGEST_ID - 1, 10])
+    assert embedding_rows(ids, known).tolist() == [3, 0, 1, 0, 4, 2, 0, 0]
+    assert embedding_rows(ids, known[:0]).tolist() == [0] * 8
+
+
+def test_memory_does_not_follow_the_largest_id():
+    X = [[LARGEST_ID, 3], [LARGEST_ID - 1], [3, 1], [1]]
+    clf = RecurrentClassifier(hidden_layer_sizes=2, embedding_dim=3, tol=10, n_jobs=1)
+    clf.fit(X, [0, 1, 0, 0])
+    assert clf.parameters_["embedding"].shape == (1 + 3, 3)
+
+
+def test_id_1_and_ids_not_seen_are_one_unknown_word():
+    clf = RecurrentClassifier(hidden_layer_sizes=2, embedding_dim=3, tol=10, n_jobs=1)
+    clf.fit([[7, 1], [9], [7], [1]], [0, 1, 0, 0])
+    unknown, other, known = clf.decision_function([[1], [8], [9]])
+    assert unknown == other
+    assert unknown != known
+
+
+# ------------------------------------------------------------------------------- refusals
+
+
+@functools.cache
+def fitted(kind):
+    parameters = {"hidden_layer_sizes": 2, "tol": 10.0, "n_jobs": 1, "random_state": 0}
+    if kind == "tokens":
+        parameters["embedding_dim"] = 2
+    X = {"2d": TABLE, "3d": CUBE, "ragged": PAIRS, "tokens": IDS}[kind]
+    return RecurrentClassifier(**parameters).fit(X, [0, 1, 0, 1])
+
+
+def assert_refused(monkeypatch, call, clf, X, error, message):
+    """One clear error before any kernel runs, and an estimator that is as it was."""
+    monkeypatch.setattr(Network, "forward", lambda *_: pytest.fail("a kernel was reached"))
+    before = dict(vars(clf))
+    weights = {name: W.copy() for name, W in clf.parameters_.items()}
+    with pytest.raises(error, match=message):
+        clf.fit(X, [0, 1, 0, 1]) if call == "fit" else getattr(clf, call)(X)
+    assert vars(clf).keys() == before.keys()
+    assert all(vars(clf)[name] is before[name] for name in before)
+    for name, W in weights.items():
+        np.testing.assert_array_equal(clf.parameters_[name], W)
+
+
+each_call = pytest.mark.parametrize("call", ["fit", "predict"])
+
+
+def with_value(X, place, value):
+    """A copy of X, an array or a list of lists, with one value changed."""
+    if isinstance(X, list):
+        X = [list(x) for x in X]
+        X[place[0]][place[1]] = value
+        return X
+    X = X.astype(complex if isinstance(value, complex) else float)
+    X[place] = value
+    return X
+
+
+@each_call
+@pytest.mark.parametrize("value", [-1, 2**31, 1.5, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "X",
+    [TABLE, TABLE.tolist(), [[1], [1], [1, 2, 3], [3, 4]]],
+    ids=["array", "equal lists", "unequal lists"],
+)
+def test_ids_out_of_range(monkeypatch, call, value, X):
+    message = (
+        rf"X\[2\] holds {value}(\.0)? at step 1; token ids are whole numbers from 0 to 2147483647"
+    )
+    X = with_value(X, (2, 1), value)
+    assert_refused(monkeypatch, call, fitted("tokens"), X, ValueError, message)
+
+
+@each_call
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("kind", "X", "place", "where"),
+    [
+        ("2d", TABLE, (2, 1), r"X\[2\] holds {} at step 1"),
+        ("2d", TABLE.tolist(), (2, 1), r"X\[2\] holds {} at step 1"),
+        ("3d", CUBE, (2, 1, 1), r"X\[2\] holds {} at step 1, feature 1"),
+        ("3d", CUBE, (2, 1), r"X\[2\] holds {} at step 1, feature 0"),  # a whole step
+        ("3d", CUBE, (2, 2, 1), r"X\[2\] holds {} at step 2, feature 1"),  # a part of the last
+    ],
+)
+def test_series_that_are_not_finite(monkeypatch, call, value, kind, X, place, where):
+    X = with_value(X, place, value)
+    message = where.format(value) + "; series are finite numbers of float64"
+    assert_refused(monkeypatch, call, fitted(kind), X, ValueError, message)
+
+
+@each_call
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_ragged_series_that_are_not_finite(monkeypatch, call, value):
+    X = [*PAIRS[:2], with_value(PAIRS[2], (1, 1), value), PAIRS[3]]
+    message = rf"X\[2\] holds {value} at step 1, feature 1; series are finite numbers of float64"
+    assert_refused(monkeypatch, call, fitted("ragged"), X, ValueError, message)
+
+
+@pytest.mark.parametrize(
+    "X", [TABLE + 0.0, CUBE, list(CUBE), list(TABLE + 0.0)], ids=["2d", "3d", "ragged", "singles"]
+)
+def test_numbers_too_large_for_the_wanted_precision(monkeypatch, X):
+    monkeypatch.setattr(Network, "forward", lambda *_: pytest.fail("a kernel was reached"))
+    X[1][2] *= 1e300 / X[1][2]
+    clf = RecurrentClassifier(dtype="float32")
+    with pytest.raises(ValueError, match=r"X\[1\] holds 1e\+300 at step 2.*finite.*float32"):
+        clf.fit(X, [0, 1, 0, 1])
+
+
+TEXTS = ["good", "bad", "good film", ""]
+STRINGS = {
+    "one": "good",
+    "list": TEXTS,
+    "of digits": ["1", "2", "3", "4"],
+    "array": np.array(TEXTS),
+    "object array": np.array(TEXTS, dtype=object),
+    "pandas": pd.Series(TEXTS),
+    "pandas categories": pd.Series(TEXTS, dtype="category"),
+    "unequal lists of words": [["good"], ["bad"], ["good", "film"], []],
+    "equal lists of words": [["good", "film"]] * 4,
+    "table": np.array([["good", "film"]] * 4),
+    "object table": np.array([["good", "film"]] * 4, dtype=object),
+    "object array of lists": object_array([["good"], ["bad"], ["good", "film"], []]),
+    "list of arrays": [np.array(["good"]), np.array(["bad"]), np.array([]), np.array([])],
+    "the last word": [[1, 2], [1, 2], [1, 2], [1, "film"]],
+    "data frame": pd.DataFrame({"text": TEXTS}),
+    "a column": pd.DataFrame({"year": [1, 2, 3, 4], "text": TEXTS}),
+    "the first missing": pd.DataFrame({"text": [None, *TEXTS[1:]]}),
+    "the first a number": pd.DataFrame({"text": [1, *TEXTS[1:]]}, dtype=object),
+}
+REFUSED = {
+    "csr matrix": (sparse.csr_matrix(TABLE), TypeError, "X is a sparse matrix.*SequenceVectorizer"),
+    "coo array": (sparse.coo_array(TABLE), TypeError, "X is a sparse matrix.*SequenceVectorizer"),
+    "masked table": (np.ma.array(TABLE), TypeError, "X is a masked array"),
+    "masked cube": (np.ma.array(CUBE, mask=CUBE > 3), TypeError, "X is a masked array"),
+    "masked series": (
+        [TABLE[0], np.ma.array(TABLE[1]), *TABLE[2:]],
+        TypeError,
+        r"X\[1\] is a masked",
+    ),
+    "complex table": (TABLE + 1j, ValueError, "[Cc]omplex"),
+    "complex cube": (CUBE + 1j, ValueError, "[Cc]omplex"),
+    "complex series": ([x + 1j for x in PAIRS], ValueError, r"X\[0\].*complex128.*real numbers"),
+    "complex number": (with_value([[1, 2], [3, 4]] * 2, (2, 1), 1j), ValueError, "[Cc]omplex"),
+    "no steps": (np.empty((4, 0)), ValueError, r"\(4, 0\)"),
+    "None": ([[1, 2, None], [3, 4, 5], [6, 7, 8], [9, 1, 2]], ValueError, "None|nan|NaN"),
+    "no sequences": ([], ValueError, r"array=\[\]|empty"),
+    "1-D": (np.ones(4), ValueError, "1D array|1-D"),
+    "a number": (3.0, ValueError, "scalar"),
+    "numbers and lists": ([1, [2], [3, 4], [5]], ValueError, r"X\[0\] has shape \(\)"),
+    "cubes": (
+        [CUBE] * 4,
+        ValueError,
+        r"X\[0\] has shape \(4, 3, 2\): a sequence is \(n_steps,\) or",
+    ),
+    "no features": ([np.ones((2, 0))] * 4, ValueError, r"X\[0\] has shape \(2, 0\)"),
+}
+
+each_kind = pytest.mark.parametrize("kind", ["2d", "3d", "ragged", "tokens"])
+
+
+@each_call
+@each_kind
+@pytest.mark.parametrize("name", STRINGS)
+def test_strings(monkeypatch, call, kind, name):
+    message = "X holds strings.*SequenceVectorizer.*embedding_dim"
+    assert_refused(monkeypatch, call, fitted(kind), STRINGS[name], TypeError, message)
+
+
+@each_call
+@each_kind
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_sequences(monkeypatch, call, kind, name):
+    X, error, message = REFUSED[name]
+    if call == "predict" and kind == "2d" and message.startswith(r"X\[0\]"):
+        message = r"X\[|dim"  # is held against the table that fit has seen
+    assert_refused(monkeypatch, call, fitted(kind), X, error, f"(?s){message}")
+
+
+@each_call
+def test_text_in_a_polars_frame(monkeypatch, call):
+    X = polars("DataFrame", {"text": [None, "bad", "good film", ""]})
+    for kind in ["2d", "tokens"]:
+        assert_refused(monkeypatch, call, fitted(kind), X, TypeError, "SequenceVectorizer")
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "X", "message"),
+    [
+        (
+            "fit",
+            "3d",
+            np.ones((4, 3, 2, 1)),
+            r"\(4, 3, 2, 1\).*\(n_sequences, n_steps, n_features\)",
+        ),
+        ("fit", "3d", np.ones((4, 0, 2)), r"\(4, 0, 2\).*none of them 0"),
+        ("fit", "3d", np.ones((4, 3, 0)), r"\(4, 3, 0\).*none of them 0"),
+        ("fit", "3d", with_value(CUBE, (2, slice(None)), np.nan), r"X\[2\] is NaN at every step"),
+        ("fit", "ragged", [*PAIRS[:3], np.ones((2, 3))], r"X\[3\] has 3 features a step.* have 2"),
+        ("fit", "tokens", PAIRS, "one id a step, but those of X have 2"),
+        ("fit", "tokens", CUBE, "(dim|dimensions?) 3|one id a step"),
+        ("predict", "3d", with_value(CUBE, (2, slice(None)), np.nan), r"X\[2\] is NaN at every"),
+        ("predict", "3d", np.ones((1, 3, 3)), "X has 3 features, but.*expecting 2 features"),
+        ("predict", "3d", np.ones((1, 3, 1)), "X has 1 features, but.*expecting 2 features"),
+        ("predict", "3d", np.ones((1, 3, 2, 1)), r"\(1, 3, 2, 1\)"),
+        ("predict", "3d", np.ones((1, 2)), "X has 1 features, but.*expecting 2 features"),
+        ("predict", "3d", [np.ones((2, 3))], "X has 3 features, but.*expecting 2 features"),
+        ("predict", "ragged", [np.ones((2, 3))], "X has 3 features, but.*expecting 2 features"),
+        ("predict", "ragged", [np.ones(2)], "X has 1 features, but.*expecting 2 features"),
+        ("predict", "ragged", [PAIRS[0], np.ones((2, 3))], r"X\[1\] has 3 features.* have 2"),
+        ("predict", "ragged", np.ones((1, 3, 3)), "X has 3 features, but.*expecting 2 features"),
+        ("predict", "2d", np.ones((1, 4)), "X has 4 features, but.*expecting 3 features"),
+        ("predict", "2d", [np.ones(2)], "X has 2 features, but.*expecting 3 features"),
+        ("predict", "2d", [[1, 2, 3], [1, 2]], r"X\[1\] has 2 steps and X\[0\] has 3.*fixed width"),
+        ("predict", "2d", object_array([np.ones(3), np.ones(4)]), r"X\[1\] has 4 steps"),
+        ("predict", "2d", CUBE, "dim 3"),
+        ("predict", "tokens", PAIRS, "one id a step, but those of X have 2"),
+        ("predict", "tokens", [TABLE, TABLE], "one id a step, but those of X have 3"),
+    ],
+)
+def test_shapes_that_do_not_fit(monkeypatch, call, kind, X, message):
+    assert_refused(monkeypatch, call, fitted(kind), X, ValueError, f"(?s){message}")
+
+
+def test_other_names_of_columns(monkeypatch):
+    X = pd.DataFrame(TABLE, columns=list("abc"))
+    clf = RecurrentClassifier(hidden_layer_sizes=2, tol=10.0, n_jobs=1).fit(X, [0, 1, 0, 1])
+    message = re.escape("The feature names should match those that were passed during fit.")
+    assert_refused(monkeypatch, "predict", clf, X[["a", "c", "b"]], ValueError, message)

@@ -1,0 +1,313 @@
+"""RecurrentClassifier among scikit-learn's tools: its checks, pipelines, searches, processes."""
+
+import functools
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import BaggingClassifier, VotingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+
+from seqnets import RecurrentClassifier, SequenceVectorizer
+from seqnets.__main__ import read_movie_reviews
+
+# scikit-learn's checks stop training after an epoch or two, and so do most tests here.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+CELLS = ["rnn", "lstm", "gru"]
+CLASSIFIERS = [RecurrentClassifier(), *map(RecurrentClassifier, ["rnn", "gru"])]
+
+# ---------------------------------------------------------------- scikit-learn's own checks
+
+
+@pytest.mark.compiled  # some fit 64 units for all of the 200 epochs
+@parametrize_with_checks(CLASSIFIERS)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=repr)
+def test_no_check_is_missing(classifier):
+    """A wrong tag would drop most of them without a word (scikit-learn#14057)."""
+
+    def names(estimator):
+        checks = [check for _, check in estimator_checks_generator(estimator)]
+        return [getattr(check, "func", check).__name__ for check in checks]
+
+    not_for_us = ("multilabel", "sparse_data")  # targets and input that we do not take
+    wanted = {name for name in names(MLPClassifier()) if not any(x in name for x in not_for_us)}
+    assert wanted <= set(names(classifier))
+    assert len(names(classifier)) > 50
+
+
+# --------------------------------------------------------------------------------- texts
+
+
+@functools.cache
+def sentences(n):
+    """n of the movie reviews' sentences, spread over the file, and their labels."""
+    data = read_movie_reviews()
+    places = np.linspace(0, len(data.texts) - 1, n).astype(int)
+    return [str(text) for text in data.texts[places]], data.labels[places]
+
+
+def make_texts(n=40):
+    """Texts whose first word decides."""
+    random = np.random.RandomState(0)
+    first, labels = ["good", "bad"] * (n // 2), ["yes", "no"] * (n // 2)
+    rest = random.choice(["a", "good", "bad", "film"], size=(n, 4))
+    return [" ".join([word, *words]) for word, words in zip(first, rest, strict=True)], labels
+
+
+def make_pipe(output="ragged", **parameters):
+    parameters = {"embedding_dim": 4, "hidden_layer_sizes": 3, "max_iter": 3} | parameters
+    return make_pipeline(
+        SequenceVectorizer(output=output),
+        RecurrentClassifier(n_jobs=1, random_state=0, **parameters),
+    )
+
+
+@pytest.mark.compiled
+def test_grid_search_over_cells_on_real_sentences():
+    texts, y = sentences(300)
+    pipe = make_pipeline(
+        SequenceVectorizer(),
+        RecurrentClassifier(embedding_dim=16, max_iter=3, random_state=0),
+    )
+    # What is compiled here, the processes find on the disk.
+    expected = [
+        cross_val_score(clone(pipe).set_params(recurrentclassifier__cell=cell), texts, y, cv=3)
+        for cell in CELLS
+    ]
+    search = GridSearchCV(pipe, {"recurrentclassifier__cell": CELLS}, cv=3, n_jobs=2)
+    search.fit(texts, y)
+    found = [search.cv_results_[f"split{i}_test_score"] for i in range(3)]
+    np.testing.assert_array_equal(np.transpose(found), expected)
+    best = search.best_estimator_
+    assert best["recurrentclassifier"].cell == CELLS[np.argmax(np.mean(expected, axis=1))]
+    np.testing.assert_array_equal(search.predict(texts), best.predict(texts))
+    assert search.score(texts, y) > 0.6
+
+
+@pytest.mark.parametrize(
+    "form", [list, tuple, np.array, lambda X: np.array(X, dtype=object), pd.Series, iter]
+)
+def test_texts_of_every_form(form):
+    texts, y = make_texts()
+    expected = make_pipe().fit(texts, y).predict_proba(texts)
+    if form is iter:  # only predict: a generator has no length to hold against y's
+        found = make_pipe().fit(texts, y).predict_proba(form(texts))
+    else:
+        found = make_pipe().fit(form(texts), form(y) if form is pd.Series else y)
+        found = found.predict_proba(form(texts))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_ids_of_every_form(cell):
+    """List, object array and padded matrix: one fit, one prediction, to the last bit."""
+    texts, y = make_texts()
+    texts = [text[: 4 + 3 * i] for i, text in enumerate(texts)]
+    rows = SequenceVectorizer().fit_transform(texts)
+    forms = [
+        rows,
+        list(rows),
+        [row.tolist() for row in rows],
+        SequenceVectorizer(output="padded").fit_transform(texts),
+        SequenceVectorizer(output="padded", max_length=50).fit_transform(texts),
+        pd.Series(list(rows)),
+    ]
+    clf = RecurrentClassifier(cell, 3, embedding_dim=4, max_iter=3, n_jobs=1, random_state=0)
+    models = [clone(clf).fit(X, y) for X in forms]
+    expected = models[0].decision_function(rows)
+    assert np.ptp(expected) > 0
+    for X, model in zip(forms, models, strict=True):
+        np.testing.assert_array_equal(model.decision_function(rows), expected)
+        np.testing.assert_array_equal(models[0].decision_function(X), expected)
+
+
+def test_pipelines_of_ragged_and_padded_output():
+    texts, y = make_texts()
+    a, b = make_pipe("ragged").fit(texts, y), make_pipe("padded").fit(texts, y)
+    np.testing.assert_array_equal(a.predict_proba(texts), b.predict_proba(texts))
+    unseen = ["good film film film film film film film", "", "unheard of"]
+    np.testing.assert_array_equal(a.predict_proba(unseen), b.predict_proba(unseen))
+
+
+def test_steps_before_the_classifier():
+    random = np.random.RandomState(0)
+    X = pd.DataFrame(random.normal(50, 20, size=(30, 4)), columns=list("abcd"))
+    y = np.where(X["a"] < X["d"], "up", "down")
+    clf = RecurrentClassifier("gru", 4, max_iter=3, n_jobs=1, random_state=0)
+    pipe = make_pipeline(StandardScaler(), clone(clf)).fit(X, y)
+    scaled = StandardScaler().fit_transform(X)
+    np.testing.assert_array_equal(pipe.predict_proba(X), clf.fit(scaled, y).predict_proba(scaled))
+    pipe = make_pipeline(StandardScaler().set_output(transform="pandas"), clone(clf)).fit(X, y)
+    assert pipe[-1].feature_names_in_.tolist() == list("abcd")
+
+
+# ------------------------------------------------------------------- series and ids in tools
+
+
+def make(kind, n=36):
+    """Sequences whose first step decides between three classes."""
+    random = np.random.RandomState(0)
+    y = np.arange(n) % 3
+    if kind == "3d":
+        X = random.normal(size=(n, 4, 2))
+        X[np.arange(n), 0, 0] = 3 * y
+        return X, y
+    X = [random.normal(size=(T, 2)) for T in random.randint(1, 6, n)]
+    for x, label in zip(X, y, strict=True):
+        x[0, 0] = 3 * label
+    if kind == "tokens":
+        X = [np.array([2 + y[i], *random.randint(5, 9, len(x))]) for i, x in enumerate(X)]
+    return X, y
+
+
+def make_classifier(kind, **parameters):
+    defaults = {"hidden_layer_sizes": 4, "max_iter": 3, "n_jobs": 1, "random_state": 0}
+    defaults["embedding_dim"] = 3 if kind == "tokens" else None
+    return RecurrentClassifier(**defaults | parameters)
+
+
+each_kind = pytest.mark.parametrize("kind", ["3d", "ragged", "tokens"])
+each_cell = pytest.mark.parametrize("cell", CELLS)
+
+
+@each_kind
+@each_cell
+def test_clone_and_parameters(kind, cell):
+    X, y = make(kind)
+    clf = make_classifier(kind, cell=cell, hidden_layer_sizes=[4, 3])
+    copy = clone(clf.fit(X, y))
+    assert copy.get_params() == clf.get_params()
+    assert {name for name in vars(copy) if name.endswith("_")} == set()
+    np.testing.assert_array_equal(copy.fit(X, y).decision_function(X), clf.decision_function(X))
+    assert f"cell='{cell}'" in repr(make_classifier(kind, cell=cell)) or cell == "lstm"
+
+
+@each_kind
+@each_cell
+def test_pickle_and_joblib(kind, cell, tmp_path):
+    X, y = make(kind)
+    clf = make_classifier(kind, cell=cell, early_stopping=True, validation_fraction=0.2).fit(X, y)
+    path = tmp_path / "model.joblib"
+    joblib.dump(clf, path)
+    copies = [pickle.loads(pickle.dumps(clf, protocol)) for protocol in (2, 5)]
+    copies += [joblib.load(path), joblib.load(path, mmap_mode="r")]
+    for copy in copies:
+        np.testing.assert_array_equal(copy.predict_proba(X), clf.predict_proba(X))
+        assert copy.loss_curve_ == clf.loss_curve_
+        anew = clone(copy).fit(X, y)
+        np.testing.assert_array_equal(anew.decision_function(X), clf.decision_function(X))
+
+
+LOAD_AND_PREDICT = """if True:
+    import sys
+    import joblib, numba
+    from numba.core import event
+    from seqnets import cells, layers
+    with event.install_recorder("numba:compile") as compilations:
+        clf, X = joblib.load(sys.argv[1])
+        clf.decision_function(X).tofile(sys.argv[2])
+        assert not compilations.buffer, "compiled anew"
+    clf, X = joblib.load(sys.argv[1], mmap_mode="r")
+    clf.decision_function(X)
+    for compiled in [*vars(cells).values(), *vars(layers).values()]:
+        for signature in getattr(compiled, "signatures", []):
+            arrays = [x for x in signature if isinstance(x, numba.types.Array)]
+            assert all(x.mutable for x in arrays), "compiled for read-only arrays"
+"""
+
+
+@pytest.mark.compiled
+@each_cell
+def test_what_is_loaded_compiles_nothing(cell, tmp_path):
+    """A model in a fresh process, also on read-only memory, runs the kernels that are there."""
+    X, y = make("tokens")
+    clf = make_classifier("tokens", cell=cell).fit(X, y)
+    expected = clf.decision_function(X)
+    joblib.dump((clf, X), tmp_path / "model")
+    arguments = [str(tmp_path / "model"), str(tmp_path / "decision")]
+    subprocess.run([sys.executable, "-c", LOAD_AND_PREDICT, *arguments], check=True)
+    found = np.fromfile(tmp_path / "decision").reshape(expected.shape)
+    np.testing.assert_array_equal(found, expected)
+
+
+@each_kind
+def test_processes_predict_as_their_parent(kind):
+    X, y = make(kind)
+    clf = make_classifier(kind, n_jobs=None).fit(X, y)
+    expected = clf.predict_proba(X)
+    found = Parallel(n_jobs=2)(delayed(clf.predict_proba)(X) for _ in range(4))
+    np.testing.assert_array_equal(found, [expected] * 4)
+    found = Parallel(n_jobs=2, prefer="threads")(delayed(clf.predict_proba)(X) for _ in range(4))
+    np.testing.assert_array_equal(found, [expected] * 4)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_predicts_and_fits_as_its_parent():
+    """After fork the parent's threads are gone, and nobody may wait for them."""
+    X, y = make("tokens", 90)
+    clf = make_classifier("tokens", n_jobs=2).fit(X, y)
+    expected = clf.predict_proba(X)
+    with warnings.catch_warnings():
+        # Python 3.12 warns of every fork in a process with threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        same = np.array_equal(clf.predict_proba(X), expected)
+        same &= np.array_equal(clone(clf).fit(X, y).predict_proba(X), expected)
+        os._exit(0 if same else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@each_kind
+def test_cross_validation(kind):
+    """Each fold is fit and judged as by hand, whatever holds the sequences."""
+    X, y = make(kind)
+    clf = make_classifier(kind)
+    folds = [(np.arange(12, 36), np.arange(12)), (np.arange(24), np.arange(24, 36))]
+    scores = cross_val_score(clf, X, y, cv=folds, params={"sample_weight": np.arange(36.0)})
+    for (train, test), score in zip(folds, scores, strict=True):
+        anew = clone(clf).fit([X[i] for i in train], y[train], np.arange(36.0)[train])
+        if kind == "3d":
+            anew = clone(clf).fit(X[train], y[train], np.arange(36.0)[train])
+        assert score == anew.score([X[i] for i in test], y[test])
+
+
+@each_kind
+def test_meta_estimators(kind):
+    """They learn what a fit alone learns: the first step decides."""
+    X, y = make(kind, 60)
+    strong = make_classifier(kind, hidden_layer_sizes=8, max_iter=60, learning_rate_init=0.03)
+    assert strong.fit(X, y).score(X, y) > 0.9
+    voting = VotingClassifier([("a", strong), ("b", clone(strong))], voting="soft").fit(X, y)
+    np.testing.assert_allclose(voting.predict_proba(X), strong.predict_proba(X))
+    calibrated = CalibratedClassifierCV(strong, cv=2).fit(X, y)
+    assert calibrated.score(X, y) > 0.8
+    assert np.mean(cross_val_predict(strong, X, y, cv=3) == y) > 0.8
+
+
+def test_bagging_of_texts():
+    texts, y = make_texts()
+    pipe = make_pipe(max_iter=30, learning_rate_init=0.03, hidden_layer_sizes=8)
+    bag = BaggingClassifier(pipe[-1], n_estimators=2, random_state=0)
+    X = SequenceVectorizer(output="padded").fit_transform(texts)
+    assert bag.fit(X, y).score(X, y) > 0.9
