@@ -214,6 +214,38 @@ def test_series_compute_in_their_own_type(kind, given, computed):
         np.testing.assert_array_equal(clf.decision_function(cast(X, other)), expected)
 
 
+@pytest.mark.parametrize("kind", ["2d", "3d", "ragged"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_unit_of_series_does_not_matter(kind, dtype):
+    """Volts or millivolts; powers of two, which round nothing, give the same to the last bit."""
+    found = []
+    for unit in [1.0, 2.0**-40, 2.0**40]:
+        X = [np.float32(x) * np.float32(unit) for x in make(kind)]
+        X = X if kind == "ragged" else np.array(X)
+        found.append(make_classifier(kind, dtype=dtype).fit(X, Y).decision_function(X))
+    np.testing.assert_array_equal(found, [found[0]] * 3)
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+@pytest.mark.parametrize(
+    ("high", "dtype"),
+    [(1e-200, "float64"), (1e200, "float64"), (1.7e308, "float64"), (1e-40, "f"), (3e38, "f")],
+)
+def test_extreme_series(low, high, dtype):
+    X = np.tile(np.array([low, (low + 1) / 2, 1.0]) * high, (N, 2)).astype(dtype)
+    X[1::2] = X[1::2, ::-1]
+    clf = make_classifier("2d").fit(X, Y % 2)
+    proba = clf.predict_proba(np.vstack([X, np.full((1, 6), np.finfo(dtype).max)]))
+    assert np.isfinite(proba).all()
+    assert not np.array_equal(proba[0], proba[1])
+
+
+def test_constant_series():
+    X = np.full((N, 4, 2), 0.1)
+    proba = make_classifier("3d").fit(X, Y).predict_proba(np.stack([X[0], X[0] + 1e300]))
+    assert np.isfinite(proba).all()
+
+
 @pytest.mark.parametrize(
     ("dtype", "computed"), [("auto", "float32"), ("float32", "float32"), ("float64", "float64")]
 )
@@ -308,9 +340,19 @@ def test_outputs(n_classes, n_outputs, activation, dtype):
         elif n_classes == 1:
             z = z[:, np.newaxis]
         z -= z.max(axis=1, keepdims=True)
-        np.testing.assert_allclose(log_proba, z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
+        expected = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        np.testing.assert_allclose(log_proba, expected, rtol=1e-12, atol=1e-11)
         np.testing.assert_array_equal(clf.predict(X), clf.classes_[z.argmax(axis=1)])
     assert n_classes == 1 or proba.min() == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_probabilities_of_large_outputs(dtype):
+    clf, X = fit("ragged", dtype=dtype), make("ragged", seed=1)
+    clf.parameters_["dense.b"] += 1e6
+    proba = clf.predict_proba(X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(proba, 1 / 3, atol=0.2)
 
 
 # -------------------------------------------------------------------------------- weights

@@ -292,6 +292,7 @@ def test_cross_validation(kind):
         assert score == anew.score([X[i] for i in test], y[test])
 
 
+@pytest.mark.compiled
 @each_kind
 def test_meta_estimators(kind):
     """They learn what a fit alone learns: the first step decides."""
