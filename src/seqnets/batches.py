@@ -70,7 +70,7 @@ def make_batch(sequences: Sequences, rows: np.ndarray) -> Batch:
         return Batch(rows, lengths, n_active, x, lookup)
     x = np.zeros((T, B, values.shape[1]), dtype=values.dtype)
     x[:, :n][running] = values[where]
-    return Batch(rows, lengths, n_active, x.reshape(T * B, -1), None)
+    return Batch(rows, lengths, n_active, x.reshape(T * B, x.shape[2]), None)
 
 
 def blocks(lengths: np.ndarray) -> list[np.ndarray]:

@@ -36,9 +36,9 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
     hidden_layer_sizes : int or array-like of int, default=(64,)
         The number of units of each recurrent layer, the lowest first.
 
-    pooling : {"last", "mean", "max"}, default="last"
+    pooling : {"auto", "last", "mean", "max"}, default="auto"
         How the top layer's states of all steps become one vector: the last step's, their mean
-        or their elementwise maximum.
+        or their elementwise maximum. "auto" is "last" for series and "max" for tokens.
 
     embedding_dim : int, default=None
         None: `X` holds numeric series. An int: `X` holds token ids, each of which is given a
@@ -56,7 +56,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         Sequences a step. "auto" is min(32, n_sequences).
 
     learning_rate_init : float or "auto", default="auto"
-        The step size. "auto" is 0.002 for "adam" and 0.1 for "sgd".
+        The step size. "auto" is, for "adam", 0.004 on series and 0.002 on tokens, for "sgd" 0.1.
 
     momentum : float, default=0.9
         Momentum of solver "sgd", in [0, 1].
@@ -89,9 +89,9 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         Epochs in a row that may pass without improvement.
 
     early_stopping : bool or "auto", default="auto"
-        Whether to set aside a stratified validation set, stop by its loss and return the weights
-        of its best epoch. "auto": if there are 1,000 sequences or more. Classes with one member
-        stay in the training set.
+        Whether to set aside a stratified validation set, stop by its loss and return its best
+        epoch's weights, each a running mean of about an epoch's steps (Polyak & Juditsky 1992).
+        "auto": if there are 1,000 sequences or more. Classes with one member stay in training.
 
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in (0, 1).
@@ -126,6 +126,9 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h" (n_units, n_gates * n_units),
         "layer0.b", of a GRU "layer0.b_h", ...; "dense.W", "dense.b". Gates stand in the order
         i, f, o, g (LSTM) and r, z, n (GRU).
+    input_shift_, input_scale_ : ndarray of shape (n_channels,)
+        The network reads series as x / input_scale_ - input_shift_, which have mean 0 and
+        deviation 1 on the training set; not set for tokens.
     n_iter_ : int
         Epochs run.
     t_ : int
@@ -178,7 +181,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict] = {
         "cell": [StrOptions(set(CELLS))],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "pooling": [StrOptions(set(POOLINGS))],
+        "pooling": [StrOptions({"auto", *POOLINGS})],
         "embedding_dim": [Interval(Integral, 1, None, closed="left"), None],
         "solver": [StrOptions({"adam", "sgd"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -198,7 +201,11 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -208,7 +215,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         cell: str = "lstm",
         hidden_layer_sizes: int | tuple[int, ...] = (64,),
         *,
-        pooling: str = "last",
+        pooling: str = "auto",
         embedding_dim: int | None = None,
         solver: str = "adam",
         alpha: float = 1e-4,
@@ -365,6 +372,13 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         sequences = read(self, X)
         with Workers(n_threads(self), self._dtype) as workers:
             return decision(self._network, self.parameters_, sequences, workers)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle; weights that were memory-mapped read-only become ordinary arrays."""
+        super().__setstate__(state)
+        if hasattr(self, "parameters_"):
+            parameters: dict[str, np.ndarray] = self.parameters_
+            self.parameters_ = {name: np.array(W) for name, W in parameters.items()}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -84,7 +84,12 @@ class Recurrent:
     """One recurrent layer over all steps of all sequences of a batch."""
 
     def __init__(self, name: str, cell: str, n_inputs: int, n_units: int) -> None:
-        self.name, self.cell, self.n_inputs, self.n_units = name, CELLS[cell], n_inputs, n_units
+        self.name, self.n_inputs, self.n_units = name, n_inputs, n_units
+        self._cell = cell  # by name: a pickled kernel would be compiled anew where it is loaded
+
+    @property
+    def cell(self) -> Cell:
+        return CELLS[self._cell]
 
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         G, H = self.cell.n_gates, self.n_units

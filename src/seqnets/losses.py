@@ -19,16 +19,38 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from .jit import kernel
 
 
 @kernel
-def log_sum_exp(z):
-    largest = float(z.max())
-    total = 0.0
+def largest_and_log_sum(z):
+    """The largest z and log(sum_k exp(z_k - largest)): two numbers, for their sum would round."""
+    largest, total = np.float64(z.max()), 0.0
     for k in range(z.size):
-        total += math.exp(z[k] - largest)
-    return largest + math.log(total)
+        total += math.exp(np.float64(z[k]) - largest)
+    return largest, math.log(total)
+
+
+@kernel
+def softmax_log_proba(logits, log_proba):
+    for row in range(log_proba.shape[0]):
+        largest, log_sum = largest_and_log_sum(logits[row])
+        for k in range(logits.shape[1]):
+            log_proba[row, k] = np.float64(logits[row, k]) - largest - log_sum
+
+
+@kernel
+def softmax_loss(logits, target, weight, loss, dlogits):
+    dlogits[:] = 0
+    loss[:] = 0
+    for row in range(target.shape[0]):
+        largest, log_sum = largest_and_log_sum(logits[row])
+        for k in range(logits.shape[1]):
+            log_p = np.float64(logits[row, k]) - largest - log_sum
+            loss[row] -= weight[row] * target[row, k] * log_p
+            dlogits[row, k] = weight[row] * (math.exp(log_p) - target[row, k])
 
 
 @kernel
@@ -37,30 +59,11 @@ def log_logistic(z):
 
 
 @kernel
-def softmax_log_proba(logits, log_proba):
-    for row in range(log_proba.shape[0]):
-        norm = log_sum_exp(logits[row])
-        for k in range(logits.shape[1]):
-            log_proba[row, k] = logits[row, k] - norm
-
-
-@kernel
-def softmax_loss(logits, target, weight, loss, dlogits):
-    dlogits[:] = 0
-    loss[:] = 0
-    for row in range(target.shape[0]):
-        norm = log_sum_exp(logits[row])
-        for k in range(logits.shape[1]):
-            log_p = logits[row, k] - norm
-            loss[row] -= weight[row] * target[row, k] * log_p
-            dlogits[row, k] = weight[row] * (math.exp(log_p) - target[row, k])
-
-
-@kernel
 def logistic_log_proba(logits, log_proba):
     for row in range(log_proba.shape[0]):
-        log_proba[row, 0] = log_logistic(-float(logits[row, 0]))
-        log_proba[row, 1] = log_logistic(float(logits[row, 0]))
+        z = np.float64(logits[row, 0])
+        log_proba[row, 0] = log_logistic(-z)
+        log_proba[row, 1] = log_logistic(z)
 
 
 @kernel
@@ -69,7 +72,7 @@ def logistic_loss(logits, target, weight, loss, dlogits):
     loss[:] = 0
     for row in range(target.shape[0]):
         for k in range(logits.shape[1]):
-            z, yes = float(logits[row, k]), target[row, k]
+            z, yes = np.float64(logits[row, k]), target[row, k]
             cross_entropy = -yes * log_logistic(z) - (1.0 - yes) * log_logistic(-z)
             loss[row] += weight[row] * cross_entropy
             dlogits[row, k] = weight[row] * (math.exp(log_logistic(z)) - yes)

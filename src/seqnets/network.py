@@ -32,7 +32,7 @@ class Network:
         for i, n_units in enumerate(hidden_layer_sizes):
             self.layers.append(Recurrent(f"layer{i}", cell, n_inputs, n_units))
             n_inputs = n_units
-        self.pool, self.pool_backward = POOLINGS[pooling]
+        self.pooling = pooling
         self.dense = Dense(n_inputs, n_outputs)
 
     def initialize(self, random: np.random.RandomState, dtype: np.dtype) -> dict[str, np.ndarray]:
@@ -48,7 +48,8 @@ class Network:
             x, lookup = self._input(i, parameters, batch, work)
             h = layer.forward(parameters, x, lookup, batch, work)
         pooled, best = self._pooled(batch, work)
-        self.pool(batch.lengths, h, pooled, best)
+        pool, _ = POOLINGS[self.pooling]
+        pool(batch.lengths, h, pooled, best)
         return self.dense.forward(parameters, pooled, work)
 
     def backward(
@@ -65,7 +66,8 @@ class Network:
         """
         pooled, best = self._pooled(batch, work)
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
-        self.pool_backward(batch.lengths, dpooled, best, self.layers[-1].states("dh", batch, work))
+        _, pool_backward = POOLINGS[self.pooling]
+        pool_backward(batch.lengths, dpooled, best, self.layers[-1].states("dh", batch, work))
         for i in reversed(range(len(self.layers))):
             x, lookup = self._input(i, parameters, batch, work)
             dx = work.array("dx", *x.shape)

@@ -23,21 +23,21 @@ from sklearn.utils.validation import validate_data
 from .batches import Sequences
 
 LARGEST_ID = 2**31 - 1
-FLOATS = (np.float64, np.float32)
+FLOATS = [np.float64, np.float32]
 
 
 def read_tokens(X: Any) -> Sequences:
     """Ids as int64, without the padding."""
     X = _ordered(X)
     if is_ragged(X):
-        values, offsets = _join([_as_numbers(x, i) for i, x in enumerate(X)])
+        values, offsets = _join_sequences(X)
         if values.shape[1] != 1:
             raise ValueError(
                 f"Token sequences have one id a step, but those of X have {values.shape[1]}."
             )
     else:
-        X = check_array(X, dtype="numeric", ensure_all_finite=False, input_name="X")
-        values, offsets = _from_matrix(X)
+        X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+        values, offsets = _from_matrix(_as_numbers(X, "X"))
     values = values.reshape(-1)
     allowed = (values >= 0) & (values <= LARGEST_ID)
     if values.dtype.kind == "f":
@@ -60,18 +60,19 @@ def read_series(
     X = _ordered(X)
     reset = kind is None
     kind = kind or _kind_of(X)
-    dtypes = list(FLOATS) if dtype is None else dtype
     if kind == "2d":
-        X = validate_data(estimator, _same_widths(X), dtype=dtypes, reset=reset)
-        return Sequences(*_from_matrix(X)), kind
+        X = _same_widths(X)
+        X = validate_data(estimator, X, dtype=FLOATS, ensure_all_finite=False, reset=reset)
+        values, offsets = _from_matrix(X)
+        return Sequences(_finite(values, offsets, dtype), offsets), kind
     if is_ragged(X):
-        values, offsets = _join([_as_numbers(x, i) for i, x in enumerate(X)])
-        found = values.dtype if values.dtype in FLOATS else np.dtype(np.float64)
+        values, offsets = _join_sequences(X)
     else:
-        X = check_array(X, dtype=dtypes, ensure_all_finite=False, allow_nd=True, input_name="X")
-        found = X.dtype
+        X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
         values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-    values = _finite(values, offsets, dtype or found)
+    values = _finite(values, offsets, dtype)
+    if not reset and len(values) == 0:
+        values = values.reshape(0, estimator.n_features_in_)  # nothing tells otherwise
     if reset:
         estimator.n_features_in_ = values.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)
@@ -86,7 +87,8 @@ def read_series(
 def is_ragged(X: Any) -> bool:
     """Whether X holds its sequences one by one, each of its own length."""
     if isinstance(X, list | tuple):
-        return any(getattr(x, "ndim", 0) > 0 for x in X) or len(_lengths(X)) > 1
+        lengths = _lengths(X)
+        return any(getattr(x, "ndim", 0) > 0 for x in X) or len(lengths) > 1 or lengths == {0}
     if getattr(X, "ndim", None) == 1 and _dtype_kind(X) == "O":
         return len(_lengths(X)) > 0
     return False
@@ -109,8 +111,11 @@ def _ordered(X: Any) -> Any:
             "X is a sparse matrix. Counts and tf-idf have lost the order of the words, which is "
             "what a recurrent network reads: make sequences of the texts with SequenceVectorizer."
         )
-    if isinstance(X, np.ma.MaskedArray):
-        raise TypeError("X is a masked array, and masks are not read: leave those steps out.")
+    one_by_one = isinstance(X, list | tuple) or _dtype_kind(X) == "O"
+    if any(isinstance(x, np.ma.MaskedArray) for x in ([X, *X] if one_by_one else [X])):
+        raise TypeError("X is or holds a masked array, and masks are not read: leave steps out.")
+    if isinstance(X, np.ndarray) and not X.dtype.isnative:
+        X = X.astype(X.dtype.newbyteorder("="))
     if _has_text(X):
         raise TypeError(
             "X holds strings. SequenceVectorizer makes sequences of token ids of them: "
@@ -123,7 +128,8 @@ def _has_text(X: Any) -> bool:
     if isinstance(X, str) or _dtype_kind(X) in "US":
         return True
     if hasattr(X, "columns"):  # a data frame, pandas' or polars'
-        return any(isinstance(x, str) for x in np.asarray(X.head(1), dtype=object).flat)
+        X = np.asarray(X)
+        return X.dtype.kind in "OUS" and any(isinstance(x, str) for x in X.flat)
     if isinstance(X, list | tuple) or _dtype_kind(X) == "O":
         return any(isinstance(x, str) or _has_text(x) for x in X)
     return False
@@ -138,7 +144,7 @@ def _kind_of(X: Any) -> str:
     if is_ragged(X):
         return "ragged"
     n_dims = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
-    return "3d" if n_dims == 3 else "2d"
+    return "3d" if n_dims > 2 else "2d"
 
 
 def _lengths(X: Sequence) -> set[int]:
@@ -148,46 +154,42 @@ def _lengths(X: Sequence) -> set[int]:
 def _same_widths(X: Any) -> Any:
     """X as one table, where its rows come one by one."""
     if not is_ragged(X):
-        return X
-    for i, x in enumerate(X):
-        if len(x) != len(X[0]):
+        return np.asarray(X) if isinstance(X, list | tuple) else X
+    rows = [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
+    for i, row in enumerate(rows):
+        if row.shape != rows[0].shape:
             raise ValueError(
-                f"X[{i}] has {len(x)} steps and X[0] has {len(X[0])}, but fit was given series of "
-                "one fixed width. Fit on ragged series to predict ragged series."
+                f"X[{i}] has shape {row.shape} and X[0] {rows[0].shape}, but fit was given series "
+                "of one fixed width. Fit on ragged series to predict ragged series."
             )
-    return [np.asarray(x) for x in X]
+    return np.array(rows)
 
 
-def _as_numbers(x: Any, i: int) -> np.ndarray:
-    """Sequence i as (T, D) numbers."""
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"X[{i}] is a masked array, and masks are not read: leave those steps out.")
+def _as_numbers(x: Any, name: str) -> np.ndarray:
     try:
         x = np.asarray(x)
         if x.dtype == object:
             x = x.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"X[{i}] is not an array of numbers: {error}") from error
+        raise ValueError(f"{name} is not an array of numbers: {error}") from error
     if x.dtype.kind not in "biuf":
-        raise ValueError(f"X[{i}] has dtype {x.dtype}: a sequence is of real numbers.")
-    if x.ndim == 1:
-        x = x[:, np.newaxis]
-    if x.ndim != 2 or x.shape[1] == 0:
-        raise ValueError(
-            f"X[{i}] has shape {x.shape}: a sequence is (n_steps,) or (n_steps, n_features)."
-        )
+        raise ValueError(f"{name} has dtype {x.dtype}, but sequences are of real numbers.")
     return x
 
 
-def _join(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Lay sequences (T_i, D) end to end; an empty one fits any D."""
-    full = [part for part in parts if len(part)]
+def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Lay sequences (T_i,) or (T_i, D) end to end; an empty one fits any D."""
+    parts = [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
+    parts = [part[:, np.newaxis] if part.ndim == 1 else part for part in parts]
+    D = next((part.shape[-1] for part in parts if part.ndim == 2 and len(part)), 1)
     for i, part in enumerate(parts):
-        if len(part) and part.shape[1] != full[0].shape[1]:
+        if part.ndim != 2 or part.shape[1] == 0:
             raise ValueError(
-                f"X[{i}] has {part.shape[1]} features a step, others have {full[0].shape[1]}."
+                f"X[{i}] has shape {part.shape}: a sequence is (n_steps,) or (n_steps, n_features)."
             )
-    values = np.concatenate(full) if full else np.zeros((0, 1))
+        if len(part) and part.shape[1] != D:
+            raise ValueError(f"X[{i}] has {part.shape[1]} features a step, others have {D}.")
+    values = np.concatenate([part for part in parts if len(part)] or [np.zeros((0, D))])
     return values, np.concatenate(([0], np.cumsum([len(part) for part in parts])))
 
 
@@ -212,10 +214,14 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return X[np.arange(T) < lengths[:, np.newaxis]], np.concatenate(([0], np.cumsum(lengths)))
 
 
-def _finite(values: np.ndarray, offsets: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _finite(values: np.ndarray, offsets: np.ndarray, dtype: np.dtype | None) -> np.ndarray:
+    """The values as `dtype`; None leaves float32 and makes anything else float64."""
+    if dtype is None:
+        dtype = np.dtype(np.float32 if values.dtype == np.float32 else np.float64)
     with np.errstate(over="ignore"):  # what is too large becomes inf and is named below
         cast = np.ascontiguousarray(values, dtype=dtype)
-    _demand(np.isfinite(cast), values, offsets, f"series are finite numbers of {np.dtype(dtype)}")
+    rule = f"series are finite numbers of {dtype}, not NaN or inf"
+    _demand(np.isfinite(cast), values, offsets, rule)
     return cast
 
 

@@ -1,0 +1,337 @@
+"""The whole network and a step of its training against the twins and central differences."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import pytest
+from gradcheck import assert_gradients
+from numba import config
+
+from seqnets.batches import Sequences, make_batch
+from seqnets.layers import Workspace
+from seqnets.losses import LOSSES
+from seqnets.network import Network
+from seqnets.optimizers import SGD, Adam
+from seqnets.threads import Workers
+from seqnets.training import Trainer
+
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+D, N_TOKENS = 2, 6
+
+each_cell = pytest.mark.parametrize("cell", GATES)
+each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
+each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+each_sizes = pytest.mark.parametrize("sizes", [(5,), (5, 4)], ids=str)
+each_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3])
+
+
+# ------------------------------------------------------------------------------- helpers
+
+
+def make_network(cell, kind, pooling, sizes, n_outputs, dtype=np.float64):
+    """A network and parameters of which none is zero."""
+    n_tokens = N_TOKENS if kind == "tokens" else None
+    network = Network(cell, D, sizes, pooling, n_outputs, n_tokens)
+    random = np.random.RandomState(0)
+    parameters = network.initialize(random, np.dtype(np.float64))
+    for value in parameters.values():
+        value += random.normal(scale=0.3, size=value.shape)
+    return network, {name: value.astype(dtype) for name, value in parameters.items()}
+
+
+def make_data(kind, lengths, n_outputs, seed=0):
+    """Sequences, their targets and weights."""
+    random = np.random.RandomState(seed)
+    if kind == "tokens":
+        sequences = [random.randint(0, N_TOKENS + 1, T) for T in lengths]
+    else:
+        sequences = [random.normal(size=(T, D)) for T in lengths]
+    if n_outputs == 1:
+        targets = random.randint(0, 2, (len(lengths), 1)).astype(float)
+    else:
+        targets = np.eye(n_outputs)[random.randint(0, n_outputs, len(lengths))]
+    return sequences, targets, random.uniform(0.5, 2.0, len(lengths))
+
+
+def join(sequences, dtype=np.float64):
+    values = np.concatenate(sequences)
+    if values.ndim == 2:
+        values = values.astype(dtype)
+    return Sequences(values, np.cumsum([0] + [len(s) for s in sequences]))
+
+
+def loss_name(n_outputs):
+    return "logistic" if n_outputs == 1 else "softmax"
+
+
+def forward(network, parameters, batch, targets, weights, work):
+    """Logits, the loss and d loss / d logits, rows as in the batch."""
+    logits = network.forward(parameters, batch, work)
+    losses, dlogits = np.empty(batch.rows.size), np.full_like(logits, np.nan)
+    shares = weights[batch.rows] / weights.sum()
+    LOSSES[loss_name(logits.shape[1])][1](logits, targets[batch.rows], shares, losses, dlogits)
+    return logits, losses.sum(), dlogits
+
+
+def backward(network, parameters, batch, dlogits, work):
+    """The gradients by name, that of the embedding with a row for every token, and of batch.x."""
+    kept = Workspace(work.dtype)
+    dx = network.backward(parameters, batch, dlogits, work, kept)
+    shapes = {name: W.shape for name, W in parameters.items() if name != "embedding"}
+    gradients = {name: kept.array(name, *shape) for name, shape in shapes.items()}
+    if "embedding" in parameters:
+        gradients["embedding"] = np.zeros_like(parameters["embedding"])
+        gradients["embedding"][batch.x] = kept.array("embedding", batch.x.size, D)
+    return gradients, dx
+
+
+def used_workspace(network, parameters, kind, n_outputs):
+    """A workspace that holds another, larger batch: nothing of it may show."""
+    work = Workspace(parameters["dense.W"].dtype)
+    sequences, targets, weights = make_data(kind, (9, 8, 7, 7, 6, 5, 5, 3, 1), n_outputs, seed=1)
+    batch = make_batch(join(sequences, work.dtype), np.arange(len(sequences)))
+    _, _, dlogits = forward(network, parameters, batch, targets, weights, work)
+    backward(network, parameters, batch, dlogits, work)
+    return work
+
+
+def assert_close(actual, expected, tolerance=1e-12):
+    expected = np.reshape(expected, np.shape(actual))
+    scale = max(1.0, np.max(abs(expected), initial=0.0))
+    assert np.max(abs(actual - expected), initial=0.0) <= tolerance * scale  # NaN fails too
+
+
+# ------------------------------------------------------------------ logits and gradients
+
+
+@each_cell
+@each_kind
+@each_pooling
+@each_sizes
+@each_n_outputs
+@pytest.mark.parametrize(
+    "lengths",
+    [(3, 1, 6, 4, 1), (0, 2, 5, 0), (4, 1, 0), (1,), (0, 0, 0)],
+    ids=["ragged", "empty at the ends", "empty last", "one step", "all empty"],
+)
+def test_network_equals_its_twin(cell, kind, pooling, sizes, n_outputs, lengths):
+    network, parameters = make_network(cell, kind, pooling, sizes, n_outputs)
+    sequences, targets, weights = make_data(kind, lengths, n_outputs)
+    work = used_workspace(network, parameters, kind, n_outputs)
+    batch = make_batch(join(sequences), np.arange(len(lengths)))
+    logits, loss, dlogits = forward(network, parameters, batch, targets, weights, work)
+    gradients, dx = backward(network, parameters, batch, dlogits, work)
+
+    twin_loss, twin_gradients, twin_dx, twin_logits = naive.loss_and_gradients(
+        parameters, cell, pooling, sequences, targets, weights
+    )
+    assert_close(logits[: len(lengths)], np.array(twin_logits)[batch.rows])
+    assert_close(loss, twin_loss)
+    assert gradients.keys() == twin_gradients.keys()
+    for name, gradient in gradients.items():
+        assert_close(gradient, twin_gradients[name])
+    if kind == "tokens":
+        assert_close(dx[: batch.x.size], gradients["embedding"][batch.x])
+        assert not dx[batch.x.size :].any()
+    else:
+        dx = dx.reshape(max(lengths), batch.lengths.size, D)
+        for place, row in enumerate(batch.rows):
+            assert_close(dx[: lengths[row], place], twin_dx[row])
+            assert not dx[lengths[row] :, place].any()
+        assert not dx[:, len(lengths) :].any()
+
+
+@each_cell
+@each_kind
+@each_pooling
+@pytest.mark.parametrize("sizes", [(3,), (3, 2)], ids=str)
+def test_gradients_by_central_differences(cell, kind, pooling, sizes):
+    n_outputs = len(sizes) * 2 - 1  # one of the logistic, three of the softmax
+    if config.DISABLE_JIT:
+        sizes = sizes[1:] + (1,)
+    network, parameters = make_network(cell, kind, pooling, sizes, n_outputs)
+    lengths = (3, 0, 1, 2)
+    sequences, targets, weights = make_data(kind, lengths, n_outputs)
+    batch = make_batch(join(sequences), np.arange(len(lengths)))
+    work = Workspace(np.dtype(np.float64))
+
+    def loss():
+        return forward(network, parameters, batch, targets, weights, work)[1]
+
+    _, _, dlogits = forward(network, parameters, batch, targets, weights, work)
+    gradients, dx = backward(network, parameters, batch, dlogits, work)
+    arrays = dict(parameters)
+    if kind == "series":
+        arrays["x"], gradients["x"] = batch.x, dx.copy()
+    assert_gradients(loss, arrays, gradients)
+
+
+@each_cell
+@each_kind
+@each_pooling
+def test_float32_is_near_float64(cell, kind, pooling):
+    found = {}
+    sequences, targets, weights = make_data(kind, (6, 3, 0, 2, 1), 3)
+    for dtype in (np.float32, np.float64):
+        network, parameters = make_network(cell, kind, pooling, (5, 4), 3, dtype)
+        work = Workspace(np.dtype(dtype))
+        batch = make_batch(join(sequences, dtype), np.arange(len(sequences)))
+        logits, loss, dlogits = forward(network, parameters, batch, targets, weights, work)
+        gradients, dx = backward(network, parameters, batch, dlogits, work)
+        results = [logits, loss, dx, *gradients.values()]
+        assert all(result.dtype == dtype for result in results if result is not loss)
+        found[dtype] = results
+    for single, double in zip(*found.values(), strict=True):
+        assert_close(single, double, tolerance=1e-5)
+    assert any(np.any(a != b) for a, b in zip(*found.values(), strict=True))
+
+
+# -------------------------------------------------------------------------- start values
+
+
+@each_cell
+@each_kind
+def test_names_shapes_and_start_values(cell, kind):
+    G, n_tokens = GATES[cell], 50 if kind == "tokens" else None
+    network = Network(cell, 7, (6, 4), "last", 3, n_tokens)
+    start = network.initialize(np.random.RandomState(0), np.dtype(np.float64))
+
+    shapes = {} if n_tokens is None else {"embedding": (51, 7)}
+    for name, n_inputs, H in (("layer0", 7, 6), ("layer1", 6, 4)):
+        shapes[f"{name}.W_x"] = (n_inputs, G * H)
+        shapes[f"{name}.W_h"] = (H, G * H)
+        shapes[f"{name}.b"] = (G * H,)
+        if cell == "gru":
+            shapes[f"{name}.b_h"] = (H,)
+    shapes |= {"dense.W": (4, 3), "dense.b": (3,)}
+    assert [(name, value.shape) for name, value in start.items()] == list(shapes.items())
+
+    for name, value in start.items():
+        assert value.dtype == np.float64
+        assert value.flags.c_contiguous and value.flags.writeable
+        *_, H = value.shape
+        if name.endswith((".W_x", ".W")):  # Glorot: of each gate for itself
+            bound = np.sqrt(6 / (len(value) + (H if name == "dense.W" else H // G)))
+            assert 0.8 * bound < abs(value).max() <= bound
+            assert value.min() < 0 < value.max()
+        elif name.endswith(".W_h"):
+            for block in np.split(value, G, axis=1):
+                np.testing.assert_allclose(block.T @ block, np.eye(len(value)), atol=1e-14)
+        elif cell == "lstm" and name.endswith(".b") and name != "dense.b":
+            i, f, o, g = np.split(value, 4)
+            assert np.all(f == 1)
+            assert not any(np.any(gate) for gate in (i, o, g))
+        elif name == "embedding":
+            np.testing.assert_allclose(value[0], value[1:].mean(axis=0), atol=1e-15)
+            assert 0.08 < value[1:].std() < 0.12
+        else:
+            assert not value.any()
+
+
+@each_cell
+@each_kind
+def test_both_precisions_start_alike(cell, kind):
+    network = Network(cell, 3, (5, 4), "last", 1, 9 if kind == "tokens" else None)
+    double = network.initialize(np.random.RandomState(3), np.dtype(np.float64))
+    single = network.initialize(np.random.RandomState(3), np.dtype(np.float32))
+    assert single.keys() == double.keys()
+    for name, value in single.items():
+        assert value.dtype == np.float32
+        assert value.flags.c_contiguous and value.flags.writeable
+        np.testing.assert_array_equal(value, double[name].astype(np.float32))
+
+
+# ------------------------------------------------------------------------- a training step
+
+
+class NaiveOptimizer:
+    """The twins' step, row by row, with each row's memory."""
+
+    def __init__(self, optimizer):
+        self.optimizer, self.memory, self.t = optimizer, {}, 0
+
+    def step(self, parameters, gradients, used):
+        self.t += 1
+        o = self.optimizer
+        for name, W in parameters.items():
+            dW = gradients[name]
+            rows = [None] if not isinstance(W[0], list) else range(len(W))
+            for row in rows:
+                if name == "embedding" and row not in used:
+                    continue
+                w, g = (W, dW) if row is None else (W[row], dW[row])
+                start = [naive.zeros(len(w)), naive.zeros(len(w))]
+                m, v = self.memory.get((name, row), start)
+                if isinstance(o, SGD):
+                    args = o.learning_rate, o.momentum, o.nesterov
+                    w_new, m = naive.sgd_step(w, g, m, *args)
+                else:
+                    args = o.learning_rate, o.beta_1, o.beta_2, o.epsilon
+                    w_new, m, v = naive.adam_step(w, g, m, v, self.t, *args)
+                w[:] = w_new
+                self.memory[name, row] = [m, v]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize(
+    "make_optimizer",
+    [
+        lambda: SGD(0.1, 0.9, False),
+        lambda: SGD(0.1, 0.9, True),
+        lambda: Adam(0.01, 0.9, 0.99, 1e-4),
+    ],
+    ids=["sgd", "nesterov", "adam"],
+)
+@each_kind
+@pytest.mark.parametrize(("cell", "n_outputs"), [("rnn", 3), ("lstm", 1), ("gru", 3)])
+def test_training_steps_equal_their_twin(cell, n_outputs, kind, make_optimizer, n_threads):
+    """Several blocks of rows, the last one all empty, then fewer blocks; penalty and clipping."""
+    alpha, max_norm = 0.3, 0.05
+    network, parameters = make_network(cell, kind, "mean", (3, 2), n_outputs)
+    lengths = [*np.resize([3, 1, 4, 2, 0, 1], 40), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    sequences, targets, weights = make_data(kind, lengths, n_outputs)
+    twin = {name: naive.plain(value) for name, value in parameters.items()}
+    twin_optimizer = NaiveOptimizer(make_optimizer())
+
+    order = np.random.RandomState(1).permutation(len(lengths))
+    clipped = []
+    with Workers(n_threads, np.dtype(np.float64)) as workers:
+        trainer = Trainer(
+            network, parameters, make_optimizer(), workers,
+            loss=loss_name(n_outputs), alpha=alpha, max_grad_norm=max_norm,
+        )  # fmt: skip
+        for rows in (order, order[:3], order[5:25]):
+            loss = trainer.step(join(sequences), targets, weights, rows)
+            chosen = [sequences[row] for row in rows]
+            twin_loss, gradients, _, _ = naive.loss_and_gradients(
+                twin, cell, "mean", chosen, targets[rows], weights[rows], alpha
+            )
+            clipped.append(naive.global_norm(gradients) > max_norm)
+            gradients = naive.clip_by_global_norm(gradients, max_norm)
+            twin_optimizer.step(twin, gradients, {*np.concatenate(chosen).ravel().tolist()})
+            assert_close(loss, twin_loss)
+            for name, value in parameters.items():
+                assert_close(value, twin[name])
+    assert any(clipped)
+
+
+def test_without_a_largest_norm_nothing_is_clipped():
+    network, parameters = make_network("rnn", "series", "last", (3,), 1)
+    sequences, targets, weights = make_data("series", (3, 1, 2), 1)
+    sequences = [1000.0 * s for s in sequences]
+    parameters["dense.W"] *= 100
+    parameters["layer0.W_x"] *= 1e-3
+    start = {name: value.copy() for name, value in parameters.items()}
+    _, gradients, _, _ = naive.loss_and_gradients(
+        parameters, "rnn", "last", sequences, targets, weights
+    )
+    assert naive.global_norm(gradients) > 100
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = Trainer(
+            network, parameters, SGD(1.0, 0.0, False), workers,
+            loss="logistic", alpha=0.0, max_grad_norm=None,
+        )  # fmt: skip
+        trainer.step(join(sequences), targets, weights, np.arange(3))
+    for name, value in parameters.items():
+        assert_close(value, start[name] - np.array(gradients[name]))

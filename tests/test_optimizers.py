@@ -1,0 +1,176 @@
+"""The optimizers against their twins and scikit-learn's, and the clipping of gradients."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import pytest
+from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
+
+from seqnets.optimizers import SGD, Adam, clip_by_global_norm
+
+ALL = np.arange(4)
+ADAM = 0.01, 0.8, 0.95, 1e-3  # an epsilon and betas whose misplacement shows
+
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def gradients_of(random, n, dtype=np.float64, shape=(4, 3)):
+    return [random.normal(size=shape).astype(dtype) for _ in range(n)]
+
+
+def tolerance(dtype):
+    return 1e-14 if dtype == np.float64 else 1e-6
+
+
+def step(optimizer, W, dW, rows=ALL, name="W"):
+    optimizer.begin_step()
+    optimizer.update(name, W, dW, rows)
+
+
+@each_dtype
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_equals_its_twin_and_scikit_learn(momentum, nesterov, dtype):
+    random = np.random.default_rng(0)
+    W = random.normal(size=(4, 3)).astype(dtype)
+    theirs = [W.astype(float)]
+    ours, w, v = SGD(0.1, momentum, nesterov), W.ravel().tolist(), naive.zeros(12)
+    reference = SGDOptimizer(theirs, 0.1, "constant", momentum, nesterov)
+    for dW in gradients_of(random, 6, dtype):
+        step(ours, W, dW)
+        reference.update_params(theirs, [dW.astype(float)])
+        w, v = naive.sgd_step(w, dW.ravel().tolist(), v, 0.1, momentum, nesterov)
+        np.testing.assert_allclose(W, theirs[0], rtol=0, atol=tolerance(dtype))
+        np.testing.assert_allclose(W.ravel(), w, rtol=0, atol=tolerance(dtype))
+    assert W.dtype == dtype
+
+
+@each_dtype
+def test_adam_equals_its_twin(dtype):
+    random = np.random.default_rng(0)
+    W = random.normal(size=(4, 3)).astype(dtype)
+    ours, w, m, v = Adam(*ADAM), W.ravel().tolist(), naive.zeros(12), naive.zeros(12)
+    for t, dW in enumerate(gradients_of(random, 6, dtype), start=1):
+        step(ours, W, dW)
+        w, m, v = naive.adam_step(w, dW.ravel().tolist(), m, v, t, *ADAM)
+        np.testing.assert_allclose(W.ravel(), w, rtol=0, atol=tolerance(dtype))
+    assert W.dtype == dtype
+
+
+def test_adam_adds_epsilon_after_the_bias_correction():
+    """PyTorch's form. At the first step all corrections cancel: lr g / (|g| + epsilon)."""
+    W, dW = np.zeros((4, 3)), np.random.default_rng(0).normal(scale=1e-3, size=(4, 3))
+    step(Adam(0.1, 0.9, 0.999, 1e-3), W, dW)
+    np.testing.assert_allclose(W, -0.1 * dW / (abs(dW) + 1e-3), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: SGD(0.1, 0.9, False), lambda: SGD(0.1, 0.9, True), lambda: Adam(*ADAM)]
+)
+def test_only_the_used_rows_change(make):
+    """A row is where its own steps alone would have brought it; Adam's t counts all steps."""
+    random = np.random.default_rng(0)
+    W = random.normal(size=(4, 3))
+    alone = W.copy()
+    together, by_row = make(), [make() for _ in W]
+    used = [[0, 2], [2], [0, 1, 2], [1]]
+    for rows, dW in zip(used, gradients_of(random, 4), strict=True):
+        before = W.copy()
+        step(together, W, dW, np.array(rows))
+        for row, optimizer in enumerate(by_row):
+            optimizer.begin_step()
+            if row in rows:
+                part = alone[row : row + 1]
+                optimizer.update("W", part, dW[row : row + 1], np.array([0]))
+        unused = [row for row in range(4) if row not in rows]
+        np.testing.assert_array_equal(W[unused], before[unused])
+        assert np.all(W[rows] != before[rows])
+    np.testing.assert_array_equal(W, alone)
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9, True), lambda: Adam(*ADAM)])
+def test_parameters_have_memories_of_their_own(make):
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(4, 3)), random.normal(size=(1, 5))
+    a_alone, b_alone = a.copy(), b.copy()
+    both, for_a, for_b = make(), make(), make()
+    for _ in range(3):
+        da, db = random.normal(size=(4, 3)), random.normal(size=(1, 5))
+        both.begin_step()
+        both.update("a", a, da, ALL)
+        both.update("b", b, db, np.arange(1))
+        step(for_a, a_alone, da)
+        step(for_b, b_alone, db, np.arange(1))
+    np.testing.assert_array_equal(a, a_alone)
+    np.testing.assert_array_equal(b, b_alone)
+
+
+@each_dtype
+@pytest.mark.parametrize("size", [1e-3, 1e-19, 1e-30])
+def test_memories_of_vanished_gradients_become_zero(size, dtype):
+    """Numbers below the normal ones make arithmetic slow; float32 has none left on the way."""
+    sgd, adam = SGD(0.1, 0.9, True), Adam(0.01, 0.5, 0.5, 1e-8)
+    W = np.ones((4, 3), dtype)
+    dW = (size * np.random.default_rng(0).normal(size=(4, 3))).astype(dtype)
+    for _ in range(900):
+        step(sgd, W, dW)
+        step(adam, W, dW)
+        memories = [sgd.velocity["W"], *adam.moments["W"]]
+        for memory in memories:
+            small = abs(memory[memory != 0])
+            assert small.min(initial=np.inf) >= np.finfo(np.float32).tiny
+        dW[:] = 0
+    assert not any(memory.any() for memory in memories)
+    assert np.isfinite(W).all()
+
+
+# -------------------------------------------------------------------------------- clipping
+
+
+@each_dtype
+def test_clipping_scales_all_gradients_alike(dtype):
+    random = np.random.default_rng(0)
+    gradients = {"a": gradients_of(random, 1, dtype)[0], "b": np.ones((1, 5), dtype)}
+    before = {name: g.copy() for name, g in gradients.items()}
+    rows = {"a": ALL, "b": np.arange(1)}
+    plain = {name: naive.plain(g) for name, g in gradients.items()}
+    norm = clip_by_global_norm(gradients, rows, 1.5)
+    assert norm > 1.5
+    np.testing.assert_allclose(norm, naive.global_norm(plain), rtol=1e-14)
+    for name, expected in naive.clip_by_global_norm(plain, 1.5).items():
+        np.testing.assert_allclose(gradients[name], expected, rtol=tolerance(dtype))
+        np.testing.assert_array_equal(gradients[name], before[name] * dtype(1.5 / norm))
+
+
+@pytest.mark.parametrize("max_norm", [13.0, 13.5, np.inf])
+def test_gradients_within_the_norm_stay_bit_by_bit(max_norm):
+    gradients = {"a": np.array([[3.0, 4.0]]), "b": np.array([[12.0]])}
+    rows = {"a": np.arange(1), "b": np.arange(1)}
+    assert clip_by_global_norm(gradients, rows, max_norm) == 13.0
+    assert gradients["a"].tolist() == [[3.0, 4.0]]
+    assert gradients["b"].tolist() == [[12.0]]
+
+
+def test_no_gradient_at_all():
+    gradients = {"a": np.zeros((2, 2))}
+    assert clip_by_global_norm(gradients, {"a": np.arange(2)}, 1.0) == 0
+    assert not gradients["a"].any()
+
+
+def test_only_the_used_rows_count_for_the_norm():
+    gradients = {"embedding": np.array([[3.0, 0.0], [100.0, 100.0], [0.0, 4.0]])}
+    assert clip_by_global_norm(gradients, {"embedding": np.array([0, 2])}, 1.0) == 5.0
+    np.testing.assert_allclose(gradients["embedding"], [[0.6, 0], [100, 100], [0, 0.8]])
+
+
+def test_the_norm_of_float32_is_summed_in_float64():
+    """Squares of 1e25 are no float32, and 10,000 small ones beside a large one would be lost."""
+    gradients = {"a": np.full((1, 4), 1e25, np.float32)}
+    norm = clip_by_global_norm(gradients, {"a": np.arange(1)}, 1.0)
+    np.testing.assert_allclose(norm, 2e25, rtol=1e-6)
+    np.testing.assert_allclose(gradients["a"], 0.5, rtol=1e-6)
+    many = np.full((1, 10_001), 1.0, np.float32)
+    many[0, 0] = 2.0**13
+    norm = clip_by_global_norm({"a": many}, {"a": np.arange(1)}, np.inf)
+    np.testing.assert_allclose(norm, np.sqrt(2.0**26 + 10_000), rtol=1e-14)

@@ -1,0 +1,235 @@
+"""PyTorch as the independent oracle, in float64: outputs, gradients and a trajectory of losses.
+
+PyTorch's gates stand in another order (LSTM: i, f, g, o) and its layers have two biases; the
+second one is frozen at zero but for the candidate's of the GRU, our b_h. It cannot pack empty
+sequences: those are the twins' business.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from seqnets.batches import Sequences, make_batch
+from seqnets.layers import Workspace
+from seqnets.losses import LOSSES
+from seqnets.network import Network
+from seqnets.optimizers import SGD, Adam
+from seqnets.threads import Workers
+from seqnets.training import Trainer
+
+torch = pytest.importorskip("torch")
+pack_sequence = torch.nn.utils.rnn.pack_sequence
+pad_packed_sequence = torch.nn.utils.rnn.pad_packed_sequence
+
+LAYERS = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+D, N_TOKENS = 3, 6
+LENGTHS = [2, 7, 1, 4, 4, 9, 1, 3, 6, 2, 5, 1, 8, 3, 2, 6, 4, 1, 3, 5]  # two blocks
+
+each_cell = pytest.mark.parametrize("cell", LAYERS)
+each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
+each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+each_sizes = pytest.mark.parametrize("sizes", [(5,), (5, 4)], ids=str)
+each_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3])
+
+
+# ------------------------------------------------------------------------------- helpers
+
+
+def reorder(cell, W):
+    """Our order of gates to PyTorch's, or back."""
+    if cell != "lstm":
+        return W
+    i, f, third, fourth = np.split(W, 4, axis=-1)
+    return np.concatenate([i, f, fourth, third], axis=-1)
+
+
+class Twin(torch.nn.Module):
+    """The same network with the same parameters."""
+
+    def __init__(self, cell, pooling, parameters):
+        super().__init__()
+        self.cell, self.pooling, self.names = cell, pooling, list(parameters)
+        self.embedding = None
+        if "embedding" in parameters:
+            start = torch.tensor(parameters["embedding"])
+            self.embedding = torch.nn.Embedding.from_pretrained(start, freeze=False)
+        self.layers = torch.nn.ModuleList()
+        while f"layer{len(self.layers)}.W_x" in parameters:
+            name = f"layer{len(self.layers)}"
+            self.layers.append(self.make_layer(name, parameters))
+        self.dense = torch.nn.Linear(*parameters["dense.W"].shape, dtype=torch.float64)
+        self.dense.weight.data = torch.tensor(parameters["dense.W"].T)
+        self.dense.bias.data = torch.tensor(parameters["dense.b"])
+
+    def make_layer(self, name, parameters):
+        W_x, W_h, b = (
+            reorder(self.cell, parameters[f"{name}.{key}"]) for key in ("W_x", "W_h", "b")
+        )
+        H = len(W_h)
+        layer = LAYERS[self.cell](len(W_x), H, dtype=torch.float64)
+        layer.weight_ih_l0.data = torch.tensor(W_x.T)
+        layer.weight_hh_l0.data = torch.tensor(W_h.T)
+        layer.bias_ih_l0.data = torch.tensor(b)
+        layer.bias_hh_l0.data = torch.zeros(len(b), dtype=torch.float64)
+        if self.cell == "gru":
+            layer.bias_hh_l0.data[2 * H :] = torch.tensor(parameters[f"{name}.b_h"])
+            only_candidate = torch.arange(3 * H) >= 2 * H
+            layer.bias_hh_l0.register_hook(lambda gradient: gradient * only_candidate)
+        else:
+            layer.bias_hh_l0.requires_grad_(False)
+        layer.flatten_parameters()
+        return layer
+
+    def forward(self, sequences):
+        """Logits of a list of tensors."""
+        if self.embedding is not None:
+            sequences = [self.embedding(s) for s in sequences]
+        packed = pack_sequence(sequences, enforce_sorted=False)
+        for layer in self.layers:
+            packed, _ = layer(packed)
+        h, lengths = pad_packed_sequence(packed, batch_first=True)
+        running = (torch.arange(h.shape[1]) < lengths[:, None])[:, :, None]
+        if self.pooling == "last":
+            pooled = h[torch.arange(len(h)), lengths - 1]
+        elif self.pooling == "mean":
+            pooled = (h * running).sum(dim=1) / lengths[:, None]
+        else:
+            pooled = h.masked_fill(~running, -torch.inf).amax(dim=1)
+        return self.dense(pooled)
+
+    def by_name(self, of):
+        """`of` each parameter (its gradient, its data) under our names, in our order."""
+        found = {"dense.W": of(self.dense.weight).T, "dense.b": of(self.dense.bias)}
+        if self.embedding is not None:
+            found["embedding"] = of(self.embedding.weight)
+        for i, layer in enumerate(self.layers):
+            for key, name in {
+                "W_x": "weight_ih_l0",
+                "W_h": "weight_hh_l0",
+                "b": "bias_ih_l0",
+            }.items():
+                found[f"layer{i}.{key}"] = reorder(self.cell, of(getattr(layer, name)).numpy().T)
+            if self.cell == "gru":
+                found[f"layer{i}.b_h"] = of(layer.bias_hh_l0)[2 * layer.hidden_size :]
+        return {name: np.asarray(found[name]) for name in self.names}
+
+
+def make(cell, kind, pooling, sizes, n_outputs):
+    """Both networks, sequences in which every token occurs, targets and weights."""
+    random = np.random.RandomState(0)
+    n_tokens = N_TOKENS if kind == "tokens" else None
+    network = Network(cell, D, sizes, pooling, n_outputs, n_tokens)
+    parameters = network.initialize(random, np.dtype(np.float64))
+    for value in parameters.values():
+        value += random.normal(scale=0.3, size=value.shape)
+    n = len(LENGTHS)
+    if kind == "tokens":
+        sequences = [random.randint(0, N_TOKENS + 1, T) for T in LENGTHS]
+        assert set(np.concatenate(sequences)) == set(range(N_TOKENS + 1))
+    else:
+        sequences = [random.normal(size=(T, D)) for T in LENGTHS]
+    if n_outputs == 1:
+        targets = random.randint(0, 2, (n, 1)).astype(float)
+    else:
+        targets = np.eye(n_outputs)[random.randint(0, n_outputs, n)]
+    twin = Twin(cell, pooling, parameters)
+    return network, parameters, twin, sequences, targets, random.uniform(0.5, 2.0, n)
+
+
+def join(sequences):
+    return Sequences(np.concatenate(sequences), np.cumsum([0] + [len(s) for s in sequences]))
+
+
+def torch_loss(logits, targets, weights):
+    targets, weights = torch.tensor(targets), torch.tensor(weights)
+    if logits.shape[1] == 1:
+        cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
+        losses = cross_entropy(logits, targets, reduction="none")[:, 0]
+    else:
+        losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+    return (weights * losses).sum() / weights.sum()
+
+
+def assert_close(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-10)
+
+
+# --------------------------------------------------------------------------------- parity
+
+
+@each_cell
+@each_kind
+@each_pooling
+@each_sizes
+@each_n_outputs
+def test_outputs_and_gradients(cell, kind, pooling, sizes, n_outputs):
+    network, parameters, twin, sequences, targets, weights = make(
+        cell, kind, pooling, sizes, n_outputs
+    )
+    work, kept = Workspace(np.dtype(np.float64)), Workspace(np.dtype(np.float64))
+    batch = make_batch(join(sequences), np.arange(len(sequences)))
+    n, order = len(sequences), batch.rows
+    logits = network.forward(parameters, batch, work)
+    losses, dlogits = np.empty(n), np.empty_like(logits)
+    loss = LOSSES["logistic" if n_outputs == 1 else "softmax"][1]
+    loss(logits, targets[order], weights[order] / weights.sum(), losses, dlogits)
+    dx = network.backward(parameters, batch, dlogits, work, kept)
+
+    inputs = [torch.tensor(s, requires_grad=kind == "series") for s in sequences]
+    twin_logits = twin(inputs)
+    twin_loss = torch_loss(twin_logits, targets, weights)
+    twin_loss.backward()
+    assert_close(logits[:n], twin_logits.detach().numpy()[order])
+    assert_close(losses.sum(), twin_loss.item())
+    gradients = twin.by_name(lambda parameter: parameter.grad)
+    for name, expected in gradients.items():  # every token occurs: all rows of the embedding
+        assert_close(kept.array(name, *expected.shape), expected)
+        assert np.max(abs(expected)) > 1e-4
+    if kind == "series":
+        dx = dx.reshape(max(LENGTHS), -1, D)
+        for place, row in enumerate(order):
+            assert_close(dx[: LENGTHS[row], place], inputs[row].grad.numpy())
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "nesterov"])
+@each_kind
+@each_sizes
+@pytest.mark.parametrize(
+    ("cell", "pooling", "n_outputs"), [("rnn", "mean", 3), ("lstm", "last", 1), ("gru", "max", 3)]
+)
+def test_ten_steps(cell, pooling, n_outputs, sizes, kind, solver):
+    """Losses and parameters step by step: full batches, no clipping, no penalty.
+
+    PyTorch's optimizers move every row of an embedding at every step, ours the used ones alone.
+    So every token occurs in every step; only then are both the same.
+    """
+    network, parameters, twin, sequences, targets, weights = make(
+        cell, kind, pooling, sizes, n_outputs
+    )
+    trained = [parameter for parameter in twin.parameters() if parameter.requires_grad]
+    if solver == "adam":
+        ours = Adam(0.03, 0.9, 0.999, 1e-8)
+        theirs = torch.optim.Adam(trained, lr=0.03, betas=(0.9, 0.999), eps=1e-8)
+    else:
+        ours = SGD(0.3, 0.9, solver == "nesterov")
+        theirs = torch.optim.SGD(trained, lr=0.3, momentum=0.9, nesterov=solver == "nesterov")
+
+    inputs = [torch.tensor(s) for s in sequences]
+    losses, expected = [], []
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = Trainer(
+            network, parameters, ours, workers,
+            loss="logistic" if n_outputs == 1 else "softmax", alpha=0.0, max_grad_norm=None,
+        )  # fmt: skip
+        for _ in range(10):
+            losses.append(trainer.step(join(sequences), targets, weights, np.arange(len(LENGTHS))))
+            theirs.zero_grad()
+            loss = torch_loss(twin(inputs), targets, weights)
+            loss.backward()
+            theirs.step()
+            expected.append(loss.item())
+    assert_close(losses, expected)
+    assert losses[-1] < losses[0] - 0.02
+    for name, value in twin.by_name(lambda parameter: parameter.detach()).items():
+        assert_close(parameters[name], value)
