@@ -472,7 +472,7 @@ def test_hidden_layer_sizes_of_every_form(sizes):
 EFFECTS = {
     "cell": ("gru", {}),
     "hidden_layer_sizes": ((3, 3), {}),
-    "pooling": ("max", {}),
+    "pooling": ("mean", {}),
     "embedding_dim": (5, {}),
     "solver": ("sgd", {}),
     "alpha": (1.0, {}),

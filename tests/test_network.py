@@ -194,7 +194,7 @@ def test_float32_is_near_float64(cell, kind, pooling):
 @each_kind
 def test_names_shapes_and_start_values(cell, kind):
     G, n_tokens = GATES[cell], 50 if kind == "tokens" else None
-    network = Network(cell, 7, (6, 4), "last", 3, n_tokens)
+    network = Network(cell, 7, (6, 4), "last", 9, n_tokens)
     start = network.initialize(np.random.RandomState(0), np.dtype(np.float64))
 
     shapes = {} if n_tokens is None else {"embedding": (51, 7)}
@@ -204,7 +204,7 @@ def test_names_shapes_and_start_values(cell, kind):
         shapes[f"{name}.b"] = (G * H,)
         if cell == "gru":
             shapes[f"{name}.b_h"] = (H,)
-    shapes |= {"dense.W": (4, 3), "dense.b": (3,)}
+    shapes |= {"dense.W": (4, 9), "dense.b": (9,)}
     assert [(name, value.shape) for name, value in start.items()] == list(shapes.items())
 
     for name, value in start.items():

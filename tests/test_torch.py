@@ -19,6 +19,7 @@ from seqnets.threads import Workers
 from seqnets.training import Trainer
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # on arrays this small, waiting for a second thread is most of the time
 pack_sequence = torch.nn.utils.rnn.pack_sequence
 pad_packed_sequence = torch.nn.utils.rnn.pad_packed_sequence
 

@@ -377,7 +377,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         """Restore a pickle; weights that were memory-mapped read-only become ordinary arrays."""
         super().__setstate__(state)
         if hasattr(self, "parameters_"):
-            parameters: dict[str, np.ndarray] = self.parameters_
+            parameters: dict[str, np.ndarray] = self.__dict__["parameters_"]
             self.parameters_ = {name: np.array(W) for name, W in parameters.items()}
 
     def __sklearn_tags__(self) -> Tags:

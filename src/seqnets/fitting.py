@@ -124,7 +124,10 @@ def compute_class_weights(class_weight: dict | str | None, y: np.ndarray) -> np.
     """Each label's weight."""
     for label, weight in class_weight.items() if isinstance(class_weight, dict) else ():
         if not 0 <= weight < np.inf:
-            raise ValueError(f"class_weight[{label!r}] is {weight}; weights are from 0 upward.")
+            raise ValueError(
+                f"class_weight={class_weight!r} gives class {label!r} the weight {weight}; weights "
+                "are finite numbers of at least 0."
+            )
     return compute_sample_weight(class_weight, y)
 
 
@@ -174,7 +177,7 @@ def standardize_both(
         steps = np.repeat(training.weights, lengths)
         mean = np.average(values / unit, axis=0, weights=steps)
         deviation = np.sqrt(np.average((values / unit - mean) ** 2, axis=0, weights=steps))
-        deviation[np.ptp(values, axis=0) == 0] = 1.0
+        deviation[(values == values[0]).all(axis=0)] = 1.0
         shift, scale = mean / deviation, deviation * unit
     estimator.input_shift_ = shift.astype(estimator._dtype)
     estimator.input_scale_ = scale.astype(estimator._dtype)
@@ -207,7 +210,8 @@ def build_network(estimator: Estimator) -> Network:
 def hidden_layer_sizes(estimator: Estimator) -> list[int]:
     sizes = estimator.hidden_layer_sizes
     sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-    if not sizes or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+    wrong = [n for n in sizes if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1]
+    if wrong or not sizes:
         raise ValueError(
             "hidden_layer_sizes is the number of units of each layer, whole numbers of at least "
             f"1, got {estimator.hidden_layer_sizes!r}."

@@ -112,8 +112,11 @@ def _ordered(X: Any) -> Any:
             "what a recurrent network reads: make sequences of the texts with SequenceVectorizer."
         )
     one_by_one = isinstance(X, list | tuple) or _dtype_kind(X) == "O"
-    if any(isinstance(x, np.ma.MaskedArray) for x in ([X, *X] if one_by_one else [X])):
-        raise TypeError("X is or holds a masked array, and masks are not read: leave steps out.")
+    for name, x in [("X", X), *((f"X[{i}]", x) for i, x in enumerate(X if one_by_one else ()))]:
+        if isinstance(x, np.ma.MaskedArray):
+            raise TypeError(f"{name} is a masked array, and masks are not read: leave steps out.")
+    if isinstance(X, list | tuple) and not is_ragged(X):
+        X = np.asarray(X)
     if isinstance(X, np.ndarray) and not X.dtype.isnative:
         X = X.astype(X.dtype.newbyteorder("="))
     if _has_text(X):
@@ -143,8 +146,7 @@ def _dtype_kind(X: Any) -> str:
 def _kind_of(X: Any) -> str:
     if is_ragged(X):
         return "ragged"
-    n_dims = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
-    return "3d" if n_dims > 2 else "2d"
+    return "3d" if getattr(X, "ndim", 2) > 2 else "2d"
 
 
 def _lengths(X: Sequence) -> set[int]:
@@ -154,13 +156,13 @@ def _lengths(X: Sequence) -> set[int]:
 def _same_widths(X: Any) -> Any:
     """X as one table, where its rows come one by one."""
     if not is_ragged(X):
-        return np.asarray(X) if isinstance(X, list | tuple) else X
+        return X
     rows = [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
     for i, row in enumerate(rows):
         if row.shape != rows[0].shape:
             raise ValueError(
-                f"X[{i}] has shape {row.shape} and X[0] {rows[0].shape}, but fit was given series "
-                "of one fixed width. Fit on ragged series to predict ragged series."
+                f"X[{i}] has {row.size} steps and X[0] has {rows[0].size}, but fit was given "
+                "series of one fixed width. Fit on ragged series to predict ragged series."
             )
     return np.array(rows)
 

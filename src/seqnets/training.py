@@ -124,11 +124,11 @@ class Trainer:
 
 
 class Average:
-    """The running mean of the weights over the last epoch or two (Polyak & Juditsky 1992).
+    """The running mean of the weights over the last epochs' steps (Polyak & Juditsky 1992).
 
-    A weight's share halves within an epoch. Where training ends by a validation loss, these are
-    the weights that it judges and keeps: the noise of single steps is gone from them. Rotten
-    Tomatoes sentences, LSTM, 5 folds by 2 seeds: 0.754 with it, 0.741 without (+- 0.003).
+    Where training ends by a validation loss, these are the weights that it judges and keeps: the
+    noise of single steps is gone from them. Rotten Tomatoes sentences, LSTM, 5 folds by 2 seeds:
+    accuracy 0.750 with it and 0.741 without, standard error 0.003.
     """
 
     def __init__(self, parameters: dict[str, np.ndarray], steps_per_epoch: int) -> None:
@@ -142,13 +142,13 @@ class Average:
         self._n_steps += 1
         if self._n_steps % self._every:
             return
-        n = self._n_steps // self._every
-        share = max(1 / n, 1 - 0.5 ** (1 / AVERAGED_PER_EPOCH))  # at first a plain mean
+        share = 1 - 0.5 ** (1 / (HALF_LIFE * AVERAGED_PER_EPOCH))
         for name, W in self._source.items():
             mean = self.parameters[name]
             mean += W.dtype.type(share) * (W - mean)
 
 
+HALF_LIFE = 1.2  # epochs until a weight counts half
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
 
