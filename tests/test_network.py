@@ -87,12 +87,13 @@ def backward(network, parameters, batch, dlogits, work):
 
 
 def used_workspace(network, parameters, kind, n_outputs):
-    """A workspace that holds another, larger batch: nothing of it may show."""
+    """A workspace that holds a wider batch and then a longer one: nothing of them may show."""
     work = Workspace(parameters["dense.W"].dtype)
-    sequences, targets, weights = make_data(kind, (9, 8, 7, 7, 6, 5, 5, 3, 1), n_outputs, seed=1)
-    batch = make_batch(join(sequences, work.dtype), np.arange(len(sequences)))
-    _, _, dlogits = forward(network, parameters, batch, targets, weights, work)
-    backward(network, parameters, batch, dlogits, work)
+    for lengths in ((9, 8, 7, 7, 6, 5, 5, 3, 1), (15, 14, 13, 12)):
+        sequences, targets, weights = make_data(kind, lengths, n_outputs, seed=1)
+        batch = make_batch(join(sequences, work.dtype), np.arange(len(lengths)))
+        _, _, dlogits = forward(network, parameters, batch, targets, weights, work)
+        backward(network, parameters, batch, dlogits, work)
     return work
 
 
@@ -179,9 +180,9 @@ def test_float32_is_near_float64(cell, kind, pooling):
         batch = make_batch(join(sequences, dtype), np.arange(len(sequences)))
         logits, loss, dlogits = forward(network, parameters, batch, targets, weights, work)
         gradients, dx = backward(network, parameters, batch, dlogits, work)
-        results = [logits, loss, dx, *gradients.values()]
-        assert all(result.dtype == dtype for result in results if result is not loss)
-        found[dtype] = results
+        found[dtype] = [logits, dx, *gradients.values()]
+        assert all(array.dtype == dtype for array in found[dtype])
+        found[dtype].append(loss)
     for single, double in zip(*found.values(), strict=True):
         assert_close(single, double, tolerance=1e-5)
     assert any(np.any(a != b) for a, b in zip(*found.values(), strict=True))
