@@ -9,6 +9,7 @@ from gradcheck import assert_gradients
 from numba import config
 
 from seqnets.batches import Sequences, make_batch
+from seqnets.initializers import EMBEDDING_SCALE
 from seqnets.layers import Workspace
 from seqnets.losses import LOSSES
 from seqnets.network import Network
@@ -225,7 +226,7 @@ def test_names_shapes_and_start_values(cell, kind):
             assert not any(np.any(gate) for gate in (i, o, g))
         elif name == "embedding":
             np.testing.assert_allclose(value[0], value[1:].mean(axis=0), atol=1e-15)
-            assert 0.08 < value[1:].std() < 0.12
+            np.testing.assert_allclose(value[1:].std(), EMBEDDING_SCALE, rtol=0.15)
         else:
             assert not value.any()
 

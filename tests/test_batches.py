@@ -1,0 +1,163 @@
+"""Ragged sequences, and the sorted batches, blocks and minibatches that are cut from them."""
+
+import numpy as np
+import pytest
+
+from seqnets.batches import (
+    BLOCK_ROWS,
+    POOL,
+    ROW_TILE,
+    Sequences,
+    blocks,
+    make_batch,
+    minibatches,
+)
+
+LENGTHS = [2, 0, 5, 3, 5, 0, 1]
+D = 2
+
+each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
+
+
+def make(kind, lengths=LENGTHS):
+    """Sequences, one by one and joined; of series, no number is zero and none stands twice."""
+    total = sum(lengths)
+    values = 1.0 + np.arange(total * D).reshape(total, D)
+    if kind == "tokens":
+        values = np.random.RandomState(0).randint(3, 7, total)
+    offsets = np.cumsum([0, *lengths])
+    return np.split(values, offsets[1:-1]), Sequences(values, offsets)
+
+
+def unpacked(batch):
+    """(T, B) lists of what the layers read, None where a sequence has ended."""
+    T, B = batch.n_active.size, batch.lengths.size
+    if batch.lookup is None:
+        return batch.x.reshape(T, B, D)
+    assert batch.lookup.shape == (T, B)
+    return np.where(batch.lookup < 0, -1, np.append(batch.x, 0)[batch.lookup])
+
+
+# ------------------------------------------------------------------------------ sequences
+
+
+@each_kind
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4, 5, 6], [4, 1, 1, 0, 5], [5], [6, 2], []], ids=str)
+def test_take(kind, rows):
+    single, sequences = make(kind)
+    taken = sequences.take(np.array(rows, dtype=int))
+    assert taken.lengths.tolist() == [LENGTHS[row] for row in rows]
+    assert taken.values.dtype == sequences.values.dtype
+    assert taken.values.ndim == sequences.values.ndim
+    for found, row in zip(np.split(taken.values, taken.offsets[1:-1]), rows, strict=False):
+        np.testing.assert_array_equal(found, single[row])
+
+
+# -------------------------------------------------------------------------------- batches
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "rows", [[0, 1, 2, 3, 4, 5, 6], [3, 2, 4, 0], [6, 1, 3], [2, 2, 5, 0, 0], [5, 1], [0]], ids=str
+)
+def test_a_batch_holds_its_sequences(kind, rows):
+    single, sequences = make(kind)
+    batch = make_batch(sequences, np.array(rows))
+    n, B, T = len(rows), batch.lengths.size, max(LENGTHS[row] for row in rows)
+    # Longest first, equals in the given order.
+    assert batch.rows.tolist() == sorted(rows, key=lambda row: -LENGTHS[row])
+    assert B % ROW_TILE == 0
+    assert n <= B < n + ROW_TILE
+    assert batch.lengths.tolist() == [LENGTHS[row] for row in batch.rows] + [0] * (B - n)
+    assert batch.n_active.tolist() == [sum(LENGTHS[row] > t for row in rows) for t in range(T)]
+    found = unpacked(batch)
+    for place in range(B):
+        length = batch.lengths[place]
+        expected = single[batch.rows[place]] if place < n else []
+        np.testing.assert_array_equal(found[:length, place].ravel(), np.ravel(expected))
+        assert (found[length:, place] == (0 if kind == "series" else -1)).all()
+
+
+def test_every_distinct_token_stands_once():
+    sequences = Sequences(np.array([7, 5, 7, 9, 5, 8, 5]), np.array([0, 3, 5, 6, 7]))
+    batch = make_batch(sequences, np.array([0, 1, 3]))
+    assert batch.x.tolist() == [5, 7, 9]
+    assert batch.lookup.tolist() == [[1, 2, 0, -1], [0, 0, -1, -1], [1, -1, -1, -1]]
+
+
+@each_kind
+def test_a_batch_of_empty_sequences(kind):
+    _, sequences = make(kind)
+    batch = make_batch(sequences, np.array([5, 1]))
+    assert batch.rows.tolist() == [5, 1]
+    assert batch.lengths.tolist() == [0] * ROW_TILE
+    assert batch.n_active.size == 0
+    assert batch.x.shape == ((0, D) if kind == "series" else (0,))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_batch_keeps_the_dtype(dtype):
+    _, (values, offsets) = make("series")
+    assert make_batch(Sequences(values.astype(dtype), offsets), np.arange(3)).x.dtype == dtype
+
+
+# ------------------------------------------------------------------- blocks and minibatches
+
+
+@pytest.mark.parametrize("n", [1, BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
+def test_blocks(n):
+    lengths = np.random.RandomState(0).randint(0, 9, n)
+    found = blocks(lengths)
+    assert [block.size for block in found[:-1]] == [BLOCK_ROWS] * (len(found) - 1)
+    assert 1 <= found[-1].size <= BLOCK_ROWS
+    order = np.concatenate(found).tolist()
+    assert order == sorted(range(n), key=lambda row: -lengths[row])
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(("n", "size"), [(1, 1), (7, 7), (8, 3), (100, 3), (150, 1)])
+def test_minibatches_hold_every_row_once(n, size, shuffle):
+    lengths = np.random.RandomState(0).randint(0, 50, n)
+    random = np.random.RandomState(1) if shuffle else None
+    found = list(minibatches(lengths, size, random))
+    assert sorted(batch.size for batch in found) == sorted(
+        [size] * (n // size) + ([n % size] if n % size else [])
+    )
+    assert sorted(np.concatenate(found)) == list(range(n))
+
+
+def test_without_shuffling_rows_keep_their_order():
+    lengths = np.array([3, 9, 0, 4, 9, 1, 2])
+    found = [batch.tolist() for batch in minibatches(lengths, 3, None)]
+    assert found == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_every_epoch_is_shuffled_anew():
+    lengths, random = np.ones(60, dtype=int), np.random.RandomState(0)
+    epochs = [np.concatenate(list(minibatches(lengths, 4, random))).tolist() for _ in range(3)]
+    assert list(range(60)) not in epochs
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    again = np.concatenate(list(minibatches(lengths, 4, np.random.RandomState(0))))
+    assert epochs[0] == again.tolist()
+
+
+def test_shuffled_batches_hold_sequences_of_like_length():
+    """Within a pool no two batches overlap in length; batches come in no order of length."""
+    n, size = 4 * POOL, 4
+    lengths = np.random.RandomState(0).permutation(n)
+    found = [lengths[batch] for batch in minibatches(lengths, size, np.random.RandomState(0))]
+    assert len(found) == POOL
+    assert sorted(sorted(batch) for batch in found) == np.arange(n).reshape(-1, size).tolist()
+    firsts = [batch.min() for batch in found]
+    assert firsts != sorted(firsts)
+    assert firsts != sorted(firsts, reverse=True)
+
+
+def test_which_sequences_meet_is_random():
+    """Pools are drawn from everywhere: sorting all of them would always join the same rows."""
+    n = 4 * POOL * 2
+    lengths, random = np.arange(n), np.random.RandomState(0)
+    first, second = (
+        {frozenset(batch.tolist()) for batch in minibatches(lengths, 2, random)} for _ in range(2)
+    )
+    assert len(first & second) < len(first) / 2

@@ -1,0 +1,172 @@
+"""Threads over blocks, and BLAS limited to one thread meanwhile."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from seqnets.threads import Workers, one_blas_thread
+
+each_number = pytest.mark.parametrize("n_threads", [1, 2, 3])
+DTYPE = np.dtype(np.float32)
+WAIT = 30  # seconds until a deadlock fails
+
+
+# -------------------------------------------------------------------------------- workers
+
+
+@each_number
+def test_results_come_in_the_order_of_the_blocks(n_threads):
+    def run(work, block):
+        time.sleep(0.02 if block == 0 else 0)  # the first ends last
+        return 10 * block
+
+    with Workers(n_threads, DTYPE) as workers:
+        assert workers.map(run, range(6)) == [0, 10, 20, 30, 40, 50]
+        assert workers.map(run, (block for block in (3, 1, 2))) == [30, 10, 20]
+        assert workers.map(run, zip([4], strict=True)) == [(4,) * 10]  # one block
+        assert workers.map(run, []) == []
+
+
+@each_number
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_exceptions_arrive_and_the_workers_live_on(n_threads, error):
+    def run(work, block):
+        if block == 2:
+            raise error("block 2")
+        return block
+
+    with Workers(n_threads, DTYPE) as workers:
+        with pytest.raises(error, match="block 2"):
+            workers.map(run, range(5))
+        assert workers.map(run, [0, 1]) == [0, 1]
+
+
+def test_threads_run_at_once_each_with_its_own_workspace():
+    barrier = threading.Barrier(2, timeout=WAIT)
+
+    def run(work, block):
+        barrier.wait()  # breaks unless both threads come
+        work.array("x", 3)[:] = block
+        barrier.wait()
+        assert work.dtype == DTYPE
+        return work.array("x", 3).tolist()
+
+    with Workers(2, DTYPE) as workers:
+        for _ in range(3):
+            assert workers.map(run, [1, 2]) == [[1, 1, 1], [2, 2, 2]]
+
+
+def test_one_thread_is_the_callers():
+    def run(work, block):
+        return threading.get_ident(), id(work.array("x", 2).base)
+
+    with Workers(1, DTYPE) as workers:
+        found = workers.map(run, range(4)) + workers.map(run, range(2))
+    assert set(found) == {(threading.get_ident(), found[0][1])}  # and one workspace
+
+
+def test_leaving_ends_the_threads():
+    before = threading.active_count()
+    with Workers(2, DTYPE) as workers:
+        workers.map(lambda work, block: time.sleep(0.01), range(4))
+        assert threading.active_count() > before
+    assert threading.active_count() == before
+
+
+# ----------------------------------------------------------------------------------- BLAS
+
+
+@pytest.fixture(autouse=True)
+def limits_of_before():
+    """A failure is no other test's."""
+    with threadpool_limits():
+        yield
+
+
+def limits():
+    return {
+        library["filepath"]: library["num_threads"]
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    }
+
+
+def is_one():
+    return all(n == 1 for n in limits().values())
+
+
+def test_one_blas_thread_and_back():
+    before = limits()
+    for _ in range(2):
+        with one_blas_thread():
+            assert is_one()
+        assert limits() == before
+
+
+def test_other_libraries_keep_their_threads():
+    def others():
+        return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] != "blas"]
+
+    before = others()
+    with one_blas_thread():
+        assert others() == before
+
+
+def test_the_outermost_restores():
+    before = limits()
+    with one_blas_thread():
+        with one_blas_thread():
+            assert is_one()
+        assert is_one()
+    assert limits() == before
+
+
+def test_an_exception_restores():
+    before = limits()
+    with pytest.raises(RuntimeError, match="inner"), one_blas_thread():
+        with pytest.raises(ValueError, match="innermost"), one_blas_thread():
+            raise ValueError("innermost")
+        assert is_one()
+        raise RuntimeError("inner")
+    assert limits() == before
+
+
+def test_from_several_threads_at_once():
+    before, seen = limits(), []
+    barrier = threading.Barrier(4, timeout=WAIT)
+
+    def run(number):
+        for turn in range(5):
+            barrier.wait()
+            with one_blas_thread():
+                time.sleep(0.001 * ((number + turn) % 4))  # the first in is not the last out
+                seen.append(is_one())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(4)))
+        assert limits() == before
+    assert seen == [True] * 20
+
+
+def test_the_last_to_leave_restores():
+    """It is not the thread that set the limit, which lives on."""
+    before, came, go = limits(), threading.Event(), threading.Event()
+
+    def run():
+        with one_blas_thread():
+            came.set()
+            assert go.wait(WAIT)
+            return is_one()
+
+    with ThreadPoolExecutor(1) as pool:
+        with one_blas_thread():
+            last = pool.submit(run)
+            assert came.wait(WAIT)
+        assert is_one()
+        go.set()
+        assert last.result(WAIT)
+    assert limits() == before

@@ -1,0 +1,378 @@
+"""The training step, the running mean of the weights, and the epochs with their end."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from seqnets.batches import BLOCK_ROWS, Sequences
+from seqnets.network import Network
+from seqnets.optimizers import SGD, Adam
+from seqnets.threads import Workers
+from seqnets.training import Average, Trainer, train
+
+N, D, N_TOKENS = 2 * BLOCK_ROWS + 5, 2, 6
+LENGTHS = np.resize([3, 1, 0, 2], N)
+TARGETS = np.eye(3)[np.arange(N) % 3]
+WEIGHTS = np.linspace(0.5, 2.0, N)
+
+each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
+
+
+# -------------------------------------------------------------------------------- helpers
+
+
+def make_sequences(kind):
+    random, total = np.random.RandomState(0), LENGTHS.sum()
+    if kind == "tokens":
+        values = random.randint(0, N_TOKENS + 1, total)
+    else:
+        values = random.normal(size=(total, D))
+    return Sequences(values, np.concatenate(([0], np.cumsum(LENGTHS))))
+
+
+def plain_sgd():
+    """A step of which is the gradient's negative."""
+    return SGD(1.0, 0.0, False)
+
+
+def adam():
+    return Adam(0.01, 0.9, 0.999, 1e-8)
+
+
+def make_trainer(kind, workers, optimizer, alpha=0.0, max_grad_norm=None, dtype=np.float64):
+    network = Network("gru", D, (3, 2), "mean", 3, N_TOKENS if kind == "tokens" else None)
+    parameters = network.initialize(np.random.RandomState(0), np.dtype(dtype))
+    return Trainer(
+        network, parameters, optimizer, workers,
+        loss="softmax", alpha=alpha, max_grad_norm=max_grad_norm,
+    )  # fmt: skip
+
+
+def copied(parameters):
+    return {name: W.copy() for name, W in parameters.items()}
+
+
+def gradients(kind, rows, weights=WEIGHTS, **parameters):
+    """The loss of `rows` and the step against it."""
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = make_trainer(kind, workers, plain_sgd(), **parameters)
+        start = copied(trainer.parameters)
+        loss = trainer.step(make_sequences(kind), TARGETS, weights, np.asarray(rows))
+    return loss, {name: start[name] - W for name, W in trainer.parameters.items()}
+
+
+def global_norm(found):
+    return np.sqrt(sum(np.sum(dW**2) for dW in found.values()))
+
+
+def assert_close(found, expected, tolerance=1e-13):
+    assert found.keys() == expected.keys()
+    for name, dW in found.items():
+        np.testing.assert_allclose(dW, expected[name], rtol=0, atol=tolerance, err_msg=name)
+
+
+def assert_same(found, expected):
+    assert_close(found, expected, 0.0)
+
+
+# ------------------------------------------------------------------------------- the step
+
+
+@each_kind
+def test_blocks_add_up(kind):
+    """A minibatch of three blocks is the weighted mean of its sequences, each alone."""
+    rows = np.random.RandomState(1).permutation(N)
+    loss, found = gradients(kind, rows)
+    alone = [gradients(kind, [row]) for row in rows]
+    shares = WEIGHTS[rows] / WEIGHTS.sum()
+    assert loss == pytest.approx(shares @ [loss for loss, _ in alone], rel=1e-13)
+    expected = {name: sum(s * g[name] for s, (_, g) in zip(shares, alone)) for name in found}  # noqa: B905
+    assert_close(found, expected)
+    assert all(dW.any() for dW in found.values())
+
+
+@each_kind
+def test_fewer_blocks_leave_nothing_behind(kind):
+    """Gradients of blocks that an earlier step filled do not come in again."""
+    sequences, rows = make_sequences(kind), np.arange(3)
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = make_trainer(kind, workers, plain_sgd())
+        start = copied(trainer.parameters)
+        trainer.step(sequences, TARGETS, WEIGHTS, np.arange(N))
+        for name, W in trainer.parameters.items():
+            W[:] = start[name]
+        loss = trainer.step(sequences, TARGETS, WEIGHTS, rows)
+    expected_loss, expected = gradients(kind, rows)
+    assert loss == expected_loss
+    assert_same({name: start[name] - W for name, W in trainer.parameters.items()}, expected)
+
+
+@each_kind
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_do_not_change_a_bit(kind, dtype):
+    sequences = make_sequences(kind)
+    if kind == "series":
+        sequences = sequences._replace(values=sequences.values.astype(dtype))
+    found = []
+    for n_threads in (1, 2):
+        with Workers(n_threads, np.dtype(dtype)) as workers:
+            trainer = make_trainer(kind, workers, adam(), 0.1, 0.5, dtype)
+            order = np.random.RandomState(0)
+            losses = [
+                trainer.step(sequences, TARGETS, WEIGHTS, order.permutation(N)) for _ in range(4)
+            ]
+        found.append((losses, trainer.parameters))
+    assert found[0][0] == found[1][0]
+    assert len(set(found[0][0])) == 4
+    assert_same(found[0][1], found[1][1])
+
+
+@each_kind
+def test_penalty(kind):
+    """alpha / 2 * ||W||^2 / sum of weights; weight matrices only."""
+    rows, alpha = np.arange(5, 25), 0.7
+    without_loss, without = gradients(kind, rows)
+    loss, found = gradients(kind, rows, alpha=alpha)
+    with Workers(1, np.dtype(np.float64)) as workers:
+        start = make_trainer(kind, workers, plain_sgd()).parameters
+    matrices = [name for name in start if name.rpartition(".")[2] in ("W", "W_x", "W_h")]
+    assert len(matrices) == 5
+    share = alpha / WEIGHTS[rows].sum()
+    squares = sum(np.sum(start[name] ** 2) for name in matrices)
+    assert loss == pytest.approx(without_loss + share / 2 * squares, rel=1e-13)
+    for name in matrices:
+        without[name] += share * start[name]
+    assert_close(found, without)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.7])
+@each_kind
+def test_clipping(kind, alpha):
+    """To the largest norm, penalty included; in the same direction, or not at all."""
+    rows = np.arange(N)
+    loss, free = gradients(kind, rows, alpha=alpha)
+    norm = global_norm(free)
+    for largest in (norm / 50, norm / 1.01):
+        clipped_loss, clipped = gradients(kind, rows, alpha=alpha, max_grad_norm=largest)
+        assert clipped_loss == loss
+        assert global_norm(clipped) == pytest.approx(largest, rel=1e-12)
+        assert_close(clipped, {name: dW * (largest / norm) for name, dW in free.items()})
+    assert_same(gradients(kind, rows, alpha=alpha, max_grad_norm=norm * 1.01)[1], free)
+
+
+@pytest.mark.parametrize("make_optimizer", [lambda: SGD(0.1, 0.9, True), adam])
+def test_embeddings_not_seen_stay(make_optimizer):
+    """In no step, and not any more by the momentum of an earlier one."""
+    sequences = Sequences(np.array([1, 2, 3, 3, 5]), np.array([0, 3, 5]))
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = make_trainer("tokens", workers, make_optimizer(), 0.5, 0.01)
+        embedding = trainer.parameters["embedding"]
+        for row, seen in [(0, {1, 2, 3}), (1, {3, 5}), (1, {3, 5}), (0, {1, 2, 3})]:
+            before = embedding.copy()
+            trainer.step(sequences, TARGETS, WEIGHTS, np.array([row]))
+            assert set(np.flatnonzero((embedding != before).any(axis=1))) == seen
+
+
+def test_a_hook_runs_after_each_update():
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = make_trainer("series", workers, plain_sgd())
+        seen = [copied(trainer.parameters)]
+        trainer.after_step = lambda: seen.append(copied(trainer.parameters))
+        for n_steps in (1, 2):
+            trainer.step(make_sequences("series"), TARGETS, WEIGHTS, np.arange(4))
+            assert len(seen) == 1 + n_steps
+            assert_same(seen[-1], trainer.parameters)
+            assert np.any(seen[-1]["dense.b"] != seen[-2]["dense.b"])
+
+
+def test_an_epoch_is_the_weighted_mean(monkeypatch):
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = make_trainer("series", workers, plain_sgd())
+    monkeypatch.setattr(trainer, "step", lambda sequences, targets, weights, rows: float(rows[0]))
+    weights = np.array([1.0, 2.0, 0.5, 4.0, 3.0])
+    batches = [np.array([2, 0]), np.array([4]), np.array([1, 3])]
+    loss = trainer.epoch(make_sequences("series"), TARGETS, weights, iter(batches))
+    assert type(loss) is float
+    assert loss == (2 * 1.5 + 4 * 3.0 + 1 * 6.0) / 10.5
+
+
+# ------------------------------------------------------------------------ the running mean
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("steps_per_epoch", "every"), [(32, 1), (33, 2), (64, 2), (96, 3)])
+def test_running_mean(dtype, steps_per_epoch, every):
+    """After k takes with r = 1 - share: r^k start + share * sum_j r^(k - j) value_j."""
+    source = {"a": np.array([[1.0, -2.0]], dtype), "b": np.array([3.0], dtype)}
+    start = copied(source)
+    average = Average(source, steps_per_epoch)
+    assert_same(average.parameters, start)
+    kept = 0.5 ** (1 / (1.2 * 32))
+    expected = {name: W.astype(float) for name, W in start.items()}
+    random = np.random.RandomState(0)
+    for step in range(1, 20):
+        for W in source.values():
+            W[:] = random.normal(size=W.shape)
+        before = copied(average.parameters)
+        average.update()
+        if step % every:
+            assert_same(average.parameters, before)
+            continue
+        expected = {name: kept * W + (1 - kept) * source[name] for name, W in expected.items()}
+        assert_close(average.parameters, expected, 4 * np.finfo(dtype).eps)
+        assert average.parameters["a"].dtype == dtype
+    assert not np.shares_memory(average.parameters["a"], source["a"])
+
+
+@pytest.mark.parametrize("steps_per_epoch", [32, 96, 320])
+def test_a_weight_counts_half_after_its_half_life(steps_per_epoch):
+    source = {"a": np.ones(1)}
+    average = Average(source, steps_per_epoch)
+    source["a"][:] = 0
+    for _ in range(6 * steps_per_epoch):
+        average.update()
+    assert average.parameters["a"][0] == pytest.approx(0.5 ** (6 / 1.2), rel=1e-12)
+
+
+# ------------------------------------------------------------------------------ the epochs
+
+
+class Script:
+    """Epochs with these losses; in epoch i, weights become i and what is judged -i."""
+
+    def __init__(self, losses, validation=None):
+        self.losses, self.validation = iter(losses), validation and iter(validation)
+        self.parameters, self.judged = {"W": np.zeros(2)}, {"W": np.zeros(2)}
+
+    def next(self, values):
+        value = next(values)
+        if isinstance(value, BaseException):
+            raise value
+        return value
+
+    def epoch(self):
+        self.parameters["W"] += 1
+        self.judged["W"] -= 1
+        return self.next(self.losses)
+
+    def train(self, **parameters):
+        defaults = {"max_iter": 50, "tol": 0.1, "n_iter_no_change": 2, "verbose": False}
+        validate = self.validation and (lambda: self.next(self.validation))
+        settings = defaults | parameters
+        return train(self.epoch, validate, self.parameters, self.judged, **settings)
+
+
+STOPS = {
+    "worse": ([3.0, 2.0, 2.5, 2.6, 2.7], {}),
+    "equal": ([3.0, 3.0, 3.0, 3.0], {}),
+    "better by less than tol": ([3.0, 2.95, 2.94, 2.93], {}),
+    "slowly but more than n_iter_no_change": ([3.0, 2.95, 2.9, 2.85], {}),
+    "anew after an improvement": ([3.0, 3.0, 3.0, 2.0, 2.0, 1.99, 1.98], {}),
+    "patience 1": ([3.0, 2.0, 2.0, 2.0], {"n_iter_no_change": 1}),
+    "patience 4": ([3.0, 4.0, 4.0, 4.0, 4.0, 4.0], {"n_iter_no_change": 4}),
+    "without tol": ([3.0, 2.999, 2.998, 2.997, 2.9971, 2.9972, 2.9973], {"tol": 0.0}),
+}
+
+
+@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize("case", STOPS)
+def test_training_stops_without_improvement(case, validated):
+    """After exactly these epochs; the training loss does not count beside a validation loss."""
+    losses, parameters = STOPS[case]
+    falling = np.arange(50.0, 0.0, -1.0)
+    script = Script(falling, [*losses, -99.0]) if validated else Script([*losses, -99.0])
+    history = script.train(**parameters)
+    assert history.stopped == "converged"
+    assert len(history.loss_curve) == len(losses)
+    assert (history.validation_loss_curve if validated else history.loss_curve) == losses
+    assert validated or history.validation_loss_curve == []
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_training_ends_with_max_iter(validated):
+    falling = [9.0, 8.0, 7.0, 6.0, 5.0]
+    history = Script(falling, falling[:] if validated else None).train(max_iter=3)
+    assert history.stopped == "max_iter"
+    assert history.loss_curve == falling[:3]
+    assert history.validation_loss_curve == (falling[:3] if validated else [])
+
+
+@pytest.mark.parametrize(
+    ("validation", "best"),
+    [([5, 4, 3], 3), ([5, 1, 3, 4, 5], 2), ([1, 2, 3, 4], 1), ([5, 3, 2.99, 2.98, 3], 4),
+     ([2, 2, 2, 2], 1)],
+    ids=str,
+)  # fmt: skip
+def test_the_best_judged_weights_come_back(validation, best):
+    """Best is best, be it by less than tol; the first of equals."""
+    script = Script(range(9, 0, -1), validation)
+    weights = script.parameters["W"]
+    script.train(max_iter=len(validation))
+    assert script.parameters["W"] is weights
+    assert weights.tolist() == [-best, -best]
+
+
+def test_without_validation_the_last_weights_stay():
+    script = Script([3.0, 1.0, 2.0, 2.0, 2.0])
+    script.train()
+    assert script.parameters["W"].tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("losses", "validation", "curves", "weights"),
+    [
+        ([KeyboardInterrupt()], None, (0, 0), 1),
+        ([KeyboardInterrupt()], [], (0, 0), 1),
+        ([9.0, 8.0, KeyboardInterrupt()], None, (2, 0), 3),
+        ([9.0, 8.0, 7.0, KeyboardInterrupt()], [3.0, 1.0, 2.0], (3, 3), -2),
+        ([9.0, 8.0, 7.0], [1.0, 2.0, KeyboardInterrupt()], (3, 2), -1),
+    ],
+    ids=["first", "first, validated", "third", "fourth, validated", "in validation"],
+)
+def test_interrupt(losses, validation, curves, weights):
+    script = Script(losses, validation if validation is None else iter(validation))
+    with pytest.warns(UserWarning, match="^Training interrupted by user.$") as found:
+        history = script.train()
+    assert len(found) == 1
+    assert history.stopped == "interrupted"
+    assert (len(history.loss_curve), len(history.validation_loss_curve)) == curves
+    assert script.parameters["W"].tolist() == [weights, weights]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("validated", [False, True])
+def test_divergence(bad, validated):
+    script = Script([3.0, 2.0, 1.0], [3.0, bad, 1.0]) if validated else Script([3.0, bad, 1.0])
+    wanted = rf"diverged: the loss of epoch 2 is {bad}\. Try a smaller learning_rate_init"
+    with pytest.raises(ValueError, match=wanted):
+        script.train()
+
+
+def test_a_training_loss_that_diverges_beside_validation():
+    with pytest.raises(ValueError, match="epoch 1 is nan"):
+        Script([np.nan], [3.0]).train()
+
+
+def test_other_errors_pass():
+    with pytest.raises(ZeroDivisionError):
+        Script([3.0, ZeroDivisionError()]).train()
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_verbose(capsys, validated):
+    Script([0.123456, 12.0], [1.5, 0.00004] if validated else None).train(verbose=True, max_iter=2)
+    lines = ["epoch 1/2: loss 0.1235", "epoch 2/2: loss 12.0000"]
+    if validated:
+        lines = [lines[0] + ", validation loss 1.5000", lines[1] + ", validation loss 0.0000"]
+    pattern = "".join(re.escape(line) + r", \d+\.\d s\n" for line in lines)
+    out, err = capsys.readouterr()
+    assert re.fullmatch(pattern, out)
+    assert err == ""
+
+
+def test_quiet(capsys):
+    with warnings.catch_warnings(record=True) as found:
+        Script([3.0, 2.0]).train(max_iter=2)
+    assert (capsys.readouterr(), found) == (("", ""), [])
