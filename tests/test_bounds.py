@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numba import config
 
 from seqnets.cells import add_product
 from seqnets.jit import kernel
 
 pytestmark = [
     pytest.mark.bounds,
-    pytest.mark.skipif(not config.BOUNDSCHECK, reason="NUMBA_BOUNDSCHECK is not set"),
 ]
 
 

@@ -62,11 +62,12 @@ def test_threads_run_at_once_each_with_its_own_workspace():
 
 def test_one_thread_is_the_callers():
     def run(work, block):
-        return threading.get_ident(), id(work.array("x", 2).base)
+        return threading.get_ident(), work
 
     with Workers(1, DTYPE) as workers:
         found = workers.map(run, range(4)) + workers.map(run, range(2))
-    assert set(found) == {(threading.get_ident(), found[0][1])}  # and one workspace
+    assert {thread for thread, _ in found} == {threading.get_ident()}
+    assert all(work is found[0][1] for _, work in found)  # its arrays are kept
 
 
 def test_leaving_ends_the_threads():

@@ -49,7 +49,7 @@ class Workers:
 
 
 _lock = threading.Lock()
-_controller: ThreadpoolController | None = None
+_controller: Any = None  # made once: it looks through all loaded libraries
 _n_holders = 0
 _limit: Any = None
 
@@ -59,14 +59,14 @@ def one_blas_thread() -> Iterator[None]:
     """Keep BLAS to one thread while anyone is inside: our threads run on blocks beside it.
 
     The limit is the process' own, not a thread's, and entering and leaving it from several
-    threads at once can leave it on for good; so the first to come sets it, the last to go lifts it.
+    threads at once can leave it on for good; so the first to come sets it, the last to go lifts
+    it. threadpoolctl heeds nobody but the living thread that set it first, hence a thread for each.
     """
     global _controller, _n_holders, _limit
     with _lock:
         if _n_holders == 0:
             _controller = _controller or ThreadpoolController()
-            _limit = _controller.limit(limits=1, user_api="blas")
-            _limit.__enter__()
+            _in_its_own_thread(_set_limit)
         _n_holders += 1
     try:
         yield
@@ -74,4 +74,15 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _n_holders -= 1
             if _n_holders == 0:
-                _limit.__exit__(None, None, None)
+                _in_its_own_thread(_limit.restore_original_limits)
+
+
+def _set_limit() -> None:
+    global _limit
+    _limit = _controller.limit(limits=1, user_api="blas")
+
+
+def _in_its_own_thread(function: Callable[[], None]) -> None:
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()

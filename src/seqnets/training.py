@@ -135,6 +135,7 @@ class Average:
         self._source = parameters
         self.parameters = {name: W.copy() for name, W in parameters.items()}
         self._every = -(-steps_per_epoch // AVERAGED_PER_EPOCH)
+        self._share = 1 - 0.5 ** (self._every / (HALF_LIFE * steps_per_epoch))
         self._n_steps = 0
 
     def update(self) -> None:
@@ -142,10 +143,9 @@ class Average:
         self._n_steps += 1
         if self._n_steps % self._every:
             return
-        share = 1 - 0.5 ** (1 / (HALF_LIFE * AVERAGED_PER_EPOCH))
         for name, W in self._source.items():
             mean = self.parameters[name]
-            mean += W.dtype.type(share) * (W - mean)
+            mean += W.dtype.type(self._share) * (W - mean)
 
 
 HALF_LIFE = 1.2  # epochs until a weight counts half
@@ -207,7 +207,7 @@ def train(
                 break
     except KeyboardInterrupt:
         history.stopped = "interrupted"
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+        warnings.warn("Training interrupted by user.", stacklevel=6)
     for name, W in (best or {}).items():
         parameters[name][:] = W
     return history

@@ -1,0 +1,445 @@
+"""What fit does around training: validation set, standardization, weights, history, warnings."""
+
+import types
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from seqnets import RecurrentClassifier, fitting
+from seqnets.batches import Sequences
+from seqnets.fitting import Data
+from seqnets.optimizers import SGD, Adam
+from seqnets.training import History, Trainer
+
+# Most fits are too short to learn anything.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+N, CHANNELS = 30, 3
+Y = np.arange(N) % 3
+
+each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
+each_early_stopping = pytest.mark.parametrize("early_stopping", [False, True])
+
+
+# -------------------------------------------------------------------------------- helpers
+
+
+def make(kind="series", n=N):
+    random = np.random.RandomState(0)
+    if kind == "tokens":
+        return [random.randint(1, 9, T) for T in random.randint(1, 5, n)]
+    return [random.normal(3.0, 2.0, size=(T, CHANNELS)) for T in random.randint(1, 5, n)]
+
+
+def make_classifier(kind="series", **parameters):
+    defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
+    defaults |= {"batch_size": 8, "dtype": "float64", "validation_fraction": 0.3}
+    if kind == "tokens":
+        defaults["embedding_dim"] = 2
+    return RecurrentClassifier("rnn", **defaults | parameters)
+
+
+@pytest.fixture
+def spy(monkeypatch):
+    """The sets that fit trains and validates on, before series are standardized."""
+    seen = types.SimpleNamespace(change=lambda training, validation: (training, validation))
+    split = fitting.split
+
+    def recorded(*args):
+        seen.training, seen.validation = seen.change(*split(*args))
+        return seen.training, seen.validation
+
+    monkeypatch.setattr(fitting, "split", recorded)
+    return seen
+
+
+def ragged(sequences):
+    return np.split(sequences.values, sequences.offsets[1:-1])
+
+
+def assert_same_weights(a, b):
+    assert a.parameters_.keys() == b.parameters_.keys()
+    for name, W in a.parameters_.items():
+        np.testing.assert_array_equal(W, b.parameters_[name], err_msg=name)
+
+
+# ------------------------------------------------------------------------ validation set
+
+
+def split(y, seed=0, **parameters):
+    """The rows of both sets; the sequence of row i is [i, i], its weight 1 + i."""
+    y = np.asarray(y)
+    clf = make_classifier(**{"early_stopping": True} | parameters)
+    clf.classes_ = np.unique(y)
+    rows = np.arange(y.size)
+    data = Data(Sequences(np.repeat(rows, 2)[:, None], 2 * np.arange(y.size + 1)), y, 1.0 + rows)
+    found = []
+    for part in fitting.split(clf, data, np.random.RandomState(seed)):
+        if part is None:
+            found.append(None)
+            continue
+        chosen = part.sequences.values[::2, 0]
+        assert part.sequences.values.ravel().tolist() == np.repeat(chosen, 2).tolist()
+        np.testing.assert_array_equal(part.y, y[chosen])
+        np.testing.assert_array_equal(part.weights, 1.0 + chosen)
+        found.append(chosen.tolist())
+    return found
+
+
+def test_split_is_stratified():
+    y = np.random.RandomState(0).permutation(np.repeat([0, 1, 2], [40, 10, 4]))
+    training, validation = split(y, validation_fraction=0.3)
+    assert sorted(training + validation) == list(range(y.size))
+    assert np.bincount(y[validation]).tolist() == [12, 3, 1]
+
+
+def test_classes_of_one_member_stay_in_training():
+    y = np.array([0] * 10 + [1] + [2] * 10 + [3])
+    for fraction in (0.3, 0.9, 0.99):
+        training, validation = split(y, validation_fraction=fraction)
+        assert set(y[training]) == {0, 1, 2, 3}
+        assert set(y[validation]) == {0, 2}
+
+
+def test_split_is_random_and_reproducible():
+    assert split(Y) == split(Y)
+    found = [tuple(split(Y, seed)[1]) for seed in range(5)]
+    assert len(set(found)) == 5
+
+
+@pytest.mark.parametrize(
+    ("early_stopping", "n", "wanted"),
+    [("auto", 999, False), ("auto", 1000, True), (False, 1000, False), (True, 20, True)],
+)
+def test_when_there_is_a_validation_set(early_stopping, n, wanted):
+    training, validation = split(np.arange(n) % 2, early_stopping=early_stopping)
+    assert (validation is not None) == wanted
+    assert wanted or training == list(range(n))
+
+
+@pytest.mark.parametrize(("y", "fraction"), [([0, 1, 2, 3], 0.5), ([0, 0, 1, 1], 0.1)])
+def test_an_empty_validation_set_is_refused(y, fraction):
+    with pytest.raises(ValueError, match=f"validation_fraction={fraction} of 4 sequences"):
+        split(y, validation_fraction=fraction)
+
+
+# ------------------------------------------------------------------------ standardization
+
+
+@each_early_stopping
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_series_have_mean_0_and_deviation_1(spy, early_stopping, dtype):
+    """Each step weighs as its sequence; x / input_scale_ - input_shift_ as documented."""
+    weights = np.random.RandomState(1).uniform(0.1, 5.0, N)
+    clf = make_classifier(early_stopping=early_stopping, dtype=dtype).fit(make(), Y, weights)
+    for fitted in (clf.input_shift_, clf.input_scale_):
+        assert fitted.shape == (CHANNELS,)
+        assert fitted.dtype == dtype
+    values, lengths = spy.training.sequences.values, spy.training.sequences.lengths
+    found = values.astype(float) / clf.input_scale_ - clf.input_shift_
+    steps = np.repeat(spy.training.weights, lengths)
+    tolerance = 20 * np.finfo(dtype).eps
+    mean = np.average(found, axis=0, weights=steps)
+    np.testing.assert_allclose(mean, 0, atol=tolerance)
+    np.testing.assert_allclose(np.average((found - mean) ** 2, axis=0, weights=steps), 1,
+                               atol=tolerance)  # fmt: skip
+    assert np.all(abs(found.mean(axis=0)) > 1e-3)  # the weights count
+    expected = (values / clf.input_scale_ - clf.input_shift_).astype(dtype)
+    given = fitting.standardized(clf, spy.training.sequences)
+    np.testing.assert_array_equal(given.values, expected, strict=True)
+
+
+def test_the_validation_set_is_not_looked_at(spy):
+    a = make_classifier(early_stopping=True).fit(make(), Y)
+
+    def change(training, validation):
+        values = 100 + 10 * validation.sequences.values
+        sequences = validation.sequences._replace(values=values)
+        return training, validation._replace(sequences=sequences)
+
+    spy.change = change
+    b = make_classifier(early_stopping=True).fit(make(), Y)
+    np.testing.assert_array_equal(a.input_shift_, b.input_shift_)
+    np.testing.assert_array_equal(a.input_scale_, b.input_scale_)
+    assert a.loss_curve_ == b.loss_curve_
+    assert a.validation_loss_curve_ != b.validation_loss_curve_
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -1e6])
+def test_a_constant_channel_becomes_0(spy, constant):
+    X = make()
+    for x in X:
+        x[:, 1] = constant
+    clf = make_classifier().fit(X, Y)
+    found = fitting.standardized(clf, spy.training.sequences).values
+    np.testing.assert_allclose(found[:, 1], 0, atol=1e-14)
+    np.testing.assert_allclose(found[:, [0, 2]].std(axis=0), 1, rtol=1e-12)
+    assert np.all(clf.input_scale_ > 0)
+
+
+@each_early_stopping
+def test_units_do_not_matter(early_stopping):
+    """Celsius or Fahrenheit; a power of two, which rounds nothing, gives the same bits."""
+
+    def predicted(factor, shift):
+        X = [x * factor + shift for x in make()]
+        return make_classifier(early_stopping=early_stopping).fit(X, Y).predict_proba(X)
+
+    expected = predicted(1.0, 0.0)
+    np.testing.assert_array_equal(predicted(np.array([0.125, 1.0, 2.0**70]), 0.0), expected)
+    found = predicted(np.array([1.8, 1e-3, 1e5]), np.array([32.0, 0.0, -7.0]))
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_tokens_are_not_standardized():
+    clf = make_classifier().fit(make(), Y)
+    clf.set_params(embedding_dim=2).fit(make("tokens"), Y)
+    assert not hasattr(clf, "input_shift_")
+    assert not hasattr(clf, "input_scale_")
+
+
+# -------------------------------------------------------------------------------- weights
+
+
+def test_class_weights():
+    y = np.array(["a", "b", "a", "a"])
+    assert fitting.compute_class_weights(None, y).tolist() == [1, 1, 1, 1]
+    assert fitting.compute_class_weights({"b": 3.0}, y).tolist() == [1, 3, 1, 1]
+    balanced = fitting.compute_class_weights("balanced", y)
+    np.testing.assert_allclose(balanced, [4 / 6, 2, 4 / 6, 4 / 6], rtol=1e-15)
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan])
+def test_class_weights_that_are_refused(weight):
+    with pytest.raises(ValueError, match=f"gives class 'b' the weight {weight}"):
+        fitting.compute_class_weights({"a": 1.0, "b": weight}, np.array(["a", "b"]))
+
+
+def test_class_weights_multiply_and_count_what_is_there(spy):
+    """ "balanced" counts sequences of a weight above 0, all alike."""
+    weights = np.where(np.arange(N) < 6, 0.0, 1.0 + np.arange(N))
+    y = np.repeat(["a", "b"], [12, 18])
+    make_classifier(class_weight="balanced").fit(make(), y, weights)
+    of_class = np.where(y == "a", 24 / (2 * 6), 24 / (2 * 18))
+    np.testing.assert_allclose(spy.training.weights, (weights * of_class)[6:], rtol=1e-15)
+    assert spy.training.y.tolist() == [0] * 6 + [1] * 18
+    for found, x in zip(ragged(spy.training.sequences), make()[6:], strict=True):
+        np.testing.assert_array_equal(found, x)
+
+
+def test_a_class_of_weight_0_is_dropped_but_known(spy):
+    clf = make_classifier(class_weight={1: 0.0}).fit(make(), Y)
+    assert set(spy.training.y) == {0, 2}
+    assert clf.classes_.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="All weights are 0"):
+        make_classifier(class_weight={0: 0.0, 1: 0.0, 2: 0.0}).fit(make(), Y)
+
+
+# -------------------------------------------------------------------------- learning rate
+
+
+@pytest.mark.parametrize(
+    ("solver", "kind", "rate"),
+    [("adam", "series", 0.004), ("adam", "tokens", 0.002), ("sgd", "series", 0.1),
+     ("sgd", "tokens", 0.1)],
+)  # fmt: skip
+def test_learning_rates(solver, kind, rate):
+    """As the docstring has them, to the same weights as if they were given."""
+    auto = make_classifier(kind, solver=solver).fit(make(kind), Y)
+    given = make_classifier(kind, solver=solver, learning_rate_init=rate).fit(make(kind), Y)
+    assert_same_weights(auto, given)
+    optimizer = fitting.build_optimizer(auto)
+    assert type(optimizer) is {"adam": Adam, "sgd": SGD}[solver]
+    assert optimizer.learning_rate == rate
+
+
+def test_settings_reach_the_optimizers():
+    clf = make_classifier().fit(make(), Y)
+    clf.set_params(learning_rate_init=0.5, beta_1=0.1, beta_2=0.2, epsilon=0.3)
+    adam = fitting.build_optimizer(clf)
+    assert (adam.learning_rate, adam.beta_1, adam.beta_2, adam.epsilon) == (0.5, 0.1, 0.2, 0.3)
+    clf.set_params(solver="sgd", momentum=0.7, nesterovs_momentum=False)
+    sgd = fitting.build_optimizer(clf)
+    assert (sgd.learning_rate, sgd.momentum, sgd.nesterov) == (0.5, 0.7, False)
+
+
+# -------------------------------------------------------------------------- early stopping
+
+
+@each_kind
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_early_stopping_returns_the_best_weights(spy, kind, n_classes):
+    """Labels are random, so that the validation loss rises; the model has its lowest."""
+    y = np.random.RandomState(1).randint(0, n_classes, N)
+    weights = np.linspace(0.5, 2.0, N)
+    clf = make_classifier(
+        kind, early_stopping=True, learning_rate_init=0.1, max_iter=30, hidden_layer_sizes=8,
+        n_iter_no_change=30, batch_size=1,
+    ).fit(make(kind), y, weights)  # fmt: skip
+    X, (_, y, weights) = ragged(spy.validation.sequences), spy.validation
+    if kind == "tokens":  # the rows of their embeddings; a new id is row 0
+        X = [np.append(1, clf._known_ids)[x] for x in X]
+    log_proba = clf.predict_log_proba(X)
+    loss = -np.average(log_proba[np.arange(y.size), y], weights=weights)
+    curve = clf.validation_loss_curve_
+    assert loss == pytest.approx(min(curve), rel=1e-12)
+    assert curve[-1] > min(curve) + 1e-3
+
+
+def test_what_is_judged_is_the_running_mean(monkeypatch):
+    """A mean that takes nothing in keeps the start weights; training goes on all the same."""
+    settings = {"early_stopping": True, "max_iter": 2, "learning_rate_init": 0.1}
+    clf = make_classifier(**settings).fit(make(), Y)
+    monkeypatch.setattr("seqnets.training.HALF_LIFE", np.inf)
+    still = make_classifier(**settings).fit(make(), Y)
+    assert still.loss_curve_ == clf.loss_curve_
+    assert still.validation_loss_curve_[0] == still.validation_loss_curve_[1]
+    assert clf.validation_loss_curve_[0] != clf.validation_loss_curve_[1]
+    assert not still.parameters_["dense.b"].any()  # as they start
+
+
+# ---------------------------------------------------------------------------- interrupted
+
+
+def interrupt(monkeypatch, at):
+    """Let Ctrl-C come in the step of this number."""
+    step, n_steps = Trainer.step, 0
+
+    def interrupted(*args):
+        nonlocal n_steps
+        n_steps += 1
+        if n_steps == at:
+            raise KeyboardInterrupt
+        return step(*args)
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
+
+
+@each_kind
+@each_early_stopping
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_an_interrupted_fit_is_a_fit(monkeypatch, kind, early_stopping, epochs):
+    """It ends at the start of an epoch here: the model is that of the epochs before it."""
+    X, settings = make(kind), {"early_stopping": early_stopping, "batch_size": N}
+    clf = make_classifier(kind, max_iter=9, **settings)
+    with monkeypatch.context() as patch:
+        interrupt(patch, at=epochs + 1)
+        with pytest.warns(UserWarning, match="interrupted") as found:
+            assert clf.fit(X, Y) is clf
+    assert [warning.category for warning in found] == [UserWarning]
+    assert clf.n_iter_ == len(clf.loss_curve_) == epochs
+    assert set(clf.predict(X)) <= {0, 1, 2}
+    assert np.isfinite(clf.predict_log_proba(X)).all()
+    if epochs == 0:
+        assert (clf.loss_, clf.best_loss_, clf.t_) == (np.inf, np.inf, 0)
+        assert clf.validation_loss_curve_ is None
+        assert clf.best_validation_score_ is None
+    else:
+        short = make_classifier(kind, max_iter=epochs, **settings).fit(X, Y)
+        assert_same_weights(clf, short)
+        assert clf.loss_curve_ == short.loss_curve_
+        assert clf.validation_loss_curve_ == short.validation_loss_curve_
+
+
+@each_early_stopping
+def test_interrupted_amid_an_epoch(monkeypatch, early_stopping):
+    """Without a validation set the steps up to there count."""
+    settings = {"early_stopping": early_stopping, "batch_size": 4}
+    interrupt(monkeypatch, at=3)
+    with pytest.warns(UserWarning, match="interrupted"):
+        clf = make_classifier(**settings).fit(make(), Y)
+    interrupt(monkeypatch, at=1)
+    with pytest.warns(UserWarning, match="interrupted"):
+        start = make_classifier(**settings).fit(make(), Y)
+    assert clf.loss_curve_ == []
+    assert np.any(clf.parameters_["dense.W"] != start.parameters_["dense.W"])
+    assert np.isfinite(clf.predict_proba(make())).all()
+
+
+# -------------------------------------------------------------------------------- history
+
+
+@each_kind
+@each_early_stopping
+def test_record(spy, kind, early_stopping):
+    clf = make_classifier(kind, early_stopping=early_stopping, max_iter=4).fit(make(kind), Y)
+    curve = clf.loss_curve_
+    assert [type(loss) for loss in curve] == [float] * 4
+    assert clf.n_iter_ == 4
+    assert clf.t_ == 4 * (21 if early_stopping else 30)
+    assert clf.t_ == 4 * spy.training.y.size
+    assert (clf.loss_, clf.best_loss_) == (curve[-1], min(curve))
+    if early_stopping:
+        validation = clf.validation_loss_curve_
+        assert [type(loss) for loss in validation] == [float] * 4
+        assert clf.validation_scores_ == [-loss for loss in validation]
+        assert clf.best_validation_score_ == -min(validation)
+    else:
+        assert clf.validation_loss_curve_ is None
+        assert clf.validation_scores_ is None
+        assert clf.best_validation_score_ is None
+
+
+def test_record_of_a_curve_that_rises():
+    clf, history = make_classifier(), History([3.0, 1.0, 2.0], [4.0, 2.0, 5.0])
+    fitting.record(clf, history, Data(None, np.zeros(7), np.ones(7)))
+    assert (clf.n_iter_, clf.t_, clf.loss_, clf.best_loss_) == (3, 21, 2.0, 1.0)
+    assert (clf.validation_scores_, clf.best_validation_score_) == ([-4.0, -2.0, -5.0], -2.0)
+
+
+# ------------------------------------------------------------------------------- warnings
+
+
+def fit_and_catch(y, **parameters):
+    clf = make_classifier(**parameters)
+    with pytest.warns(ConvergenceWarning) as found:
+        clf.fit(make(), y)
+    (warning,) = found
+    assert warning.category is ConvergenceWarning
+    assert warning.filename == __file__
+    return clf, str(warning.message)
+
+
+@each_early_stopping
+def test_one_warning_of_epochs_that_ran_out(early_stopping):
+    """It points at the line that called fit."""
+    _, message = fit_and_catch(Y, max_iter=15, learning_rate_init=0.01, tol=0.0,
+                               early_stopping=early_stopping, n_iter_no_change=99)  # fmt: skip
+    assert "maximum iterations (15) reached" in message
+
+
+@each_early_stopping
+def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
+    """Of classes as rare as the last, even start weights that know nothing are worse."""
+    y = np.repeat([0, 1], [N - 2, 2])
+    clf, message = fit_and_catch(
+        y, max_iter=2, learning_rate_init=1e-6, early_stopping=early_stopping
+    )
+    n, rare = (N - 2 - 8, 1) if early_stopping else (N - 2, 2)
+    shares = np.array([n, rare]) / (n + rare)
+    assert f"below {-np.sum(shares * np.log(shares)):.4f}, that of guessing" in message
+    assert f"(lowest {clf.best_loss_:.4f})" in message
+
+
+@pytest.mark.parametrize(
+    ("stopped", "y", "weights", "loss", "message"),
+    [
+        ("converged", [0, 1], [1.0, 1.0], 0.69, None),
+        ("max_iter", [0, 1], [1.0, 1.0], 0.69, "maximum iterations"),
+        ("converged", [0, 1], [1.0, 1.0], 0.70, "never fell below 0.6931"),
+        ("max_iter", [0, 1], [1.0, 1.0], 0.70, "never fell below 0.6931"),
+        ("interrupted", [0, 1], [1.0, 1.0], np.inf, None),
+        ("converged", [0, 1], [3.0, 1.0], 0.60, "never fell below 0.5623"),
+        ("converged", [2, 2], [1.0, 1.0], 0.60, None),
+        ("converged", [0, 2], [1.0, 1.0], 0.60, None),
+    ],
+)
+def test_when_to_warn(recwarn, stopped, y, weights, loss, message):
+    clf = make_classifier()
+    clf.best_loss_ = loss
+    data = Data(None, np.array(y), np.array(weights))
+    fitting.warn_of_a_poor_fit(clf, History([loss], [], stopped), data)
+    found = [str(warning.message) for warning in recwarn]
+    assert len(found) == (message is not None)
+    assert not found or message in found[0]
