@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-FLAGS: dict[str, Any] = {
+FLAGS: Any = {
     # Threads run kernels side by side; a kernel touches no Python object.
     "nogil": True,
     # Division by zero gives inf as in NumPy. The default's check for it stops LLVM from
@@ -52,7 +52,7 @@ def by_precision(single: Callable, double: Callable) -> Callable:
         def interpreted(x):
             return (single if isinstance(x, np.float32) else double)(x)
 
-        overload(interpreted, jit_options=FLAGS)(choose)  # type: ignore[arg-type]
+        overload(interpreted, jit_options=FLAGS)(choose)
         return interpreted
 
     return decorate

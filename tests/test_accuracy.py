@@ -1,0 +1,85 @@
+"""How well the defaults do on real data; only under `tox -e long`, which prints the figures.
+
+The bounds are what a wrong gradient or a bad default would miss, not the figures themselves.
+"""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from seqnets import RecurrentClassifier, SequenceVectorizer
+from seqnets.__main__ import read_movie_reviews
+
+pytestmark = pytest.mark.long
+FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
+each_cell = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+
+
+def show(capsys, line):
+    with capsys.disabled():
+        print(f"\n{line}", end=" ")
+
+
+def japanese_vowels(part):
+    """Series (n_steps, 12) in float32 and their speakers, from sktime's own files."""
+    spec = importlib.util.find_spec("sktime")
+    if spec is None:
+        pytest.skip("sktime carries the data")
+    folder = Path(spec.origin).parent / "datasets" / "data" / "JapaneseVowels"
+    text = (folder / f"JapaneseVowels_{part}.ts").read_text("utf-8")
+    X, y = [], []
+    for line in text.partition("@data")[2].split():
+        *channels, label = line.split(":")
+        X.append(np.array([c.split(",") for c in channels], dtype=np.float32).T)
+        y.append(label)
+    return X, np.array(y)
+
+
+@each_cell
+def test_japanese_vowels(cell, capsys):
+    X, y = japanese_vowels("TRAIN")
+    X_test, y_test = japanese_vowels("TEST")
+    scores = [
+        RecurrentClassifier(cell, random_state=seed).fit(X, y).score(X_test, y_test)
+        for seed in range(10)
+    ]
+    show(capsys, f"JapaneseVowels {cell}: {np.mean(scores):.3f}, lowest {min(scores):.3f}")
+    assert np.mean(scores) >= 0.96
+
+
+@each_cell
+def test_digits_row_by_row(cell, capsys):
+    X, y = load_digits(return_X_y=True)
+    clf = RecurrentClassifier(cell, random_state=0)
+    score = cross_val_score(clf, X.reshape(-1, 8, 8), y, cv=FOLDS).mean()
+    show(capsys, f"digits {cell}: {score:.4f}")
+    assert score >= 0.96
+
+
+@each_cell
+def test_sentences(cell, capsys):
+    data = read_movie_reviews()
+    bag_of_words = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression())
+    yardstick = cross_val_score(bag_of_words, data.texts, data.labels, cv=FOLDS).mean()
+    scores = [
+        cross_val_score(
+            make_pipeline(
+                SequenceVectorizer(min_df=2),
+                RecurrentClassifier(cell, embedding_dim=64, random_state=seed),
+            ),
+            data.texts,
+            data.labels,
+            cv=FOLDS,
+        ).mean()
+        for seed in range(3)
+    ]
+    means = " ".join(f"{score:.4f}" for score in scores)
+    show(capsys, f"sentences {cell}: {np.mean(scores):.4f} ({means}), tf-idf {yardstick:.4f}")
+    assert np.mean(scores) >= (0.72 if cell == "rnn" else 0.74)
