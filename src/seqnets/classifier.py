@@ -85,7 +85,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         Training stops when the loss (the validation loss, if there is one) has not improved by
         this much for more than `n_iter_no_change` epochs.
 
-    n_iter_no_change : int, default=5
+    n_iter_no_change : int, default=3
         Epochs in a row that may pass without improvement.
 
     early_stopping : bool or "auto", default="auto"
@@ -230,7 +230,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         max_iter: int = 200,
         shuffle: bool = True,
         tol: float = 1e-4,
-        n_iter_no_change: int = 5,
+        n_iter_no_change: int = 3,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         class_weight: dict | str | None = None,
