@@ -36,9 +36,12 @@ EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs
 BATCH_SIZE = 32
 FAR = 1e9  # standard deviations
 # By solver and whether X holds tokens. Measured as told in the README.
-LEARNING_RATES = {("adam", False): 0.004, ("adam", True): 0.002} | dict.fromkeys(
-    [("sgd", False), ("sgd", True)], 0.1
-)
+LEARNING_RATES = {
+    ("adam", False): 0.004,
+    ("adam", True): 0.002,
+    ("sgd", False): 0.1,
+    ("sgd", True): 0.1,
+}
 
 
 class Data(NamedTuple):
@@ -250,11 +253,11 @@ def run_epochs(
     batch_size = BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
     batch_size = min(batch_size, lengths.size)
     shuffle = random if estimator.shuffle else None
-    average = Average(parameters, -(-lengths.size // batch_size))
-    validate = None
+    judged, validate = parameters, None
     if validation is not None:
-        trainer.after_step = average.update
-        validate = functools.partial(mean_loss, estimator, average.parameters, validation, workers)
+        average = Average(parameters, -(-lengths.size // batch_size))
+        judged, trainer.after_step = average.parameters, average.update
+        validate = functools.partial(mean_loss, estimator, judged, validation, workers)
 
     def epoch() -> float:
         batches = minibatches(lengths, batch_size, shuffle)
@@ -264,7 +267,7 @@ def run_epochs(
         epoch,
         validate,
         parameters,
-        average.parameters,
+        judged,
         max_iter=estimator.max_iter,
         tol=estimator.tol,
         n_iter_no_change=estimator.n_iter_no_change,

@@ -133,9 +133,9 @@ class Recurrent:
         batch: Batch,
         work: Workspace,
         gradients: Workspace,
-        dx: np.ndarray | None,
+        dx: np.ndarray,
     ) -> None:
-        """Gradients of the parameters and, where wanted, of x, from `self.states("dh", ...)`."""
+        """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
         arrays = self._arguments(self.cell.backward, parameters, batch, work)
         self.cell.backward(*arrays.values())
         W_x, W_h = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.W_h"]
@@ -151,8 +151,7 @@ class Recurrent:
         rows.sum(axis=0, out=gradients.array(f"{self.name}.b", GH))
         if f"{self.name}.b_h" in parameters:
             du[:, -H:].sum(axis=0, out=gradients.array(f"{self.name}.b_h", H))
-        if dx is not None:
-            np.matmul(rows, W_x.T, out=dx)
+        np.matmul(rows, W_x.T, out=dx)
 
     def states(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
         """(T+1, B, H): the states h, or dh, where their gradient is collected."""

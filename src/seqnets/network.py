@@ -59,7 +59,7 @@ class Network:
         dlogits: np.ndarray,
         work: Workspace,
         gradients: Workspace,
-    ) -> np.ndarray | None:
+    ) -> np.ndarray:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
         The embedding's gradient has a row for each token of `batch.x`.

@@ -62,7 +62,7 @@ def one_blas_thread() -> Iterator[None]:
     threads at once can leave it on for good; so the first to come sets it, the last to go lifts
     it. threadpoolctl heeds nobody but the living thread that set it first, hence a thread for each.
     """
-    global _controller, _n_holders, _limit
+    global _controller, _n_holders
     with _lock:
         if _n_holders == 0:
             _controller = _controller or ThreadpoolController()
