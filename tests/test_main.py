@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from seqnets import __main__ as cli
+from seqnets import comparison
 
 COLUMNS = ["--text", "review", "--label", "verdict"]
 
@@ -53,7 +54,7 @@ def failure(capsys, *arguments):
     ],
 )
 def test_compares_the_cells_on_a_file(parameters, n, at_least, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "recurrent", partial(cli.recurrent, **parameters))
+    monkeypatch.setattr(comparison, "recurrent", partial(comparison.recurrent, **parameters))
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(n))
     assert cli.main([path, *COLUMNS]) == 0
 
@@ -67,7 +68,7 @@ def test_compares_the_cells_on_a_file(parameters, n, at_least, tmp_path, capsys,
     assert err.count("fold 5 of 5") == len(names)
 
     table = out[out.index("label") :].splitlines()[1:]
-    assert len(table) == 2 * cli.SHOWN_TEXTS
+    assert len(table) == 2 * comparison.SHOWN_TEXTS
     for ordered, jumbled in zip(table[::2], table[1::2], strict=True):
         label, probability, predicted, *words = ordered.split()
         assert label in ("yes", "no")
@@ -78,7 +79,7 @@ def test_compares_the_cells_on_a_file(parameters, n, at_least, tmp_path, capsys,
 
 
 def test_without_a_file_it_compares_on_movie_reviews(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "split", lambda data: pytest.fail(repr_of(data)))
+    monkeypatch.setattr(comparison, "split", lambda data: pytest.fail(repr_of(data)))
     with pytest.raises(pytest.fail.Exception, match=r"movie reviews: 8530 texts, 4265 positive"):
         cli.main([])
 
@@ -149,7 +150,7 @@ def test_an_estimator_that_refuses_the_data(tmp_path, capsys, monkeypatch):
     def refuse(data):
         raise ValueError("empty vocabulary;\nperhaps only stop words")
 
-    monkeypatch.setattr(cli, "compile_kernels", refuse)
+    monkeypatch.setattr(comparison, "compile_kernels", refuse)
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(20))
     line = failure(capsys, path, *COLUMNS)
     assert f"{path}: empty vocabulary; perhaps only stop words" in line
@@ -169,7 +170,7 @@ def test_reads_what_spreadsheets_write(tmp_path):
 
 def test_as_many_folds_as_the_smallest_class_allows():
     labels = np.array(["yes"] * 9 + ["no"] * 3, dtype=object)
-    splits = cli.split(cli.Data("few", labels, labels))
+    splits = comparison.split(comparison.Data("few", labels, labels))
     assert len(splits) == 3
     assert all({"yes", "no"} == set(labels[test]) for _, test in splits)
 
@@ -183,14 +184,20 @@ def test_help(capsys):
 
 @pytest.mark.compiled
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_interrupt_ends_everything_without_a_traceback(tmp_path):
+@pytest.mark.parametrize("terminal", [True, False])  # which signals the folds' processes too
+@pytest.mark.parametrize("progress", ["compiling", "fold 1"])
+def test_interrupt_ends_everything_without_a_traceback(progress, terminal, tmp_path):
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(2000))
     command = [sys.executable, "-m", "seqnets", path, *COLUMNS]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        begun = process.stderr.readline()  # the first line of progress: reading is over
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+        lines = iter(process.stderr.readline, "")
+        assert any(progress in line for line in lines)
+        if terminal:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)  # ends when no process holds the pipes
     assert process.returncode == 130
-    assert b"compiling" in begun
-    assert out == b""
-    assert b"Traceback" not in err
+    assert out == ""
+    assert "Traceback" not in err

@@ -22,11 +22,11 @@ FLOORS = [
     {"training"},
     {"fitting"},
     {"classifier"},
-    {"inspection", "persistence", "plots"},
+    {"comparison", "inspection", "persistence", "plots"},
     {"__init__"},
     {"__main__"},
 ]
-TOP = {"__init__", "__main__", "inspection", "persistence"}
+TOP = {"__init__", "__main__", "comparison", "inspection", "persistence"}
 MAY_IMPORT_SKLEARN = TOP | {"classifier", "fitting", "scaler", "sequences", "vectorizer"}
 
 each_room = pytest.mark.parametrize("room", sorted(TREES))
