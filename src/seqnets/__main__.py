@@ -12,7 +12,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import resources
-from multiprocessing import active_children
 
 import numpy as np
 

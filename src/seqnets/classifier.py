@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
-from .fitting import fit_network, n_threads, read
-from .inference import decision
-from .layers import CELLS
-from .losses import LOSSES
-from .pooling import POOLINGS
-from .threads import Workers
+from .fitting import fit_network, partial_fit_network, unchanged_on_error
+from .parameters import CONSTRAINTS
+from .prediction import PredictionMixin
+from .progress import CallbackSupportMixin, with_callbacks
 
 
-class RecurrentClassifier(ClassifierMixin, BaseEstimator):
+class RecurrentClassifier(PredictionMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Recurrent neural network classifier of sequences: RNN, LSTM or GRU.
 
     Reads each sequence step by step, carrying a state from one step to the next, so that order
-    counts; a softmax (two classes: logistic) layer on the pooled states gives the label. Trained
-    by back-propagation through time on the cross-entropy.
+    counts; a softmax layer (two classes, or several labels a sequence: logistic) on the pooled
+    states gives the label. Trained by back-propagation through time on the cross-entropy.
 
     Parameters
     ----------
@@ -44,19 +40,31 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         None: `X` holds numeric series. An int: `X` holds token ids, each of which is given a
         learned vector of that many numbers.
 
-    solver : {"adam", "sgd"}, default="adam"
-        "adam" (Kingma & Ba 2015) or stochastic gradient descent. Of an embedding, a step moves
-        only the rows of the tokens that it saw.
+    solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
+        "adam" (Kingma & Ba 2015), "adamw" (the same with decoupled weight decay, Loshchilov &
+        Hutter 2019), "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. Of an
+        embedding, a step moves only the rows of the tokens that it saw.
 
     alpha : float, default=0.0001
-        Strength of the L2 penalty alpha / 2 * ||W||^2, divided by the batch's sum of weights; on
+        Strength of the L2 penalty alpha / 2 * ||W||^2, divided by the batch's sum of weights; for
+        "adamw" the weight decay, by which each step takes learning rate * alpha * W off. On
         weight matrices, not on embeddings and biases.
 
     batch_size : int or "auto", default="auto"
         Sequences a step. "auto" is min(32, n_sequences).
 
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        How the step size changes, for every solver. "invscaling": learning_rate_init /
+        (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
+        stop for want of improvement, it is divided by 5 instead, down to 1e-6. "cosine": it rises
+        during the first 5 % of `max_iter` epochs and falls to 0 over the rest.
+
     learning_rate_init : float or "auto", default="auto"
-        The step size. "auto" is, for "adam", 0.004 on series and 0.002 on tokens, for "sgd" 0.1.
+        The step size. "auto" is, for "adam" and "adamw", 0.004 on series and 0.002 on tokens, for
+        "rmsprop" 0.001, for "sgd" 0.1.
+
+    power_t : float, default=0.5
+        The exponent of learning rate "invscaling".
 
     momentum : float, default=0.9
         Momentum of solver "sgd", in [0, 1].
@@ -65,10 +73,11 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         Whether solver "sgd" uses Nesterov's momentum.
 
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of the first and second moment estimates of solver "adam", in [0, 1).
+        Decay of the first and second moment estimates of "adam" and "adamw", in [0, 1); `beta_2`
+        also of "rmsprop", which has no first moment.
 
     epsilon : float, default=1e-8
-        Added to the root of the second moment by solver "adam", after the bias correction.
+        Added to the root of the second moment by "adam", "adamw" and "rmsprop".
 
     max_grad_norm : float or None, default=1.0
         A gradient whose norm over all parameters is larger is scaled down to it (Pascanu et al.
@@ -82,41 +91,50 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         length, which saves time.
 
     tol : float, default=1e-4
-        Training stops when the loss (the validation loss, if there is one) has not improved by
-        this much for more than `n_iter_no_change` epochs.
+        Training stops when the loss (with a validation set: its score) has not improved by this
+        much for more than `n_iter_no_change` epochs.
 
     n_iter_no_change : int, default=3
         Epochs in a row that may pass without improvement.
 
     early_stopping : bool or "auto", default="auto"
-        Whether to set aside a stratified validation set, stop by its loss and return its best
-        epoch's weights, each a running mean of about an epoch's steps (Polyak & Juditsky 1992).
-        "auto": if there are 1,000 sequences or more. Classes with one member stay in training.
+        Whether to set aside a stratified validation set, unless fit is given one, stop by its
+        score and return its best epoch's weights, each a running mean of about an epoch's steps
+        (Polyak & Juditsky 1992). "auto": if there are 1,000 sequences or more, or `X_val`.
+        Classes with one member stay in training.
 
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in (0, 1).
 
+    scoring : str or callable, default="loss"
+        The score on the validation set: the negative loss, or any scorer of scikit-learn.
+
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced": n_sequences /
-        (n_classes * sequences of the class).
+        (n_classes * sequences of the class). For one label a sequence.
+
+    warm_start : bool, default=False
+        Whether fit goes on from where the fit before has left, with its weights, optimizer,
+        random numbers and standardization, for `max_iter` epochs more.
 
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
 
     n_jobs : int, default=None
-        Threads. None: as many as this process may use, minding OMP_NUM_THREADS and joblib. The
-        result does not depend on it.
+        Threads. None: as many as this process may use, minding OMP_NUM_THREADS; inside joblib's
+        workers those that it allows. The result does not depend on it.
 
     random_state : int, RandomState instance or None, default=None
         Determines start weights, the validation set and the order of the sequences.
 
-    verbose : bool, default=False
-        Whether to print a line an epoch.
+    verbose : bool or int, default=False
+        Whether to print a line an epoch. Inside a search, or for a progress bar, see
+        `set_callbacks` (scikit-learn 1.9).
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels.
+        The class labels; with several a sequence, the numbers of the columns of y.
     n_features_in_ : int
         Steps of 2-D series (one a column), features of 3-D and ragged ones; not set for tokens.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -130,7 +148,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         The network reads series as x / input_scale_ - input_shift_, which have mean 0 and
         deviation 1 on the training set; not set for tokens.
     n_iter_ : int
-        Epochs run.
+        Epochs run; this and the curves go on in a warm start and in partial_fit.
     t_ : int
         Sequences that training has seen, each as often as it was seen.
     loss_ : float
@@ -142,9 +160,9 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
     validation_loss_curve_ : list of float or None
         The validation loss of each epoch; None without a validation set, as the next two.
     validation_scores_ : list of float or None
-        Its negative.
+        The score of each epoch, see `scoring`.
     best_validation_score_ : float or None
-        The largest of them, that of the weights kept.
+        The last fit's largest, that of the weights kept.
     n_layers_ : int
         Layers, counting input and output.
     n_outputs_ : int
@@ -178,37 +196,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
     array(['up'], dtype='<U4')
     """
 
-    _parameter_constraints: ClassVar[dict] = {
-        "cell": [StrOptions(set(CELLS))],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "pooling": [StrOptions({"auto", *POOLINGS})],
-        "embedding_dim": [Interval(Integral, 1, None, closed="left"), None],
-        "solver": [StrOptions({"adam", "sgd"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "dtype": [StrOptions({"auto", "float32", "float64"})],
-        "n_jobs": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Integral, None, -1, closed="right"),
-            None,
-        ],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: ClassVar[dict] = CONSTRAINTS
 
     def __init__(
         self,
@@ -220,7 +208,9 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         solver: str = "adam",
         alpha: float = 1e-4,
         batch_size: int | str = "auto",
+        learning_rate: str = "constant",
         learning_rate_init: float | str = "auto",
+        power_t: float = 0.5,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         beta_1: float = 0.9,
@@ -233,7 +223,9 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         n_iter_no_change: int = 3,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
+        scoring: str | Callable = "loss",
         class_weight: dict | str | None = None,
+        warm_start: bool = False,
         dtype: str = "auto",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -246,7 +238,9 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
         self.beta_1 = beta_1
@@ -259,14 +253,27 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.class_weight = class_weight
+        self.warm_start = warm_start
         self.dtype = dtype
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
+    @unchanged_on_error
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RecurrentClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> RecurrentClassifier:
         """Fit the network to sequences and their labels.
 
         Parameters
@@ -275,11 +282,17 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
                 or list of array-like
             The sequences; see Notes of the class.
 
-        y : array-like of shape (n_sequences,)
-            Their labels, of any type; one class alone is learned too.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+            Their labels, of any type; one class alone is learned too. Of two dimensions, zeros
+            and ones: which of several labels a sequence has.
 
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0. Sequences of weight 0 are dropped before anything else.
+
+        X_val, y_val, sample_weight_val : default=None
+            A validation set for early stopping, like `X`, `y` and `sample_weight`. In a
+            `Pipeline(..., transform_input=["X_val"])`, with metadata routing enabled, `X_val` is
+            transformed as `X` is.
 
         Returns
         -------
@@ -294,84 +307,48 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
             diverges. An estimator that was fitted before is left as it was.
         """
-        before = self.__dict__.copy()
-        try:
-            fit_network(self, X, y, sample_weight)
-        except BaseException:
-            self.__dict__ = before
-            raise
+        fit_network(self, X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the label of each sequence.
+    @unchanged_on_error
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> RecurrentClassifier:
+        """Train for one epoch on these sequences, on from where training stands.
+
+        Series are standardized as the first call found them. Tokens not seen before join the
+        embedding.
 
         Parameters
         ----------
-        X : array-like or list of array-like
-            Sequences of the kind given to fit.
+        X : array-like of shape (n_sequences, n_steps) or (n_sequences, n_steps, n_features), \
+                or list of array-like
+            Some sequences.
+
+        y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+            Their labels.
+
+        classes : array-like of shape (n_classes,), default=None
+            All labels that there will be; needed in the first call.
+
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weights, at least 0.
 
         Returns
         -------
-        y : ndarray of shape (n_sequences,)
-            The most probable class; the first of equals.
+        self : RecurrentClassifier
+            The classifier.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As by fit; and if a parameter needs all data at once: `early_stopping=True`,
+            `class_weight="balanced"` and the learning rates "adaptive" and "cosine".
         """
-        best = self.predict_log_proba(X).argmax(axis=1)
-        return self.classes_[best]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences of the kind given to fit.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_sequences, n_classes), float64
-            In the order of `classes_`; rows sum to one.
-        """
-        return np.exp(self.predict_log_proba(X))
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict the logarithm of each probability, finite even where that rounds to 0.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences of the kind given to fit.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_sequences, n_classes), float64
-            In the order of `classes_`.
-        """
-        logits = self._logits(X)
-        log_proba = np.empty((len(logits), len(self.classes_)))
-        LOSSES[self.out_activation_][0](logits, log_proba)
-        return log_proba
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the network's outputs, to which softmax or the logistic function is applied.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences of the kind given to fit.
-
-        Returns
-        -------
-        decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
-            For two classes one number a sequence, above 0 for the second class.
-        """
-        logits = self._logits(X).astype(np.float64)
-        return logits.ravel() if self.n_outputs_ == 1 else logits
-
-    def _logits(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        sequences = read(self, X)
-        with Workers(n_threads(self), self._dtype) as workers:
-            return decision(self._network, self.parameters_, sequences, workers)
+        partial_fit_network(self, X, y, classes, sample_weight)
+        return self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickle; weights that were memory-mapped read-only become ordinary arrays."""
@@ -383,4 +360,5 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.classifier_tags.multi_label = True
         return tags

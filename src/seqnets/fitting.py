@@ -1,204 +1,178 @@
-"""What `RecurrentClassifier.fit` does, from X and y to the fitted attributes."""
+"""What `RecurrentClassifier.fit` and `partial_fit` do, from X and y to the fitted attributes."""
 
 from __future__ import annotations
 
+import copy
 import functools
+import sys
 import warnings
-from numbers import Integral
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import (
-    assert_all_finite,
-    check_consistent_length,
-    check_random_state,
-    column_or_1d,
-)
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_random_state
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from .batches import Sequences, minibatches
+from . import labels
+from .batches import minibatches
+from .data import (
+    Data,
+    Validation,
+    read_training_data,
+    read_validation,
+    split,
+    split_off,
+    wants_split,
+)
 from .inference import decision
+from .initializers import new_embedding_rows
+from .inputs import Estimator, as_inputs, learn_scale, learn_tokens
 from .losses import LOSSES
 from .network import Network
-from .optimizers import SGD, Adam
-from .sequences import embedding_rows, read_series, read_tokens
+from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from .parameters import LEARNING_RATES, hidden_layer_sizes
+from .progress import Progress
+from .schedules import SCHEDULES
 from .threads import Workers, one_blas_thread
 from .training import Average, History, Trainer, train
 
-Estimator = Any  # a RecurrentClassifier, whose room is above this one
-
-UNKNOWN_ID = 1  # what SequenceVectorizer calls words that it does not know
-EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs is worth more
 BATCH_SIZE = 32
-FAR = 1e9  # standard deviations
-# By solver and whether X holds tokens. Measured as told in the README.
-LEARNING_RATES = {
-    ("adam", False): 0.004,
-    ("adam", True): 0.002,
-    ("sgd", False): 0.1,
-    ("sgd", True): 0.1,
-}
 
 
-class Data(NamedTuple):
-    """Sequences with their class numbers and weights."""
+@dataclass
+class State:
+    """What training goes on with, beside the parameters, when it is taken up again."""
 
-    sequences: Sequences
-    y: np.ndarray
-    weights: np.ndarray
-
-    def take(self, rows: np.ndarray) -> Data:
-        return Data(self.sequences.take(rows), self.y[rows], self.weights[rows])
+    random: np.random.RandomState
+    seed: int  # of the embeddings of tokens that come later
+    optimizer: Optimizer | None = None
 
 
-def fit_network(estimator: Estimator, X: Any, y: Any, sample_weight: Any) -> None:
-    """Read the data, train, and set every fitted attribute."""
-    random = check_random_state(estimator.random_state)
-    data = read_training_data(estimator, X, y, sample_weight)
-    training, validation = split(estimator, data, random)
-    if estimator._kind != "tokens":
-        training, validation = standardize_both(estimator, training, validation)
-    n_classes = len(estimator.classes_)
-    estimator.n_outputs_ = 1 if n_classes == 2 else n_classes
-    estimator.out_activation_ = "logistic" if n_classes == 2 else "softmax"
-    estimator._network = network = build_network(estimator)
-    estimator.n_layers_ = len(network.layers) + 2
-    estimator.parameters_ = network.initialize(random, estimator._dtype)
-    with one_blas_thread(), Workers(n_threads(estimator), estimator._dtype) as workers:
-        history = run_epochs(estimator, training, validation, workers, random)
-    record(estimator, history, training)
-    warn_of_a_poor_fit(estimator, history, training)
+def unchanged_on_error(method: Callable) -> Callable:
+    """Leave the estimator as it was before the call, whatever ends it."""
+
+    @functools.wraps(method)
+    def guarded(self, *args, **kwargs):
+        before = self.__dict__.copy()
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    return guarded
 
 
-def read(estimator: Estimator, X: Any) -> Sequences:
-    """X as fit found it to be: tokens become rows of the embedding."""
-    if estimator._kind == "tokens":
-        tokens = read_tokens(X)
-        return tokens._replace(values=embedding_rows(tokens.values, estimator._known_ids))
-    series, _ = read_series(estimator, X, estimator._kind, estimator._dtype)
-    return standardized(estimator, series)
+def fit_network(
+    estimator: Estimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    X_val: Any = None,
+    y_val: Any = None,
+    sample_weight_val: Any = None,
+) -> None:
+    """Train until the score stops improving, and set every fitted attribute."""
+    resume = estimator.warm_start and hasattr(estimator, "parameters_")
+    state = begin(estimator, resume)
+    data, of_class = read_training_data(estimator, X, y, sample_weight, resume)
+    held_out = X_val, y_val, sample_weight_val
+    chosen = None
+    if wants_split(estimator, data, *held_out):
+        data, chosen = split(estimator, data, state.random)
+    prepare(estimator, state, data, chosen, resume)
+    validation = None
+    if chosen is not None:
+        weighted = sample_weight is not None or estimator.class_weight is not None
+        validation = split_off(estimator, chosen, X, weighted)
+    elif X_val is not None:
+        validation = read_validation(estimator, *held_out, of_class)
+    progress = Progress(estimator, X, y, sample_weight, estimator.max_iter)
+    history = run_epochs(estimator, data, validation, state, progress, estimator.max_iter)
+    keep(estimator, state if estimator.warm_start else None)
+    warn_of_a_poor_fit(estimator, history, data)
+    progress.fit_ends()
 
 
-def n_threads(estimator: Estimator) -> int:
-    """As scikit-learn counts for its own compiled loops: affinity, OMP_NUM_THREADS, joblib."""
-    return _openmp_effective_n_threads(estimator.n_jobs)
-
-
-def read_training_data(estimator: Estimator, X: Any, y: Any, sample_weight: Any) -> Data:
-    """Check X, y and the weights together; set what they determine on the estimator."""
-    dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
-    if estimator.embedding_dim is None:
-        sequences, estimator._kind = read_series(estimator, X, None, dtype)
-        estimator._dtype, estimator._n_channels = sequences.values.dtype, sequences.values.shape[1]
-    else:
-        sequences, estimator._kind = read_tokens(X), "tokens"
-        estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
-        stale = ("n_features_in_", "feature_names_in_", "input_shift_", "input_scale_")
-        for name in stale:
-            estimator.__dict__.pop(name, None)
-    y = column_or_1d(y, warn=True)
-    assert_all_finite(y, input_name="y")
-    check_consistent_length(sequences.lengths, y)
-    check_classification_targets(y)
-    weights = _check_sample_weight(
-        sample_weight, sequences.lengths, dtype=np.float64, ensure_non_negative=True
-    )
-    rows = np.flatnonzero(weights)
-    estimator.classes_, classes = np.unique(y[rows], return_inverse=True)
-    weights = weights[rows] * compute_class_weights(estimator.class_weight, y[rows])
-    rows, classes, weights = rows[weights > 0], classes[weights > 0], weights[weights > 0]
-    if rows.size == 0:
-        raise ValueError("All weights are 0: there is nothing to learn from.")
-    if rows.size < y.size:
-        sequences = sequences.take(rows)
-    if estimator._kind == "tokens":
-        ids = np.unique(sequences.values)
-        estimator._known_ids = ids[ids != UNKNOWN_ID]
-        tokens = embedding_rows(sequences.values, estimator._known_ids)
-        sequences = sequences._replace(values=tokens)
-    return Data(sequences, classes, weights)
-
-
-def compute_class_weights(class_weight: dict | str | None, y: np.ndarray) -> np.ndarray:
-    """Each label's weight."""
-    for label, weight in class_weight.items() if isinstance(class_weight, dict) else ():
-        if not 0 <= weight < np.inf:
+def partial_fit_network(
+    estimator: Estimator, X: Any, y: Any, classes: Any, sample_weight: Any
+) -> None:
+    """One epoch over these data, on from where training stands."""
+    for name, value in NOT_IN_PARTS:
+        if getattr(estimator, name) == value:
             raise ValueError(
-                f"class_weight={class_weight!r} gives class {label!r} the weight {weight}; weights "
-                "are finite numbers of at least 0."
+                f"{name}={value!r} needs all data or all epochs at once, which partial_fit never "
+                "has: give another value, or call fit."
             )
-    return compute_sample_weight(class_weight, y)
+    resume = hasattr(estimator, "parameters_")
+    _check_partial_fit_first_call(estimator, classes)
+    state = begin(estimator, resume)
+    data, _ = read_training_data(estimator, X, y, sample_weight, resume, estimator.classes_)
+    prepare(estimator, state, data, None, resume)
+    progress = Progress(estimator, X, y, sample_weight, 1)
+    history = run_epochs(estimator, data, None, state, progress, 1)
+    keep(estimator, state)
+    if history.stopped == "interrupted":
+        warn(INTERRUPTED, UserWarning)
+    progress.fit_ends()
 
 
-def split(
-    estimator: Estimator, data: Data, random: np.random.RandomState
-) -> tuple[Data, Data | None]:
-    """The training set, and the validation set that early stopping wants.
-
-    Stratified class by class, since scikit-learn's splitters refuse classes with one member;
-    those stay in the training set.
-    """
-    wanted = estimator.early_stopping
-    if wanted == "auto":
-        wanted = data.y.size >= EARLY_STOPPING_FROM
-    if not wanted:
-        return data, None
-    order = random.permutation(data.y.size)
-    chosen = []
-    for label in range(len(estimator.classes_)):
-        members = order[data.y[order] == label]
-        n = round(estimator.validation_fraction * members.size)
-        chosen.append(members[: min(n, members.size - 1)])
-    validation = np.sort(np.concatenate(chosen))
-    if validation.size == 0:
-        raise ValueError(
-            f"The validation set is empty: validation_fraction={estimator.validation_fraction} of "
-            f"{data.y.size} sequences leaves none of any class. Increase it, or set "
-            "early_stopping=False."
-        )
-    training = np.setdiff1d(np.arange(data.y.size), validation)
-    return data.take(training), data.take(validation)
+NOT_IN_PARTS = [
+    ("early_stopping", True),
+    ("class_weight", "balanced"),
+    ("learning_rate", "adaptive"),
+    ("learning_rate", "cosine"),
+]
 
 
-def standardize_both(
-    estimator: Estimator, training: Data, validation: Data | None
-) -> tuple[Data, Data | None]:
-    """Learn each channel's mean and deviation on the training set, and apply them.
-
-    The network's start values and step sizes are made for inputs of about one. Measured on
-    JapaneseVowels, whose channels' deviations are 0.1 to 0.5: LSTM 0.94 without, 0.97 with.
-    """
-    values, lengths = training.sequences.values, training.sequences.lengths
-    shift, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
-    if len(values):
-        _, exponent = np.frexp(np.abs(values).max(axis=0))
-        unit = np.ldexp(1.0, exponent - 1)  # a power of two, lest the squares overflow
-        steps = np.repeat(training.weights, lengths)
-        mean = np.average(values / unit, axis=0, weights=steps)
-        deviation = np.sqrt(np.average((values / unit - mean) ** 2, axis=0, weights=steps))
-        deviation[(values == values[0]).all(axis=0)] = 1.0
-        shift, scale = mean / deviation, deviation * unit
-    estimator.input_shift_ = shift.astype(estimator._dtype)
-    estimator.input_scale_ = scale.astype(estimator._dtype)
-    training = training._replace(sequences=standardized(estimator, training.sequences))
-    if validation is not None:
-        validation = validation._replace(sequences=standardized(estimator, validation.sequences))
-    return training, validation
+def begin(estimator: Estimator, resume: bool) -> State:
+    """The state to train from: what an earlier call has left, or a new one."""
+    if resume and hasattr(estimator, "_state"):
+        return copy.deepcopy(estimator._state)
+    random = check_random_state(estimator.random_state)
+    if not resume:
+        estimator.t_, estimator.loss_curve_ = 0, []
+        estimator.validation_loss_curve_ = estimator.validation_scores_ = None
+    return State(random, seed=int(copy.deepcopy(random).randint(2**31 - 1)))
 
 
-def standardized(estimator: Estimator, series: Sequences) -> Sequences:
-    """x / scale - shift; what is far off is cut, so that the products after it stay finite."""
-    with np.errstate(over="ignore"):
-        values = series.values / estimator.input_scale_ - estimator.input_shift_
-    return series._replace(values=np.clip(values, -FAR, FAR, out=values))
+def keep(estimator: Estimator, state: State | None) -> None:
+    """Let the next call go on from this state, or forget what there was."""
+    estimator.__dict__.pop("_state", None)
+    if state is not None:
+        estimator._state = state
+
+
+# The network
+
+
+def prepare(
+    estimator: Estimator, state: State, data: Data, chosen: Data | None, resume: bool
+) -> None:
+    """Learn what the inputs tell, and make the network or take it up again."""
+    known = estimator._known_ids if resume and estimator._kind == "tokens" else np.empty(0, int)
+    new = known[:0]
+    if estimator._kind == "tokens":
+        new = learn_tokens(estimator, known, [part.sequences for part in (data, chosen) if part])
+    elif not resume:
+        learn_scale(estimator, data.sequences, data.weights)
+    network = build_network(estimator)
+    if not resume:
+        estimator.parameters_ = network.initialize(state.random, estimator._dtype)
+    else:
+        check_same_network(estimator, network)
+        estimator.parameters_ = {name: W.copy() for name, W in estimator.parameters_.items()}
+        add_tokens(estimator.parameters_, state, known, new)
+    estimator._network = network
+    estimator.n_layers_ = len(network.layers) + 2
 
 
 def build_network(estimator: Estimator) -> Network:
-    sizes, n_tokens = hidden_layer_sizes(estimator), None
+    sizes, n_tokens = hidden_layer_sizes(estimator.hidden_layer_sizes), None
     n_inputs = estimator.embedding_dim
     if n_inputs is None:
         n_inputs = estimator._n_channels
@@ -210,119 +184,181 @@ def build_network(estimator: Estimator) -> Network:
     return Network(estimator.cell, n_inputs, sizes, pooling, estimator.n_outputs_, n_tokens)
 
 
-def hidden_layer_sizes(estimator: Estimator) -> list[int]:
-    sizes = estimator.hidden_layer_sizes
-    sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-    wrong = [n for n in sizes if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1]
-    if wrong or not sizes:
+def check_same_network(estimator: Estimator, network: Network) -> None:
+    """Training goes on only with the network it began with."""
+    same_dtype = estimator.dtype in ("auto", estimator._dtype.name)
+    if network.shape != estimator._network.shape or not same_dtype:
         raise ValueError(
-            "hidden_layer_sizes is the number of units of each layer, whole numbers of at least "
-            f"1, got {estimator.hidden_layer_sizes!r}."
+            "Training can't go on with another network: cell, hidden_layer_sizes, embedding_dim "
+            "or dtype have changed since the fit before. Set them back, or fit anew with "
+            "warm_start=False."
         )
-    return [int(size) for size in sizes]
 
 
-def build_optimizer(estimator: Estimator) -> SGD | Adam:
-    rate = LEARNING_RATES[estimator.solver, estimator._kind == "tokens"]
+def add_tokens(
+    parameters: dict[str, np.ndarray], state: State, known: np.ndarray, new: np.ndarray
+) -> None:
+    """Rows of the embedding for new ids, where they belong among the sorted known ones."""
+    if new.size == 0:
+        return
+    W, places = parameters["embedding"], 1 + np.searchsorted(known, new)
+    rows = new_embedding_rows(state.seed, new, W.shape[1]).astype(W.dtype)
+    parameters["embedding"] = np.insert(W, places, rows, axis=0)
+    if state.optimizer is not None:
+        state.optimizer.insert_rows("embedding", places)
+
+
+# Training
+
+
+def build_optimizer(estimator: Estimator) -> Optimizer:
+    rate = LEARNING_RATES[estimator.solver][estimator._kind == "tokens"]
     if estimator.learning_rate_init != "auto":
         rate = float(estimator.learning_rate_init)
     if estimator.solver == "sgd":
         return SGD(rate, estimator.momentum, estimator.nesterovs_momentum)
-    return Adam(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
+    if estimator.solver == "rmsprop":
+        return RMSprop(rate, estimator.beta_2, estimator.epsilon)
+    kind = AdamW if estimator.solver == "adamw" else Adam
+    return kind(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
 
 
 def run_epochs(
     estimator: Estimator,
-    training: Data,
-    validation: Data | None,
-    workers: Workers,
-    random: np.random.RandomState,
+    data: Data,
+    validation: Validation | None,
+    state: State,
+    progress: Progress,
+    max_iter: int,
 ) -> History:
-    network, parameters = estimator._network, estimator.parameters_
-    trainer = Trainer(
-        network,
-        parameters,
-        build_optimizer(estimator),
-        workers,
-        loss=estimator.out_activation_,
-        alpha=estimator.alpha,
-        max_grad_norm=estimator.max_grad_norm,
-    )
-    targets = one_hot(training.y, estimator.n_outputs_)
-    lengths = training.sequences.lengths
+    """Train, and record how it went."""
+    sequences, lengths = as_inputs(estimator, data.sequences), data.sequences.lengths
     batch_size = BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
-    batch_size = min(batch_size, lengths.size)
-    shuffle = random if estimator.shuffle else None
-    judged, validate = parameters, None
-    if validation is not None:
-        average = Average(parameters, -(-lengths.size // batch_size))
-        judged, trainer.after_step = average.parameters, average.update
-        validate = functools.partial(mean_loss, estimator, judged, validation, workers)
-
-    def epoch() -> float:
-        batches = minibatches(lengths, batch_size, shuffle)
-        return trainer.epoch(training.sequences, targets, training.weights, batches)
-
-    return train(
-        epoch,
-        validate,
-        parameters,
-        judged,
-        max_iter=estimator.max_iter,
-        tol=estimator.tol,
-        n_iter_no_change=estimator.n_iter_no_change,
-        verbose=bool(estimator.verbose),
+    steps_per_epoch = -(-lengths.size // batch_size)
+    optimizer = build_optimizer(estimator)
+    if type(optimizer) is type(state.optimizer):
+        optimizer.resume(state.optimizer)
+    optimizer.schedule = schedule = SCHEDULES[estimator.learning_rate](
+        optimizer.learning_rate, estimator.power_t, max_iter * steps_per_epoch, estimator.t_
     )
+    parameters = judged = estimator.parameters_
+    with one_blas_thread(), Workers(n_threads(estimator.n_jobs), estimator._dtype) as workers:
+        trainer = Trainer(
+            estimator._network,
+            parameters,
+            optimizer,
+            workers,
+            loss=estimator.out_activation_,
+            alpha=estimator.alpha,
+            max_grad_norm=estimator.max_grad_norm,
+        )
+        validate = None
+        if validation is not None:
+            average = Average(parameters, steps_per_epoch)
+            judged, trainer.after_step = average.parameters, average.update
+            validate = validator(estimator, judged, validation, workers)
+
+        def epoch() -> float:
+            progress.epoch_begins()
+            batches = minibatches(lengths, batch_size, state.random if estimator.shuffle else None)
+            loss = trainer.epoch(sequences, data.targets, data.weights, batches)
+            estimator.t_ += lengths.size
+            schedule.epoch_ends(estimator.t_)
+            return loss
+
+        history = History(
+            list(estimator.loss_curve_),
+            list(estimator.validation_loss_curve_ or []),
+            list(estimator.validation_scores_ or []),
+        )
+        train(
+            epoch,
+            validate,
+            parameters,
+            judged,
+            history,
+            schedule.goes_on,
+            lambda history: progress.epoch_ends(history, judged),
+            max_iter=max_iter,
+            tol=estimator.tol,
+            n_iter_no_change=estimator.n_iter_no_change,
+        )
+    state.optimizer = optimizer
+    record(estimator, history)
+    return history
 
 
-def mean_loss(
-    estimator: Estimator, parameters: dict[str, np.ndarray], data: Data, workers: Workers
-) -> float:
-    """The weighted mean cross-entropy of the network with these parameters."""
-    logits = decision(estimator._network, parameters, data.sequences, workers)
-    targets, losses = one_hot(data.y, estimator.n_outputs_), np.empty(len(logits))
+def validator(
+    estimator: Estimator,
+    judged: dict[str, np.ndarray],
+    validation: Validation,
+    workers: Workers,
+) -> Callable[[], tuple[float, float]]:
+    """A function that gives the loss and the score of the weights `judged`."""
+    model = copy.copy(estimator)
+    model.__dict__["parameters_"] = judged
+    scorer = None if estimator.scoring == "loss" else check_scoring(model, estimator.scoring)
     _, loss = LOSSES[estimator.out_activation_]
-    loss(logits, targets, data.weights / data.weights.sum(), losses, np.empty_like(logits))
-    return float(losses.sum())
+    weights = validation.weights / validation.weights.sum()
+    losses = np.empty(weights.size)
+    weighted = {"sample_weight": validation.weights} if validation.weighted else {}
+
+    def validate() -> tuple[float, float]:
+        logits = decision(estimator._network, judged, validation.sequences, workers)
+        loss(logits, validation.targets, weights, losses, np.empty_like(logits))
+        mean = float(losses.sum())
+        if scorer is None:
+            return mean, -mean
+        return mean, float(scorer(model, validation.X, validation.y, **weighted))
+
+    return validate
 
 
-def one_hot(y: np.ndarray, n_outputs: int) -> np.ndarray:
-    """(n, n_outputs) targets; for one output the class number, 0 or 1, is the target."""
-    if n_outputs == 1:
-        return y[:, np.newaxis].astype(np.float64)
-    return np.eye(n_outputs)[y]
+def n_threads(n_jobs: int | None) -> int:
+    """As scikit-learn counts for its own compiled loops: affinity, OMP_NUM_THREADS, joblib."""
+    return _openmp_effective_n_threads(n_jobs)
 
 
-def record(estimator: Estimator, history: History, training: Data) -> None:
+def record(estimator: Estimator, history: History) -> None:
     """The attributes that tell how training went."""
     estimator.n_iter_ = len(history.loss_curve)
-    estimator.t_ = estimator.n_iter_ * training.y.size
     estimator.loss_curve_ = history.loss_curve
     estimator.loss_ = [np.inf, *history.loss_curve][-1]
     estimator.best_loss_ = min([np.inf, *history.loss_curve])
     estimator.validation_loss_curve_ = history.validation_loss_curve or None
-    estimator.validation_scores_ = [-loss for loss in history.validation_loss_curve] or None
-    estimator.best_validation_score_ = max(estimator.validation_scores_ or [], default=None)
+    estimator.validation_scores_ = history.validation_scores or None
+    estimator.best_validation_score_ = history.best_validation_score
 
 
-def warn_of_a_poor_fit(estimator: Estimator, history: History, training: Data) -> None:
+def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> None:
     if history.stopped == "interrupted":
+        warn(INTERRUPTED, UserWarning)
         return
-    share = np.bincount(training.y, training.weights) / training.weights.sum()
-    share = share[share > 0]
-    guessing = -np.sum(share * np.log(share))  # the loss of always predicting the shares
-    if len(share) > 1 and estimator.best_loss_ > guessing:
-        warnings.warn(
+    guessing = labels.guessing_loss(data.targets, data.weights, estimator.out_activation_)
+    if guessing > 0 and estimator.best_loss_ > guessing:
+        warn(
             f"The loss never fell below {guessing:.4f}, that of guessing by the classes' "
             f"frequencies (lowest {estimator.best_loss_:.4f}). The usual reasons: a "
             "learning_rate_init that is too large or too small, outliers in series, few epochs.",
             ConvergenceWarning,
-            stacklevel=5,
         )
     elif history.stopped == "max_iter":
-        warnings.warn(
+        warn(
             f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
             "optimization hasn't converged yet.",
             ConvergenceWarning,
-            stacklevel=5,
         )
+
+
+INTERRUPTED = "Training interrupted by user."
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called fit, from outside this package and scikit-learn."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in OURS:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+OURS = ("seqnets", "sklearn", "joblib")

@@ -31,4 +31,10 @@ def embedding(random: np.random.RandomState, n_tokens: int, n_dims: int) -> np.n
     return np.vstack((rows.mean(axis=0) if n_tokens else np.zeros(n_dims), rows))
 
 
+def new_embedding_rows(seed: int, ids: np.ndarray, n_dims: int) -> np.ndarray:
+    """(len(ids), n_dims), each row by its id, whatever others come with it."""
+    rows = [np.random.default_rng((seed, i)).normal(0.0, EMBEDDING_SCALE, n_dims) for i in ids]
+    return np.reshape(rows, (len(ids), n_dims))
+
+
 EMBEDDING_SCALE = 0.05  # 0.1 to 1 overfit the rare words of small data sets

@@ -1,7 +1,7 @@
 """The outputs' probabilities and their cross-entropy, in float64 whatever the network's dtype.
 
     logits     (B, K)  the network's last layer, z
-    log_proba  (n, C)  of the C classes, C = K; logistic with K = 1: of "no" and "yes"
+    log_proba  (n, C)  of the C classes, C = K; logistic with K = 1: "no" and "yes"
     target     (n, K)  one-hot rows for softmax, 0 or 1 in every column for logistic
     weight     (n,)    of each sequence in the loss
     loss       (n,)    weight * cross-entropy
@@ -60,10 +60,12 @@ def log_logistic(z):
 
 @kernel
 def logistic_log_proba(logits, log_proba):
+    n_no = log_proba.shape[1] - logits.shape[1]
     for row in range(log_proba.shape[0]):
-        z = np.float64(logits[row, 0])
-        log_proba[row, 0] = log_logistic(-z)
-        log_proba[row, 1] = log_logistic(z)
+        for k in range(n_no):
+            log_proba[row, k] = log_logistic(-np.float64(logits[row, k]))
+        for k in range(logits.shape[1]):
+            log_proba[row, n_no + k] = log_logistic(np.float64(logits[row, k]))
 
 
 @kernel

@@ -27,6 +27,7 @@ class Network:
         n_outputs: int,
         n_tokens: int | None = None,
     ) -> None:
+        self.shape = cell, n_inputs, tuple(hidden_layer_sizes), n_outputs, n_tokens is None
         self.embedding = None if n_tokens is None else Embedding(n_tokens, n_inputs)
         self.layers = []
         for i, n_units in enumerate(hidden_layer_sizes):

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent with momentum, and Adam.
+"""Stochastic gradient descent with momentum, Adam, AdamW and RMSprop.
 
 Parameters are updated by rows. A step on an embedding touches the rows of the words it saw and
 leaves every other row, its momentum and its moments as they were.
@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from .jit import kernel
+from .schedules import Constant
 
 VANISHED = 1e-36  # a normal float32 still; below it moments decay into slow denormal numbers
 
@@ -43,6 +44,18 @@ def adam_step(rows, W, dW, m, v, step_size, beta_1, beta_2, correction, epsilon)
 
 
 @kernel
+def rmsprop_step(rows, W, dW, v, step_size, decay, epsilon):
+    keep, new = W.dtype.type(decay), W.dtype.type(1.0 - decay)
+    step_size, epsilon = W.dtype.type(step_size), W.dtype.type(epsilon)
+    vanished, zero = W.dtype.type(VANISHED), W.dtype.type(0)
+    for row in rows:
+        for k in range(W.shape[1]):
+            v_k = keep * v[row, k] + new * dW[row, k] * dW[row, k]
+            v[row, k] = zero if v_k < vanished else v_k
+            W[row, k] -= step_size * dW[row, k] / (np.sqrt(v_k) + epsilon)
+
+
+@kernel
 def add_squares(rows, dW, total):
     """Sums in float64; total[0] += ||dW[rows]||^2."""
     for row in rows:
@@ -67,42 +80,92 @@ def clip_by_global_norm(
     return norm
 
 
-class SGD:
-    """v' = momentum v - step dW;  W' = W + v', or with Nesterov W + momentum v' - step dW."""
+class Optimizer:
+    """Updates parameters from gradients; keeps moments of each parameter's shape."""
 
-    def __init__(self, learning_rate: float, momentum: float, nesterov: bool) -> None:
-        self.learning_rate, self.momentum, self.nesterov = learning_rate, momentum, nesterov
-        self.velocity: dict[str, np.ndarray] = {}
+    n_moments = 0
+    decouples = False  # weight decay beside the gradient, not a penalty in the loss
+
+    def __init__(self, learning_rate: float) -> None:
+        self.learning_rate, self.t = learning_rate, 0
+        self.schedule: Constant | None = None
+        self.moments: dict[str, tuple[np.ndarray, ...]] = {}
 
     def begin_step(self) -> None:
-        """Nothing changes from step to step."""
+        self.t += 1
+        if self.schedule is not None:
+            self.learning_rate = self.schedule.next()
 
     def update(self, name: str, W: np.ndarray, dW: np.ndarray, rows: np.ndarray) -> None:
-        velocity = self.velocity.setdefault(name, np.zeros_like(W))
-        sgd_step(rows, W, dW, velocity, self.learning_rate, self.momentum, self.nesterov)
+        """One step on these rows of a parameter (R, C)."""
+        if name not in self.moments:
+            self.moments[name] = tuple(np.zeros_like(W) for _ in range(self.n_moments))
+        self.step(rows, W, dW, *self.moments[name])
+
+    def step(self, rows: np.ndarray, W: np.ndarray, dW: np.ndarray, *moments: np.ndarray) -> None:
+        raise NotImplementedError
+
+    def insert_rows(self, name: str, places: np.ndarray) -> None:
+        """Make room for new rows of a parameter, before those at `places`."""
+        if name in self.moments:
+            self.moments[name] = tuple(np.insert(m, places, 0, axis=0) for m in self.moments[name])
+
+    def resume(self, other: Optimizer) -> None:
+        """Take over where another one of the same kind has left."""
+        self.t, self.moments = other.t, other.moments
 
 
-class Adam:
+class SGD(Optimizer):
+    """v' = momentum v - step dW;  W' = W + v', or with Nesterov W + momentum v' - step dW."""
+
+    n_moments = 1
+
+    def __init__(self, learning_rate: float, momentum: float, nesterov: bool) -> None:
+        super().__init__(learning_rate)
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def step(self, rows: np.ndarray, W: np.ndarray, dW: np.ndarray, *moments: np.ndarray) -> None:
+        sgd_step(rows, W, dW, *moments, self.learning_rate, self.momentum, self.nesterov)
+
+
+class Adam(Optimizer):
     """m' = beta_1 m + (1 - beta_1) dW;  v' = beta_2 v + (1 - beta_2) dW^2
     W' = W - step m' / (1 - beta_1^t) / (sqrt(v' / (1 - beta_2^t)) + epsilon)
 
     Kingma & Ba (2015), epsilon after the bias correction as in their Algorithm 1.
     """
 
+    n_moments = 2
+
     def __init__(self, learning_rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
-        self.learning_rate, self.beta_1, self.beta_2 = learning_rate, beta_1, beta_2
-        self.epsilon, self.t = epsilon, 0
-        self.moments: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        super().__init__(learning_rate)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
-    def begin_step(self) -> None:
-        self.t += 1
-
-    def update(self, name: str, W: np.ndarray, dW: np.ndarray, rows: np.ndarray) -> None:
-        if name not in self.moments:
-            self.moments[name] = np.zeros_like(W), np.zeros_like(W)
+    def step(self, rows: np.ndarray, W: np.ndarray, dW: np.ndarray, *moments: np.ndarray) -> None:
         step_size = self.learning_rate / (1.0 - self.beta_1**self.t)
         correction = 1.0 / math.sqrt(1.0 - self.beta_2**self.t)
         adam_step(
-            rows, W, dW, *self.moments[name],
-            step_size, self.beta_1, self.beta_2, correction, self.epsilon,
-        )  # fmt: skip
+            rows, W, dW, *moments, step_size, self.beta_1, self.beta_2, correction, self.epsilon
+        )
+
+
+class AdamW(Adam):
+    """Adam, and W' = W - step alpha W beside it (Loshchilov & Hutter 2019)."""
+
+    decouples = True
+
+
+class RMSprop(Optimizer):
+    """v' = decay v + (1 - decay) dW^2;  W' = W - step dW / (sqrt(v') + epsilon).
+
+    Tieleman & Hinton (2012).
+    """
+
+    n_moments = 1
+
+    def __init__(self, learning_rate: float, decay: float, epsilon: float) -> None:
+        super().__init__(learning_rate)
+        self.decay, self.epsilon = decay, epsilon
+
+    def step(self, rows: np.ndarray, W: np.ndarray, dW: np.ndarray, *moments: np.ndarray) -> None:
+        rmsprop_step(rows, W, dW, *moments, self.learning_rate, self.decay, self.epsilon)

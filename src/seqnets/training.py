@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-import warnings
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
@@ -14,22 +13,26 @@ from .batches import Sequences, blocks, make_batch
 from .layers import Workspace
 from .losses import LOSSES
 from .network import Network
-from .optimizers import SGD, Adam, clip_by_global_norm
+from .optimizers import Optimizer, clip_by_global_norm
 from .threads import Workers
+
+# The loss and the weights are: what is not finite ends training with an error of its own.
+overflow_is_checked = functools.partial(np.errstate, over="ignore", invalid="ignore")
 
 
 class Trainer:
     """Learns targets (n, K) of n sequences with weights (n,): forward, backward, clip, step.
 
     The loss of a minibatch is sum_i w_i loss_i / sum_i w_i, plus
-    alpha / 2 * ||W||^2 / sum_i w_i over the weight matrices, not embeddings and biases.
+    alpha / 2 * ||W||^2 / sum_i w_i over the weight matrices, not embeddings and biases. With an
+    optimizer that decouples weight decay, alpha is its rate and no part of the loss.
     """
 
     def __init__(
         self,
         network: Network,
         parameters: dict[str, np.ndarray],
-        optimizer: SGD | Adam,
+        optimizer: Optimizer,
         workers: Workers,
         *,
         loss: str,
@@ -41,6 +44,9 @@ class Trainer:
         self.alpha, self.max_grad_norm = alpha, max_grad_norm
         self.after_step: Callable[[], None] | None = None
         self._block_gradients: list[Workspace] = []
+        self._penalized = [
+            name for name, W in parameters.items() if W.ndim == 2 and name != "embedding"
+        ]
         self._rows = {name: np.arange(len(np.atleast_2d(W))) for name, W in parameters.items()}
         if "embedding" in parameters:
             self._d_embedding = np.zeros_like(parameters["embedding"])
@@ -54,8 +60,13 @@ class Trainer:
     ) -> float:
         """One step for each minibatch of rows; the mean loss over all of them."""
         total = 0.0
-        for rows in minibatches:
-            total += self.step(sequences, targets, weights, rows) * weights[rows].sum()
+        with overflow_is_checked():
+            for rows in minibatches:
+                total += self.step(sequences, targets, weights, rows) * weights[rows].sum()
+                if not np.isfinite(total):
+                    raise DivergenceError
+        if not all(np.isfinite(W).all() for W in self.parameters.values()):
+            raise DivergenceError
         return float(total / weights.sum())
 
     def step(
@@ -73,7 +84,8 @@ class Trainer:
                 logits, targets[batch.rows], weights[batch.rows] / batch_weight, losses, dlogits
             )
             gradients = self._block_gradients[number]
-            self.network.backward(self.parameters, batch, dlogits, work, gradients)
+            with overflow_is_checked():
+                self.network.backward(self.parameters, batch, dlogits, work, gradients)
             return losses.sum(), batch.x
 
         chosen = [rows[block] for block in blocks(sequences.lengths[rows])]
@@ -82,16 +94,23 @@ class Trainer:
         results = self.workers.map(run, zip(count(), chosen))
         gradients, used = self._sum_blocks([x for _, x in results])
         loss = sum(part for part, _ in results) + self._add_penalty(gradients, batch_weight)
+        self._update(gradients, used)
+        return loss
+
+    def _update(self, gradients: dict[str, np.ndarray], used: dict[str, np.ndarray]) -> None:
+        """Clip the gradients and step; `used` are the rows that are not zero."""
         if self.max_grad_norm is not None:
             clip_by_global_norm(gradients, used, self.max_grad_norm)
         self.optimizer.begin_step()
         for name, dW in gradients.items():
-            self.optimizer.update(name, np.atleast_2d(self.parameters[name]), dW, used[name])
+            W = np.atleast_2d(self.parameters[name])
+            if self.optimizer.decouples and name in self._penalized:
+                W *= W.dtype.type(1 - self.optimizer.learning_rate * self.alpha)
+            self.optimizer.update(name, W, dW, used[name])
         if "embedding" in used:
             self._d_embedding[used["embedding"]] = 0
         if self.after_step is not None:
             self.after_step()
-        return loss
 
     def _sum_blocks(
         self, tokens: list[np.ndarray]
@@ -113,13 +132,13 @@ class Trainer:
     def _add_penalty(self, gradients: dict[str, np.ndarray], batch_weight: float) -> float:
         """Add alpha W / weight to the gradients of weight matrices; the penalty's value."""
         share = self.alpha / batch_weight
-        if share == 0:
+        if share == 0 or self.optimizer.decouples:
             return 0.0
         squares = 0.0
-        for name, W in self.parameters.items():
-            if W.ndim == 2 and name != "embedding":
-                gradients[name] += W.dtype.type(share) * W
-                squares += float(np.vdot(W, W))
+        for name in self._penalized:
+            W = self.parameters[name]
+            gradients[name] += W.dtype.type(share) * W
+            squares += float(np.vdot(W, W))
         return 0.5 * share * squares
 
 
@@ -152,62 +171,76 @@ HALF_LIFE = 1.2  # epochs until a weight counts half
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
 
+class DivergenceError(Exception):
+    """The loss or a weight is no finite number any more."""
+
+
 @dataclass
 class History:
     """What happened, epoch by epoch."""
 
     loss_curve: list[float] = field(default_factory=list)
     validation_loss_curve: list[float] = field(default_factory=list)
-    stopped: str = "max_iter"  # or "converged", "interrupted"
+    validation_scores: list[float] = field(default_factory=list)
+    best_validation_score: float | None = None
+    stopped: str = "max_iter"  # or "converged", "callback", "interrupted"
 
 
 def train(
     epoch: Callable[[], float],
-    validate: Callable[[], float] | None,
+    validate: Callable[[], tuple[float, float]] | None,
     parameters: dict[str, np.ndarray],
     judged: dict[str, np.ndarray],
+    history: History,
+    goes_on: Callable[[], bool],
+    report: Callable[[History], bool],
     *,
     max_iter: int,
     tol: float,
     n_iter_no_change: int,
-    verbose: bool,
-) -> History:
-    """Run epochs until the loss stops improving.
+) -> None:
+    """Run epochs until the score stops improving.
 
-    A validation loss, where there is one, is that of the weights `judged`; their best epoch's
-    values end in `parameters`. Without one the training loss decides when to stop and the last
-    weights stay. An interrupt (Ctrl-C) ends training as if it had converged.
+    The score, where there is a validation set, is that of the weights `judged` on it; their best
+    epoch's values end in `parameters`. Without one it is the negative training loss, and the last
+    weights stay. `goes_on` is asked before training ends for want of improvement. `report` is told
+    of each epoch and may end training, as may an interrupt (Ctrl-C).
     """
-    history = History()
-    best, best_loss, n_worse = None, np.inf, 0
-    begin = time.perf_counter()
+    best, best_score, n_worse = None, -np.inf, 0
     try:
-        for i in range(max_iter):
-            loss = watched = epoch()
-            history.loss_curve.append(loss)
-            line = f"epoch {i + 1}/{max_iter}: loss {loss:.4f}"
+        for _ in range(max_iter):
+            loss = validation_loss = epoch()
+            score = -loss
             if validate is not None:
-                watched = validate()
-                history.validation_loss_curve.append(watched)
-                line += f", validation loss {watched:.4f}"
-            if not np.isfinite(loss + watched):
-                raise ValueError(
-                    f"Training diverged: the loss of epoch {i + 1} is {loss + watched}. Try a "
-                    "smaller learning_rate_init, a smaller max_grad_norm, or scaled series."
-                )
-            if verbose:
-                print(f"{line}, {time.perf_counter() - begin:.1f} s", flush=True)
-            n_worse = n_worse + 1 if watched > best_loss - tol else 0
-            if watched < best_loss:
-                best_loss = watched
+                validation_loss, score = validate()
+            if not np.isfinite(loss + validation_loss):
+                raise DivergenceError
+            if validate is not None:
+                history.validation_loss_curve.append(validation_loss)
+                history.validation_scores.append(score)
+            history.loss_curve.append(loss)
+            n_worse = 0 if score >= best_score + tol else n_worse + 1
+            if score > best_score:
+                best_score = score
                 if validate is not None:
+                    history.best_validation_score = score
                     best = {name: W.copy() for name, W in judged.items()}
-            if n_worse > n_iter_no_change:
-                history.stopped = "converged"
+            if report(history):
+                history.stopped = "callback"
                 break
+            if n_worse > n_iter_no_change:
+                if not goes_on():
+                    history.stopped = "converged"
+                    break
+                n_worse = 0
     except KeyboardInterrupt:
         history.stopped = "interrupted"
-        warnings.warn("Training interrupted by user.", stacklevel=6)
+    except DivergenceError:
+        raise ValueError(
+            f"Training diverged: in epoch {len(history.loss_curve) + 1} the loss or a weight was "
+            "not finite. The usual reasons are steps that are too long or gradients that are too "
+            "large: try a smaller learning_rate_init, a smaller max_grad_norm, or series without "
+            "outliers."
+        ) from None
     for name, W in (best or {}).items():
         parameters[name][:] = W
-    return history

@@ -1,0 +1,145 @@
+"""X, y and the weights together: the training set and the validation set."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _check_sample_weight
+
+from . import labels
+from .batches import Sequences
+from .inputs import Estimator, as_inputs, read, read_again, read_first
+
+EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs is worth more
+
+
+class Data(NamedTuple):
+    """Sequences, and what the loss wants of them."""
+
+    sequences: Sequences
+    targets: np.ndarray  # (n, K), see losses
+    weights: np.ndarray  # (n,)
+    rows: np.ndarray  # (n,) which sequences of X these are
+
+    def take(self, rows: np.ndarray) -> Data:
+        targets, weights = self.targets[rows], self.weights[rows]
+        return Data(self.sequences.take(rows), targets, weights, self.rows[rows])
+
+
+class Validation(NamedTuple):
+    """What the network is judged on."""
+
+    sequences: Sequences
+    targets: np.ndarray
+    weights: np.ndarray
+    X: Any  # for a scorer
+    y: np.ndarray
+    weighted: bool  # whether the weights tell anything
+
+
+def read_training_data(
+    estimator: Estimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    resume: bool,
+    classes: np.ndarray | None = None,
+) -> tuple[Data, np.ndarray]:
+    """Check X, y and the weights together; also return the classes' weights."""
+    sequences = (read_again if resume else read_first)(estimator, X)
+    y = labels.check_labels(y, sequences.lengths)
+    weights = _check_sample_weight(
+        sample_weight, sequences.lengths, dtype=np.float64, ensure_non_negative=True
+    )
+    rows = np.flatnonzero(weights)
+    if resume:
+        labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
+    else:
+        estimator.classes_ = labels.find_classes(y[rows]) if classes is None else classes
+        outputs = labels.outputs(y, estimator.classes_)
+        estimator.n_outputs_, estimator.out_activation_ = outputs
+    of_class = labels.class_weights(estimator.class_weight, y[rows], estimator.classes_)
+    weights = labels.weigh(weights[rows], of_class, y[rows], estimator.classes_)
+    rows, weights = rows[weights > 0], weights[weights > 0]
+    if rows.size == 0:
+        raise ValueError("All weights are 0: there is nothing to learn from.")
+    if rows.size < len(y):
+        sequences = sequences.take(rows)
+    targets = labels.make_targets(y[rows], estimator.classes_)
+    return Data(sequences, targets, weights, rows), of_class
+
+
+def wants_split(
+    estimator: Estimator, data: Data, X_val: Any, y_val: Any, sample_weight_val: Any
+) -> bool:
+    """Whether to set a validation set aside; what is given of one must go together."""
+    if X_val is None:
+        for name, given in {"y_val": y_val, "sample_weight_val": sample_weight_val}.items():
+            if given is not None:
+                raise ValueError(f"{name} is given without X_val.")
+        if estimator.early_stopping == "auto":
+            return data.weights.size >= EARLY_STOPPING_FROM
+        return estimator.early_stopping
+    if y_val is None:
+        raise ValueError("X_val is given without y_val.")
+    if estimator.early_stopping is False:
+        raise ValueError(
+            "X_val is given, which is for early stopping, but early_stopping=False. Leave out one "
+            "of them."
+        )
+    return False
+
+
+def split(estimator: Estimator, data: Data, random: np.random.RandomState) -> tuple[Data, Data]:
+    """The training set and the validation set.
+
+    Stratified class by class, since scikit-learn's splitters refuse classes with one member;
+    those stay in the training set. Sequences of several labels are one class.
+    """
+    n = data.weights.size
+    order = random.permutation(n)
+    stratum = labels.strata(data.targets, estimator.out_activation_)
+    chosen = []
+    for label in np.unique(stratum):
+        members = order[stratum[order] == label]
+        size = round(estimator.validation_fraction * members.size)
+        chosen.append(members[: min(size, members.size - 1)])
+    validation = np.sort(np.concatenate(chosen))
+    if validation.size == 0:
+        raise ValueError(
+            f"The validation set is empty: validation_fraction={estimator.validation_fraction} of "
+            f"{n} sequences leaves none of any class. Increase it, or set early_stopping=False."
+        )
+    training = np.setdiff1d(np.arange(n), validation)
+    return data.take(training), data.take(validation)
+
+
+def read_validation(
+    estimator: Estimator, X_val: Any, y_val: Any, sample_weight_val: Any, of_class: np.ndarray
+) -> Validation:
+    """Check the validation set that the user has given."""
+    try:
+        sequences = read(estimator, X_val)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"X_val: {error}") from error
+    y = labels.check_labels(y_val, sequences.lengths)
+    labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
+    targets = labels.make_targets(y, estimator.classes_, "y_val")
+    weights = _check_sample_weight(
+        sample_weight_val, sequences.lengths, dtype=np.float64, ensure_non_negative=True
+    )
+    weights = labels.weigh(weights, of_class, y, estimator.classes_)
+    if not weights.any():
+        raise ValueError("All weights of the validation set are 0.")
+    weighted = sample_weight_val is not None or estimator.class_weight is not None
+    return Validation(sequences, targets, weights, X_val, y, weighted)
+
+
+def split_off(estimator: Estimator, chosen: Data, X: Any, weighted: bool) -> Validation:
+    """The validation set from a part of the training data."""
+    y = labels.from_targets(chosen.targets, estimator.classes_, estimator.out_activation_)
+    sequences = as_inputs(estimator, chosen.sequences)
+    X = None if estimator.scoring == "loss" else _safe_indexing(X, chosen.rows)
+    return Validation(sequences, chosen.targets, chosen.weights, X, y, weighted)

@@ -1,0 +1,87 @@
+"""X as the estimator reads it: what fit learns of it, and applies to it ever after.
+
+Series are standardized by channel. Tokens become rows of the embedding: 1 + the place among the
+ids that training has seen, and 0 for all others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .batches import Sequences
+from .sequences import embedding_rows, read_series, read_tokens
+
+Estimator = Any  # a RecurrentClassifier, whose room is above this one
+
+UNKNOWN_ID = 1  # what SequenceVectorizer calls words that it does not know
+FAR = 1e9  # standard deviations
+
+
+def read(estimator: Estimator, X: Any) -> Sequences:
+    """X for the fitted network."""
+    return as_inputs(estimator, read_again(estimator, X))
+
+
+def read_first(estimator: Estimator, X: Any) -> Sequences:
+    """Series or ids; sets what X tells: kind, precision, number of features."""
+    dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
+    if estimator.embedding_dim is None:
+        sequences, estimator._kind = read_series(estimator, X, None, dtype)
+        estimator._dtype, estimator._n_channels = sequences.values.dtype, sequences.values.shape[1]
+        return sequences
+    sequences, estimator._kind = read_tokens(X), "tokens"
+    estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
+    for stale in ("n_features_in_", "feature_names_in_", "input_shift_", "input_scale_"):
+        estimator.__dict__.pop(stale, None)
+    return sequences
+
+
+def read_again(estimator: Estimator, X: Any) -> Sequences:
+    """Series or ids of the kind that fit was given."""
+    if estimator._kind == "tokens":
+        return read_tokens(X)
+    series, _ = read_series(estimator, X, estimator._kind, estimator._dtype)
+    return series
+
+
+def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
+    """Series standardized: x / scale - shift; ids as rows of the embedding.
+
+    What is far off is cut, so that the products after it stay finite.
+    """
+    if estimator._kind == "tokens":
+        rows = embedding_rows(sequences.values, estimator._known_ids)
+        return sequences._replace(values=rows)
+    with np.errstate(over="ignore"):
+        values = sequences.values / estimator.input_scale_ - estimator.input_shift_
+    return sequences._replace(values=np.clip(values, -FAR, FAR, out=values))
+
+
+def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequences]) -> np.ndarray:
+    """Know the ids of these sequences too; return those that are new."""
+    ids = np.unique(np.concatenate([part.values for part in sequences]))
+    new = np.setdiff1d(ids, np.append(known, UNKNOWN_ID), assume_unique=True)
+    estimator._known_ids = np.sort(np.concatenate((known, new)))
+    return new
+
+
+def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) -> None:
+    """Learn each channel's mean and deviation.
+
+    The network's start values and step sizes are made for inputs of about one. Measured on
+    JapaneseVowels, whose channels' deviations are 0.1 to 0.5: LSTM 0.94 without, 0.97 with.
+    """
+    values, lengths = series.values, series.lengths
+    shift, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
+    if len(values):
+        _, exponent = np.frexp(np.abs(values).max(axis=0))
+        unit = np.ldexp(1.0, exponent - 1)  # a power of two, lest the squares overflow
+        steps = np.repeat(weights, lengths)
+        mean = np.average(values / unit, axis=0, weights=steps)
+        deviation = np.sqrt(np.average((values / unit - mean) ** 2, axis=0, weights=steps))
+        deviation[(values == values[0]).all(axis=0)] = 1.0
+        shift, scale = mean / deviation, deviation * unit
+    estimator.input_shift_ = shift.astype(estimator._dtype)
+    estimator.input_scale_ = scale.astype(estimator._dtype)

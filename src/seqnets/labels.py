@@ -1,0 +1,130 @@
+"""The labels become targets of the loss, and classes their weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+
+def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
+    """y as (n,) labels; or as (n, K) zeros and ones where a sequence may have several of K."""
+    if sparse.issparse(y):
+        y = y.toarray()
+    shape = np.shape(np.asarray(y))
+    if len(shape) == 2 and shape[1] > 1:
+        check_consistent_length(lengths, y)
+        kind = type_of_target(y, input_name="y")
+        if kind != "multilabel-indicator":
+            raise ValueError(
+                f"y of two dimensions holds zeros and ones, a column a label; this one is {kind}."
+            )
+        return np.asarray(y)
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_consistent_length(lengths, y)
+    check_classification_targets(y)
+    return y
+
+
+def find_classes(y: np.ndarray) -> np.ndarray:
+    """The labels there are; of several a sequence, the numbers of the columns."""
+    return np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
+
+
+def class_numbers(y: np.ndarray, classes: np.ndarray, name: str = "y") -> np.ndarray:
+    """The place of each label among the sorted classes."""
+    labels, numbers = np.unique(y, return_inverse=True)
+    known = np.isin(labels, classes)
+    if not known.all():
+        raise ValueError(
+            f"{name} holds {labels[~known][0]!r}, which is not among the classes {classes}."
+        )
+    return np.searchsorted(classes, labels)[numbers]
+
+
+def make_targets(y: np.ndarray, classes: np.ndarray, name: str = "y") -> np.ndarray:
+    """(n, K) float64: one-hot rows; of two classes the number, 0 or 1; of several labels all."""
+    if y.ndim == 2:
+        if y.shape[1] != classes.size:
+            raise ValueError(
+                f"{name} has {y.shape[1]} columns, but there are {classes.size} labels."
+            )
+        return y.astype(np.float64)
+    numbers = class_numbers(y, classes, name)
+    if classes.size == 2:
+        return numbers[:, np.newaxis].astype(np.float64)
+    return np.eye(classes.size)[numbers]
+
+
+def outputs(y: np.ndarray, classes: np.ndarray) -> tuple[int, str]:
+    """The number of the network's outputs and their activation."""
+    if y.ndim == 2:
+        return classes.size, "logistic"
+    return (1, "logistic") if classes.size == 2 else (classes.size, "softmax")
+
+
+def several(n_outputs: int, activation: str) -> bool:
+    """Whether a sequence may have several labels."""
+    return n_outputs > 1 and activation == "logistic"
+
+
+def check_same_kind(y: np.ndarray, n_outputs: int, activation: str) -> None:
+    if (y.ndim == 2) != several(n_outputs, activation):
+        kinds = ["one label a sequence, (n,)", "several labels a sequence, (n, n_labels)"]
+        raise ValueError(f"y has {kinds[y.ndim - 1]}, but fit was given {kinds[2 - y.ndim]}.")
+
+
+def strata(targets: np.ndarray, activation: str) -> np.ndarray:
+    """The class number of each row; with several labels there is one stratum."""
+    if several(targets.shape[1], activation):
+        return np.zeros(len(targets), dtype=int)
+    return targets[:, 0].astype(int) if targets.shape[1] == 1 else targets.argmax(axis=1)
+
+
+def from_targets(targets: np.ndarray, classes: np.ndarray, activation: str) -> np.ndarray:
+    """The labels that these targets stand for."""
+    if several(targets.shape[1], activation):
+        return targets.astype(int)
+    return classes[strata(targets, activation)]
+
+
+def class_weights(
+    class_weight: dict | str | None, y: np.ndarray, classes: np.ndarray
+) -> np.ndarray:
+    """The weight of each class; "balanced" counts the labels in y."""
+    if class_weight is None:
+        return np.ones(classes.size)
+    if y.ndim == 2:
+        raise ValueError(
+            "class_weight is for one label a sequence; with several, weigh with sample_weight."
+        )
+    if isinstance(class_weight, dict):
+        for label, weight in class_weight.items():
+            if not 0 <= weight < np.inf:
+                raise ValueError(
+                    f"class_weight={class_weight!r} gives class {label!r} the weight {weight}; "
+                    "weights are finite numbers of at least 0."
+                )
+        return np.array([class_weight.get(label, 1.0) for label in classes.tolist()])
+    counts = np.bincount(class_numbers(y, classes), minlength=classes.size)
+    return y.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
+
+
+def weigh(
+    weights: np.ndarray, of_class: np.ndarray, y: np.ndarray, classes: np.ndarray
+) -> np.ndarray:
+    """The weights of sequences, times those of their classes."""
+    return weights if y.ndim == 2 else weights * of_class[class_numbers(y, classes)]
+
+
+def guessing_loss(targets: np.ndarray, weights: np.ndarray, activation: str) -> float:
+    """The mean cross-entropy of always predicting the frequencies."""
+    shares = np.average(targets, axis=0, weights=weights)
+    if activation == "logistic":
+        shares = np.concatenate((shares, 1 - shares))
+    shares = shares[shares > 0]
+    return float(-np.sum(shares * np.log(shares)))

@@ -1,0 +1,69 @@
+"""What each parameter of `RecurrentClassifier` may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+from sklearn.metrics import get_scorer_names
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from .layers import CELLS
+from .pooling import POOLINGS
+from .schedules import SCHEDULES
+
+# By solver, on series and on tokens. Measured as told in the README.
+LEARNING_RATES = {
+    "adam": (0.004, 0.002),
+    "adamw": (0.004, 0.002),
+    "rmsprop": (0.001, 0.001),
+    "sgd": (0.1, 0.1),
+}
+
+AT_LEAST_0 = Interval(Real, 0, None, closed="left")
+ABOVE_0 = Interval(Real, 0, None, closed="neither")
+COUNT = Interval(Integral, 1, None, closed="left")
+
+CONSTRAINTS: dict[str, list] = {
+    "cell": [StrOptions(set(CELLS))],
+    "hidden_layer_sizes": ["array-like", COUNT],
+    "pooling": [StrOptions({"auto", *POOLINGS})],
+    "embedding_dim": [COUNT, None],
+    "solver": [StrOptions(set(LEARNING_RATES))],
+    "alpha": [AT_LEAST_0],
+    "batch_size": [StrOptions({"auto"}), COUNT],
+    "learning_rate": [StrOptions(set(SCHEDULES))],
+    "learning_rate_init": [StrOptions({"auto"}), ABOVE_0],
+    "power_t": [AT_LEAST_0],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [ABOVE_0],
+    "max_grad_norm": [ABOVE_0, None],
+    "max_iter": [COUNT],
+    "shuffle": ["boolean"],
+    "tol": [AT_LEAST_0],
+    "n_iter_no_change": [COUNT],
+    "early_stopping": ["boolean", StrOptions({"auto"})],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "warm_start": ["boolean"],
+    "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "n_jobs": [COUNT, Interval(Integral, None, -1, closed="right"), None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def hidden_layer_sizes(given: int | Iterable[int]) -> list[int]:
+    """The units of each layer."""
+    sizes = list(given) if isinstance(given, Iterable) else [given]
+    wrong = [n for n in sizes if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1]
+    if wrong or not sizes:
+        raise ValueError(
+            "hidden_layer_sizes is the number of units of each layer, whole numbers of at least "
+            f"1, got {given!r}."
+        )
+    return [int(size) for size in sizes]

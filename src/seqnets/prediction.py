@@ -1,0 +1,102 @@
+"""What a fitted classifier says: labels, probabilities, the decision function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .fitting import n_threads
+from .inference import decision
+from .inputs import read
+from .labels import several
+from .losses import LOSSES
+from .network import Network
+from .threads import Workers
+
+
+class PredictionMixin:
+    """Prediction of `RecurrentClassifier`."""
+
+    classes_: np.ndarray
+    n_outputs_: int
+    out_activation_: str
+    parameters_: dict[str, np.ndarray]
+    n_jobs: int | None
+    _dtype: np.dtype
+    _network: Network
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the label of each sequence.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences of the kind given to fit.
+
+        Returns
+        -------
+        y : ndarray of shape (n_sequences,) or (n_sequences, n_labels)
+            The most probable class, the first of equals; with several labels a sequence, 1 for
+            those above one half.
+        """
+        log_proba = self.predict_log_proba(X)
+        if several(self.n_outputs_, self.out_activation_):
+            return (log_proba > np.log(0.5)).astype(int)
+        return self.classes_[log_proba.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences of the kind given to fit.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_sequences, n_classes), float64
+            In the order of `classes_`; rows sum to one, except with several labels a sequence.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict the logarithm of each probability, finite even where that rounds to 0.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences of the kind given to fit.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_sequences, n_classes), float64
+            In the order of `classes_`.
+        """
+        logits = self._logits(X)
+        log_proba = np.empty((len(logits), len(self.classes_)))
+        LOSSES[self.out_activation_][0](logits, log_proba)
+        return log_proba
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the network's outputs, to which softmax or the logistic function is applied.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences of the kind given to fit.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
+            For two classes one number a sequence, above 0 for the second class.
+        """
+        logits = self._logits(X).astype(np.float64)
+        return logits.ravel() if self.n_outputs_ == 1 else logits
+
+    def _logits(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        sequences = read(self, X)
+        with Workers(n_threads(self.n_jobs), self._dtype) as workers:
+            return decision(self._network, self.parameters_, sequences, workers)

@@ -1,0 +1,68 @@
+"""What is told while training runs: a line an epoch, and scikit-learn's callbacks."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from .training import History
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """There are no callbacks yet."""
+
+    def with_callbacks(method):
+        return method
+
+
+class Progress:
+    """Reports the epochs of one fit of `estimator` on X, y."""
+
+    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, max_iter: int) -> None:
+        self.estimator, self.max_iter = estimator, max_iter
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self._task: Any = None
+        if hasattr(estimator, "set_callbacks"):
+            self._task = estimator._init_callback_context(max_subtasks=max_iter)
+            self._task.call_on_fit_task_begin(**self._data)
+        self._begin = time.perf_counter()
+        self._n_before = len(getattr(estimator, "loss_curve_", []))
+
+    def epoch_begins(self) -> None:
+        if self._task is not None:
+            self._epoch = self._task.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(**self._data)
+
+    def epoch_ends(self, history: History, parameters: dict[str, np.ndarray]) -> bool:
+        """Whether a callback wants training to stop; it may look at the model as it is now."""
+        if self.estimator.verbose:
+            self._print_line(history)
+        if self._task is None:
+            return False
+        return self._epoch.call_on_fit_task_end(
+            **self._data,
+            reconstruction_attributes=lambda: {
+                "parameters_": {name: W.copy() for name, W in parameters.items()}
+            },
+        )
+
+    def _print_line(self, history: History) -> None:
+        n, seconds = len(history.loss_curve), time.perf_counter() - self._begin
+        left = self._n_before + self.max_iter - n
+        line = f"epoch {n}/{n + left}: loss {history.loss_curve[-1]:.4f}"
+        if history.validation_scores:
+            line += f", validation loss {history.validation_loss_curve[-1]:.4f}"
+            if self.estimator.scoring != "loss":
+                line += f", score {history.validation_scores[-1]:.4f}"
+        more = seconds / (n - self._n_before) * left
+        print(f"{line} ({seconds:.1f} s, at most {more:.0f} s more)", flush=True)
+
+    def fit_ends(self) -> None:
+        if self._task is not None:
+            self._task.call_on_fit_task_end(**self._data)

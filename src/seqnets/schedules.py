@@ -1,0 +1,70 @@
+"""Learning rates that change while training goes on.
+
+constant    initial
+invscaling  initial / (t + 1)^power_t, t sequences seen, anew after each epoch
+adaptive    a fifth whenever training would stop for want of improvement, down to 1e-6
+cosine      s of S steps: initial * (s + 1) / w in the first w, then
+            initial * (1 + cos(pi (s - w) / (S - w))) / 2 (Loshchilov & Hutter 2017; the linear
+            warm-up of Goyal et al. 2017)
+
+The first three are those of scikit-learn's `MLPClassifier`.
+"""
+
+from __future__ import annotations
+
+import math
+
+WARM_UP = 0.05  # of all steps
+
+
+class Constant:
+    """What every schedule is asked: the rate `now`, and what it makes of what happens."""
+
+    def __init__(self, initial: float, power_t: float, n_steps: int, n_seen: int) -> None:
+        self.initial = self.now = initial
+        self.power_t, self.n_steps = power_t, n_steps
+        self.epoch_ends(n_seen)
+
+    def next(self) -> float:
+        """The rate of the next step."""
+        return self.now
+
+    def epoch_ends(self, n_seen: int) -> None:
+        """After each epoch, `n_seen` sequences since training began."""
+
+    def goes_on(self) -> bool:
+        """Whether training shall go on although the loss has stopped improving."""
+        return False
+
+
+class InvScaling(Constant):
+    def epoch_ends(self, n_seen: int) -> None:
+        self.now = self.initial / (n_seen + 1) ** self.power_t
+
+
+class Adaptive(Constant):
+    def goes_on(self) -> bool:
+        if self.now <= 1e-6:
+            return False
+        self.now /= 5
+        return True
+
+
+class Cosine(Constant):
+    _n_begun = 0
+
+    def next(self) -> float:
+        s, warm = self._n_begun, math.ceil(WARM_UP * self.n_steps)
+        self._n_begun += 1
+        if s < warm:
+            return self.initial * (s + 1) / warm
+        share = (s - warm) / max(self.n_steps - warm, 1)
+        return self.initial * (1 + math.cos(math.pi * share)) / 2
+
+
+SCHEDULES = {
+    "constant": Constant,
+    "invscaling": InvScaling,
+    "adaptive": Adaptive,
+    "cosine": Cosine,
+}
