@@ -477,7 +477,9 @@ EFFECTS = {
     "solver": ("sgd", {}),
     "alpha": (1.0, {}),
     "batch_size": (5, {}),
+    "learning_rate": ("cosine", {}),
     "learning_rate_init": (0.5, {}),
+    "power_t": (0.1, {"learning_rate": "invscaling"}),
     "momentum": (0.1, {"solver": "sgd"}),
     "nesterovs_momentum": (False, {"solver": "sgd"}),
     "beta_1": (0.1, {}),
@@ -490,6 +492,7 @@ EFFECTS = {
     "n_iter_no_change": (2, {"tol": 10.0, "max_iter": 9}),
     "early_stopping": (True, {"validation_fraction": 0.5}),
     "validation_fraction": (0.25, {"early_stopping": True}),
+    "scoring": (lambda clf, X, y: -clf.t_, {"early_stopping": True}),  # the first epoch is best
     "class_weight": ({0: 2.0, 1: 1.0, 2: 1.0}, {}),
     "dtype": ("float64", {}),
     "random_state": (1, {}),
@@ -497,7 +500,7 @@ EFFECTS = {
 
 
 def test_no_parameter_is_left_out():
-    seen_elsewhere = {"n_jobs", "verbose"}  # they change no result
+    seen_elsewhere = {"n_jobs", "verbose", "warm_start"}  # they change no single fit's result
     assert EFFECTS.keys() == RecurrentClassifier().get_params().keys() - seen_elsewhere
 
 
@@ -521,6 +524,8 @@ WRONG = {
     "solver": ["lbfgs", None],
     "alpha": [-1e-9, nan, inf, "auto", None],
     "batch_size": [0, -1, 2.5, "all", None],
+    "learning_rate": ["fast", 0.1, None],
+    "power_t": [-0.1, nan, inf, "auto", None],
     "learning_rate_init": [0.0, -0.1, nan, inf, "adaptive", None],
     "momentum": [-0.1, 1.1, nan, None],
     "nesterovs_momentum": ["yes", None, 2],
@@ -534,6 +539,8 @@ WRONG = {
     "n_iter_no_change": [0, -1, 2.5, None],
     "early_stopping": ["yes", None, 2],
     "validation_fraction": [0.0, 1.0, -0.1, nan, None],
+    "scoring": ["best", None, 1],
+    "warm_start": ["yes", None, 2],
     "class_weight": ["balance", 2.0, [1, 2, 3], {0: -1.0, 1: 1.0, 2: 1.0}, {0: nan, 1: 1, 2: 1}],
     "dtype": ["float16", np.float32, None],
     "n_jobs": [0, 1.5, "two"],
@@ -570,7 +577,7 @@ def test_every_parameter_has_its_wrong_values():
     [
         (Y[:-1], rf"inconsistent numbers of samples: \[{N}, {N - 1}\]"),
         (np.linspace(0, 1, N), "continuous"),
-        (np.eye(3)[Y], r"\(12, 3\)"),
+        (np.c_[Y, Y], "zeros and ones, a column a label; this one is multiclass-multioutput"),
         (None, "y"),
         ("yes", r"1d array"),
         (np.where(Y == 1, nan, Y), "y contains NaN"),

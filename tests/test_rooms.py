@@ -16,8 +16,8 @@ TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("
 FLOORS = [
     {"jit"},
     {"batches", "cells", "initializers", "losses", "pooling", "schedules"},
-    {"labels", "layers", "optimizers", "scaler", "sequences", "vectorizer"},
-    {"inputs", "network", "threads"},
+    {"labels", "layers", "optimizers", "sequences", "vectorizer"},
+    {"inputs", "network", "scaler", "threads"},
     {"data", "inference", "training"},
     {"parameters", "progress"},
     {"fitting"},

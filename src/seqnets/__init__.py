@@ -1,8 +1,9 @@
 """Recurrent neural networks for scikit-learn: RNN, LSTM and GRU with a compiled core."""
 
 from .classifier import RecurrentClassifier
+from .scaler import SequenceScaler
 from .vectorizer import SequenceVectorizer
 
 __version__ = "0.1.0"
 
-__all__ = ["RecurrentClassifier", "SequenceVectorizer", "__version__"]
+__all__ = ["RecurrentClassifier", "SequenceScaler", "SequenceVectorizer", "__version__"]

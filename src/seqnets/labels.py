@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 
@@ -109,9 +110,10 @@ def class_weights(
                     f"class_weight={class_weight!r} gives class {label!r} the weight {weight}; "
                     "weights are finite numbers of at least 0."
                 )
-        return np.array([class_weight.get(label, 1.0) for label in classes.tolist()])
-    counts = np.bincount(class_numbers(y, classes), minlength=classes.size)
-    return y.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return compute_class_weight(class_weight, classes=classes, y=y)
+    weights, present = np.ones(classes.size), np.isin(classes, y)
+    weights[present] = compute_class_weight("balanced", classes=classes[present], y=y)
+    return weights
 
 
 def weigh(

@@ -1,0 +1,183 @@
+"""SequenceScaler: series standardized by channel, over all steps of all sequences."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Tags
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import check_is_fitted
+
+from .batches import Sequences
+from .sequences import read_series
+
+
+class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Standardize series by channel: mean 0 and deviation 1 over all steps of all sequences.
+
+    scikit-learn's `StandardScaler` for the series that it refuses, 3-D and ragged, and with one
+    mean for all steps of 2-D ones. `RecurrentClassifier` does the same inside; this is for other
+    uses of the series, and for scaling that `partial_fit` learns from all parts of the data.
+
+    Parameters
+    ----------
+    with_mean : bool, default=True
+        Whether to take the mean off.
+
+    with_std : bool, default=True
+        Whether to divide by the standard deviation; a channel that never changes is divided by 1.
+
+    Attributes
+    ----------
+    mean_, var_, scale_ : ndarray of shape (n_channels,)
+        Mean, variance and divisor of each channel; 2-D series have one. None if they are not used.
+    n_steps_seen_ : int
+        Steps of all sequences in fit and partial_fit.
+    n_features_in_ : int
+        Steps of 2-D series (one a column), features of 3-D and ragged ones.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, if `X` was a data frame with string column names.
+
+    See Also
+    --------
+    sklearn.preprocessing.StandardScaler : For rows without order, column by column.
+
+    Examples
+    --------
+    >>> from seqnets import SequenceScaler
+    >>> scaler = SequenceScaler().fit([[0.0, 2.0], [4.0, 2.0, 2.0]])
+    >>> scaler.mean_
+    array([2.])
+    >>> scaler.transform([[4.0]])
+    array([array([1.58113883])], dtype=object)
+    """
+
+    _kind: str
+    _parameter_constraints: ClassVar[dict] = {"with_mean": ["boolean"], "with_std": ["boolean"]}
+
+    def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
+        self.with_mean = with_mean
+        self.with_std = with_std
+
+    def fit(self, X: Any, y: Any = None) -> SequenceScaler:
+        """Learn the mean and the deviation of each channel.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_sequences, n_steps) or (n_sequences, n_steps, n_features), \
+                or list of array-like
+            Series, as `RecurrentClassifier` takes them.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SequenceScaler
+            The fitted scaler.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a value or a shape in `X` is not allowed.
+        """
+        return self._learn(X, first=True)
+
+    def partial_fit(self, X: Any, y: Any = None) -> SequenceScaler:
+        """Learn from more series, as if fit had been given all of them.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Series of the kind given before.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SequenceScaler
+            The scaler.
+        """
+        return self._learn(X, first=not hasattr(self, "_scaler"))
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _learn(self, X: Any, first: bool) -> SequenceScaler:
+        series, kind = read_series(self, X, None if first else self._kind, None)
+        if first:
+            self._kind = kind
+            self._scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
+        self._scaler.partial_fit(series.values)
+        for name in ("mean_", "var_", "scale_"):
+            setattr(self, name, getattr(self._scaler, name))
+        self.n_steps_seen_ = int(np.max(self._scaler.n_samples_seen_))
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Standardize series.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Series of the kind given to fit.
+
+        Returns
+        -------
+        X_scaled : ndarray
+            Of the shape of `X`; ragged series come as a 1-D object array.
+        """
+        check_is_fitted(self)
+        series, _ = read_series(self, X, self._kind, None)
+        scaled = in_form_of(
+            X, self._kind, series._replace(values=self._scaler.transform(series.values))
+        )
+        container = _get_output_config("transform", self)["dense"]
+        if container != "default" and scaled.ndim != 2:
+            raise ValueError(
+                f'set_output(transform="{container}") is for 2-D series: ragged and 3-D ones do '
+                'not fit into a data frame. Use transform="default".'
+            )
+        return scaled
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Undo transform.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Standardized series.
+
+        Returns
+        -------
+        X_original : ndarray
+            Of the shape of `X`; ragged series come as a 1-D object array.
+        """
+        check_is_fitted(self)
+        series, _ = read_series(self, X, self._kind, None)
+        values = self._scaler.inverse_transform(series.values)
+        return in_form_of(X, self._kind, series._replace(values=values))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def in_form_of(X: Any, kind: str, series: Sequences) -> np.ndarray:
+    """Return the series in the form that X has; padding is NaN."""
+    if kind == "ragged" and getattr(X, "ndim", 1) == 1:
+        parts = np.split(series.values, series.offsets[1:-1])
+        ragged = np.empty(len(parts), dtype=object)
+        for i, (x, part) in enumerate(zip(X, parts, strict=True)):
+            ragged[i] = part.reshape(-1) if np.ndim(x) == 1 else part
+        return ragged
+    X = np.asarray(X)
+    if X.ndim == 2:
+        return series.values.reshape(X.shape)
+    padded = np.full(X.shape, np.nan, dtype=series.values.dtype)
+    padded[np.arange(X.shape[1]) < series.lengths[:, np.newaxis]] = series.values
+    return padded
