@@ -477,7 +477,7 @@ EFFECTS = {
     "solver": ("sgd", {}),
     "alpha": (1.0, {}),
     "batch_size": (5, {}),
-    "learning_rate": ("cosine", {}),
+    "learning_rate": ("cosine", {"batch_size": 5}),
     "learning_rate_init": (0.5, {}),
     "power_t": (0.1, {"learning_rate": "invscaling"}),
     "momentum": (0.1, {"solver": "sgd"}),
