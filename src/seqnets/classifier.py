@@ -9,13 +9,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
 
+from .documentation import DocumentationLinkMixin
 from .fitting import fit_network, partial_fit_network, unchanged_on_error
 from .parameters import CONSTRAINTS
 from .prediction import PredictionMixin
 from .progress import CallbackSupportMixin, with_callbacks
 
 
-class RecurrentClassifier(PredictionMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class RecurrentClassifier(
+    DocumentationLinkMixin, PredictionMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     """Recurrent neural network classifier of sequences: RNN, LSTM or GRU.
 
     Reads each sequence step by step, carrying a state from one step to the next, so that order

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from joblib.parallel import get_active_backend
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
@@ -315,7 +317,14 @@ def validator(
 
 
 def n_threads(n_jobs: int | None) -> int:
-    """As scikit-learn counts for its own compiled loops: affinity, OMP_NUM_THREADS, joblib."""
+    """As scikit-learn counts for its own compiled loops: affinity, OMP_NUM_THREADS, joblib.
+
+    joblib's loky tells its workers by OMP_NUM_THREADS how many threads are theirs. Its other
+    backends tell nothing, and there one is enough: the other processors have fits of their own.
+    """
+    backend, _ = get_active_backend()
+    if n_jobs is None and backend.nesting_level and "OMP_NUM_THREADS" not in os.environ:
+        return 1
     return _openmp_effective_n_threads(n_jobs)
 
 

@@ -12,10 +12,11 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
+from .documentation import DocumentationLinkMixin
 from .sequences import read_series
 
 
-class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Standardize series by channel: mean 0 and deviation 1 over all steps of all sequences.
 
     scikit-learn's `StandardScaler` for the series that it refuses, 3-D and ragged, and with one

@@ -14,6 +14,8 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from .documentation import DocumentationLinkMixin
+
 PADDING, UNKNOWN, FIRST_WORD, LAST_WORD = 0, 1, 2, 2**31 - 1
 TOKEN_PATTERN = r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
 SHARED = (  # parameters that are CountVectorizer's
@@ -22,7 +24,9 @@ SHARED = (  # parameters that are CountVectorizer's
 )
 
 
-class SequenceVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class SequenceVectorizer(  # type: ignore[call-arg]
+    DocumentationLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     r"""Convert texts to sequences of word ids, in reading order.
 
     The analyzers of :class:`~sklearn.feature_extraction.text.CountVectorizer` split the texts.
