@@ -260,6 +260,19 @@ def last_backward(h: Matrix, dpooled: Row) -> Matrix:
     return dh
 
 
+def ends_forward(h: Matrix) -> Row:
+    """Two directions side by side, each where it ends: the first at T, the second at 1."""
+    H = len(h[0]) // 2
+    return h[-1][:H] + h[min(1, len(h) - 1)][H:]
+
+
+def ends_backward(h: Matrix, dpooled: Row) -> Matrix:
+    H, dh = len(dpooled) // 2, zeros_like(h)
+    add_to(dh[-1], dpooled[:H] + zeros(H))
+    add_to(dh[min(1, len(h) - 1)], zeros(H) + dpooled[H:])
+    return dh
+
+
 def mean_forward(h: Matrix) -> Row:
     """(h_1 + ... + h_T) / T: zeros if there is no step."""
     T = len(h) - 1
@@ -288,6 +301,7 @@ def max_backward(h: Matrix, dpooled: Row) -> Matrix:
 
 POOLINGS = {
     "last": (last_forward, last_backward),
+    "ends": (ends_forward, ends_backward),
     "mean": (mean_forward, mean_backward),
     "max": (max_forward, max_backward),
 }
@@ -338,6 +352,7 @@ def loss_and_gradients(
     weights=None,
     alpha: float = 0.0,
     loss: str | None = None,
+    masks: list[dict] | None = None,
 ) -> tuple[float, dict[str, list], list[Matrix], Matrix]:
     """Loss of a batch, its gradients, the gradient of each sequence's input, and the logits.
 
@@ -346,6 +361,8 @@ def loss_and_gradients(
     `parameters` are named embedding, layer0.W_x, layer0.W_h, layer0.b (layer0.b_h), layer1.W_x,
     ..., dense.W, dense.b; with an embedding the sequences hold its row numbers, and the input is
     the embedded sequence. `loss` is the one that the number of outputs asks for, if not given.
+    `masks` are each sequence's: what dropout multiplies with, T rows for "layer0", "layer1", ...,
+    one for "dense".
     """
     parameters = {name: plain(value) for name, value in parameters.items()}
     sequences, targets = [plain(s) for s in sequences], plain(targets)
@@ -355,27 +372,37 @@ def loss_and_gradients(
 
     total, gradients = squared_weights(parameters, alpha / total_weight)
     dinputs, logits = [], []
-    for sequence, target, weight in zip(sequences, targets, weights, strict=True):
-        trace = network_forward(parameters, cell, pooling, sequence)
+    masks = [{} for _ in sequences] if masks is None else masks
+    for sequence, target, weight, mask in zip(sequences, targets, weights, masks, strict=True):
+        trace = network_forward(parameters, cell, pooling, sequence, mask)
         value, dlogits = one_loss(trace["logits"], target)
         share = weight / total_weight
         total += share * value
         dlogits = [share * d_k for d_k in dlogits]
-        dinput = network_backward(parameters, cell, pooling, sequence, trace, dlogits, gradients)
+        dinput = network_backward(
+            parameters, cell, pooling, sequence, trace, dlogits, gradients, mask
+        )
         dinputs.append(dinput)
         logits.append(trace["logits"])
     return total, gradients, dinputs, logits
 
 
-def network_forward(parameters: dict, cell: str, pooling: str, sequence: list) -> dict:
+def network_forward(
+    parameters: dict, cell: str, pooling: str, sequence: list, mask: dict | None = None
+) -> dict:
     """Embedding, recurrent layers, pooling, dense: what each of them leaves, by name."""
+    mask = mask or {}
     x = embed(parameters, sequence)
     layers = []
     for name in layer_names(parameters):
-        states = CELLS[cell][0](x, layer(parameters, name))
+        if name in mask:
+            x = [multiply(x_t, mask_t) for x_t, mask_t in zip(x, mask[name], strict=True)]
+        states = layer_forward(parameters, cell, name, x)
         layers.append({"x": x, "states": states})
         x = states["h"][1:]
     pooled = POOLINGS[pooling][0](layers[-1]["states"]["h"])
+    if "dense" in mask:
+        pooled = multiply(pooled, mask["dense"])
     logits = add(times(pooled, parameters["dense.W"]), parameters["dense.b"])
     return {"layers": layers, "pooled": pooled, "logits": logits}
 
@@ -388,23 +415,62 @@ def network_backward(
     trace: dict,
     dlogits: Row,
     gradients: dict,
+    mask: dict,
 ) -> Matrix:
     """Add one sequence's part to the gradients; return the gradient of its input."""
     add_outer(gradients["dense.W"], trace["pooled"], dlogits)
     add_to(gradients["dense.b"], dlogits)
     dpooled = times_transposed(dlogits, parameters["dense.W"])
+    if "dense" in mask:
+        dpooled = multiply(dpooled, mask["dense"])
     dh = POOLINGS[pooling][1](trace["layers"][-1]["states"]["h"], dpooled)
     for name, kept in reversed(list(zip(layer_names(parameters), trace["layers"], strict=True))):
-        p = layer(parameters, name)
-        d = CELLS[cell][1](kept["x"], p, kept["states"], dh)
-        for key in p:
-            accumulate(gradients[f"{name}.{key}"], d[key])
-        dx = d["x"]
-        dh = [zeros(len(p["W_x"])), *dx]  # of the layer below, whose initial state is fixed
+        dx = layer_backward(parameters, cell, name, kept["x"], kept["states"], dh, gradients)
+        if name in mask:
+            dx = [multiply(dx_t, mask_t) for dx_t, mask_t in zip(dx, mask[name], strict=True)]
+        n_inputs = len(parameters[f"{name}.W_x"])
+        dh = [zeros(n_inputs), *dx]  # of the layer below, whose initial state is fixed
     if "embedding" in parameters:
         for number, dx_t in zip(sequence, dx, strict=True):
             add_to(gradients["embedding"][number], dx_t)
     return dx
+
+
+def layer_forward(parameters: dict, cell: str, name: str, x: Matrix) -> dict:
+    """One layer's states; with a second direction both, side by side under "h"."""
+    states = CELLS[cell][0](x, layer(parameters, name))
+    if f"{name}.reverse.W_x" not in parameters:
+        return states
+    back = CELLS[cell][0](x[::-1], layer(parameters, f"{name}.reverse"))
+    T = len(x)
+    h = [states["h"][t] + back["h"][T + 1 - t] for t in range(1, T + 1)]
+    return {"h": [states["h"][0] + back["h"][0], *h], "forth": states, "back": back}
+
+
+def layer_backward(
+    parameters: dict, cell: str, name: str, x: Matrix, states: dict, dh: Matrix, gradients: dict
+) -> Matrix:
+    """Add to the gradients of one layer; return that of its input."""
+    readings = [(name, x, states, dh)]
+    if "back" in states:
+        H = len(dh[0]) // 2
+        forth, back = [row[:H] for row in dh], [row[H:] for row in dh]
+        back[1:] = back[:0:-1]
+        readings = [
+            (name, x, states["forth"], forth),
+            (f"{name}.reverse", x[::-1], states["back"], back),
+        ]
+    dx = []
+    for part, rows, seen, dh_part in readings:
+        d = CELLS[cell][1](rows, layer(parameters, part), seen, dh_part)
+        for key in layer(parameters, part):
+            accumulate(gradients[f"{part}.{key}"], d[key])
+        dx.append(d["x"])
+    return [add(*rows) for rows in zip(dx[0], dx[-1][::-1], strict=True)] if dx[1:] else dx[0]
+
+
+def multiply(x: Row, y: Row) -> Row:
+    return [x_k * y_k for x_k, y_k in zip(x, y, strict=True)]
 
 
 def embed(parameters: dict, sequence: list) -> Matrix:

@@ -472,7 +472,10 @@ def test_hidden_layer_sizes_of_every_form(sizes):
 EFFECTS = {
     "cell": ("gru", {}),
     "hidden_layer_sizes": ((3, 3), {}),
+    "bidirectional": (True, {}),
     "pooling": ("mean", {}),
+    "dropout": (0.0, {}),
+    "embedding_dropout": (0.5, {}),
     "embedding_dim": (5, {}),
     "solver": ("sgd", {}),
     "alpha": (1.0, {}),
@@ -519,7 +522,10 @@ nan, inf = np.nan, np.inf
 WRONG = {
     "cell": ["lstmm", "LSTM", "", None, 1],
     "hidden_layer_sizes": [0, -1, (), (3, 0), (3, -1), 2.5, (2.5,), (3, nan), "64", None, True],
-    "pooling": ["first", None],
+    "bidirectional": ["yes", None, 2],
+    "pooling": ["first", "ends", None],
+    "dropout": [-0.1, 1.0, nan, "none", None],
+    "embedding_dropout": [-0.1, 1.0, nan, "auto", None],
     "embedding_dim": [0, -1, 2.5, "auto"],
     "solver": ["lbfgs", None],
     "alpha": [-1e-9, nan, inf, "auto", None],

@@ -9,6 +9,7 @@ from gradcheck import assert_gradients
 from numba import config
 
 from seqnets.batches import Sequences, make_batch
+from seqnets.dropout import NO_MASKS, Dropout
 from seqnets.initializers import EMBEDDING_SCALE
 from seqnets.layers import Workspace
 from seqnets.losses import LOSSES
@@ -30,10 +31,10 @@ each_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3])
 # ------------------------------------------------------------------------------- helpers
 
 
-def make_network(cell, kind, pooling, sizes, n_outputs, dtype=np.float64):
+def make_network(cell, kind, pooling, sizes, n_outputs, dtype=np.float64, bidirectional=False):
     """A network and parameters of which none is zero."""
     n_tokens = N_TOKENS if kind == "tokens" else None
-    network = Network(cell, D, sizes, pooling, n_outputs, n_tokens)
+    network = Network(cell, D, sizes, pooling, n_outputs, n_tokens, bidirectional)
     random = np.random.RandomState(0)
     parameters = network.initialize(random, np.dtype(np.float64))
     for value in parameters.values():
@@ -66,19 +67,19 @@ def loss_name(n_outputs):
     return "logistic" if n_outputs == 1 else "softmax"
 
 
-def forward(network, parameters, batch, targets, weights, work):
+def forward(network, parameters, batch, targets, weights, work, masks=NO_MASKS):
     """Logits, the loss and d loss / d logits, rows as in the batch."""
-    logits = network.forward(parameters, batch, work)
+    logits = network.forward(parameters, batch, work, masks)
     losses, dlogits = np.empty(batch.rows.size), np.full_like(logits, np.nan)
     shares = weights[batch.rows] / weights.sum()
     LOSSES[loss_name(logits.shape[1])][1](logits, targets[batch.rows], shares, losses, dlogits)
     return logits, losses.sum(), dlogits
 
 
-def backward(network, parameters, batch, dlogits, work):
+def backward(network, parameters, batch, dlogits, work, masks=NO_MASKS):
     """The gradients by name, that of the embedding with a row for every token, and of batch.x."""
     kept = Workspace(work.dtype)
-    dx = network.backward(parameters, batch, dlogits, work, kept)
+    dx = network.backward(parameters, batch, dlogits, work, kept, masks)
     shapes = {name: W.shape for name, W in parameters.items() if name != "embedding"}
     gradients = {name: kept.array(name, *shape) for name, shape in shapes.items()}
     if "embedding" in parameters:
@@ -163,6 +164,90 @@ def test_gradients_by_central_differences(cell, kind, pooling, sizes):
 
     _, _, dlogits = forward(network, parameters, batch, targets, weights, work)
     gradients, dx = backward(network, parameters, batch, dlogits, work)
+    arrays = dict(parameters)
+    if kind == "series":
+        arrays["x"], gradients["x"] = batch.x, dx.copy()
+    assert_gradients(loss, arrays, gradients)
+
+
+# ----------------------------------------------------------- two directions and dropout
+
+
+def masks_of_sequences(masks, batch, lengths):
+    """Dropout's masks as the twin takes them: of each sequence, a row a step."""
+    found = [{} for _ in lengths]
+    for place, row in enumerate(batch.rows):
+        T = lengths[row]
+        for name, mask in masks.items():
+            if name == "dense":
+                found[row][name] = mask[place].tolist()
+            elif name == "layer0" and batch.lookup is not None:
+                widened = np.broadcast_to(mask[batch.lookup[:T, place]], (T, D))
+                found[row][name] = widened.tolist()
+            else:
+                found[row][name] = [mask[place].tolist()] * T
+    return found
+
+
+OPTIONS = {
+    "two directions": (True, Dropout()),
+    "dropout": (False, Dropout(0.5)),
+    "token dropout": (False, Dropout(0.0, 0.4)),
+    "all": (True, Dropout(0.3, 0.3)),
+}
+each_option = pytest.mark.parametrize("option", OPTIONS)
+
+
+@each_cell
+@each_kind
+@each_pooling
+@each_option
+@pytest.mark.parametrize("sizes", [(3,), (3, 2)], ids=str)
+def test_options_equal_their_twins(cell, kind, pooling, option, sizes):
+    bidirectional, dropout = OPTIONS[option]
+    network, parameters = make_network(cell, kind, pooling, sizes, 3, bidirectional=bidirectional)
+    lengths = (3, 0, 6, 4, 1, 1)
+    sequences, targets, weights = make_data(kind, lengths, 3)
+    work = used_workspace(network, parameters, kind, 3)
+    batch = make_batch(join(sequences), np.arange(len(lengths)))
+    masks = dropout.draw((0, 0), network.input_widths(), batch, work.dtype)
+    logits, loss, dlogits = forward(network, parameters, batch, targets, weights, work, masks)
+    gradients, dx = backward(network, parameters, batch, dlogits, work, masks)
+
+    twin_loss, twin_gradients, twin_dx, twin_logits = naive.loss_and_gradients(
+        parameters, cell, network.pooling, sequences, targets, weights,
+        masks=masks_of_sequences(masks, batch, lengths),
+    )  # fmt: skip
+    assert_close(logits[: len(lengths)], np.array(twin_logits)[batch.rows])
+    assert_close(loss, twin_loss)
+    assert gradients.keys() == twin_gradients.keys()
+    for name, gradient in gradients.items():
+        assert_close(gradient, twin_gradients[name])
+    if kind == "series":
+        dx = dx.reshape(max(lengths), batch.lengths.size, D)
+        for place, row in enumerate(batch.rows):
+            assert_close(dx[: lengths[row], place], twin_dx[row])
+
+
+@each_cell
+@each_kind
+@each_pooling
+@each_option
+def test_gradients_of_options_by_central_differences(cell, kind, pooling, option):
+    bidirectional, dropout = OPTIONS[option]
+    sizes = (2, 1) if config.DISABLE_JIT else (3, 2)
+    network, parameters = make_network(cell, kind, pooling, sizes, 1, bidirectional=bidirectional)
+    lengths = (3, 0, 1, 2)
+    sequences, targets, weights = make_data(kind, lengths, 1)
+    batch = make_batch(join(sequences), np.arange(len(lengths)))
+    work = Workspace(np.dtype(np.float64))
+    masks = dropout.draw((0, 0), network.input_widths(), batch, work.dtype)
+
+    def loss():
+        return forward(network, parameters, batch, targets, weights, work, masks)[1]
+
+    _, _, dlogits = forward(network, parameters, batch, targets, weights, work, masks)
+    gradients, dx = backward(network, parameters, batch, dlogits, work, masks)
     arrays = dict(parameters)
     if kind == "series":
         arrays["x"], gradients["x"] = batch.x, dx.copy()

@@ -16,8 +16,9 @@ TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("
 FLOORS = [
     {"documentation", "jit"},
     {"batches", "cells", "initializers", "losses", "pooling", "schedules"},
-    {"labels", "layers", "optimizers", "sequences", "vectorizer"},
-    {"inputs", "network", "scaler", "threads"},
+    {"dropout", "labels", "layers", "optimizers", "sequences", "vectorizer"},
+    {"bidirectional", "inputs", "scaler", "threads"},
+    {"network"},
     {"data", "inference", "training"},
     {"parameters", "progress"},
     {"fitting"},

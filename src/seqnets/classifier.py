@@ -35,13 +35,25 @@ class RecurrentClassifier(
     hidden_layer_sizes : int or array-like of int, default=(64,)
         The number of units of each recurrent layer, the lowest first.
 
+    bidirectional : bool, default=False
+        Whether each layer has a second one of as many units beside it, which reads every sequence
+        from its end (Schuster & Paliwal 1997).
+
     pooling : {"auto", "last", "mean", "max"}, default="auto"
         How the top layer's states of all steps become one vector: the last step's, their mean
-        or their elementwise maximum. "auto" is "last" for series and "max" for tokens.
+        or their elementwise maximum; "last" of a layer that reads from the end is its state at
+        the first step. "auto" is "last" for series and "max" for tokens.
 
     embedding_dim : int, default=None
         None: `X` holds numeric series. An int: `X` holds token ids, each of which is given a
         learned vector of that many numbers.
+
+    dropout : float or "auto", default="auto"
+        Probability of each number that a layer reads, the dense layer included, to be left out
+        while training, all along a sequence; in [0, 1). "auto": 0.5 for tokens, 0 for series.
+
+    embedding_dropout : float, default=0.0
+        Probability of whole tokens to be left out while training, in [0, 1).
 
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         "adam" (Kingma & Ba 2015), "adamw" (the same with decoupled weight decay, Loshchilov &
@@ -145,7 +157,8 @@ class RecurrentClassifier(
     parameters_ : dict of str to ndarray
         The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens;
         "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h" (n_units, n_gates * n_units),
-        "layer0.b", of a GRU "layer0.b_h", ...; "dense.W", "dense.b". Gates stand in the order
+        "layer0.b", of a GRU "layer0.b_h", of a second direction "layer0.reverse.W_x", ...;
+        "dense.W", "dense.b". Gates stand in the order
         i, f, o, g (LSTM) and r, z, n (GRU).
     input_shift_, input_scale_ : ndarray of shape (n_channels,)
         The network reads series as x / input_scale_ - input_shift_, which have mean 0 and
@@ -206,8 +219,11 @@ class RecurrentClassifier(
         cell: str = "lstm",
         hidden_layer_sizes: int | tuple[int, ...] = (64,),
         *,
+        bidirectional: bool = False,
         pooling: str = "auto",
         embedding_dim: int | None = None,
+        dropout: float | str = "auto",
+        embedding_dropout: float = 0.0,
         solver: str = "adam",
         alpha: float = 1e-4,
         batch_size: int | str = "auto",
@@ -236,8 +252,11 @@ class RecurrentClassifier(
     ) -> None:
         self.cell = cell
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.bidirectional = bidirectional
         self.pooling = pooling
         self.embedding_dim = embedding_dim
+        self.dropout = dropout
+        self.embedding_dropout = embedding_dropout
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size

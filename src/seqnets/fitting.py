@@ -30,13 +30,14 @@ from .data import (
     split_off,
     wants_split,
 )
+from .dropout import Dropout
 from .inference import decision
 from .initializers import new_embedding_rows
 from .inputs import Estimator, as_inputs, learn_scale, learn_tokens
 from .losses import LOSSES
 from .network import Network
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
-from .parameters import LEARNING_RATES, hidden_layer_sizes
+from .parameters import LEARNING_RATES, TOKEN_DROPOUT, hidden_layer_sizes
 from .progress import Progress
 from .schedules import SCHEDULES
 from .threads import Workers, one_blas_thread
@@ -174,26 +175,37 @@ def prepare(
 
 
 def build_network(estimator: Estimator) -> Network:
-    sizes, n_tokens = hidden_layer_sizes(estimator.hidden_layer_sizes), None
-    n_inputs = estimator.embedding_dim
-    if n_inputs is None:
-        n_inputs = estimator._n_channels
+    sizes = hidden_layer_sizes(estimator.hidden_layer_sizes)
+    if estimator._kind == "tokens":
+        n_inputs, n_tokens = estimator.embedding_dim, len(estimator._known_ids)
     else:
-        n_tokens = len(estimator._known_ids)
+        n_inputs, n_tokens = estimator._n_channels, None
     pooling = estimator.pooling
     if pooling == "auto":
         pooling = "last" if n_tokens is None else "max"
-    return Network(estimator.cell, n_inputs, sizes, pooling, estimator.n_outputs_, n_tokens)
+    return Network(
+        estimator.cell,
+        n_inputs,
+        sizes,
+        pooling,
+        estimator.n_outputs_,
+        n_tokens,
+        estimator.bidirectional,
+    )
 
 
 def check_same_network(estimator: Estimator, network: Network) -> None:
     """Training goes on only with the network it began with."""
-    same_dtype = estimator.dtype in ("auto", estimator._dtype.name)
-    if network.shape != estimator._network.shape or not same_dtype:
+    same = (
+        network.shape == estimator._network.shape
+        and estimator.dtype in ("auto", estimator._dtype.name)
+        and (estimator.embedding_dim is not None) == (estimator._kind == "tokens")
+    )
+    if not same:
         raise ValueError(
-            "Training can't go on with another network: cell, hidden_layer_sizes, embedding_dim "
-            "or dtype have changed since the fit before. Set them back, or fit anew with "
-            "warm_start=False."
+            "Training can't go on with another network: cell, hidden_layer_sizes, bidirectional, "
+            "embedding_dim or dtype have changed since the fit before. Set them back, or fit anew "
+            "with warm_start=False."
         )
 
 
@@ -225,6 +237,13 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
     return kind(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
 
 
+def build_dropout(estimator: Estimator) -> Dropout:
+    inputs, tokens = estimator.dropout, estimator._kind == "tokens"
+    if inputs == "auto":
+        inputs = TOKEN_DROPOUT if tokens else 0.0
+    return Dropout(float(inputs), float(estimator.embedding_dropout) if tokens else 0.0)
+
+
 def run_epochs(
     estimator: Estimator,
     data: Data,
@@ -253,6 +272,8 @@ def run_epochs(
             loss=estimator.out_activation_,
             alpha=estimator.alpha,
             max_grad_norm=estimator.max_grad_norm,
+            dropout=build_dropout(estimator),
+            random=state.random,
         )
         validate = None
         if validation is not None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .batches import Batch
+from .bidirectional import Bidirectional
+from .dropout import NO_MASKS, Masks
 from .layers import Dense, Embedding, Recurrent, Workspace
 from .pooling import POOLINGS
 
@@ -26,14 +28,17 @@ class Network:
         pooling: str,
         n_outputs: int,
         n_tokens: int | None = None,
+        bidirectional: bool = False,
     ) -> None:
-        self.shape = cell, n_inputs, tuple(hidden_layer_sizes), n_outputs, n_tokens is None
+        sizes = tuple(hidden_layer_sizes)
+        self.shape = cell, n_inputs, sizes, n_outputs, n_tokens is None, bidirectional
         self.embedding = None if n_tokens is None else Embedding(n_tokens, n_inputs)
-        self.layers = []
-        for i, n_units in enumerate(hidden_layer_sizes):
-            self.layers.append(Recurrent(f"layer{i}", cell, n_inputs, n_units))
-            n_inputs = n_units
-        self.pooling = pooling
+        self.layers: list[Recurrent | Bidirectional] = []
+        for i, n_units in enumerate(sizes):
+            kind = Bidirectional if bidirectional else Recurrent
+            self.layers.append(kind(f"layer{i}", cell, n_inputs, n_units))
+            n_inputs = self.layers[-1].n_units
+        self.pooling = "ends" if bidirectional and pooling == "last" else pooling
         self.dense = Dense(n_inputs, n_outputs)
 
     def initialize(self, random: np.random.RandomState, dtype: np.dtype) -> dict[str, np.ndarray]:
@@ -43,14 +48,22 @@ class Network:
         start |= self.dense.initialize(random)
         return {name: np.ascontiguousarray(value, dtype) for name, value in start.items()}
 
-    def forward(self, parameters: dict, batch: Batch, work: Workspace) -> np.ndarray:
+    def input_widths(self) -> list[int]:
+        """Of all layers, the dense one last."""
+        return [*(layer.n_inputs for layer in self.layers), self.dense.n_inputs]
+
+    def forward(
+        self, parameters: dict, batch: Batch, work: Workspace, masks: Masks = NO_MASKS
+    ) -> np.ndarray:
         """The logits (B, K); what the backward pass needs stays in `work`."""
         for i, layer in enumerate(self.layers):
-            x, lookup = self._input(i, parameters, batch, work)
+            x, lookup = self._input(i, parameters, batch, work, masks)
             h = layer.forward(parameters, x, lookup, batch, work)
         pooled, best = self._pooled(batch, work)
         pool, _ = POOLINGS[self.pooling]
         pool(batch.lengths, h, pooled, best)
+        if "dense" in masks:
+            pooled *= masks["dense"]
         return self.dense.forward(parameters, pooled, work)
 
     def backward(
@@ -60,38 +73,57 @@ class Network:
         dlogits: np.ndarray,
         work: Workspace,
         gradients: Workspace,
+        masks: Masks = NO_MASKS,
     ) -> np.ndarray:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
-        The embedding's gradient has a row for each token of `batch.x`.
+        The embedding's gradient has a row for each token of `batch.x`. `masks` are those of the
+        forward pass.
         """
         pooled, best = self._pooled(batch, work)
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
+        if "dense" in masks:
+            dpooled *= masks["dense"]
         _, pool_backward = POOLINGS[self.pooling]
         pool_backward(batch.lengths, dpooled, best, self.layers[-1].states("dh", batch, work))
         for i in reversed(range(len(self.layers))):
-            x, lookup = self._input(i, parameters, batch, work)
+            x, lookup = self._input(i, parameters, batch, work, masks)
             dx = work.array("dx", *x.shape)
             if i > 0:
                 below = self.layers[i - 1].states("dh", batch, work)
                 below[0] = 0
                 dx = below[1:].reshape(x.shape)
             self.layers[i].backward(parameters, x, lookup, batch, work, gradients, dx)
+            if f"layer{i}" in masks:
+                multiply(dx, masks[f"layer{i}"], dx)
         if self.embedding is not None:
             self.embedding.backward(batch.x, dx, gradients)
         return dx
 
     def _input(
-        self, i: int, parameters: dict, batch: Batch, work: Workspace
+        self, i: int, parameters: dict, batch: Batch, work: Workspace, masks: Masks
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """What layer i reads: x (T*B, D), or the distinct tokens' vectors and the lookup."""
+        lookup = None
         if i > 0:
             h = self.layers[i - 1].states("h", batch, work)
-            return h[1:].reshape(-1, h.shape[2]), None
-        if self.embedding is not None:
-            return self.embedding.forward(parameters, batch.x, work), batch.lookup
-        return batch.x, None
+            x = h[1:].reshape(-1, h.shape[2])
+        elif self.embedding is not None:
+            x, lookup = self.embedding.forward(parameters, batch.x, work), batch.lookup
+        else:
+            x = batch.x
+        if f"layer{i}" in masks:
+            kept = work.array(f"layer{i}.kept", *x.shape)
+            multiply(x, masks[f"layer{i}"], kept)
+            return kept, lookup
+        return x, lookup
 
     def _pooled(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
         shape = batch.lengths.size, self.layers[-1].n_units
         return work.array("pooled", *shape), work.array("best", *shape, dtype=np.int64)
+
+
+def multiply(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
+    """out = x * mask; where x holds several steps, each takes the whole mask."""
+    shape = -1, len(mask), x.shape[1]
+    np.multiply(x.reshape(shape), mask, out=out.reshape(shape))

@@ -9,7 +9,6 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .layers import CELLS
-from .pooling import POOLINGS
 from .schedules import SCHEDULES
 
 # By solver, on series and on tokens. Measured as told in the README.
@@ -20,15 +19,21 @@ LEARNING_RATES = {
     "sgd": (0.1, 0.1),
 }
 
+TOKEN_DROPOUT = 0.5
+
 AT_LEAST_0 = Interval(Real, 0, None, closed="left")
 ABOVE_0 = Interval(Real, 0, None, closed="neither")
+SHARE = Interval(Real, 0, 1, closed="left")
 COUNT = Interval(Integral, 1, None, closed="left")
 
 CONSTRAINTS: dict[str, list] = {
     "cell": [StrOptions(set(CELLS))],
     "hidden_layer_sizes": ["array-like", COUNT],
-    "pooling": [StrOptions({"auto", *POOLINGS})],
+    "bidirectional": ["boolean"],
+    "pooling": [StrOptions({"auto", "last", "mean", "max"})],
     "embedding_dim": [COUNT, None],
+    "dropout": [StrOptions({"auto"}), SHARE],
+    "embedding_dropout": [SHARE],
     "solver": [StrOptions(set(LEARNING_RATES))],
     "alpha": [AT_LEAST_0],
     "batch_size": [StrOptions({"auto"}), COUNT],
@@ -37,8 +42,8 @@ CONSTRAINTS: dict[str, list] = {
     "power_t": [AT_LEAST_0],
     "momentum": [Interval(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
-    "beta_1": [Interval(Real, 0, 1, closed="left")],
-    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [SHARE],
+    "beta_2": [SHARE],
     "epsilon": [ABOVE_0],
     "max_grad_norm": [ABOVE_0, None],
     "max_iter": [COUNT],

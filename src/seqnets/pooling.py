@@ -6,6 +6,7 @@ best    (B, H)       "max": the step that won
 dh      (T+1, B, H)  all of it is written
 
 last  h[length]
+ends  of two directions side by side: the first's h[length] and the second's h[1], where each ends
 mean  sum of h over the sequence's own steps / length
 max   elementwise largest h over the sequence's own steps; the first of equals
 """
@@ -26,6 +27,23 @@ def last_backward(lengths, dpooled, best, dh):
     dh[:] = 0
     for row in range(lengths.size):
         dh[lengths[row], row] = dpooled[row]
+
+
+@kernel
+def ends_forward(lengths, h, pooled, best):
+    H = h.shape[2] // 2
+    for row in range(lengths.size):
+        pooled[row, :H] = h[lengths[row], row, :H]
+        pooled[row, H:] = h[min(1, lengths[row]), row, H:]
+
+
+@kernel
+def ends_backward(lengths, dpooled, best, dh):
+    H = dh.shape[2] // 2
+    dh[:] = 0
+    for row in range(lengths.size):
+        dh[lengths[row], row, :H] = dpooled[row, :H]
+        dh[min(1, lengths[row]), row, H:] = dpooled[row, H:]
 
 
 @kernel
@@ -73,6 +91,7 @@ def max_backward(lengths, dpooled, best, dh):
 
 POOLINGS = {
     "last": (last_forward, last_backward),
+    "ends": (ends_forward, ends_backward),
     "mean": (mean_forward, mean_backward),
     "max": (max_forward, max_backward),
 }

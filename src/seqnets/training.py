@@ -10,6 +10,7 @@ from itertools import count
 import numpy as np
 
 from .batches import Sequences, blocks, make_batch
+from .dropout import NO_DROPOUT, NO_MASKS, Dropout
 from .layers import Workspace
 from .losses import LOSSES
 from .network import Network
@@ -38,10 +39,13 @@ class Trainer:
         loss: str,
         alpha: float,
         max_grad_norm: float | None,
+        dropout: Dropout = NO_DROPOUT,
+        random: np.random.RandomState | None = None,
     ) -> None:
         self.network, self.parameters, self.optimizer = network, parameters, optimizer
         self.workers, self.loss = workers, LOSSES[loss][1]
         self.alpha, self.max_grad_norm = alpha, max_grad_norm
+        self.dropout, self.random = dropout, random
         self.after_step: Callable[[], None] | None = None
         self._block_gradients: list[Workspace] = []
         self._penalized = [
@@ -74,18 +78,24 @@ class Trainer:
     ) -> float:
         """Update the parameters once; the loss before it."""
         batch_weight = weights[rows].sum()
+        seed = None
+        if self.random is not None and self.dropout != NO_DROPOUT:
+            seed = self.random.randint(2**31 - 1)  # a block's masks depend on it and on no thread
 
         def run(work: Workspace, block: tuple[int, np.ndarray]) -> tuple[float, np.ndarray]:
             number, chosen = block
-            batch = make_batch(sequences, chosen)
-            logits = self.network.forward(self.parameters, batch, work)
+            batch, masks = make_batch(sequences, chosen), NO_MASKS
+            if seed is not None:
+                widths = self.network.input_widths()
+                masks = self.dropout.draw((seed, number), widths, batch, work.dtype)
+            logits = self.network.forward(self.parameters, batch, work, masks)
             losses, dlogits = np.empty(chosen.size), work.array("dlogits", *logits.shape)
             self.loss(
                 logits, targets[batch.rows], weights[batch.rows] / batch_weight, losses, dlogits
             )
             gradients = self._block_gradients[number]
             with overflow_is_checked():
-                self.network.backward(self.parameters, batch, dlogits, work, gradients)
+                self.network.backward(self.parameters, batch, dlogits, work, gradients, masks)
             return losses.sum(), batch.x
 
         chosen = [rows[block] for block in blocks(sequences.lengths[rows])]

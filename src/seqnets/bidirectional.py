@@ -1,0 +1,100 @@
+"""Two recurrent layers in one, of which the second reads each sequence from its end.
+
+h  (T+1, B, 2 H)  row t+1: what the first layer knows after step t, and what the second knows
+                  there, having read from the last step back to t (Schuster & Paliwal 1997)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .batches import Batch
+from .jit import kernel
+from .layers import Recurrent, Workspace
+
+
+class Bidirectional:
+    """The same to the network as one `Recurrent` of twice the units."""
+
+    def __init__(self, name: str, cell: str, n_inputs: int, n_units: int) -> None:
+        self.name, self.n_inputs, self.n_units = name, n_inputs, 2 * n_units
+        self.forth = Recurrent(name, cell, n_inputs, n_units)
+        self.back = Recurrent(f"{name}.reverse", cell, n_inputs, n_units)
+
+    def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
+        return self.forth.initialize(random) | self.back.initialize(random)
+
+    def forward(
+        self,
+        parameters: dict,
+        x: np.ndarray,
+        lookup: np.ndarray | None,
+        batch: Batch,
+        work: Workspace,
+    ) -> np.ndarray:
+        """The states h for the inputs x (T*B, D), or x[lookup] with lookup (T, B)."""
+        h = self.states("h", batch, work)
+        forth = self.forth.forward(parameters, x, lookup, batch, work)
+        back = self.back.forward(parameters, x, from_the_end(lookup, batch), batch, work)
+        join(batch.lengths, forth, back, h)
+        return h
+
+    def backward(
+        self,
+        parameters: dict,
+        x: np.ndarray,
+        lookup: np.ndarray | None,
+        batch: Batch,
+        work: Workspace,
+        gradients: Workspace,
+        dx: np.ndarray,
+    ) -> None:
+        """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
+        dh = self.states("dh", batch, work)
+        forth, back = (layer.states("dh", batch, work) for layer in (self.forth, self.back))
+        part(batch.lengths, dh, forth, back)
+        self.forth.backward(parameters, x, lookup, batch, work, gradients, dx)
+        more = work.array(f"{self.name}.dx", *dx.shape)
+        self.back.backward(parameters, x, from_the_end(lookup, batch), batch, work, gradients, more)
+        dx += more
+
+    def states(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
+        """(T+1, B, 2 H): the states h, or dh, where their gradient is collected."""
+        T, B = batch.n_active.size, batch.lengths.size
+        return work.array(f"{self.name}.both.{name}", T + 1, B, self.n_units)
+
+
+def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
+    """The rows of x that each step reads when every sequence is read from its last step on."""
+    T, B = batch.n_active.size, batch.lengths.size
+    steps = batch.lengths - 1 - np.arange(T)[:, np.newaxis]
+    if lookup is None:
+        rows = steps * B + np.arange(B)
+    else:
+        rows = np.take_along_axis(lookup, np.maximum(steps, 0), axis=0)
+    return np.where(steps < 0, -1, rows)
+
+
+@kernel
+def join(lengths, forth, back, h):
+    H = forth.shape[2]
+    h[0] = 0
+    for row in range(lengths.size):
+        for t in range(h.shape[0] - 1):
+            if t < lengths[row]:
+                h[t + 1, row, :H] = forth[t + 1, row]
+                h[t + 1, row, H:] = back[lengths[row] - t, row]
+            else:
+                h[t + 1, row] = 0
+
+
+@kernel
+def part(lengths, dh, forth, back):
+    """The way back of `join`."""
+    H = forth.shape[2]
+    forth[:] = 0
+    back[:] = 0
+    for row in range(lengths.size):
+        for t in range(lengths[row]):
+            forth[t + 1, row] = dh[t + 1, row, :H]
+            back[lengths[row] - t, row] = dh[t + 1, row, H:]

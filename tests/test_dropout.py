@@ -1,0 +1,120 @@
+"""What dropout leaves out, and that nothing but the seed decides it."""
+
+import numpy as np
+import pytest
+
+from seqnets import RecurrentClassifier
+from seqnets.batches import Sequences, make_batch
+from seqnets.dropout import NO_DROPOUT, Dropout
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+FLOAT32 = np.dtype(np.float32)
+
+
+def make(kind, n=40):
+    random = np.random.RandomState(0)
+    lengths = random.randint(1, 6, n)
+    if kind == "tokens":
+        return [random.randint(1, 9, T) for T in lengths]
+    return [random.normal(size=(T, 2)) for T in lengths]
+
+
+def batch_of(kind, n=40):
+    parts = make(kind, n)
+    offsets = np.concatenate(([0], np.cumsum([len(part) for part in parts])))
+    return make_batch(Sequences(np.concatenate(parts), offsets), np.arange(n))
+
+
+def make_classifier(kind, **parameters):
+    defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
+    if kind == "tokens":
+        defaults["embedding_dim"] = 2
+    return RecurrentClassifier("gru", **defaults | parameters)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_numbers_are_left_out_with_probability_p(p):
+    """A mask a sequence for each layer, of numbers that keep the mean."""
+    batch = batch_of("series", n=4000)
+    masks = Dropout(p).draw((0, 0), [2, 5, 3], batch, FLOAT32)
+    assert {name: mask.shape for name, mask in masks.items()} == {
+        "layer0": (4000, 2),
+        "layer1": (4000, 5),
+        "dense": (4000, 3),
+    }
+    for mask in masks.values():
+        assert mask.dtype == np.float32
+        kept = np.float32(1) / np.float32(1 - p)
+        assert set(np.unique(mask)) == {np.float32(0), kept}
+        error = 4 * np.sqrt(p * (1 - p) / mask.size)
+        np.testing.assert_allclose((mask == 0).mean(), p, atol=error)
+
+
+def test_masks_of_tokens():
+    """One for each distinct token: whole tokens, numbers, or both."""
+    batch = batch_of("tokens")
+    assert batch.x.size == 8
+    whole = Dropout(0.0, 0.5).draw((0, 0), [64, 3], batch, FLOAT32)
+    assert list(whole) == ["layer0"]
+    assert whole["layer0"].shape == (8, 1)
+    assert set(np.unique(whole["layer0"])) == {0, 2}
+    both = Dropout(0.5, 0.5).draw((0, 0), [64, 3], batch, FLOAT32)
+    assert both["layer0"].shape == (8, 64)
+    none_left = ~both["layer0"].any(axis=1)
+    assert 0 < none_left.sum() < 8
+    assert set(np.unique(both["layer0"][~none_left])) == {0, 4}
+    assert "layer0" not in Dropout(0.0, 0.5).draw((0, 0), [2, 3], batch_of("series"), FLOAT32)
+
+
+def test_the_seed_decides():
+    def first(*seed):
+        return Dropout(0.5).draw(seed, [4, 9], batch_of("series"), FLOAT32)["dense"]
+
+    np.testing.assert_array_equal(first(3, 1), first(3, 1))
+    assert np.any(first(3, 1) != first(3, 2))
+    assert np.any(first(3, 1) != first(4, 1))
+
+
+@pytest.mark.parametrize("kind", ["series", "tokens"])
+def test_threads_do_not_change_a_bit(kind):
+    settings = {"dropout": 0.5, "batch_size": 40}
+    a, b = (make_classifier(kind, n_jobs=n, **settings).fit(make(kind), np.arange(40) % 3)
+            for n in (1, 2))  # fmt: skip
+    for name, W in a.parameters_.items():
+        np.testing.assert_array_equal(b.parameters_[name], W, err_msg=name)
+    assert a.loss_curve_ == b.loss_curve_
+
+
+@pytest.mark.parametrize("kind", ["series", "tokens"])
+def test_prediction_leaves_nothing_out(kind):
+    clf = make_classifier(kind, dropout=0.9).fit(make(kind), np.arange(40) % 3)
+    found = clf.decision_function(make(kind))
+    np.testing.assert_array_equal(clf.decision_function(make(kind)), found)
+    np.testing.assert_array_equal(clf.set_params(dropout=0.0).decision_function(make(kind)), found)
+
+
+@pytest.mark.parametrize(("kind", "same"), [("series", 0.0), ("tokens", 0.5)])
+def test_auto(kind, same):
+    """Half of the numbers for tokens, none for series."""
+    auto, given = (make_classifier(kind, **parameters).fit(make(kind), np.arange(40) % 3)
+                   for parameters in ({}, {"dropout": same}))  # fmt: skip
+    assert auto.loss_curve_ == given.loss_curve_
+
+
+def test_without_dropout_the_generator_is_left_alone():
+    """So that results do not depend on whether there could have been some."""
+    assert NO_DROPOUT.draw((0, 0), [2, 3], batch_of("tokens"), FLOAT32) == {}
+    X, y = make("series"), np.arange(40) % 3
+    clf = make_classifier("series", shuffle=False, warm_start=True).fit(X, y)
+    before = clf._state.random.get_state()[1].tolist()
+    clf.fit(X, y)
+    assert clf._state.random.get_state()[1].tolist() == before
+
+
+def test_embedding_dropout_is_of_tokens():
+    """Of series there is none to leave out."""
+    y = np.arange(40) % 3
+    settings = [{"dropout": 0.0}, {"dropout": 0.0, "embedding_dropout": 0.5}]
+    a, b = (make_classifier("tokens", **s).fit(make("tokens"), y) for s in settings)
+    assert a.loss_curve_ != b.loss_curve_
