@@ -202,11 +202,14 @@ each_option = pytest.mark.parametrize("option", OPTIONS)
 @each_kind
 @each_pooling
 @each_option
-@pytest.mark.parametrize("sizes", [(3,), (3, 2)], ids=str)
-def test_options_equal_their_twins(cell, kind, pooling, option, sizes):
+@pytest.mark.parametrize(
+    ("sizes", "lengths"),
+    [((3,), (3, 0, 6, 4, 1, 1)), ((3, 2), (3, 0, 6, 4, 1, 1)), ((3, 2), (0, 0))],
+    ids=["one layer", "two layers", "all empty"],
+)
+def test_options_equal_their_twins(cell, kind, pooling, option, sizes, lengths):
     bidirectional, dropout = OPTIONS[option]
     network, parameters = make_network(cell, kind, pooling, sizes, 3, bidirectional=bidirectional)
-    lengths = (3, 0, 6, 4, 1, 1)
     sequences, targets, weights = make_data(kind, lengths, 3)
     work = used_workspace(network, parameters, kind, 3)
     batch = make_batch(join(sequences), np.arange(len(lengths)))

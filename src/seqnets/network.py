@@ -125,5 +125,5 @@ class Network:
 
 def multiply(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
     """out = x * mask; where x holds several steps, each takes the whole mask."""
-    shape = -1, len(mask), x.shape[1]
+    shape = len(x) // max(len(mask), 1), len(mask), x.shape[1]
     np.multiply(x.reshape(shape), mask, out=out.reshape(shape))

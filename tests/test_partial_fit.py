@@ -1,0 +1,307 @@
+"""Training taken up again: partial_fit and warm_start."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import train_test_split
+
+from seqnets import RecurrentClassifier, SequenceVectorizer
+from seqnets.__main__ import read_movie_reviews
+from seqnets.initializers import EMBEDDING_SCALE
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+N = 24
+Y = np.arange(N) % 3
+SOLVERS = ["adam", "adamw", "rmsprop", "sgd"]
+
+each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
+each_solver = pytest.mark.parametrize("solver", SOLVERS)
+
+
+# -------------------------------------------------------------------------------- helpers
+
+
+def make(kind, seed=0, low=1, high=9):
+    random = np.random.RandomState(seed)
+    lengths = random.randint(1, 5, N)
+    if kind == "tokens":
+        return [random.randint(low, high, T) for T in lengths]
+    return [random.normal(size=(T, 2)) for T in lengths]
+
+
+def make_classifier(kind, **parameters):
+    defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
+    defaults |= {"batch_size": 8, "dtype": "float64", "tol": 0.0}
+    if kind == "tokens":
+        defaults["embedding_dim"] = 2
+    return RecurrentClassifier("gru", **defaults | parameters)
+
+
+def assert_same(a, b):
+    """The same weights, bit for bit, and the same story."""
+    assert a.parameters_.keys() == b.parameters_.keys()
+    for name, W in a.parameters_.items():
+        np.testing.assert_array_equal(W, b.parameters_[name], err_msg=name)
+    for name in ("n_iter_", "t_", "loss_curve_", "loss_", "best_loss_"):
+        assert getattr(a, name) == getattr(b, name), name
+
+
+def snapshot(clf):
+    return pickle.dumps(clf.__dict__)
+
+
+# ---------------------------------------------------------------------------- partial_fit
+
+
+@each_kind
+@each_solver
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_calls_on_all_data_are_the_epochs_of_a_fit(kind, solver, dropout):
+    settings = {"solver": solver, "dropout": dropout}
+    fitted = make_classifier(kind, **settings).fit(make(kind), Y)
+    parts = make_classifier(kind, **settings)
+    for _ in range(3):
+        parts.partial_fit(make(kind), Y, classes=[0, 1, 2])
+    assert_same(parts, fitted)
+
+
+def test_chunks_in_order_are_an_epoch_without_shuffling():
+    """Each of the size of a batch; the first holds all tokens."""
+    X = make("tokens")
+    X[0] = np.arange(1, 9)
+    settings = {"shuffle": False, "max_iter": 1}
+    fitted = make_classifier("tokens", **settings).fit(X, Y)
+    parts = make_classifier("tokens", **settings)
+    for start in range(0, N, 8):
+        rows = slice(start, start + 8)
+        parts.partial_fit(X[rows], Y[rows], classes=[0, 1, 2])
+    for name, W in fitted.parameters_.items():
+        np.testing.assert_array_equal(parts.parameters_[name], W, err_msg=name)
+    assert (parts.n_iter_, parts.t_) == (3, N)
+
+
+@each_kind
+def test_it_goes_on_after_a_pickle_and_after_a_fit(kind):
+    a = make_classifier(kind, warm_start=True).fit(make(kind), Y)
+    b = pickle.loads(pickle.dumps(a))
+    for clf in (a, b):
+        clf.partial_fit(make(kind, seed=1), Y)
+    assert_same(a, b)
+    assert a.n_iter_ == 4
+    assert a.t_ == 4 * N
+
+
+def test_new_tokens_join_the_embedding():
+    """Rows of known ids stay what training has made of them, wherever new ones come to stand."""
+    clf = make_classifier("tokens", learning_rate_init=1e-300)
+    clf.partial_fit(make("tokens", low=5, high=9), Y, classes=[0, 1, 2])
+    before = clf.parameters_["embedding"].copy()
+    clf.partial_fit([[1, 3, 20, 5], [3, 6]], [0, 1])
+    after = clf.parameters_["embedding"]
+    assert clf._known_ids.tolist() == [3, 5, 6, 7, 8, 20]
+    np.testing.assert_array_equal(after[[0, 2, 3, 4, 5]], before)
+    assert 0 < abs(after[[1, 6]]).max() < 6 * EMBEDDING_SCALE
+    clf.partial_fit(make("tokens", low=2, high=30, seed=3), Y)
+    assert (after[1] == clf.parameters_["embedding"][1 + list(clf._known_ids).index(3)]).all()
+
+
+def test_a_token_starts_alike_whenever_it_comes():
+    def rows(chunks):
+        clf = make_classifier("tokens", learning_rate_init=1e-300)
+        clf.partial_fit(make("tokens"), Y, classes=[0, 1, 2])
+        for chunk in chunks:
+            clf.partial_fit([chunk], [0])
+        return dict(zip(clf._known_ids, clf.parameters_["embedding"][1:].tolist(), strict=True))
+
+    a, b = rows([[20, 30], [25]]), rows([[25], [30], [20]])
+    assert a == b
+    assert len({tuple(row) for row in a.values()}) == len(a)
+
+
+@each_solver
+def test_the_optimizers_memory_follows_its_tokens(solver):
+    """Tokens that come later change nothing for sequences without them."""
+    X, y = [[5, 6], [6, 7, 5], [7]], [0, 1, 0]
+    settings = {"solver": solver, "shuffle": False, "alpha": 0.0, "max_grad_norm": None}
+    settings["dropout"] = 0.0
+    plain, extended = (make_classifier("tokens", **settings) for _ in range(2))
+    for clf in (plain, extended):
+        clf.partial_fit(X, y, classes=[0, 1])
+        clf.partial_fit(X, y)
+    new = np.array([2, 9])
+    state = extended._state
+    places = 1 + np.searchsorted(extended._known_ids, new)
+    state.optimizer.insert_rows("embedding", places)
+    W = extended.parameters_["embedding"]
+    extended.parameters_["embedding"] = np.insert(W, places, 7.0, axis=0)
+    extended._known_ids = np.sort(np.append(extended._known_ids, new))
+    for clf in (plain, extended):
+        clf.partial_fit(X, y)
+    assert extended.loss_curve_ == plain.loss_curve_
+    kept = [0, 2, 3, 4]
+    np.testing.assert_array_equal(
+        extended.parameters_["embedding"][kept], plain.parameters_["embedding"]
+    )
+
+
+def test_series_are_standardized_as_the_first_call_found_them():
+    clf = make_classifier("series").partial_fit(make("series"), Y, classes=[0, 1, 2])
+    shift, scale = clf.input_shift_, clf.input_scale_
+    clf.partial_fit([100 + 10 * x for x in make("series")], Y)
+    np.testing.assert_array_equal(clf.input_shift_, shift)
+    np.testing.assert_array_equal(clf.input_scale_, scale)
+
+
+def test_classes():
+    X = make("series")
+    clf = make_classifier("series")
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        clf.partial_fit(X, Y)
+    assert not hasattr(clf, "classes_")
+    clf.partial_fit(X[:2], ["b", "b"], classes=["c", "b", "a"])
+    assert clf.classes_.tolist() == ["a", "b", "c"]
+    assert set(clf.predict(X)) <= {"a", "b", "c"}
+    before = snapshot(clf)
+    with pytest.raises(ValueError, match=r"y holds .*'d'.*not among the classes"):
+        clf.partial_fit(X[:2], ["b", "d"])
+    with pytest.raises(ValueError, match="is not the same as on last call"):
+        clf.partial_fit(X[:2], ["b", "b"], classes=["b", "c"])
+    assert snapshot(clf) == before
+
+
+def test_several_labels():
+    X, several = make("series"), np.c_[Y == 0, Y == 1].astype(int)
+    clf = make_classifier("series")
+    for _ in range(3):
+        clf.partial_fit(X, several, classes=[0, 1])
+    assert_same(clf, make_classifier("series").fit(X, several))
+    with pytest.raises(ValueError, match="y has one label a sequence.*given several"):
+        clf.partial_fit(X, Y % 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("early_stopping", True), ("class_weight", "balanced"), ("learning_rate", "adaptive"),
+     ("learning_rate", "cosine")],
+)  # fmt: skip
+def test_what_needs_all_data_is_refused(name, value):
+    clf = make_classifier("series", **{name: value})
+    with pytest.raises(ValueError, match=f"{name}='?{value}'? needs all data"):
+        clf.partial_fit(make("series"), Y, classes=[0, 1, 2])
+    assert not hasattr(clf, "parameters_")
+
+
+def test_class_weights_are_sample_weights():
+    a = make_classifier("tokens", class_weight={0: 2.0, 2: 0.5})
+    b = make_classifier("tokens")
+    for _ in range(2):
+        a.partial_fit(make("tokens"), Y, classes=[0, 1, 2])
+        b.partial_fit(make("tokens"), Y, [0, 1, 2], np.array([2.0, 1.0, 0.5])[Y])
+    assert_same(a, b)
+
+
+@each_kind
+def test_an_error_leaves_the_classifier_as_it_was(kind):
+    clf = make_classifier(kind).partial_fit(make(kind), Y, classes=[0, 1, 2])
+    before = snapshot(clf)
+    bad = make(kind)
+    bad[3] = np.full((2, 2), np.nan) if kind == "series" else [-1]
+    with pytest.raises(ValueError, match=r"X\[3\] holds"):
+        clf.partial_fit(bad, Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        clf.partial_fit(make(kind), Y[:-1])
+    with pytest.raises(ValueError, match="All weights are 0"):
+        clf.partial_fit(make(kind), Y, sample_weight=np.zeros(N))
+    assert snapshot(clf) == before
+
+
+@pytest.mark.compiled
+def test_chunks_of_real_sentences_teach_as_much_as_fit():
+    """As many shuffled passes as fit took epochs; accuracy on held-out sentences."""
+    data = read_movie_reviews()
+    y = (data.labels == "positive").astype(int)
+    train, test = train_test_split(np.arange(y.size), test_size=0.3, stratify=y, random_state=0)
+    words = SequenceVectorizer(min_df=2)
+    X, X_test = words.fit_transform(data.texts[train]), words.transform(data.texts[test])
+    fitted = RecurrentClassifier("gru", 32, embedding_dim=32, random_state=0).fit(X, y[train])
+    parts, random = clone(fitted), np.random.RandomState(0)
+    for _ in range(fitted.n_iter_):
+        for chunk in np.array_split(random.permutation(train.size), 10):
+            parts.partial_fit(X[chunk], y[train][chunk], classes=[0, 1])
+    expected = fitted.score(X_test, y[test])
+    assert expected > 0.72
+    assert parts.score(X_test, y[test]) > expected - 0.01
+
+
+# ----------------------------------------------------------------------------- warm_start
+
+
+@each_kind
+@each_solver
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_warm_start_continues_the_trajectory(kind, solver, dropout):
+    """Two fits and then one are a longer one, bit for bit."""
+    settings = {"solver": solver, "dropout": dropout, "n_iter_no_change": 99}
+    longer = make_classifier(kind, max_iter=6, **settings).fit(make(kind), Y)
+    clf = make_classifier(kind, max_iter=2, warm_start=True, **settings)
+    for _ in range(3):
+        clf.fit(make(kind), Y)
+    assert_same(clf, longer)
+
+
+def test_invscaling_goes_on_counting():
+    settings = {"learning_rate": "invscaling", "n_iter_no_change": 99}
+    longer = make_classifier("series", max_iter=4, **settings).fit(make("series"), Y)
+    clf = make_classifier("series", max_iter=2, warm_start=True, **settings)
+    assert_same(clf.fit(make("series"), Y).fit(make("series"), Y), longer)
+
+
+def test_without_warm_start_fit_begins_anew():
+    once = make_classifier("tokens").fit(make("tokens"), Y)
+    twice = make_classifier("tokens").fit(make("tokens"), Y).fit(make("tokens"), Y)
+    assert_same(once, twice)
+    assert not hasattr(twice, "_state")  # a model on disk is its weights alone
+
+
+def test_a_warm_start_takes_other_data_and_settings():
+    """The weights go on; a new solver starts with an empty memory."""
+    clf = make_classifier("tokens", warm_start=True).fit(make("tokens"), Y)
+    start = copy.deepcopy(clf.parameters_)
+    clf.set_params(solver="sgd", learning_rate_init=1e-300, max_iter=1)
+    clf.fit([[1, 50], [3]], [2, 0])
+    assert clf.n_iter_ == 4
+    assert 50 in clf._known_ids
+    for name, W in start.items():
+        if name != "embedding":
+            np.testing.assert_array_equal(clf.parameters_[name], W, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"cell": "lstm"}, {"hidden_layer_sizes": 4}, {"bidirectional": True}, {"embedding_dim": 3},
+     {"embedding_dim": None}, {"dtype": "float32"}],
+    ids=str,
+)  # fmt: skip
+def test_another_network_is_refused(change):
+    clf = make_classifier("tokens", warm_start=True).fit(make("tokens"), Y)
+    clf.set_params(**change)
+    before = snapshot(clf)
+    with pytest.raises(ValueError, match="can't go on with another network"):
+        clf.fit(make("tokens"), Y)
+    assert snapshot(clf) == before
+
+
+def test_early_stopping_and_warm_start():
+    """Each fit sets a validation set aside and returns its own best weights."""
+    settings = {"early_stopping": True, "validation_fraction": 0.3}
+    clf = make_classifier("series", warm_start=True, max_iter=4, **settings)
+    clf.fit(make("series"), Y)
+    first = clf.validation_loss_curve_
+    clf.fit(make("series"), Y)
+    assert clf.validation_loss_curve_[:4] == first
+    assert len(clf.validation_loss_curve_) == clf.n_iter_ == 8
+    assert clf.best_validation_score_ == max(clf.validation_scores_[4:])
