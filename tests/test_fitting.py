@@ -252,7 +252,7 @@ def test_a_class_of_weight_0_is_dropped_but_known(spy):
 
 @pytest.mark.parametrize(
     ("solver", "kind", "rate"),
-    [("adam", "series", 0.004), ("adam", "tokens", 0.002), ("adamw", "series", 0.004),
+    [("adam", "series", 0.004), ("adam", "tokens", 0.004), ("adamw", "series", 0.004),
      ("rmsprop", "tokens", 0.001), ("sgd", "series", 0.1), ("sgd", "tokens", 0.1)],
 )  # fmt: skip
 def test_learning_rates(solver, kind, rate):

@@ -75,8 +75,8 @@ class RecurrentClassifier(
         during the first 5 % of `max_iter` epochs and falls to 0 over the rest.
 
     learning_rate_init : float or "auto", default="auto"
-        The step size. "auto" is, for "adam" and "adamw", 0.004 on series and 0.002 on tokens, for
-        "rmsprop" 0.001, for "sgd" 0.1.
+        The step size. "auto" is 0.004 for "adam" and "adamw", 0.001 for "rmsprop" and 0.1 for
+        "sgd".
 
     power_t : float, default=0.5
         The exponent of learning rate "invscaling".

@@ -226,7 +226,7 @@ def add_tokens(
 
 
 def build_optimizer(estimator: Estimator) -> Optimizer:
-    rate = LEARNING_RATES[estimator.solver][estimator._kind == "tokens"]
+    rate = LEARNING_RATES[estimator.solver]
     if estimator.learning_rate_init != "auto":
         rate = float(estimator.learning_rate_init)
     if estimator.solver == "sgd":
