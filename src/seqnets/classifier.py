@@ -50,7 +50,7 @@ class RecurrentClassifier(
 
     dropout : float or "auto", default="auto"
         Probability of each number that a layer reads, the dense layer included, to be left out
-        while training, all along a sequence; in [0, 1). "auto": 0.5 for tokens, 0 for series.
+        while training, all along a sequence; in [0, 1). "auto": 0.3 for tokens, 0 for series.
 
     embedding_dropout : float, default=0.0
         Probability of whole tokens to be left out while training, in [0, 1).

@@ -13,7 +13,7 @@ from .schedules import SCHEDULES
 
 # Measured as told in the README.
 LEARNING_RATES = {"adam": 0.004, "adamw": 0.004, "rmsprop": 0.001, "sgd": 0.1}
-TOKEN_DROPOUT = 0.5
+TOKEN_DROPOUT = 0.3
 
 AT_LEAST_0 = Interval(Real, 0, None, closed="left")
 ABOVE_0 = Interval(Real, 0, None, closed="neither")
