@@ -400,7 +400,7 @@ def network_forward(
         states = layer_forward(parameters, cell, name, x)
         layers.append({"x": x, "states": states})
         x = states["h"][1:]
-    pooled = POOLINGS[pooling][0](layers[-1]["states"]["h"])
+    pooled = pool(parameters, pooling, layers[-1]["states"]["h"])
     if "dense" in mask:
         pooled = multiply(pooled, mask["dense"])
     logits = add(times(pooled, parameters["dense.W"]), parameters["dense.b"])
@@ -423,7 +423,11 @@ def network_backward(
     dpooled = times_transposed(dlogits, parameters["dense.W"])
     if "dense" in mask:
         dpooled = multiply(dpooled, mask["dense"])
-    dh = POOLINGS[pooling][1](trace["layers"][-1]["states"]["h"], dpooled)
+    h = trace["layers"][-1]["states"]["h"]
+    if pooling == "attention":
+        dh = attention_backward(parameters, h, dpooled, gradients)
+    else:
+        dh = POOLINGS[pooling][1](h, dpooled)
     for name, kept in reversed(list(zip(layer_names(parameters), trace["layers"], strict=True))):
         dx = layer_backward(parameters, cell, name, kept["x"], kept["states"], dh, gradients)
         if name in mask:
@@ -469,6 +473,45 @@ def layer_backward(
     return [add(*rows) for rows in zip(dx[0], dx[-1][::-1], strict=True)] if dx[1:] else dx[0]
 
 
+def pool(parameters: dict, pooling: str, h: Matrix) -> Row:
+    if pooling != "attention":
+        return POOLINGS[pooling][0](h)
+    pooled = zeros(len(h[0]))
+    for share, h_t in zip(attention_shares(parameters, h)[1], h[1:], strict=True):
+        add_to(pooled, [share * h_k for h_k in h_t])
+    return pooled
+
+
+def attention_shares(parameters: dict, h: Matrix) -> tuple[Matrix, Row]:
+    """u_t = tanh(h_t W + b),  shares = softmax over t of u_t v."""
+    u, scores = [], []
+    for h_t in h[1:]:
+        a = add(times(h_t, parameters["attention.W"]), parameters["attention.b"])
+        u.append([math.tanh(a_k) for a_k in a])
+        scores.append(times(u[-1], parameters["attention.v"])[0])
+    return u, softmax(scores) if scores else []
+
+
+def attention_backward(parameters: dict, h: Matrix, dpooled: Row, gradients: dict) -> Matrix:
+    """dshare_t = h_t . dpooled,  dscore_t = share_t (dshare_t - sum_s share_s dshare_s)
+    dv += dscore_t u_t,  da_t = dscore_t v (1 - u_t^2)
+    dW += h_t da_t,  db += da_t,  dh_t = share_t dpooled + da_t W^T
+    """
+    W, v = parameters["attention.W"], parameters["attention.v"]
+    u, shares = attention_shares(parameters, h)
+    dshares = [sum(multiply(h_t, dpooled)) for h_t in h[1:]]
+    mean = sum(multiply(shares, dshares))
+    dh = zeros_like(h)
+    for t, share in enumerate(shares):
+        dscore = share * (dshares[t] - mean)
+        add_outer(gradients["attention.v"], u[t], [dscore])
+        da = [dscore * v[k][0] * (1 - u[t][k] ** 2) for k in range(len(u[t]))]
+        add_outer(gradients["attention.W"], h[t + 1], da)
+        add_to(gradients["attention.b"], da)
+        dh[t + 1] = add([share * d_k for d_k in dpooled], times_transposed(da, W))
+    return dh
+
+
 def multiply(x: Row, y: Row) -> Row:
     return [x_k * y_k for x_k, y_k in zip(x, y, strict=True)]
 
@@ -501,7 +544,7 @@ def squared_weights(parameters: dict, alpha: float) -> tuple[float, dict[str, li
     """
     total, gradients = 0.0, zeros_like_keys(parameters)
     for name, W in parameters.items():
-        if name.endswith((".W", ".W_x", ".W_h")):
+        if name.endswith((".W", ".W_x", ".W_h", ".v")):
             total += alpha / 2 * sum(w * w for w in flat(W))
             gradients[name] = [[alpha * w for w in row] for row in W]
     return total, gradients

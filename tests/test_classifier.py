@@ -495,7 +495,10 @@ EFFECTS = {
     "n_iter_no_change": (2, {"tol": 10.0, "max_iter": 9}),
     "early_stopping": (True, {"validation_fraction": 0.5}),
     "validation_fraction": (0.25, {"early_stopping": True}),
-    "scoring": (lambda clf, X, y: -clf.t_, {"early_stopping": True, "dropout": 0.0}),  # the first epoch is best
+    "scoring": (
+        lambda clf, X, y: -clf.t_,
+        {"early_stopping": True, "dropout": 0.0},
+    ),  # the first epoch is best
     "class_weight": ({0: 2.0, 1: 1.0, 2: 1.0}, {}),
     "dtype": ("float64", {}),
     "random_state": (1, {}),
@@ -650,3 +653,36 @@ def test_clone_fits_the_same(cell):
 def test_docstring_example():
     results = doctest.testmod(seqnets.classifier, raise_on_error=True)
     assert results.attempted > 0
+
+
+# ------------------------------------------------------------------------------ attention
+
+
+@each_kind
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_attention_weights(kind, bidirectional):
+    """Shares of each sequence's own steps, with which the pooled state can be had by hand."""
+    parameters = {"pooling": "attention", "bidirectional": bidirectional, "dtype": "float64"}
+    clf, X = fit(kind, learning_rate_init=0.1, **parameters), make(kind)
+    shares = clf.attention_weights(X)
+    assert len(shares) == N
+    for share, x in zip(shares, X, strict=True):
+        T = len(x)
+        assert share.shape == (T,)
+        assert share.dtype == np.float64
+        assert T == 0 or share.sum() == pytest.approx(1, abs=1e-12)
+        assert (share > 0).all()
+    assert max(np.ptp(share) for share in shares if len(share)) > 1e-3
+    for i in (0, 3):
+        np.testing.assert_array_equal(clf.attention_weights(take(X, [i]))[0], shares[i])
+
+
+def test_attention_weights_leave_padding_out():
+    clf = make_classifier("tokens", pooling="attention").fit([[1, 2, 3], [4, 5]] * 6, Y % 2)
+    a, b = clf.attention_weights([[0, 2, 0, 3, 1], [2, 3, 1]])
+    assert a.tolist() == b.tolist()
+
+
+def test_other_poolings_have_no_attention_weights():
+    with pytest.raises(AttributeError, match='pooling="attention"'):
+        fit("tokens", pooling="max").attention_weights(make("tokens"))

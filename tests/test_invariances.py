@@ -22,7 +22,7 @@ LENGTHS = [9, 1, 3, 0, 3, 5, 7, 2, 1, 4, 6, 3, 8, 3, 0, 2, 9, 5, 3, 1, 4]
 
 each_cell = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 each_kind = pytest.mark.parametrize("kind", ["3d", "ragged", "tokens"])
-each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 each_size = pytest.mark.parametrize(
     "sizes", [(1,), (5, 3), pytest.param((67, 33), marks=pytest.mark.compiled)], ids=str
@@ -49,11 +49,12 @@ def take(X, rows):
 
 
 @functools.cache
-def model(cell, pooling, kind, dtype, sizes, n_classes=3):
+def model(cell, pooling, kind, dtype, sizes, n_classes=3, bidirectional=False):
     X = make(kind)
     clf = RecurrentClassifier(
         cell,
         sizes,
+        bidirectional=bidirectional,
         pooling=pooling,
         embedding_dim=7 if kind == "tokens" else None,
         dtype=dtype,
@@ -117,6 +118,15 @@ def test_any_number_of_units(cell, dtype, sizes):
 @each_dtype
 def test_any_number_of_classes(n_classes, dtype):
     clf, X = model("gru", "last", "ragged", dtype, (5, 3), n_classes)
+    assert_company_does_not_matter(clf, X, clf.decision_function(X))
+
+
+@pytest.mark.parametrize("kind", ["ragged", "tokens"])
+@each_cell
+@each_pooling
+@each_dtype
+def test_two_directions(cell, pooling, kind, dtype):
+    clf, X = model(cell, pooling, kind, dtype, (5, 3), bidirectional=True)
     assert_company_does_not_matter(clf, X, clf.decision_function(X))
 
 
@@ -187,6 +197,13 @@ def assert_one_seed_one_fit(cell, kind, dtype, **parameters):
 @each_dtype
 def test_fits_with_one_seed(cell, kind, dtype):
     assert_one_seed_one_fit(cell, kind, dtype)
+
+
+@each_kind
+@each_cell
+def test_fits_with_every_option(cell, kind):
+    options = {"bidirectional": True, "pooling": "attention", "dropout": 0.4}
+    assert_one_seed_one_fit(cell, kind, "float32", embedding_dropout=0.2, **options)
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])

@@ -23,7 +23,7 @@ D, N_TOKENS = 2, 6
 
 each_cell = pytest.mark.parametrize("cell", GATES)
 each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
-each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 each_sizes = pytest.mark.parametrize("sizes", [(5,), (5, 4)], ids=str)
 each_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3])
 
@@ -218,7 +218,7 @@ def test_options_equal_their_twins(cell, kind, pooling, option, sizes, lengths):
     gradients, dx = backward(network, parameters, batch, dlogits, work, masks)
 
     twin_loss, twin_gradients, twin_dx, twin_logits = naive.loss_and_gradients(
-        parameters, cell, network.pooling, sequences, targets, weights,
+        parameters, cell, network.pooling.name, sequences, targets, weights,
         masks=masks_of_sequences(masks, batch, lengths),
     )  # fmt: skip
     assert_close(logits[: len(lengths)], np.array(twin_logits)[batch.rows])

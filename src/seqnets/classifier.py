@@ -39,10 +39,11 @@ class RecurrentClassifier(
         Whether each layer has a second one of as many units beside it, which reads every sequence
         from its end (Schuster & Paliwal 1997).
 
-    pooling : {"auto", "last", "mean", "max"}, default="auto"
-        How the top layer's states of all steps become one vector: the last step's, their mean
-        or their elementwise maximum; "last" of a layer that reads from the end is its state at
-        the first step. "auto" is "last" for series and "max" for tokens.
+    pooling : {"auto", "last", "mean", "max", "attention"}, default="auto"
+        How the top layer's states of all steps become one vector: the last step's, their mean,
+        their elementwise maximum, or a mean with learned weights (Bahdanau et al. 2015; Yang et
+        al. 2016), see `attention_weights`. "last" of a layer that reads from the end is its state
+        at the first step. "auto" is "last" for series and "max" for tokens.
 
     embedding_dim : int, default=None
         None: `X` holds numeric series. An int: `X` holds token ids, each of which is given a
@@ -158,8 +159,8 @@ class RecurrentClassifier(
         The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens;
         "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h" (n_units, n_gates * n_units),
         "layer0.b", of a GRU "layer0.b_h", of a second direction "layer0.reverse.W_x", ...;
-        "dense.W", "dense.b". Gates stand in the order
-        i, f, o, g (LSTM) and r, z, n (GRU).
+        of that pooling "attention.W", "attention.b", "attention.v"; "dense.W", "dense.b". Gates
+        stand in the order i, f, o, g (LSTM) and r, z, n (GRU).
     input_shift_, input_scale_ : ndarray of shape (n_channels,)
         The network reads series as x / input_scale_ - input_shift_, which have mean 0 and
         deviation 1 on the training set; not set for tokens.

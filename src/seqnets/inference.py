@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .batches import Sequences, blocks, make_batch
-from .layers import Workspace
+from .layers import Attention, Workspace
 from .network import Network
 from .threads import Workers
 
@@ -22,3 +22,21 @@ def decision(
 
     workers.map(run, blocks(sequences.lengths))
     return logits
+
+
+def attention(
+    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+) -> np.ndarray:
+    """The weight of each step in the pooled state: (T_i,) of each sequence."""
+    assert isinstance(network.pooling, Attention)
+    memory, shares = network.pooling.memory, np.empty(sequences.offsets.size - 1, dtype=object)
+
+    def run(work: Workspace, rows: np.ndarray) -> None:
+        batch = make_batch(sequences, rows)
+        network.forward(parameters, batch, work)
+        _, share = memory(batch, work)
+        for place, row in enumerate(batch.rows):
+            shares[row] = share[place, : batch.lengths[place]].astype(np.float64)
+
+    workers.map(run, blocks(sequences.lengths))
+    return shares

@@ -18,6 +18,7 @@ from . import cells, initializers
 from .batches import ROW_TILE, Batch
 from .cells import add_product
 from .jit import kernel
+from .pooling import POOLINGS, attention_backward, attention_forward
 
 
 class Workspace:
@@ -177,6 +178,81 @@ class Recurrent:
             else:
                 arrays[name] = work.array(f"{self.name}.{name}", T, B, self.cell.n_gates * H)
         return arrays
+
+
+class Pooling:
+    """The states of all steps become one vector a sequence."""
+
+    def __init__(self, name: str, n_units: int) -> None:
+        self.name, self.n_units = name, n_units
+
+    def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
+        return {}
+
+    def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
+        pooled, best = self._arrays(batch, work)
+        POOLINGS[self.name][0](batch.lengths, h, pooled, best)
+        return pooled
+
+    def backward(
+        self,
+        parameters: dict,
+        h: np.ndarray,
+        dpooled: np.ndarray,
+        batch: Batch,
+        work: Workspace,
+        gradients: Workspace,
+        dh: np.ndarray,
+    ) -> None:
+        _, best = self._arrays(batch, work)
+        POOLINGS[self.name][1](batch.lengths, dpooled, best, dh)
+
+    def _arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
+        shape = batch.lengths.size, self.n_units
+        return work.array("pooled", *shape), work.array("best", *shape, dtype=np.int64)
+
+
+class Attention(Pooling):
+    """Pooling by a weight for each step that is learned from its state."""
+
+    def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
+        H = self.n_units
+        W, v = initializers.glorot(random, H, H), initializers.glorot(random, H, 1)
+        return {"attention.W": W, "attention.b": np.zeros(H), "attention.v": v}
+
+    def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
+        pooled, _ = self._arrays(batch, work)
+        u, share = self.memory(batch, work)
+        u[:] = parameters["attention.b"]
+        rows = h[1:].reshape(-1, self.n_units)
+        add_product(len(rows), rows, parameters["attention.W"], u.reshape(rows.shape))
+        attention_forward(batch.lengths, h, parameters["attention.v"], u, share, pooled)
+        return pooled
+
+    def backward(
+        self,
+        parameters: dict,
+        h: np.ndarray,
+        dpooled: np.ndarray,
+        batch: Batch,
+        work: Workspace,
+        gradients: Workspace,
+        dh: np.ndarray,
+    ) -> None:
+        W, v = parameters["attention.W"], parameters["attention.v"]
+        u, share = self.memory(batch, work)
+        du, dv = work.array("attention.du", *u.shape), gradients.array("attention.v", *v.shape)
+        attention_backward(batch.lengths, h, v, u, share, dpooled, dh, du, dv)
+        rows, h_rows = du.reshape(-1, len(W)), h[1:].reshape(-1, len(W))
+        np.matmul(h_rows.T, rows, out=gradients.array("attention.W", *W.shape))
+        rows.sum(axis=0, out=gradients.array("attention.b", len(W)))
+        more = np.matmul(rows, W.T, out=work.array("attention.dh", *rows.shape))
+        dh[1:] += more.reshape(dh[1:].shape)
+
+    def memory(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
+        """u and the share of each step, see `pooling`."""
+        T, B = batch.n_active.size, batch.lengths.size
+        return work.array("attention.u", T, B, self.n_units), work.array("attention.share", B, T)
 
 
 class Dense:

@@ -9,8 +9,7 @@ import numpy as np
 from .batches import Batch
 from .bidirectional import Bidirectional
 from .dropout import NO_MASKS, Masks
-from .layers import Dense, Embedding, Recurrent, Workspace
-from .pooling import POOLINGS
+from .layers import Attention, Dense, Embedding, Pooling, Recurrent, Workspace
 
 
 class Network:
@@ -30,22 +29,25 @@ class Network:
         n_tokens: int | None = None,
         bidirectional: bool = False,
     ) -> None:
-        sizes = tuple(hidden_layer_sizes)
-        self.shape = cell, n_inputs, sizes, n_outputs, n_tokens is None, bidirectional
+        sizes, attentive = tuple(hidden_layer_sizes), pooling == "attention"
+        self.shape = cell, n_inputs, sizes, n_outputs, n_tokens is None, bidirectional, attentive
         self.embedding = None if n_tokens is None else Embedding(n_tokens, n_inputs)
         self.layers: list[Recurrent | Bidirectional] = []
         for i, n_units in enumerate(sizes):
-            kind = Bidirectional if bidirectional else Recurrent
-            self.layers.append(kind(f"layer{i}", cell, n_inputs, n_units))
+            direction = Bidirectional if bidirectional else Recurrent
+            self.layers.append(direction(f"layer{i}", cell, n_inputs, n_units))
             n_inputs = self.layers[-1].n_units
-        self.pooling = "ends" if bidirectional and pooling == "last" else pooling
+        if bidirectional and pooling == "last":
+            pooling = "ends"
+        kind = Attention if pooling == "attention" else Pooling
+        self.pooling = kind(pooling, n_inputs)
         self.dense = Dense(n_inputs, n_outputs)
 
     def initialize(self, random: np.random.RandomState, dtype: np.dtype) -> dict[str, np.ndarray]:
         start = {} if self.embedding is None else self.embedding.initialize(random)
         for layer in self.layers:
             start |= layer.initialize(random)
-        start |= self.dense.initialize(random)
+        start |= self.pooling.initialize(random) | self.dense.initialize(random)
         return {name: np.ascontiguousarray(value, dtype) for name, value in start.items()}
 
     def input_widths(self) -> list[int]:
@@ -59,9 +61,7 @@ class Network:
         for i, layer in enumerate(self.layers):
             x, lookup = self._input(i, parameters, batch, work, masks)
             h = layer.forward(parameters, x, lookup, batch, work)
-        pooled, best = self._pooled(batch, work)
-        pool, _ = POOLINGS[self.pooling]
-        pool(batch.lengths, h, pooled, best)
+        pooled = self.pooling.forward(parameters, h, batch, work)
         if "dense" in masks:
             pooled *= masks["dense"]
         return self.dense.forward(parameters, pooled, work)
@@ -80,12 +80,12 @@ class Network:
         The embedding's gradient has a row for each token of `batch.x`. `masks` are those of the
         forward pass.
         """
-        pooled, best = self._pooled(batch, work)
+        pooled = work.array("pooled", batch.lengths.size, self.pooling.n_units)
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
         if "dense" in masks:
             dpooled *= masks["dense"]
-        _, pool_backward = POOLINGS[self.pooling]
-        pool_backward(batch.lengths, dpooled, best, self.layers[-1].states("dh", batch, work))
+        h, dh = (self.layers[-1].states(name, batch, work) for name in ("h", "dh"))
+        self.pooling.backward(parameters, h, dpooled, batch, work, gradients, dh)
         for i in reversed(range(len(self.layers))):
             x, lookup = self._input(i, parameters, batch, work, masks)
             dx = work.array("dx", *x.shape)
@@ -117,10 +117,6 @@ class Network:
             multiply(x, masks[f"layer{i}"], kept)
             return kept, lookup
         return x, lookup
-
-    def _pooled(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
-        shape = batch.lengths.size, self.layers[-1].n_units
-        return work.array("pooled", *shape), work.array("best", *shape, dtype=np.int64)
 
 
 def multiply(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:

@@ -24,7 +24,7 @@ CONSTRAINTS: dict[str, list] = {
     "cell": [StrOptions(set(CELLS))],
     "hidden_layer_sizes": ["array-like", COUNT],
     "bidirectional": ["boolean"],
-    "pooling": [StrOptions({"auto", "last", "mean", "max"})],
+    "pooling": [StrOptions({"auto", "last", "mean", "max", "attention"})],
     "embedding_dim": [COUNT, None],
     "dropout": [StrOptions({"auto"}), SHARE],
     "embedding_dropout": [SHARE],

@@ -4,14 +4,26 @@ h       (T+1, B, H)  states; row t+1 is what step t leaves
 pooled  (B, H)       zero, the initial state, for an empty sequence
 best    (B, H)       "max": the step that won
 dh      (T+1, B, H)  all of it is written
+u       (T, B, A)    "attention": on entry h W + b; the forward pass leaves its tanh
+v       (A, 1)       what is attended to
+share   (B, T)       the weight of each step, zero where a sequence has ended
 
 last  h[length]
 ends  of two directions side by side: the first's h[length] and the second's h[1], where each ends
 mean  sum of h over the sequence's own steps / length
 max   elementwise largest h over the sequence's own steps; the first of equals
+
+attention (Bahdanau et al. 2015, as pooling Yang et al. 2016)
+    u      = tanh(h W + b)
+    share  = softmax over the sequence's own steps of u v
+    pooled = sum of share * h
 """
 
 from __future__ import annotations
+
+import math
+
+import numpy as np
 
 from .jit import kernel
 
@@ -87,6 +99,50 @@ def max_backward(lengths, dpooled, best, dh):
         if lengths[row] > 0:
             for k in range(dh.shape[2]):
                 dh[best[row, k] + 1, row, k] = dpooled[row, k]
+
+
+@kernel
+def attention_forward(lengths, h, v, u, share, pooled):
+    pooled[:] = 0
+    share[:] = 0
+    for row in range(lengths.size):
+        largest = -np.inf
+        for t in range(lengths[row]):
+            score = 0.0
+            for k in range(u.shape[2]):
+                u[t, row, k] = math.tanh(u[t, row, k])
+                score += np.float64(u[t, row, k] * v[k, 0])
+            share[row, t] = score
+            largest = max(largest, np.float64(share[row, t]))
+        total = 0.0
+        for t in range(lengths[row]):
+            total += math.exp(np.float64(share[row, t]) - largest)
+        for t in range(lengths[row]):
+            share[row, t] = math.exp(np.float64(share[row, t]) - largest) / total
+            for k in range(h.shape[2]):
+                pooled[row, k] += share[row, t] * h[t + 1, row, k]
+
+
+@kernel
+def attention_backward(lengths, h, v, u, share, dpooled, dh, du, dv):
+    one = u.dtype.type(1)
+    dh[:] = 0
+    du[:] = 0
+    dv[:] = 0
+    for row in range(lengths.size):
+        mean = 0.0
+        for t in range(lengths[row]):  # pooled = sum of share * h
+            dshare = 0.0
+            for k in range(h.shape[2]):
+                dshare += np.float64(dpooled[row, k] * h[t + 1, row, k])
+                dh[t + 1, row, k] = share[row, t] * dpooled[row, k]
+            du[t, row, 0] = dshare
+            mean += share[row, t] * dshare
+        for t in range(lengths[row]):  # share = softmax(tanh(u) v)
+            dscore = u.dtype.type(share[row, t] * (np.float64(du[t, row, 0]) - mean))
+            for k in range(u.shape[2]):
+                dv[k, 0] += dscore * u[t, row, k]
+                du[t, row, k] = dscore * v[k, 0] * (one - u[t, row, k] * u[t, row, k])
 
 
 POOLINGS = {

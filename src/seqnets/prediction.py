@@ -8,9 +8,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .fitting import n_threads
-from .inference import decision
+from .inference import attention, decision
 from .inputs import read
 from .labels import several
+from .layers import Attention
 from .losses import LOSSES
 from .network import Network
 from .threads import Workers
@@ -94,6 +95,32 @@ class PredictionMixin:
         """
         logits = self._logits(X).astype(np.float64)
         return logits.ravel() if self.n_outputs_ == 1 else logits
+
+    def attention_weights(self, X: Any) -> np.ndarray:
+        """Return how much each step counts in the state that is classified.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences of the kind given to fit.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_sequences,), dtype object
+            For each sequence an array (n_steps,) that sums to one over its own steps; padding
+            tokens are not among them.
+
+        Raises
+        ------
+        AttributeError
+            If `pooling` is not "attention".
+        """
+        check_is_fitted(self)
+        if not isinstance(self._network.pooling, Attention):
+            raise AttributeError('attention_weights needs a fit with pooling="attention".')
+        sequences = read(self, X)
+        with Workers(n_threads(self.n_jobs), self._dtype) as workers:
+            return attention(self._network, self.parameters_, sequences, workers)
 
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
