@@ -95,7 +95,7 @@ def rnn_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
     """
     h = [h0 or zeros(len(p["W_h"]))]
     for x_t in x:
-        a = add(times(x_t, p["W_x"]), times(h[-1], p["W_h"]), p["b"])
+        a = add(times(x_t, p["W_x"]), times(kept(h[-1], p), p["W_h"]), p["b"])
         h.append([math.tanh(a_k) for a_k in a])
     return {"h": h}
 
@@ -126,7 +126,7 @@ def lstm_forward(x: Matrix, p: dict, h0: Row | None = None, c0: Row | None = Non
     h, c = [h0 or zeros(H)], [c0 or zeros(H)]
     gates: dict[str, Matrix] = {"i": [], "f": [], "o": [], "g": []}
     for x_t in x:
-        a = blocks(add(times(x_t, p["W_x"]), times(h[-1], p["W_h"]), p["b"]), H)
+        a = blocks(add(times(x_t, p["W_x"]), times(kept(h[-1], p), p["W_h"]), p["b"]), H)
         i, f, o = ([sigmoid(a_k) for a_k in block] for block in a[:3])
         g = [math.tanh(a_k) for a_k in a[3]]
         c.append([f[k] * c[-1][k] + i[k] * g[k] for k in range(H)])
@@ -178,7 +178,7 @@ def gru_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
     names: dict[str, Matrix] = {"r": [], "z": [], "n": [], "u": []}
     for x_t in x:
         a = add(times(x_t, p["W_x"]), p["b"])
-        u = add(times(h[-1], p["W_h"]), zeros(2 * H) + p["b_h"])
+        u = add(times(kept(h[-1], p), p["W_h"]), zeros(2 * H) + p["b_h"])
         (a_r, a_z, a_n), (u_r, u_z, u_n) = blocks(a, H), blocks(u, H)
         r = [sigmoid(a_r[k] + u_r[k]) for k in range(H)]
         z = [sigmoid(a_z[k] + u_z[k]) for k in range(H)]
@@ -228,9 +228,14 @@ def back_through_products(
     d["a"][t] = da
     d["x"][t] = times_transposed(da, p["W_x"])
     add_outer(d["W_x"], x_t, da)
-    add_outer(d["W_h"], h_before, du)
+    add_outer(d["W_h"], kept(h_before, p), du)
     add_to(d["b"], da)
-    return times_transposed(du, p["W_h"])
+    return kept(times_transposed(du, p["W_h"]), p)
+
+
+def kept(h: Row, p: dict) -> Row:
+    """What recurrent dropout leaves of h: m h, if the layer has a mask m."""
+    return multiply(h, p["m"]) if "m" in p else h
 
 
 def zeros_like_keys(values: dict[str, list]) -> dict[str, list]:
@@ -362,7 +367,7 @@ def loss_and_gradients(
     ..., dense.W, dense.b; with an embedding the sequences hold its row numbers, and the input is
     the embedded sequence. `loss` is the one that the number of outputs asks for, if not given.
     `masks` are each sequence's: what dropout multiplies with, T rows for "layer0", "layer1", ...,
-    one for "dense".
+    one for "dense" and for the states, "layer0.h", "layer0.reverse.h", ...
     """
     parameters = {name: plain(value) for name, value in parameters.items()}
     sequences, targets = [plain(s) for s in sequences], plain(targets)
@@ -397,7 +402,7 @@ def network_forward(
     for name in layer_names(parameters):
         if name in mask:
             x = [multiply(x_t, mask_t) for x_t, mask_t in zip(x, mask[name], strict=True)]
-        states = layer_forward(parameters, cell, name, x)
+        states = layer_forward(parameters, cell, name, x, mask)
         layers.append({"x": x, "states": states})
         x = states["h"][1:]
     pooled = pool(parameters, pooling, layers[-1]["states"]["h"])
@@ -428,8 +433,10 @@ def network_backward(
         dh = attention_backward(parameters, h, dpooled, gradients)
     else:
         dh = POOLINGS[pooling][1](h, dpooled)
-    for name, kept in reversed(list(zip(layer_names(parameters), trace["layers"], strict=True))):
-        dx = layer_backward(parameters, cell, name, kept["x"], kept["states"], dh, gradients)
+    names = layer_names(parameters)
+    for name, trace_of_layer in reversed(list(zip(names, trace["layers"], strict=True))):
+        x, states = trace_of_layer["x"], trace_of_layer["states"]
+        dx = layer_backward(parameters, cell, name, x, states, dh, gradients, mask)
         if name in mask:
             dx = [multiply(dx_t, mask_t) for dx_t, mask_t in zip(dx, mask[name], strict=True)]
         n_inputs = len(parameters[f"{name}.W_x"])
@@ -440,19 +447,26 @@ def network_backward(
     return dx
 
 
-def layer_forward(parameters: dict, cell: str, name: str, x: Matrix) -> dict:
+def layer_forward(parameters: dict, cell: str, name: str, x: Matrix, mask: dict) -> dict:
     """One layer's states; with a second direction both, side by side under "h"."""
-    states = CELLS[cell][0](x, layer(parameters, name))
+    states = CELLS[cell][0](x, layer(parameters, name, mask))
     if f"{name}.reverse.W_x" not in parameters:
         return states
-    back = CELLS[cell][0](x[::-1], layer(parameters, f"{name}.reverse"))
+    back = CELLS[cell][0](x[::-1], layer(parameters, f"{name}.reverse", mask))
     T = len(x)
     h = [states["h"][t] + back["h"][T + 1 - t] for t in range(1, T + 1)]
     return {"h": [states["h"][0] + back["h"][0], *h], "forth": states, "back": back}
 
 
 def layer_backward(
-    parameters: dict, cell: str, name: str, x: Matrix, states: dict, dh: Matrix, gradients: dict
+    parameters: dict,
+    cell: str,
+    name: str,
+    x: Matrix,
+    states: dict,
+    dh: Matrix,
+    gradients: dict,
+    mask: dict,
 ) -> Matrix:
     """Add to the gradients of one layer; return that of its input."""
     readings = [(name, x, states, dh)]
@@ -466,8 +480,8 @@ def layer_backward(
         ]
     dx = []
     for part, rows, seen, dh_part in readings:
-        d = CELLS[cell][1](rows, layer(parameters, part), seen, dh_part)
-        for key in layer(parameters, part):
+        d = CELLS[cell][1](rows, layer(parameters, part, mask), seen, dh_part)
+        for key in layer(parameters, part, {}):
             accumulate(gradients[f"{part}.{key}"], d[key])
         dx.append(d["x"])
     return [add(*rows) for rows in zip(dx[0], dx[-1][::-1], strict=True)] if dx[1:] else dx[0]
@@ -531,10 +545,11 @@ def layer_names(parameters: dict) -> list[str]:
     return names
 
 
-def layer(parameters: dict, name: str) -> dict[str, list]:
-    """One layer's parameters under their short names."""
+def layer(parameters: dict, name: str, mask: dict) -> dict[str, list]:
+    """One layer's parameters under their short names, and its states' mask as m."""
     keys = ("W_x", "W_h", "b", "b_h")
-    return {key: parameters[f"{name}.{key}"] for key in keys if f"{name}.{key}" in parameters}
+    p = {key: parameters[f"{name}.{key}"] for key in keys if f"{name}.{key}" in parameters}
+    return p | ({"m": mask[f"{name}.h"]} if f"{name}.h" in mask else {})
 
 
 def squared_weights(parameters: dict, alpha: float) -> tuple[float, dict[str, list]]:

@@ -13,6 +13,8 @@ from numba import config
 
 from seqnets import cells
 from seqnets.cells import add_product
+from seqnets.layers import CELLS as CELLS_OF_LAYERS
+from seqnets.layers import argument_names
 
 CELLS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-6}
@@ -62,6 +64,7 @@ def make_arrays(random, cell, p, sequences):
         W_h=p["W_h"],
         W_hT=np.ascontiguousarray(p["W_h"].T),
         b_h=p.get("b_h"),
+        m=np.empty((0, H), dtype),
         x=garbage(T, B, p["W_x"].shape[0]),
         a=garbage(T, B, GH),
         u=garbage(T, B, GH),
@@ -69,9 +72,11 @@ def make_arrays(random, cell, p, sequences):
         c=garbage(T + 1, B, H),
         dh=garbage(T + 1, B, H),
         dc=garbage(B, H),
+        dv=garbage(B, H),
         da=garbage(T, B, GH),
         du=garbage(T, B, GH),
     )
+    arrays.v = arrays.h[:-1]
     for row, s in enumerate(sequences):
         T = len(s["x"])
         arrays.x[:T, row] = s["x"]
@@ -82,21 +87,15 @@ def make_arrays(random, cell, p, sequences):
 
 
 def forward(cell, v):
-    if cell == "rnn":
-        cells.rnn_forward(v.n_active, v.W_h, v.a, v.h)
-    elif cell == "lstm":
-        cells.lstm_forward(v.n_active, v.W_h, v.a, v.h, v.c)
-    else:
-        cells.gru_forward(v.n_active, v.W_h, v.b_h, v.a, v.h, v.u)
+    call(CELLS_OF_LAYERS[cell].forward, v)
 
 
 def backward(cell, v):
-    if cell == "rnn":
-        cells.rnn_backward(v.n_active, v.W_hT, v.h, v.dh, v.da)
-    elif cell == "lstm":
-        cells.lstm_backward(v.n_active, v.W_hT, v.a, v.c, v.dh, v.dc, v.da)
-    else:
-        cells.gru_backward(v.n_active, v.W_hT, v.a, v.h, v.u, v.dh, v.da, v.du)
+    call(CELLS_OF_LAYERS[cell].backward, v)
+
+
+def call(kernel, v):
+    kernel(*(getattr(v, name) for name in argument_names(kernel)))
 
 
 def initial(cell, s):

@@ -26,6 +26,16 @@ def batch_of(kind, n=40):
     return make_batch(Sequences(np.concatenate(parts), offsets), np.arange(n))
 
 
+class Widths:
+    """A network of these inputs, with one state of 7 units."""
+
+    def __init__(self, **inputs):
+        self.inputs = inputs
+
+    def widths(self):
+        return self.inputs, {"layer0": 7}
+
+
 def make_classifier(kind, **parameters):
     defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
     if kind == "tokens":
@@ -37,7 +47,7 @@ def make_classifier(kind, **parameters):
 def test_numbers_are_left_out_with_probability_p(p):
     """A mask a sequence for each layer, of numbers that keep the mean."""
     batch = batch_of("series", n=4000)
-    masks = Dropout(p).draw((0, 0), [2, 5, 3], batch, FLOAT32)
+    masks = Dropout(p).draw((0, 0), Widths(layer0=2, layer1=5, dense=3), batch, FLOAT32)
     assert {name: mask.shape for name, mask in masks.items()} == {
         "layer0": (4000, 2),
         "layer1": (4000, 5),
@@ -55,21 +65,30 @@ def test_masks_of_tokens():
     """One for each distinct token: whole tokens, numbers, or both."""
     batch = batch_of("tokens")
     assert batch.x.size == 8
-    whole = Dropout(0.0, 0.5).draw((0, 0), [64, 3], batch, FLOAT32)
+    whole = Dropout(0.0, 0.5).draw((0, 0), Widths(layer0=64, dense=3), batch, FLOAT32)
     assert list(whole) == ["layer0"]
     assert whole["layer0"].shape == (8, 1)
     assert set(np.unique(whole["layer0"])) == {0, 2}
-    both = Dropout(0.5, 0.5).draw((0, 0), [64, 3], batch, FLOAT32)
+    both = Dropout(0.5, 0.5).draw((0, 0), Widths(layer0=64, dense=3), batch, FLOAT32)
     assert both["layer0"].shape == (8, 64)
     none_left = ~both["layer0"].any(axis=1)
     assert 0 < none_left.sum() < 8
     assert set(np.unique(both["layer0"][~none_left])) == {0, 4}
-    assert "layer0" not in Dropout(0.0, 0.5).draw((0, 0), [2, 3], batch_of("series"), FLOAT32)
+    assert "layer0" not in Dropout(0.0, 0.5).draw(
+        (0, 0), Widths(layer0=2, dense=3), batch_of("series"), FLOAT32
+    )
+
+
+def test_masks_of_states():
+    """One a sequence, beside the others."""
+    masks = Dropout(0.0, 0.0, 0.5).draw((0, 0), Widths(dense=3), batch_of("tokens"), FLOAT32)
+    assert {name: mask.shape for name, mask in masks.items()} == {"layer0.h": (40, 7)}
+    assert set(np.unique(masks["layer0.h"])) == {0, 2}
 
 
 def test_the_seed_decides():
     def first(*seed):
-        return Dropout(0.5).draw(seed, [4, 9], batch_of("series"), FLOAT32)["dense"]
+        return Dropout(0.5).draw(seed, Widths(dense=9), batch_of("series"), FLOAT32)["dense"]
 
     np.testing.assert_array_equal(first(3, 1), first(3, 1))
     assert np.any(first(3, 1) != first(3, 2))
@@ -78,7 +97,7 @@ def test_the_seed_decides():
 
 @pytest.mark.parametrize("kind", ["series", "tokens"])
 def test_threads_do_not_change_a_bit(kind):
-    settings = {"dropout": 0.5, "batch_size": 40}
+    settings = {"dropout": 0.5, "recurrent_dropout": 0.5, "batch_size": 40}
     a, b = (make_classifier(kind, n_jobs=n, **settings).fit(make(kind), np.arange(40) % 3)
             for n in (1, 2))  # fmt: skip
     for name, W in a.parameters_.items():
@@ -104,7 +123,7 @@ def test_auto(kind, same):
 
 def test_without_dropout_the_generator_is_left_alone():
     """So that results do not depend on whether there could have been some."""
-    assert NO_DROPOUT.draw((0, 0), [2, 3], batch_of("tokens"), FLOAT32) == {}
+    assert NO_DROPOUT.draw((0, 0), Widths(layer0=2), batch_of("tokens"), FLOAT32) == {}
     X, y = make("series"), np.arange(40) % 3
     clf = make_classifier("series", shuffle=False, warm_start=True).fit(X, y)
     before = clf._state.random.get_state()[1].tolist()

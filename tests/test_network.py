@@ -179,7 +179,7 @@ def masks_of_sequences(masks, batch, lengths):
     for place, row in enumerate(batch.rows):
         T = lengths[row]
         for name, mask in masks.items():
-            if name == "dense":
+            if name == "dense" or name.endswith(".h"):
                 found[row][name] = mask[place].tolist()
             elif name == "layer0" and batch.lookup is not None:
                 widened = np.broadcast_to(mask[batch.lookup[:T, place]], (T, D))
@@ -193,7 +193,8 @@ OPTIONS = {
     "two directions": (True, Dropout()),
     "dropout": (False, Dropout(0.5)),
     "token dropout": (False, Dropout(0.0, 0.4)),
-    "all": (True, Dropout(0.3, 0.3)),
+    "recurrent dropout": (False, Dropout(0.0, 0.0, 0.4)),
+    "all": (True, Dropout(0.3, 0.3, 0.3)),
 }
 each_option = pytest.mark.parametrize("option", OPTIONS)
 
@@ -213,7 +214,7 @@ def test_options_equal_their_twins(cell, kind, pooling, option, sizes, lengths):
     sequences, targets, weights = make_data(kind, lengths, 3)
     work = used_workspace(network, parameters, kind, 3)
     batch = make_batch(join(sequences), np.arange(len(lengths)))
-    masks = dropout.draw((0, 0), network.input_widths(), batch, work.dtype)
+    masks = dropout.draw((0, 0), network, batch, work.dtype)
     logits, loss, dlogits = forward(network, parameters, batch, targets, weights, work, masks)
     gradients, dx = backward(network, parameters, batch, dlogits, work, masks)
 
@@ -244,7 +245,7 @@ def test_gradients_of_options_by_central_differences(cell, kind, pooling, option
     sequences, targets, weights = make_data(kind, lengths, 1)
     batch = make_batch(join(sequences), np.arange(len(lengths)))
     work = Workspace(np.dtype(np.float64))
-    masks = dropout.draw((0, 0), network.input_widths(), batch, work.dtype)
+    masks = dropout.draw((0, 0), network, batch, work.dtype)
 
     def loss():
         return forward(network, parameters, batch, targets, weights, work, masks)[1]

@@ -16,7 +16,8 @@ TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("
 FLOORS = [
     {"documentation", "jit"},
     {"batches", "cells", "initializers", "losses", "pooling", "schedules"},
-    {"dropout", "labels", "layers", "optimizers", "sequences", "vectorizer"},
+    {"dropout", "labels", "optimizers", "sequences", "vectorizer"},
+    {"layers"},
     {"bidirectional", "inputs", "scaler", "threads"},
     {"network"},
     {"data", "inference", "training"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .batches import Batch
+from .dropout import NO_MASKS, Masks
 from .jit import kernel
 from .layers import Recurrent, Workspace
 
@@ -31,11 +32,12 @@ class Bidirectional:
         lookup: np.ndarray | None,
         batch: Batch,
         work: Workspace,
+        masks: Masks = NO_MASKS,
     ) -> np.ndarray:
         """The states h for the inputs x (T*B, D), or x[lookup] with lookup (T, B)."""
         h = self.states("h", batch, work)
-        forth = self.forth.forward(parameters, x, lookup, batch, work)
-        back = self.back.forward(parameters, x, from_the_end(lookup, batch), batch, work)
+        forth = self.forth.forward(parameters, x, lookup, batch, work, masks)
+        back = self.back.forward(parameters, x, from_the_end(lookup, batch), batch, work, masks)
         join(batch.lengths, forth, back, h)
         return h
 
@@ -48,15 +50,20 @@ class Bidirectional:
         work: Workspace,
         gradients: Workspace,
         dx: np.ndarray,
+        masks: Masks = NO_MASKS,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
         dh = self.states("dh", batch, work)
         forth, back = (layer.states("dh", batch, work) for layer in (self.forth, self.back))
         part(batch.lengths, dh, forth, back)
-        self.forth.backward(parameters, x, lookup, batch, work, gradients, dx)
+        self.forth.backward(parameters, x, lookup, batch, work, gradients, dx, masks)
         more = work.array(f"{self.name}.dx", *dx.shape)
-        self.back.backward(parameters, x, from_the_end(lookup, batch), batch, work, gradients, more)
+        lookup = from_the_end(lookup, batch)
+        self.back.backward(parameters, x, lookup, batch, work, gradients, more, masks)
         dx += more
+
+    def directions(self) -> list[Recurrent]:
+        return [self.forth, self.back]
 
     def states(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
         """(T+1, B, 2 H): the states h, or dh, where their gradient is collected."""

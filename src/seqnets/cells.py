@@ -8,11 +8,15 @@ D inputs, H units, G gates. All arrays of one call have one dtype, float32 or fl
     a        (T, B, G*H)  on entry x_t W_x + b for all steps at once; the forward pass adds the
                           recurrent part and leaves the gates' values (RNN: the sum)
     h, c     (T+1, B, H)  states: row 0 is the initial one, row t+1 is what step t leaves
+    m        (B, H)       what recurrent dropout multiplies h with before its product, one mask a
+                          sequence for all steps (Gal & Ghahramani 2016); none if it has no rows
+    v        (T, B, H)    m * h, which the product reads; without a mask h itself
     u        (T, B, G*H)  GRU: the recurrent part on its own, with the candidate's bias b_h (H,)
     da, du   (T, B, G*H)  d loss / d a and d u, all of them written, zero where a sequence has ended
     dh       (T+1, B, H)  on entry d loss / d h as the layers above see it; the backward pass
                           adds what comes back through time
     dc       (B, H)       d loss / d c, carried from step to step
+    dv       (B, H)       d loss / d v of one step
 
 A gradient is d + name. Blocks of H columns stand in these orders: RNN a; LSTM i, f, o, g;
 GRU r, z, n. With s(x) = 1 / (1 + exp(-x)) and * elementwise:
@@ -45,17 +49,17 @@ from .jit import by_precision, kernel
 
 
 @kernel
-def rnn_forward(n_active, W_h, a, h):
+def rnn_forward(n_active, W_h, m, a, h, v):
     for t in range(n_active.size):
-        add_product(n_active[t], h[t], W_h, a[t])  # a = x W_x + b + h W_h
+        add_recurrent(n_active[t], h[t], m, v[t], W_h, a[t])  # a = x W_x + b + (m h) W_h
         rnn_step(n_active[t], a[t], h[t + 1])
 
 
 @kernel
-def rnn_backward(n_active, W_hT, h, dh, da):
+def rnn_backward(n_active, W_hT, m, h, dh, dv, da):
     for t in range(n_active.size - 1, -1, -1):
         rnn_step_backward(n_active[t], h[t + 1], dh[t + 1], da[t])
-        add_product(n_active[t], da[t], W_hT, dh[t])  # a = x W_x + b + h W_h
+        add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = ... + (m h) W_h
 
 
 @kernel
@@ -78,18 +82,18 @@ def rnn_step_backward(n, h, dh, da):
 
 
 @kernel
-def lstm_forward(n_active, W_h, a, h, c):
+def lstm_forward(n_active, W_h, m, a, h, c, v):
     for t in range(n_active.size):
-        add_product(n_active[t], h[t], W_h, a[t])  # a = x W_x + b + h W_h
+        add_recurrent(n_active[t], h[t], m, v[t], W_h, a[t])  # a = x W_x + b + (m h) W_h
         lstm_step(n_active[t], a[t], c[t], c[t + 1], h[t + 1])
 
 
 @kernel
-def lstm_backward(n_active, W_hT, a, c, dh, dc, da):
+def lstm_backward(n_active, W_hT, m, a, c, dh, dc, dv, da):
     dc[:] = 0
     for t in range(n_active.size - 1, -1, -1):
         lstm_step_backward(n_active[t], a[t], c[t], c[t + 1], dh[t + 1], dc, da[t])
-        add_product(n_active[t], da[t], W_hT, dh[t])  # a = x W_x + b + h W_h
+        add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = ... + (m h) W_h
 
 
 # The loops over units are short and many on purpose: with more arrays in one loop LLVM gives up
@@ -136,20 +140,20 @@ def lstm_step_backward(n, a, c_before, c, dh, dc, da):
 
 
 @kernel
-def gru_forward(n_active, W_h, b_h, a, h, u):
+def gru_forward(n_active, W_h, b_h, m, a, h, u, v):
     H = b_h.size
     for t in range(n_active.size):
         u[t, :, : 2 * H] = 0
         u[t, :, 2 * H :] = b_h
-        add_product(n_active[t], h[t], W_h, u[t])  # u = h W_h + (0, 0, b_h)
+        add_recurrent(n_active[t], h[t], m, v[t], W_h, u[t])  # u = (m h) W_h + (0, 0, b_h)
         gru_step(n_active[t], a[t], u[t], h[t], h[t + 1])
 
 
 @kernel
-def gru_backward(n_active, W_hT, a, h, u, dh, da, du):
+def gru_backward(n_active, W_hT, m, a, h, u, dh, dv, da, du):
     for t in range(n_active.size - 1, -1, -1):
         gru_step_backward(n_active[t], a[t], u[t], h[t], dh[t + 1], dh[t], da[t], du[t])
-        add_product(n_active[t], du[t], W_hT, dh[t])  # u = h W_h + (0, 0, b_h)
+        add_recurrent_backward(n_active[t], du[t], W_hT, m, dv, dh[t])  # u = (m h) W_h + ...
 
 
 @kernel
@@ -191,6 +195,29 @@ def gru_step_backward(n, a, u, h_before, dh, dh_before, da, du):
 
 
 # -------------------------------------------------------------------- what all cells share
+
+
+@kernel
+def add_recurrent(n, h, m, v, W_h, a):
+    """a += (m * h) W_h."""
+    if m.shape[0] > 0:
+        for row in range(n):
+            for k in range(h.shape[1]):
+                v[row, k] = m[row, k] * h[row, k]
+    add_product(n, v, W_h, a)
+
+
+@kernel
+def add_recurrent_backward(n, da, W_hT, m, dv, dh):
+    """dh += m * (da W_h^T)."""
+    if m.shape[0] == 0:
+        add_product(n, da, W_hT, dh)
+        return
+    dv[:] = 0
+    add_product(n, da, W_hT, dv)
+    for row in range(n):
+        for k in range(dh.shape[1]):
+            dh[row, k] += m[row, k] * dv[row, k]
 
 
 @kernel

@@ -53,6 +53,10 @@ class RecurrentClassifier(
         Probability of each number that a layer reads, the dense layer included, to be left out
         while training, all along a sequence; in [0, 1). "auto": 0.3 for tokens, 0 for series.
 
+    recurrent_dropout : float, default=0.0
+        Probability of each number of a layer's state to be left out of its own product with W_h
+        while training, all along a sequence (Gal & Ghahramani 2016); in [0, 1).
+
     embedding_dropout : float, default=0.0
         Probability of whole tokens to be left out while training, in [0, 1).
 
@@ -224,6 +228,7 @@ class RecurrentClassifier(
         pooling: str = "auto",
         embedding_dim: int | None = None,
         dropout: float | str = "auto",
+        recurrent_dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         solver: str = "adam",
         alpha: float = 1e-4,
@@ -257,6 +262,7 @@ class RecurrentClassifier(
         self.pooling = pooling
         self.embedding_dim = embedding_dim
         self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
         self.embedding_dropout = embedding_dropout
         self.solver = solver
         self.alpha = alpha

@@ -8,7 +8,7 @@ keeps what is linear in them one product for all their occurrences.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,32 +17,39 @@ from .batches import ROW_TILE, Batch
 Masks = dict[str, np.ndarray]
 
 
+class Network(Protocol):
+    """What is asked of a network, whose room is above this one."""
+
+    def widths(self) -> tuple[dict[str, int], dict[str, int]]: ...
+
+
 class Dropout(NamedTuple):
     """The probabilities p."""
 
     inputs: float = 0.0  # of each number that a layer reads, the dense one included
     tokens: float = 0.0  # of whole tokens
+    states: float = 0.0  # of each number that a layer's own product reads of its state
 
-    def draw(
-        self, seed: tuple[int, int], widths: list[int], batch: Batch, dtype: np.dtype
-    ) -> Masks:
-        """Masks by what they are for: "layer0", ..., "dense"; `widths` are those of the inputs."""
+    def draw(self, seed: tuple[int, int], network: Network, batch: Batch, dtype: np.dtype) -> Masks:
+        """Masks by what they multiply: "layer0", ..., "dense"; "layer0.h", "layer0.reverse.h"."""
         random = np.random.default_rng(seed)
 
         def mask(p: float, n: int, width: int) -> np.ndarray:
             return (random.random((n, width), np.float32) >= p).astype(dtype) / dtype.type(1 - p)
 
-        names = [*(f"layer{i}" for i in range(len(widths) - 1)), "dense"]
-        n_rows = [batch.lengths.size] * len(widths)
+        masks, n_sequences, n_tokens = {}, batch.lengths.size, 0
         if batch.lookup is not None:
-            n_rows[0] = batch.x.size + -batch.x.size % ROW_TILE  # as `layers.Embedding` rounds
-        masks = {}
-        for name, n, width in zip(names, n_rows, widths, strict=True):
+            n_tokens = batch.x.size + -batch.x.size % ROW_TILE  # as `layers.Embedding` rounds
+        inputs, states = network.widths()
+        for name, width in inputs.items():
+            of_tokens = name == "layer0" and batch.lookup is not None
             if self.inputs > 0:
-                masks[name] = mask(self.inputs, n, width)
-        if self.tokens > 0 and batch.lookup is not None:
-            whole = mask(self.tokens, n_rows[0], 1)
-            masks["layer0"] = masks["layer0"] * whole if "layer0" in masks else whole
+                masks[name] = mask(self.inputs, n_tokens if of_tokens else n_sequences, width)
+            if self.tokens > 0 and of_tokens:
+                masks[name] = mask(self.tokens, n_tokens, 1) * masks.get(name, dtype.type(1))
+        if self.states > 0:
+            for name, width in states.items():
+                masks[f"{name}.h"] = mask(self.states, n_sequences, width)
         return masks
 
 

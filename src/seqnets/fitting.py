@@ -238,10 +238,12 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
 
 
 def build_dropout(estimator: Estimator) -> Dropout:
-    inputs, tokens = estimator.dropout, estimator._kind == "tokens"
+    inputs, of_tokens = estimator.dropout, 0.0
     if inputs == "auto":
-        inputs = TOKEN_DROPOUT if tokens else 0.0
-    return Dropout(float(inputs), float(estimator.embedding_dropout) if tokens else 0.0)
+        inputs = TOKEN_DROPOUT if estimator._kind == "tokens" else 0.0
+    if estimator._kind == "tokens":
+        of_tokens = estimator.embedding_dropout
+    return Dropout(float(inputs), float(of_tokens), float(estimator.recurrent_dropout))
 
 
 def run_epochs(

@@ -17,6 +17,7 @@ import numpy as np
 from . import cells, initializers
 from .batches import ROW_TILE, Batch
 from .cells import add_product
+from .dropout import NO_MASKS, Masks
 from .jit import kernel
 from .pooling import POOLINGS, attention_backward, attention_forward
 
@@ -110,9 +111,10 @@ class Recurrent:
         lookup: np.ndarray | None,
         batch: Batch,
         work: Workspace,
+        masks: Masks = NO_MASKS,
     ) -> np.ndarray:
         """The states h (T+1, B, H) for the inputs x (T*B, D), or x[lookup] with lookup (T, B)."""
-        arrays = self._arguments(self.cell.forward, parameters, batch, work)
+        arrays = self._arguments(self.cell.forward, parameters, batch, work, masks)
         for state in {"h", "c"} & arrays.keys():
             arrays[state][0] = 0
         W_x, b = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.b"]
@@ -135,9 +137,10 @@ class Recurrent:
         work: Workspace,
         gradients: Workspace,
         dx: np.ndarray,
+        masks: Masks = NO_MASKS,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
-        arrays = self._arguments(self.cell.backward, parameters, batch, work)
+        arrays = self._arguments(self.cell.backward, parameters, batch, work, masks)
         self.cell.backward(*arrays.values())
         W_x, W_h = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.W_h"]
         H, GH = W_h.shape
@@ -146,21 +149,30 @@ class Recurrent:
             rows = work.array(f"{self.name}.x W_x", len(x), GH)
             add_to_rows(lookup, arrays["da"], rows)
         du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
-        h = self.states("h", batch, work)[:-1].reshape(-1, H)
+        v = self._product_reads(batch, work, masks).reshape(-1, H)
         np.matmul(x.T, rows, out=gradients.array(f"{self.name}.W_x", *W_x.shape))
-        np.matmul(h.T, du, out=gradients.array(f"{self.name}.W_h", *W_h.shape))
+        np.matmul(v.T, du, out=gradients.array(f"{self.name}.W_h", *W_h.shape))
         rows.sum(axis=0, out=gradients.array(f"{self.name}.b", GH))
         if f"{self.name}.b_h" in parameters:
             du[:, -H:].sum(axis=0, out=gradients.array(f"{self.name}.b_h", H))
         np.matmul(rows, W_x.T, out=dx)
+
+    def directions(self) -> list[Recurrent]:
+        return [self]
 
     def states(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
         """(T+1, B, H): the states h, or dh, where their gradient is collected."""
         T, B = batch.n_active.size, batch.lengths.size
         return work.array(f"{self.name}.{name}", T + 1, B, self.n_units)
 
+    def _product_reads(self, batch: Batch, work: Workspace, masks: Masks) -> np.ndarray:
+        """(T, B, H): the states, or what recurrent dropout leaves of them."""
+        if f"{self.name}.h" in masks:
+            return work.array(f"{self.name}.v", batch.n_active.size, *masks[f"{self.name}.h"].shape)
+        return self.states("h", batch, work)[:-1]
+
     def _arguments(
-        self, compiled: Callable, parameters: dict, batch: Batch, work: Workspace
+        self, compiled: Callable, parameters: dict, batch: Batch, work: Workspace, masks: Masks
     ) -> dict[str, np.ndarray]:
         T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
         arrays = {}
@@ -173,8 +185,12 @@ class Recurrent:
                 arrays[name] = parameters[f"{self.name}.{name}"]
             elif name in ("h", "c", "dh"):
                 arrays[name] = self.states(name, batch, work)
-            elif name == "dc":
-                arrays[name] = work.array(f"{self.name}.dc", B, H)
+            elif name == "m":
+                arrays[name] = masks.get(f"{self.name}.h", work.array("no mask", 0, H))
+            elif name == "v":
+                arrays[name] = self._product_reads(batch, work, masks)
+            elif name in ("dc", "dv"):
+                arrays[name] = work.array(f"{self.name}.{name}", B, H)
             else:
                 arrays[name] = work.array(f"{self.name}.{name}", T, B, self.cell.n_gates * H)
         return arrays

@@ -50,9 +50,11 @@ class Network:
         start |= self.pooling.initialize(random) | self.dense.initialize(random)
         return {name: np.ascontiguousarray(value, dtype) for name, value in start.items()}
 
-    def input_widths(self) -> list[int]:
-        """Of all layers, the dense one last."""
-        return [*(layer.n_inputs for layer in self.layers), self.dense.n_inputs]
+    def widths(self) -> tuple[dict[str, int], dict[str, int]]:
+        """What dropout is about: the width of each layer's input, and of each one's own state."""
+        inputs = {layer.name: layer.n_inputs for layer in self.layers}
+        states = {one.name: one.n_units for layer in self.layers for one in layer.directions()}
+        return inputs | {"dense": self.dense.n_inputs}, states
 
     def forward(
         self, parameters: dict, batch: Batch, work: Workspace, masks: Masks = NO_MASKS
@@ -60,7 +62,7 @@ class Network:
         """The logits (B, K); what the backward pass needs stays in `work`."""
         for i, layer in enumerate(self.layers):
             x, lookup = self._input(i, parameters, batch, work, masks)
-            h = layer.forward(parameters, x, lookup, batch, work)
+            h = layer.forward(parameters, x, lookup, batch, work, masks)
         pooled = self.pooling.forward(parameters, h, batch, work)
         if "dense" in masks:
             pooled *= masks["dense"]
@@ -93,7 +95,7 @@ class Network:
                 below = self.layers[i - 1].states("dh", batch, work)
                 below[0] = 0
                 dx = below[1:].reshape(x.shape)
-            self.layers[i].backward(parameters, x, lookup, batch, work, gradients, dx)
+            self.layers[i].backward(parameters, x, lookup, batch, work, gradients, dx, masks)
             if f"layer{i}" in masks:
                 multiply(dx, masks[f"layer{i}"], dx)
         if self.embedding is not None:

@@ -27,6 +27,7 @@ CONSTRAINTS: dict[str, list] = {
     "pooling": [StrOptions({"auto", "last", "mean", "max", "attention"})],
     "embedding_dim": [COUNT, None],
     "dropout": [StrOptions({"auto"}), SHARE],
+    "recurrent_dropout": [SHARE],
     "embedding_dropout": [SHARE],
     "solver": [StrOptions(set(LEARNING_RATES))],
     "alpha": [AT_LEAST_0],

@@ -86,8 +86,7 @@ class Trainer:
             number, chosen = block
             batch, masks = make_batch(sequences, chosen), NO_MASKS
             if seed is not None:
-                widths = self.network.input_widths()
-                masks = self.dropout.draw((seed, number), widths, batch, work.dtype)
+                masks = self.dropout.draw((seed, number), self.network, batch, work.dtype)
             logits = self.network.forward(self.parameters, batch, work, masks)
             losses, dlogits = np.empty(chosen.size), work.array("dlogits", *logits.shape)
             self.loss(
