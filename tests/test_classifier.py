@@ -499,7 +499,7 @@ EFFECTS = {
     "scoring": (
         lambda clf, X, y: -clf.t_,
         {"early_stopping": True, "dropout": 0.0},
-    ),  # the first epoch is best
+    ),  # the last epoch is best
     "class_weight": ({0: 2.0, 1: 1.0, 2: 1.0}, {}),
     "dtype": ("float64", {}),
     "random_state": (1, {}),

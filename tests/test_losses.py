@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import naive
 import numpy as np
@@ -69,6 +70,20 @@ def test_soft_targets_and_several_logistic_outputs():
             value, dz = naive.LOSSES[name](naive.plain(logits[row]), naive.plain(targets[row]))
             np.testing.assert_allclose(losses[row], value, rtol=1e-13)
             np.testing.assert_allclose(dlogits[row], dz, rtol=1e-12, atol=1e-15)
+
+
+@each_dtype
+@pytest.mark.parametrize("K", [2, 3, 5])
+def test_probabilities_of_several_logistic_outputs(K, dtype):
+    """As many columns as logits: the log of each one's logistic function, by itself."""
+    logits = np.random.default_rng(0).normal(scale=20.0, size=(8, K)).astype(dtype)
+    log_proba = log_probabilities("logistic", logits, 7)
+    expected = [[math.log(naive.sigmoid(z)) for z in row] for row in naive.plain(logits[:7])]
+    assert log_proba.shape == (7, K)
+    np.testing.assert_allclose(log_proba, expected, rtol=1e-12, atol=1e-15)
+    for k in range(K):
+        alone = log_probabilities("logistic", logits[:, k : k + 1], 7)
+        np.testing.assert_array_equal(log_proba[:, k], alone[:, 1])
 
 
 @each_loss

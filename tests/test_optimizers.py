@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
+
 import naive
 import numpy as np
 import pytest
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 
-from seqnets.optimizers import SGD, Adam, clip_by_global_norm
+from seqnets.optimizers import SGD, Adam, AdamW, RMSprop, clip_by_global_norm
 
 ALL = np.arange(4)
 ADAM = 0.01, 0.8, 0.95, 1e-3  # an epsilon and betas whose misplacement shows
+OPTIMIZERS = {
+    "sgd": lambda: SGD(0.1, 0.9, False),
+    "nesterov": lambda: SGD(0.1, 0.9, True),
+    "adam": lambda: Adam(*ADAM),
+    "adamw": lambda: AdamW(*ADAM),
+    "rmsprop": lambda: RMSprop(0.01, 0.8, 1e-3),
+}
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+each_optimizer = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
 
 def gradients_of(random, n, dtype=np.float64, shape=(4, 3)):
@@ -47,10 +57,12 @@ def test_sgd_equals_its_twin_and_scikit_learn(momentum, nesterov, dtype):
 
 
 @each_dtype
-def test_adam_equals_its_twin(dtype):
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_adam_equals_its_twin(kind, dtype):
+    """AdamW's step is Adam's: its decay is the trainer's business."""
     random = np.random.default_rng(0)
     W = random.normal(size=(4, 3)).astype(dtype)
-    ours, w, m, v = Adam(*ADAM), W.ravel().tolist(), naive.zeros(12), naive.zeros(12)
+    ours, w, m, v = kind(*ADAM), W.ravel().tolist(), naive.zeros(12), naive.zeros(12)
     for t, dW in enumerate(gradients_of(random, 6, dtype), start=1):
         step(ours, W, dW)
         w, m, v = naive.adam_step(w, dW.ravel().tolist(), m, v, t, *ADAM)
@@ -65,9 +77,30 @@ def test_adam_adds_epsilon_after_the_bias_correction():
     np.testing.assert_allclose(W, -0.1 * dW / (abs(dW) + 1e-3), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: SGD(0.1, 0.9, False), lambda: SGD(0.1, 0.9, True), lambda: Adam(*ADAM)]
-)
+def rmsprop_step(w, g, v, learning_rate, decay, epsilon):
+    """v' = decay v + (1 - decay) g^2;  w' = w - learning_rate g / (sqrt(v') + epsilon)."""
+    n = range(len(w))
+    v = [decay * v[k] + (1 - decay) * g[k] ** 2 for k in n]
+    return [w[k] - learning_rate * g[k] / (math.sqrt(v[k]) + epsilon) for k in n], v
+
+
+@each_dtype
+def test_rmsprop_equals_its_twin(dtype):
+    random = np.random.default_rng(0)
+    W = random.normal(size=(4, 3)).astype(dtype)
+    ours, w, v = RMSprop(0.01, 0.8, 1e-3), W.ravel().tolist(), naive.zeros(12)
+    for dW in gradients_of(random, 6, dtype):
+        step(ours, W, dW)
+        w, v = rmsprop_step(w, dW.ravel().tolist(), v, 0.01, 0.8, 1e-3)
+        np.testing.assert_allclose(W.ravel(), w, rtol=0, atol=tolerance(dtype))
+    assert W.dtype == dtype
+
+
+def test_only_adamw_decouples_weight_decay():
+    assert [name for name, make in OPTIMIZERS.items() if make().decouples] == ["adamw"]
+
+
+@each_optimizer
 def test_only_the_used_rows_change(make):
     """A row is where its own steps alone would have brought it; Adam's t counts all steps."""
     random = np.random.default_rng(0)
@@ -89,7 +122,7 @@ def test_only_the_used_rows_change(make):
     np.testing.assert_array_equal(W, alone)
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9, True), lambda: Adam(*ADAM)])
+@each_optimizer
 def test_parameters_have_memories_of_their_own(make):
     random = np.random.default_rng(0)
     a, b = random.normal(size=(4, 3)), random.normal(size=(1, 5))
@@ -110,19 +143,91 @@ def test_parameters_have_memories_of_their_own(make):
 @pytest.mark.parametrize("size", [1e-3, 1e-19, 1e-30])
 def test_memories_of_vanished_gradients_become_zero(size, dtype):
     """Numbers below the normal ones make arithmetic slow; float32 has none left on the way."""
-    sgd, adam = SGD(0.1, 0.9, True), Adam(0.01, 0.5, 0.5, 1e-8)
+    optimizers = [SGD(0.1, 0.9, True), RMSprop(0.01, 0.5, 1e-8)]
+    optimizers += [kind(0.01, 0.5, 0.5, 1e-8) for kind in (Adam, AdamW)]
     W = np.ones((4, 3), dtype)
     dW = (size * np.random.default_rng(0).normal(size=(4, 3))).astype(dtype)
     for _ in range(900):
-        step(sgd, W, dW)
-        step(adam, W, dW)
-        memories = [*sgd.moments["W"], *adam.moments["W"]]
+        memories = []
+        for optimizer in optimizers:
+            step(optimizer, W, dW)
+            memories += optimizer.moments["W"]
         for memory in memories:
             small = abs(memory[memory != 0])
             assert small.min(initial=np.inf) >= np.finfo(np.float32).tiny
         dW[:] = 0
     assert not any(memory.any() for memory in memories)
     assert np.isfinite(W).all()
+
+
+# ------------------------------------------------------------------- training that goes on
+
+
+@each_optimizer
+@pytest.mark.parametrize(
+    ("places", "new"),
+    [([1, 3], [1, 4]), ([0], [0]), ([4], [4]), ([2, 2], [2, 3]), ([0, 2, 4, 4], [0, 3, 6, 7])],
+    ids=str,
+)
+def test_inserted_rows_begin_as_if_they_had_never_been_used(make, places, new):
+    """Those before each place; the old rows go on, bit by bit."""
+    random = np.random.default_rng(0)
+    whole = random.normal(size=(4 + len(new), 3))
+    old = np.setdiff1d(np.arange(len(whole)), new)
+    W, never_used, grown = whole[old], make(), make()
+    for _ in range(3):
+        dW = random.normal(size=whole.shape)
+        step(never_used, whole, dW, old)
+        step(grown, W, dW[old])
+    grown.insert_rows("W", np.array(places))
+    W = np.insert(W, places, whole[new], axis=0)
+    for moment in grown.moments["W"]:
+        assert moment.dtype == W.dtype
+        assert not moment[new].any()
+        assert np.all(moment[old] != 0)
+    for _ in range(3):
+        dW = random.normal(size=whole.shape)
+        step(never_used, whole, dW, np.arange(len(whole)))
+        step(grown, W, dW, np.arange(len(whole)))
+        np.testing.assert_array_equal(W, whole)
+
+
+@each_optimizer
+def test_rows_are_inserted_into_one_parameter_alone(make):
+    """Into none if that one has had no step yet: its memory comes with its first."""
+    optimizer, W = make(), np.ones((4, 3))
+    step(optimizer, W, W)
+    before = [moment.copy() for moment in optimizer.moments["W"]]
+    optimizer.insert_rows("embedding", np.array([1]))
+    assert list(optimizer.moments) == ["W"]
+    np.testing.assert_array_equal(optimizer.moments["W"], before)
+
+
+@each_optimizer
+def test_another_optimizer_goes_on_where_one_has_left(make):
+    random = np.random.default_rng(0)
+    W = random.normal(size=(4, 3))
+    expected, straight, first, second = W.copy(), make(), make(), make()
+    gradients = gradients_of(random, 6)
+    for dW in gradients[:3]:
+        step(straight, expected, dW)
+        step(first, W, dW)
+    second.resume(first)
+    for dW in gradients[3:]:
+        step(straight, expected, dW)
+        step(second, W, dW)
+        np.testing.assert_array_equal(W, expected)
+    assert second.t == 6
+
+
+@each_optimizer
+def test_who_goes_on_does_so_at_a_rate_of_its_own(make):
+    first, second, W = make(), make(), np.ones((4, 3))
+    step(first, W, W)
+    second.learning_rate = 0.0
+    second.resume(first)
+    step(second, W, np.ones((4, 3)))
+    assert (second.learning_rate, first.learning_rate) == (0.0, make().learning_rate)
 
 
 # -------------------------------------------------------------------------------- clipping

@@ -214,7 +214,7 @@ def test_an_error_leaves_the_classifier_as_it_was(kind):
         clf.partial_fit(bad, Y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         clf.partial_fit(make(kind), Y[:-1])
-    with pytest.raises(ValueError, match="All weights are 0"):
+    with pytest.raises(ValueError, match="All weights are 0|at least one non-zero"):
         clf.partial_fit(make(kind), Y, sample_weight=np.zeros(N))
     assert snapshot(clf) == before
 

@@ -14,7 +14,7 @@ from seqnets.batches import Sequences, make_batch
 from seqnets.layers import Workspace
 from seqnets.losses import LOSSES
 from seqnets.network import Network
-from seqnets.optimizers import SGD, Adam
+from seqnets.optimizers import SGD, Adam, AdamW, RMSprop
 from seqnets.threads import Workers
 from seqnets.training import Trainer
 
@@ -193,14 +193,26 @@ def test_outputs_and_gradients(cell, kind, pooling, sizes, n_outputs):
             assert_close(dx[: LENGTHS[row], place], inputs[row].grad.numpy())
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd", "nesterov"])
+ADAM = {"lr": 0.03, "betas": (0.9, 0.999), "eps": 1e-8}
+RMSPROP = {"lr": 0.01, "alpha": 0.95, "eps": 1e-8}
+SOLVERS = {
+    "adam": (Adam, (0.03, 0.9, 0.999, 1e-8), torch.optim.Adam, ADAM),
+    "adamw": (AdamW, (0.03, 0.9, 0.999, 1e-8), torch.optim.AdamW, ADAM),
+    "rmsprop": (RMSprop, (0.01, 0.95, 1e-8), torch.optim.RMSprop, RMSPROP),
+    "sgd": (SGD, (0.3, 0.9, False), torch.optim.SGD, {"lr": 0.3, "momentum": 0.9}),
+    "nesterov": (SGD, (0.3, 0.9, True), torch.optim.SGD,
+                 {"lr": 0.3, "momentum": 0.9, "nesterov": True}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 @each_kind
 @each_sizes
 @pytest.mark.parametrize(
     ("cell", "pooling", "n_outputs"), [("rnn", "mean", 3), ("lstm", "last", 1), ("gru", "max", 3)]
 )
 def test_ten_steps(cell, pooling, n_outputs, sizes, kind, solver):
-    """Losses and parameters step by step: full batches, no clipping, no penalty.
+    """Losses and parameters step by step: full batches, no clipping, no penalty but AdamW's.
 
     PyTorch's optimizers move every row of an embedding at every step, ours the used ones alone.
     So every token occurs in every step; only then are both the same.
@@ -208,20 +220,21 @@ def test_ten_steps(cell, pooling, n_outputs, sizes, kind, solver):
     network, parameters, twin, sequences, targets, weights = make(
         cell, kind, pooling, sizes, n_outputs
     )
-    trained = [parameter for parameter in twin.parameters() if parameter.requires_grad]
-    if solver == "adam":
-        ours = Adam(0.03, 0.9, 0.999, 1e-8)
-        theirs = torch.optim.Adam(trained, lr=0.03, betas=(0.9, 0.999), eps=1e-8)
-    else:
-        ours = SGD(0.3, 0.9, solver == "nesterov")
-        theirs = torch.optim.SGD(trained, lr=0.3, momentum=0.9, nesterov=solver == "nesterov")
+    optimizer, settings, torch_optimizer, torch_settings = SOLVERS[solver]
+    alpha = 0.5 if solver == "adamw" else 0.0
+    groups = [
+        {"params": W, "weight_decay": alpha * (W.ndim == 2 and name != "embedding.weight")}
+        for name, W in twin.named_parameters()
+        if W.requires_grad
+    ]
+    theirs = torch_optimizer(groups, **torch_settings)
 
     inputs = [torch.tensor(s) for s in sequences]
     losses, expected = [], []
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = Trainer(
-            network, parameters, ours, workers,
-            loss="logistic" if n_outputs == 1 else "softmax", alpha=0.0, max_grad_norm=None,
+            network, parameters, optimizer(*settings), workers,
+            loss="logistic" if n_outputs == 1 else "softmax", alpha=alpha, max_grad_norm=None,
         )  # fmt: skip
         for _ in range(10):
             losses.append(trainer.step(join(sequences), targets, weights, np.arange(len(LENGTHS))))
