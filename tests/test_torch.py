@@ -29,7 +29,7 @@ LENGTHS = [2, 7, 1, 4, 4, 9, 1, 3, 6, 2, 5, 1, 8, 3, 2, 6, 4, 1, 3, 5]  # two bl
 
 each_cell = pytest.mark.parametrize("cell", LAYERS)
 each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
-each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 each_sizes = pytest.mark.parametrize("sizes", [(5,), (5, 4)], ids=str)
 each_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3])
 
@@ -62,25 +62,42 @@ class Twin(torch.nn.Module):
         self.dense = torch.nn.Linear(*parameters["dense.W"].shape, dtype=torch.float64)
         self.dense.weight.data = torch.tensor(parameters["dense.W"].T)
         self.dense.bias.data = torch.tensor(parameters["dense.b"])
+        self.attention = torch.nn.ParameterDict()
+        for key in "Wbv":
+            if f"attention.{key}" in parameters:
+                self.attention[key] = torch.nn.Parameter(
+                    torch.tensor(parameters[f"attention.{key}"])
+                )
 
     def make_layer(self, name, parameters):
-        W_x, W_h, b = (
-            reorder(self.cell, parameters[f"{name}.{key}"]) for key in ("W_x", "W_h", "b")
+        n_inputs, H = len(parameters[f"{name}.W_x"]), len(parameters[f"{name}.W_h"])
+        directions = self.directions(name)
+        layer = LAYERS[self.cell](
+            n_inputs, H, bidirectional=len(directions) > 1, dtype=torch.float64
         )
-        H = len(W_h)
-        layer = LAYERS[self.cell](len(W_x), H, dtype=torch.float64)
-        layer.weight_ih_l0.data = torch.tensor(W_x.T)
-        layer.weight_hh_l0.data = torch.tensor(W_h.T)
-        layer.bias_ih_l0.data = torch.tensor(b)
-        layer.bias_hh_l0.data = torch.zeros(len(b), dtype=torch.float64)
-        if self.cell == "gru":
-            layer.bias_hh_l0.data[2 * H :] = torch.tensor(parameters[f"{name}.b_h"])
-            only_candidate = torch.arange(3 * H) >= 2 * H
-            layer.bias_hh_l0.register_hook(lambda gradient: gradient * only_candidate)
-        else:
-            layer.bias_hh_l0.requires_grad_(False)
+        for suffix, part in directions.items():
+            W_x, W_h, b = (
+                torch.tensor(reorder(self.cell, parameters[f"{part}.{key}"]).T.copy())
+                for key in ("W_x", "W_h", "b")
+            )
+            getattr(layer, f"weight_ih_l0{suffix}").data = W_x
+            getattr(layer, f"weight_hh_l0{suffix}").data = W_h
+            getattr(layer, f"bias_ih_l0{suffix}").data = b
+            second = getattr(layer, f"bias_hh_l0{suffix}")
+            second.data = torch.zeros_like(b)
+            if self.cell == "gru":
+                second.data[2 * H :] = torch.tensor(parameters[f"{part}.b_h"])
+                only_candidate = torch.arange(3 * H) >= 2 * H
+                second.register_hook(lambda gradient, keep=only_candidate: gradient * keep)
+            else:
+                second.requires_grad_(False)
         layer.flatten_parameters()
         return layer
+
+    def directions(self, name):
+        """PyTorch's suffix and our name of each direction of a layer."""
+        both = {"": name, "_reverse": f"{name}.reverse"}
+        return {suffix: part for suffix, part in both.items() if f"{part}.W_x" in self.names}
 
     def forward(self, sequences):
         """Logits of a list of tensors."""
@@ -95,6 +112,13 @@ class Twin(torch.nn.Module):
             pooled = h[torch.arange(len(h)), lengths - 1]
         elif self.pooling == "mean":
             pooled = (h * running).sum(dim=1) / lengths[:, None]
+        elif self.pooling == "ends":
+            H = h.shape[2] // 2
+            pooled = torch.cat([h[torch.arange(len(h)), lengths - 1, :H], h[:, 0, H:]], dim=1)
+        elif self.pooling == "attention":
+            W, b, v = (self.attention[key] for key in "Wbv")
+            scores = (torch.tanh(h @ W + b) @ v).masked_fill(~running, -torch.inf)
+            pooled = (torch.softmax(scores, dim=1) * h).sum(dim=1)
         else:
             pooled = h.masked_fill(~running, -torch.inf).amax(dim=1)
         return self.dense(pooled)
@@ -104,23 +128,24 @@ class Twin(torch.nn.Module):
         found = {"dense.W": of(self.dense.weight).T, "dense.b": of(self.dense.bias)}
         if self.embedding is not None:
             found["embedding"] = of(self.embedding.weight)
+        for key, parameter in self.attention.items():
+            found[f"attention.{key}"] = of(parameter)
         for i, layer in enumerate(self.layers):
-            for key, name in {
-                "W_x": "weight_ih_l0",
-                "W_h": "weight_hh_l0",
-                "b": "bias_ih_l0",
-            }.items():
-                found[f"layer{i}.{key}"] = reorder(self.cell, of(getattr(layer, name)).numpy().T)
-            if self.cell == "gru":
-                found[f"layer{i}.b_h"] = of(layer.bias_hh_l0)[2 * layer.hidden_size :]
+            for suffix, part in self.directions(f"layer{i}").items():
+                for key, name in {"W_x": "weight_ih", "W_h": "weight_hh", "b": "bias_ih"}.items():
+                    value = of(getattr(layer, f"{name}_l0{suffix}")).numpy()
+                    found[f"{part}.{key}"] = reorder(self.cell, value.T)
+                if self.cell == "gru":
+                    second = of(getattr(layer, f"bias_hh_l0{suffix}"))
+                    found[f"{part}.b_h"] = second[2 * layer.hidden_size :]
         return {name: np.asarray(found[name]) for name in self.names}
 
 
-def make(cell, kind, pooling, sizes, n_outputs):
+def make(cell, kind, pooling, sizes, n_outputs, bidirectional=False):
     """Both networks, sequences in which every token occurs, targets and weights."""
     random = np.random.RandomState(0)
     n_tokens = N_TOKENS if kind == "tokens" else None
-    network = Network(cell, D, sizes, pooling, n_outputs, n_tokens)
+    network = Network(cell, D, sizes, pooling, n_outputs, n_tokens, bidirectional)
     parameters = network.initialize(random, np.dtype(np.float64))
     for value in parameters.values():
         value += random.normal(scale=0.3, size=value.shape)
@@ -134,7 +159,7 @@ def make(cell, kind, pooling, sizes, n_outputs):
         targets = random.randint(0, 2, (n, 1)).astype(float)
     else:
         targets = np.eye(n_outputs)[random.randint(0, n_outputs, n)]
-    twin = Twin(cell, pooling, parameters)
+    twin = Twin(cell, network.pooling.name, parameters)
     return network, parameters, twin, sequences, targets, random.uniform(0.5, 2.0, n)
 
 
@@ -164,9 +189,10 @@ def assert_close(actual, expected):
 @each_pooling
 @each_sizes
 @each_n_outputs
-def test_outputs_and_gradients(cell, kind, pooling, sizes, n_outputs):
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_outputs_and_gradients(cell, kind, pooling, sizes, n_outputs, bidirectional):
     network, parameters, twin, sequences, targets, weights = make(
-        cell, kind, pooling, sizes, n_outputs
+        cell, kind, pooling, sizes, n_outputs, bidirectional
     )
     work, kept = Workspace(np.dtype(np.float64)), Workspace(np.dtype(np.float64))
     batch = make_batch(join(sequences), np.arange(len(sequences)))
@@ -186,7 +212,7 @@ def test_outputs_and_gradients(cell, kind, pooling, sizes, n_outputs):
     gradients = twin.by_name(lambda parameter: parameter.grad)
     for name, expected in gradients.items():  # every token occurs: all rows of the embedding
         assert_close(kept.array(name, *expected.shape), expected)
-        assert np.max(abs(expected)) > 1e-4
+        assert np.max(abs(expected)) > 1e-5
     if kind == "series":
         dx = dx.reshape(max(LENGTHS), -1, D)
         for place, row in enumerate(order):
