@@ -593,7 +593,7 @@ def test_every_parameter_has_its_wrong_values():
     [
         (Y[:-1], rf"inconsistent numbers of samples: \[{N}, {N - 1}\]"),
         (np.linspace(0, 1, N), "continuous"),
-        (np.c_[Y, Y], "zeros and ones, a column a label; this one is multiclass-multioutput"),
+        (np.c_[Y, Y], "zeros and ones, a column a label, but"),
         (None, "y"),
         ("yes", r"1d array"),
         (np.where(Y == 1, nan, Y), "y contains NaN"),

@@ -223,7 +223,7 @@ def test_class_weights():
 @pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan])
 def test_class_weights_that_are_refused(weight):
     y = np.array(["a", "b"])
-    with pytest.raises(ValueError, match=f"gives class 'b' the weight {weight}"):
+    with pytest.raises(ValueError, match=f"gives class 'b' the weight {weight!r}"):
         labels.class_weights({"a": 1.0, "b": weight}, y, y)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
 
-from .documentation import DocumentationLinkMixin
-from .fitting import fit_network, partial_fit_network, unchanged_on_error
+from .estimators import DocumentationLinkMixin, unchanged_on_error
+from .fitting import fit_network, partial_fit_network
 from .parameters import CONSTRAINTS
 from .prediction import PredictionMixin
 from .progress import CallbackSupportMixin, with_callbacks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import os
 import sys
 import warnings
@@ -53,21 +52,6 @@ class State:
     random: np.random.RandomState
     seed: int  # of the embeddings of tokens that come later
     optimizer: Optimizer | None = None
-
-
-def unchanged_on_error(method: Callable) -> Callable:
-    """Leave the estimator as it was before the call, whatever ends it."""
-
-    @functools.wraps(method)
-    def guarded(self, *args, **kwargs):
-        before = self.__dict__.copy()
-        try:
-            return method(self, *args, **kwargs)
-        except BaseException:
-            self.__dict__ = before
-            raise
-
-    return guarded
 
 
 def fit_network(

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 
 
 def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     """y as (n,) labels; or as (n, K) zeros and ones where a sequence may have several of K."""
     if sparse.issparse(y):
         y = y.toarray()
-    shape = np.shape(np.asarray(y))
-    if len(shape) == 2 and shape[1] > 1:
-        check_consistent_length(lengths, y)
-        kind = type_of_target(y, input_name="y")
-        if kind != "multilabel-indicator":
+    table = np.asarray(y)
+    if table.ndim == 2 and table.shape[1] > 1:
+        check_consistent_length(lengths, table)
+        wrong = ~np.isin(table, (0, 1))
+        if wrong.any():
+            i, j = np.argwhere(wrong)[0]
             raise ValueError(
-                f"y of two dimensions holds zeros and ones, a column a label; this one is {kind}."
+                "y of two dimensions holds zeros and ones, a column a label, but "
+                f"y[{i}, {j}] is {table[i, j]!r}."
             )
-        return np.asarray(y)
+        return table.astype(int)
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
     check_consistent_length(lengths, y)
@@ -33,7 +36,12 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
 
 def find_classes(y: np.ndarray) -> np.ndarray:
     """The labels there are; of several a sequence, the numbers of the columns."""
-    return np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
+    if y.ndim == 2:
+        return np.arange(y.shape[1])
+    try:
+        return np.unique(y)
+    except TypeError as error:
+        raise ValueError(f"The labels in y are not of one type: {error}.") from error
 
 
 def class_numbers(y: np.ndarray, classes: np.ndarray, name: str = "y") -> np.ndarray:
@@ -83,7 +91,7 @@ def strata(targets: np.ndarray, activation: str) -> np.ndarray:
     """The class number of each row; with several labels there is one stratum."""
     if several(targets.shape[1], activation):
         return np.zeros(len(targets), dtype=int)
-    return targets[:, 0].astype(int) if targets.shape[1] == 1 else targets.argmax(axis=1)
+    return targets[:, 0].astype(int) if activation == "logistic" else targets.argmax(axis=1)
 
 
 def from_targets(targets: np.ndarray, classes: np.ndarray, activation: str) -> np.ndarray:
@@ -105,9 +113,9 @@ def class_weights(
         )
     if isinstance(class_weight, dict):
         for label, weight in class_weight.items():
-            if not 0 <= weight < np.inf:
+            if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
                 raise ValueError(
-                    f"class_weight={class_weight!r} gives class {label!r} the weight {weight}; "
+                    f"class_weight={class_weight!r} gives class {label!r} the weight {weight!r}; "
                     "weights are finite numbers of at least 0."
                 )
         return compute_class_weight(class_weight, classes=classes, y=y)

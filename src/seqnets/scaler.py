@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,8 +13,8 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .documentation import DocumentationLinkMixin
-from .sequences import read_series
+from .estimators import DocumentationLinkMixin, unchanged_on_error
+from .sequences import is_ragged, read_series
 
 
 class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -34,7 +35,8 @@ class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMi
     Attributes
     ----------
     mean_, var_, scale_ : ndarray of shape (n_channels,)
-        Mean, variance and divisor of each channel; 2-D series have one. None if they are not used.
+        Mean, variance and divisor of each channel, of which 2-D series have one; None where
+        `StandardScaler` has none.
     n_steps_seen_ : int
         Steps of all sequences in fit and partial_fit.
     n_features_in_ : int
@@ -105,6 +107,7 @@ class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMi
         """
         return self._learn(X, first=not hasattr(self, "_scaler"))
 
+    @unchanged_on_error
     @_fit_context(prefer_skip_nested_validation=True)
     def _learn(self, X: Any, first: bool) -> SequenceScaler:
         series, kind = read_series(self, X, None if first else self._kind, None)
@@ -130,13 +133,9 @@ class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMi
         X_scaled : ndarray
             Of the shape of `X`; ragged series come as a 1-D object array.
         """
-        check_is_fitted(self)
-        series, _ = read_series(self, X, self._kind, None)
-        scaled = in_form_of(
-            X, self._kind, series._replace(values=self._scaler.transform(series.values))
-        )
+        scaled = self._applied(StandardScaler.transform, X)
         container = _get_output_config("transform", self)["dense"]
-        if container != "default" and scaled.ndim != 2:
+        if container != "default" and self._kind != "2d":
             raise ValueError(
                 f'set_output(transform="{container}") is for 2-D series: ragged and 3-D ones do '
                 'not fit into a data frame. Use transform="default".'
@@ -156,10 +155,14 @@ class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMi
         X_original : ndarray
             Of the shape of `X`; ragged series come as a 1-D object array.
         """
+        return self._applied(StandardScaler.inverse_transform, X)
+
+    def _applied(self, method: Callable, X: Any) -> np.ndarray:
         check_is_fitted(self)
         series, _ = read_series(self, X, self._kind, None)
-        values = self._scaler.inverse_transform(series.values)
-        return in_form_of(X, self._kind, series._replace(values=values))
+        if len(series.values):
+            series = series._replace(values=method(self._scaler, series.values))
+        return in_form_of(X, self._kind, series)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -170,15 +173,15 @@ class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMi
 
 def in_form_of(X: Any, kind: str, series: Sequences) -> np.ndarray:
     """Return the series in the form that X has; padding is NaN."""
-    if kind == "ragged" and getattr(X, "ndim", 1) == 1:
+    if kind != "2d" and (is_ragged(X) or (kind == "ragged" and getattr(X, "ndim", 1) == 1)):
         parts = np.split(series.values, series.offsets[1:-1])
         ragged = np.empty(len(parts), dtype=object)
         for i, (x, part) in enumerate(zip(X, parts, strict=True)):
             ragged[i] = part.reshape(-1) if np.ndim(x) == 1 else part
         return ragged
+    if kind == "2d" or np.ndim(X) == 2:
+        return series.values.reshape(series.offsets.size - 1, -1)
     X = np.asarray(X)
-    if X.ndim == 2:
-        return series.values.reshape(X.shape)
     padded = np.full(X.shape, np.nan, dtype=series.values.dtype)
     padded[np.arange(X.shape[1]) < series.lengths[:, np.newaxis]] = series.values
     return padded

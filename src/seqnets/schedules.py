@@ -58,7 +58,7 @@ class Cosine(Constant):
         self._n_begun += 1
         if s < warm:
             return self.initial * (s + 1) / warm
-        share = (s - warm) / max(self.n_steps - warm, 1)
+        share = (s - warm) / (self.n_steps - warm)
         return self.initial * (1 + math.cos(math.pi * share)) / 2
 
 

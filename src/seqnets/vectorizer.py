@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .documentation import DocumentationLinkMixin
+from .estimators import DocumentationLinkMixin
 
 PADDING, UNKNOWN, FIRST_WORD, LAST_WORD = 0, 1, 2, 2**31 - 1
 TOKEN_PATTERN = r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"

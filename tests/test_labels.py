@@ -1,0 +1,371 @@
+"""Labels of every form, the targets made of them, and the weights of classes."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import log_loss
+from sklearn.utils.class_weight import compute_class_weight
+
+from seqnets.labels import (
+    check_labels,
+    check_same_kind,
+    class_numbers,
+    class_weights,
+    find_classes,
+    from_targets,
+    guessing_loss,
+    make_targets,
+    outputs,
+    several,
+    strata,
+    weigh,
+)
+
+INDICATOR = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
+ONE_LABEL = {
+    "two": np.array(["no", "yes", "yes", "no", "no"]),
+    "many": np.array([7, -1, 3, 7, 7]),
+    "one": np.array([2.0, 2.0, 2.0]),
+}
+
+each_one_label = pytest.mark.parametrize("y", ONE_LABEL.values(), ids=ONE_LABEL)
+each_kind = pytest.mark.parametrize(
+    "y", [*ONE_LABEL.values(), INDICATOR], ids=[*ONE_LABEL, "several"]
+)
+
+
+def checked(y, n=None):
+    return check_labels(y, np.ones(len(y) if n is None else n, dtype=int))
+
+
+# -------------------------------------------------------------------------- what y may be
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["b", "a", "b"],
+        [2, 0, 2],
+        [2.0, 0.0, 2.0],
+        [True, False, True],
+        ("b", "a", "b"),
+        np.array(["b", "a", "b"], dtype=object),
+        pd.Series(["b", "a", "b"], index=[5, 6, 7]),
+        pd.Series(["b", "a", "b"], dtype="category"),
+        pd.Series(["b", "a", "b"], dtype="string"),
+        pl.Series(["b", "a", "b"]),
+    ],
+    ids=[
+        "words",
+        "numbers",
+        "floats",
+        "bools",
+        "tuple",
+        "object",
+        "pandas",
+        "category",
+        "string",
+        "polars",
+    ],
+)
+def test_one_label_a_sequence(y):
+    found = checked(y)
+    assert isinstance(found, np.ndarray)
+    assert found.shape == (3,)
+    assert found.tolist() == list(y)
+
+
+@pytest.mark.parametrize("form", [np.array, pd.DataFrame, lambda y: sparse.csr_matrix(np.array(y))])
+def test_a_column_vector_is_flattened_with_a_warning(form):
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+        found = checked(form([[3], [1], [3]]), 3)
+    assert found.tolist() == [3, 1, 3]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        np.array,
+        np.ndarray.tolist,
+        lambda y: y.astype(bool),
+        lambda y: y.astype(float),
+        sparse.csr_matrix,
+        sparse.csc_array,
+        sparse.coo_array,
+        lambda y: pd.DataFrame(y, columns=["a", "b", "c"], index=[3, 5, 7, 9]),
+        lambda y: pl.DataFrame(y, schema=["a", "b", "c"]),
+    ],
+    ids=["array", "list", "bool", "float", "csr", "csc", "coo", "pandas", "polars"],
+)
+def test_several_labels_a_sequence(form):
+    found = checked(form(INDICATOR), 4)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, INDICATOR)
+
+
+@pytest.mark.parametrize(
+    ("y", "place", "value"),
+    [
+        ([[0, 1], [2, 0]], "y[1, 0]", 2),
+        ([["a", "b"], ["b", "a"]], "y[0, 0]", "a"),
+        ([[1.0, 0.5], [1.0, 0.0]], "y[0, 1]", 0.5),
+        (sparse.csr_matrix([[0, 1], [2, 0]]), "y[1, 0]", 2),
+    ],
+)
+def test_other_columns_are_refused(y, place, value):
+    with pytest.raises(ValueError, match="y of two dimensions holds zeros and ones") as caught:
+        checked(y, 2)
+    assert re.search(rf"but {re.escape(place)} is .*{value}", str(caught.value))
+
+
+@pytest.mark.parametrize("y", [[[1, 2], [2, 1]], [[-1, 1], [1, -1]], [[2, 2], [0, 2]]], ids=str)
+def test_two_other_numbers_than_zeros_and_ones_are_refused(y):
+    """scikit-learn calls them an indicator too, but they are no targets of the loss."""
+    with pytest.raises(ValueError, match="y of two dimensions holds zeros and ones"):
+        checked(y)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [1.0, np.nan],
+        np.array(["a", np.nan], dtype=object),
+        pd.Series([1.0, None]),
+        [[0.0, np.nan], [1.0, 0.0]],
+        pd.DataFrame({"a": [0, None], "b": [1, 0]}),
+    ],
+    ids=["list", "object", "pandas", "columns", "data frame"],
+)
+def test_a_missing_label_is_refused(y):
+    with pytest.raises(ValueError, match=r"Input (y )?contains NaN|y\[\d, \d\] is .*nan"):
+        checked(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([0.5, 1.0], "Unknown label type: continuous"),
+        ([np.inf, 1.0], "Input y contains infinity"),
+        (np.zeros((2, 2, 2)), "dim"),
+        (None, r"y should be a 1d array, got an array of shape \(\)"),
+    ],
+)
+def test_what_is_no_label_is_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        checked(y, 2)
+
+
+@pytest.mark.parametrize("y", [[0, 1, 0], INDICATOR[:3], sparse.csr_matrix(INDICATOR[:3])])
+def test_as_many_labels_as_sequences(y):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[2, 3\]"):
+        checked(y, 2)
+
+
+# ------------------------------------------------------------------------- classes, targets
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "expected"),
+    [
+        (ONE_LABEL["two"], ["no", "yes"], (1, "logistic")),
+        (ONE_LABEL["many"], [-1, 3, 7], (3, "softmax")),
+        (ONE_LABEL["one"], [2.0], (1, "softmax")),
+        (INDICATOR, [0, 1, 2], (3, "logistic")),
+        (INDICATOR[:, :2], [0, 1], (2, "logistic")),
+    ],
+)
+def test_classes_and_outputs(y, classes, expected):
+    found = find_classes(y)
+    assert found.tolist() == classes
+    assert outputs(y, found) == expected
+    assert several(*expected) == (y.ndim == 2)
+
+
+def test_targets_of_two_classes_are_one_number():
+    y = np.array(["b", "a", "a", "b"])
+    found = make_targets(y, np.array(["a", "b"]))
+    np.testing.assert_array_equal(found, np.array([[1.0], [0.0], [0.0], [1.0]]), strict=True)
+
+
+def test_targets_of_many_classes_are_one_hot():
+    """In the order of the classes, also of those that y does not have."""
+    found = make_targets(np.array([3, 1, 3]), np.array([1, 3, 4, 9]))
+    expected = [[0, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
+    np.testing.assert_array_equal(found, np.array(expected, dtype=float), strict=True)
+
+
+@pytest.mark.parametrize("dtype", [int, bool, object])
+def test_targets_of_several_labels_are_themselves(dtype):
+    found = make_targets(INDICATOR.astype(dtype), np.arange(3))
+    np.testing.assert_array_equal(found, INDICATOR.astype(float), strict=True)
+
+
+@pytest.mark.parametrize("n_columns", [2, 4])
+def test_a_wrong_number_of_columns(n_columns):
+    y = np.resize([0, 1, 1], (3, n_columns))
+    with pytest.raises(
+        ValueError, match=f"^y_val has {n_columns} columns, but there are 3 labels.$"
+    ):
+        make_targets(y, np.arange(3), "y_val")
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "wanted"),
+    [
+        (["a", "z", "b"], ["a", "b"], "y_val holds 'z', which is not among the classes ['a' 'b']."),
+        ([4, 1, 5], [1, 2, 5], "y_val holds 4, which is not among the classes [1 2 5]."),
+        ([0, 1], [1, 2], "y_val holds 0, which is not among the classes [1 2]."),
+        ([9, 1], [1, 2], "y_val holds 9, which is not among the classes [1 2]."),
+    ],
+)
+def test_an_unknown_label_is_named(y, classes, wanted):
+    for of in (class_numbers, make_targets):
+        with pytest.raises(ValueError) as raised:
+            of(np.array(y), np.array(classes), "y_val")
+        message = re.sub(r"np\.\w+\((.*?)\)", r"\1", str(raised.value))
+        assert message == wanted
+
+
+def test_class_numbers_are_places_among_the_classes():
+    classes = np.array(["a", "b", "d", "e"])
+    y = np.array(["e", "a", "d", "e"], dtype=object)
+    assert class_numbers(y, classes).tolist() == [3, 0, 2, 3]
+
+
+@each_kind
+def test_targets_stand_for_their_labels(y):
+    classes = find_classes(y)
+    _, activation = outputs(y, classes)
+    found = from_targets(make_targets(y, classes), classes, activation)
+    np.testing.assert_array_equal(found, y)
+    assert found.dtype == y.dtype
+
+
+@each_one_label
+def test_strata_are_the_classes(y):
+    classes = find_classes(y)
+    _, activation = outputs(y, classes)
+    found = strata(make_targets(y, classes), activation)
+    np.testing.assert_array_equal(classes[found], y)
+
+
+def test_several_labels_are_one_stratum():
+    assert strata(INDICATOR.astype(float), "logistic").tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("given", ["two", "many", "one"])
+def test_the_kind_of_labels_stays(given):
+    y = ONE_LABEL[given]
+    of_one, of_several = outputs(y, find_classes(y)), outputs(INDICATOR, np.arange(3))
+    check_same_kind(y, *of_one)
+    check_same_kind(INDICATOR, *of_several)
+    one, many = "one label a sequence, (n,)", "several labels a sequence, (n, n_labels)"
+    with pytest.raises(ValueError, match=f"^y has {re.escape(one)}, .* given {re.escape(many)}.$"):
+        check_same_kind(y, *of_several)
+    with pytest.raises(ValueError, match=f"^y has {re.escape(many)}, .* given {re.escape(one)}.$"):
+        check_same_kind(INDICATOR, *of_one)
+
+
+# ------------------------------------------------------------------------------- weights
+
+
+@each_kind
+def test_without_class_weight_all_weigh_one(y):
+    classes = find_classes(y)
+    assert class_weights(None, y, classes).tolist() == [1.0] * classes.size
+
+
+@each_one_label
+def test_balanced_weights_equal_scikit_learn_s(y):
+    classes = find_classes(y)
+    expected = compute_class_weight("balanced", classes=classes, y=y)
+    np.testing.assert_array_equal(class_weights("balanced", y, classes), expected)
+
+
+def test_balanced_weights_of_a_class_that_y_does_not_have():
+    """Training that goes on with fewer classes balances those."""
+    y = np.array(["a", "c", "c", "c"])
+    found = class_weights("balanced", y, np.array(["a", "b", "c"]))
+    np.testing.assert_allclose(found, [4 / (2 * 1), 1.0, 4 / (2 * 3)])
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "expected"),
+    [
+        ({"a": 2, "b": 0.5, "c": 3}, [2.0, 0.5, 3.0]),
+        ({"c": 3.0}, [1.0, 1.0, 3.0]),
+        ({"a": 0, "c": 3.0}, [0.0, 1.0, 3.0]),
+    ],
+)
+def test_class_weight_by_label(class_weight, expected):
+    classes = np.array(["a", "b", "c"])
+    assert class_weights(class_weight, classes, classes).tolist() == expected
+
+
+@pytest.mark.parametrize("weight", [-1, -1e-9, np.nan, np.inf])
+def test_a_class_weight_that_is_none(weight):
+    wanted = f"gives class 'b' the weight {weight}; weights are finite numbers of at least 0"
+    with pytest.raises(ValueError, match=re.escape(wanted)):
+        class_weights({"a": 1, "b": weight}, np.array(["a", "b"]), np.array(["a", "b"]))
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1, 1: 2, 2: 1}])
+def test_class_weight_is_for_one_label(class_weight):
+    with pytest.raises(ValueError, match=r"one label a sequence; .* weigh with sample_weight"):
+        class_weights(class_weight, INDICATOR, np.arange(3))
+
+
+def test_weights_of_sequences_times_those_of_their_classes():
+    y, of_class = np.array(["b", "a", "c", "b"]), np.array([1.0, 10.0, 100.0])
+    found = weigh(np.array([1.0, 2.0, 3.0, 4.0]), of_class, y, np.array(["a", "b", "c"]))
+    assert found.tolist() == [10.0, 2.0, 300.0, 40.0]
+    weights = np.arange(4.0)
+    np.testing.assert_array_equal(weigh(weights, np.ones(3), INDICATOR, np.arange(3)), weights)
+
+
+# -------------------------------------------------------------------------- guessing loss
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_guessing_loss_equals_scikit_learn_s(n_classes):
+    """The log loss of the weighted frequencies as everybody's probabilities."""
+    random = np.random.RandomState(0)
+    y, weights = random.randint(n_classes, size=40), random.uniform(0.1, 3.0, 40)
+    frequencies = np.bincount(y, weights) / weights.sum()
+    expected = log_loss(y, np.tile(frequencies, (40, 1)), sample_weight=weights)
+    classes = np.arange(n_classes)
+    found = guessing_loss(make_targets(y, classes), weights, outputs(y, classes)[1])
+    assert type(found) is float
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_guessing_loss_of_several_labels():
+    """The sum over the columns, each guessed by itself."""
+    random = np.random.RandomState(0)
+    y, weights = random.uniform(size=(40, 3)) < [0.2, 0.5, 0.9], random.uniform(0.1, 3.0, 40)
+    shares = np.average(y, axis=0, weights=weights)
+    expected = sum(
+        log_loss(column, np.full(40, share), sample_weight=weights)
+        for column, share in zip(y.T, shares, strict=True)
+    )
+    found = guessing_loss(make_targets(y, np.arange(3)), weights, "logistic")
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("targets", "activation", "expected"),
+    [
+        (np.ones((4, 1)), "softmax", 0.0),
+        (np.zeros((4, 1)), "logistic", 0.0),
+        (np.ones((4, 1)), "logistic", 0.0),
+        (np.eye(3)[[0, 0, 2, 2]], "softmax", np.log(2)),
+        (np.array([[0.0, 1.0], [1.0, 1.0]]), "logistic", np.log(2)),
+    ],
+)
+def test_guessing_loss_of_a_class_that_never_or_always_is(targets, activation, expected):
+    assert guessing_loss(targets, np.ones(len(targets)), activation) == pytest.approx(expected)

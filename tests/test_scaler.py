@@ -1,0 +1,442 @@
+"""SequenceScaler against StandardScaler on the joined steps, in every form of X."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+
+from seqnets import RecurrentClassifier, SequenceScaler
+
+SCALERS = [SequenceScaler(), SequenceScaler(with_mean=False), SequenceScaler(with_std=False)]
+LENGTHS = [3, 1, 5, 2, 4]
+
+each_parameters = pytest.mark.parametrize(
+    "parameters",
+    [{}, {"with_mean": False}, {"with_std": False}, {"with_mean": False, "with_std": False}],
+    ids=str,
+)
+each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+# -------------------------------------------------------------------------------- helpers
+
+
+def padded(dtype):
+    X = np.random.RandomState(0).normal(5.0, [0.1, 3.0], size=(5, 5, 2)).astype(dtype)
+    X[np.arange(5) >= np.array(LENGTHS)[:, np.newaxis]] = np.nan
+    return X
+
+
+def ragged(dtype):
+    return [x[:T] for x, T in zip(padded(dtype), LENGTHS, strict=True)]
+
+
+FORMS = {
+    "2d": lambda dtype: padded(dtype)[:, :1].reshape(5, 2),
+    "3d": lambda dtype: padded(dtype)[[0, 2, 4], :3],
+    "3d padded": padded,
+    "ragged": ragged,
+    "ragged 1-D": lambda dtype: [x[:, 0] for x in ragged(dtype)],
+    "ragged, some empty": lambda dtype: [np.empty((0, 2), dtype), *ragged(dtype), [], []],
+}
+
+each_form = pytest.mark.parametrize("form", FORMS)
+
+
+def joined(X):
+    """All steps (n, D) of the sequences of X, one below the other."""
+    if getattr(X, "ndim", 1) == 2:
+        return X.reshape(-1, 1)
+    steps = np.concatenate([np.reshape(x, (len(x), -1)) for x in X if len(x)])
+    return steps[~np.isnan(steps).all(axis=1)]
+
+
+def assert_same_form(found, X):
+    """As many sequences and steps, padding where it was."""
+    if isinstance(X, np.ndarray):
+        assert found.shape == X.shape
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(X))
+    else:
+        assert found.dtype == object
+        assert [np.shape(x) for x in found] == [np.shape(x) for x in X]
+
+
+# ---------------------------------------------------------------- scikit-learn's own checks
+
+
+@parametrize_with_checks(SCALERS)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("scaler", SCALERS, ids=repr)
+def test_no_check_is_missing(scaler):
+    """A wrong tag would drop most of them without a word (scikit-learn#14057)."""
+
+    def names(estimator):
+        checks = [check for _, check in estimator_checks_generator(estimator)]
+        return [getattr(check, "func", check).__name__ for check in checks]
+
+    not_for_us = ("sample_weight", "array_api")  # fit takes no weights, input is NumPy's
+    wanted = {name for name in names(StandardScaler()) if not any(x in name for x in not_for_us)}
+    wanted.add("check_estimators_nan_inf")  # StandardScaler lets NaN pass
+    assert wanted <= set(names(scaler))
+    assert len(names(scaler)) > 40
+
+
+def test_tags_tell_what_it_takes():
+    tags = SequenceScaler().__sklearn_tags__()
+    assert (tags.input_tags.two_d_array, tags.input_tags.three_d_array) == (True, True)
+    assert not tags.input_tags.allow_nan and not tags.input_tags.sparse
+    assert sorted(tags.transformer_tags.preserves_dtype) == ["float32", "float64"]
+
+
+# ------------------------------------------------------------------------ standardization
+
+
+@each_form
+@each_dtype
+@each_parameters
+def test_equals_standard_scaler_on_the_joined_steps(form, dtype, parameters):
+    X = FORMS[form](dtype)
+    steps = joined(X)
+    scaler, reference = SequenceScaler(**parameters), StandardScaler(**parameters).fit(steps)
+    found = scaler.fit(X, "y is ignored").transform(X)
+    for name in ("mean_", "var_", "scale_"):
+        np.testing.assert_array_equal(getattr(scaler, name), getattr(reference, name))
+    assert scaler.n_steps_seen_ == len(steps)
+    assert type(scaler.n_steps_seen_) is int
+    np.testing.assert_array_equal(joined(found), reference.transform(steps), strict=True)
+    assert joined(found).dtype == dtype
+    assert_same_form(found, X)
+    again = scaler.fit_transform(X)
+    np.testing.assert_array_equal(joined(again), joined(found))
+
+
+@pytest.mark.parametrize(
+    ("form", "n_features"), [("2d", 2), ("3d", 2), ("ragged", 2), ("ragged 1-D", 1)]
+)
+def test_what_fit_tells(form, n_features):
+    """2-D series are of one channel, a feature a step; others have a channel a feature."""
+    scaler = SequenceScaler().fit(FORMS[form]("float64"))
+    assert scaler.n_features_in_ == n_features
+    names = [f"x{i}" for i in range(n_features)]
+    assert scaler.get_feature_names_out().tolist() == names
+    assert scaler.mean_.shape == ((1,) if form == "2d" else (n_features,))
+
+
+@each_form
+def test_mean_0_and_deviation_1(form):
+    found = joined(SequenceScaler().fit_transform(FORMS[form]("float64")))
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-13)
+    np.testing.assert_allclose(found.std(axis=0), 1, rtol=1e-13)
+
+
+def test_padding_stays_and_does_not_count():
+    """The same numbers as without it, whatever the number of steps."""
+    X = np.full((5, 9, 2), np.nan)
+    X[:, :5] = padded("float64")
+    scaler = SequenceScaler().fit(X)
+    without = SequenceScaler().fit(ragged("float64"))
+    np.testing.assert_array_equal(scaler.mean_, without.mean_)
+    assert scaler.n_steps_seen_ == sum(LENGTHS)
+    found = scaler.transform(X)
+    assert found.shape == X.shape
+    assert np.isnan(found).all(axis=2).sum(axis=1).tolist() == [9 - T for T in LENGTHS]
+    for x, expected in zip(found, without.transform(ragged("float64")), strict=True):
+        np.testing.assert_array_equal(x[: len(expected)], expected)
+
+
+@each_form
+@each_dtype
+@each_parameters
+def test_inverse_transform_undoes_transform(form, dtype, parameters):
+    X = FORMS[form](dtype)
+    scaler = SequenceScaler(**parameters).fit(X)
+    found = scaler.inverse_transform(scaler.transform(X))
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(joined(found), joined(X), rtol=0, atol=tolerance)
+    assert joined(found).dtype == dtype
+    assert_same_form(found, X)
+
+
+@each_form
+@each_parameters
+def test_parts_teach_what_the_whole_does(form, parameters):
+    X = FORMS[form]("float64")
+    whole, parts = SequenceScaler(**parameters).fit(X), SequenceScaler(**parameters)
+    for part in (X[:2], X[2:3], X[3:]):
+        if len(part):
+            assert parts.partial_fit(part) is parts
+    for name in ("mean_", "var_", "scale_"):
+        found, expected = getattr(parts, name), getattr(whole, name)
+        assert (found is None) == (expected is None)
+        if expected is not None:
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert parts.n_steps_seen_ == whole.n_steps_seen_
+    for x, expected in zip(parts.transform(X), whole.transform(X), strict=True):
+        np.testing.assert_allclose(x, expected, rtol=0, atol=1e-12)
+    parts.fit(X)  # forgets them
+    np.testing.assert_array_equal(parts.mean_, whole.mean_)
+    assert parts.n_steps_seen_ == whole.n_steps_seen_
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e6])
+def test_a_constant_channel_becomes_0(value):
+    X = ragged("float64")
+    for x in X:
+        x[:, 1] = value
+    scaler = SequenceScaler().fit(X)
+    assert scaler.scale_[1] == 1.0
+    found = joined(scaler.transform(X))
+    np.testing.assert_allclose(found[:, 1], 0, atol=1e-9)
+    np.testing.assert_allclose(found[:, 0].std(), 1, rtol=1e-12)
+
+
+@each_form
+def test_each_sequence_alone(form):
+    """What becomes of a sequence does not depend on those beside it."""
+    X = FORMS[form]("float64")
+    scaler = SequenceScaler().fit(X)
+    together = scaler.transform(X)
+    for i in (1, 2):
+        np.testing.assert_array_equal(scaler.transform(X[i : i + 1])[0], together[i])
+
+
+# -------------------------------------------------------------------------- forms and input
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given", "kind"),
+    [
+        ("2d", lambda: FORMS["2d"]("float64").tolist(), "2d"),
+        ("2d", lambda: list(FORMS["2d"]("float64")), "2d"),
+        ("2d", lambda: pd.DataFrame(FORMS["2d"]("float64")), "2d"),
+        ("2d", lambda: FORMS["2d"]("float64").astype(object), "2d"),
+        ("3d", lambda: FORMS["3d"]("float64").tolist(), "3d"),
+        ("3d", lambda: np.asfortranarray(FORMS["3d"]("float64")), "3d"),
+        ("3d", lambda: FORMS["3d"]("float64").astype(">f8"), "3d"),
+        ("ragged", lambda: [x.tolist() for x in ragged("float64")], "ragged"),
+        ("ragged", lambda: tuple(ragged("float64")), "ragged"),
+        ("ragged", lambda: pd.Series(ragged("float64"), index=list("abcde")), "ragged"),
+        ("ragged", lambda: FORMS["3d"]("float64"), "3d"),
+        ("ragged 1-D", lambda: FORMS["2d"]("float64"), "2d"),
+    ],
+)
+def test_other_forms_of_the_same_kind(fitted, given, kind):
+    """The numbers of the arrays that they hold, in their form."""
+    X = FORMS[kind]("float64")
+    scaler = SequenceScaler().fit(FORMS[fitted]("float64"))
+    found = scaler.transform(given())
+    expected = StandardScaler().fit(joined(FORMS[fitted]("float64"))).transform(joined(X))
+    np.testing.assert_array_equal(joined(found), expected)
+    assert_same_form(found, X)
+
+
+@pytest.mark.parametrize("fitted", ["2d", "3d"])
+@pytest.mark.parametrize("container", [list, lambda rows: pd.Series(rows).to_numpy()])
+def test_arrays_given_one_by_one(fitted, container):
+    """As `RecurrentClassifier` takes them, which may stand behind it."""
+    X = FORMS[fitted]("float64")
+    rows = [x[: 2 + i] for i, x in enumerate(X)] if fitted == "3d" else list(X)
+    scaler, reference = SequenceScaler().fit(X), StandardScaler().fit(joined(X))
+    found = scaler.transform(container(rows))
+    for x, row in zip(found, rows, strict=True):
+        expected = reference.transform(row.reshape(-1, reference.n_features_in_))
+        np.testing.assert_array_equal(np.reshape(x, expected.shape), expected)
+
+
+def test_integers_become_float64():
+    found = SequenceScaler().fit_transform([[1, 2], [4, 5]])
+    np.testing.assert_allclose(found, (np.array([[1, 2], [4, 5]]) - 3) / np.sqrt(2.5))
+
+
+@each_form
+def test_x_stays_as_it_is(form):
+    """Read-only or not, and nothing that comes out is in its memory."""
+    X = FORMS[form]("float64")
+    arrays = [X] if isinstance(X, np.ndarray) else [x for x in X if isinstance(x, np.ndarray)]
+    before = pickle.loads(pickle.dumps(arrays))
+    scaler = SequenceScaler()
+    for writeable in (False, True):
+        for array in arrays:
+            array.flags.writeable = writeable
+        found = scaler.partial_fit(X).transform(X)
+        scaler.inverse_transform(X)
+        for array, expected in zip(arrays, before, strict=True):
+            np.testing.assert_array_equal(array, expected)
+            assert not any(np.shares_memory(array, x) for x in found)
+
+
+NAN, INF = np.array([[1.0, 2.0], [3.0, np.nan]]), np.array([[1.0, 2.0], [3.0, np.inf]])
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (NAN, ValueError, r"X\[1\] holds nan at step 1; series are finite numbers"),
+        ([NAN[0], INF], ValueError, "features a step, others have"),
+        ([NAN[:1], INF], ValueError, r"X\[1\] holds inf at step 1, feature 1"),
+        (np.stack([INF, NAN]), ValueError, r"X\[0\] holds inf at step 1, feature 1"),
+        (np.full((2, 3, 1), np.nan), ValueError, r"X\[0\] is NaN at every step"),
+        (["a b", "c"], TypeError, "X holds strings"),
+        ([["a", "b"], ["c"]], TypeError, "X holds strings"),
+        (sparse.csr_matrix(np.eye(2)), TypeError, "X is a sparse matrix"),
+        (np.ma.masked_array(np.eye(2)), TypeError, "X is a masked array"),
+        (np.eye(2) + 1j, ValueError, "Complex data not supported"),
+        (np.zeros((2, 3, 4, 5)), ValueError, r"X has shape \(2, 3, 4, 5\)"),
+        (np.zeros((0, 3)), ValueError, r"0 sample\(s\)"),
+    ],
+)
+def test_what_is_no_series_is_refused(X, error, message):
+    new, fitted = SequenceScaler(), SequenceScaler().fit(ragged("float64"))
+    for method in (new.fit, new.partial_fit, fitted.transform, fitted.inverse_transform,
+                   fitted.partial_fit, fitted.fit):  # fmt: skip
+        with pytest.raises(error, match=message):
+            method(X)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given", "n_given", "n_wanted"),
+    [("2d", (5, 3), 3, 2), ("3d", (5, 4, 3), 3, 2), ("ragged", (5, 3), 1, 2),
+     ("ragged 1-D", (5, 4, 2), 2, 1)],
+)  # fmt: skip
+def test_another_number_of_features(fitted, given, n_given, n_wanted):
+    scaler = SequenceScaler().fit(FORMS[fitted]("float64"))
+    wanted = f"X has {n_given} features, but SequenceScaler is expecting {n_wanted} features"
+    for method in (scaler.transform, scaler.inverse_transform, scaler.partial_fit):
+        with pytest.raises(ValueError, match=wanted):
+            method(np.zeros(given))
+
+
+def test_a_fit_that_fails_leaves_the_scaler_as_it_was():
+    X = ragged("float64")
+    scaler = SequenceScaler().fit(X)
+    expected = scaler.transform(X)
+    bad = pd.DataFrame([[1.0, 2.0, np.nan]], columns=["a", "b", "c"])
+    for method in (scaler.fit, scaler.partial_fit):
+        with pytest.raises(ValueError):
+            method(bad)
+        np.testing.assert_array_equal(joined(scaler.transform(X)), joined(expected))
+        assert scaler.get_feature_names_out().tolist() == ["x0", "x1"]
+
+
+def test_before_fit():
+    for method in (SequenceScaler().transform, SequenceScaler().inverse_transform):
+        with pytest.raises(NotFittedError):
+            method(FORMS["3d"]("float64"))
+
+
+def test_only_empty_sequences():
+    """Nothing to learn from; once fitted, nothing to do."""
+    empty = [[], np.empty((0, 2))]
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        SequenceScaler().fit(empty)
+    scaler = SequenceScaler().fit(ragged("float64"))
+    for method in (scaler.transform, scaler.inverse_transform):
+        assert [x.shape for x in method(empty)] == [(0,), (0, 2)]
+
+
+@pytest.mark.parametrize("parameters", [{"with_mean": "yes"}, {"with_std": 1.5}])
+def test_parameters_are_checked(parameters):
+    with pytest.raises(ValueError, match=f"'{next(iter(parameters))}' parameter of SequenceScaler"):
+        SequenceScaler(**parameters).fit([[1.0, 2.0]])
+
+
+# --------------------------------------------------------------------- scikit-learn's tools
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_data_frame_comes_out(library):
+    X = FORMS["2d"]("float64")
+    expected = SequenceScaler().fit_transform(X)
+    scaler = SequenceScaler().set_output(transform=library)
+    frame = (pd if library == "pandas" else pl).DataFrame(X)
+    frame.columns = ["a", "b"]
+    for given, names in [(X, ["x0", "x1"]), (frame, ["a", "b"])]:
+        found = scaler.fit(given).transform(given)
+        assert isinstance(found, type(frame))
+        assert list(found.columns) == names
+        assert scaler.get_feature_names_out().tolist() == names
+        np.testing.assert_array_equal(found.to_numpy(), expected)
+
+
+def test_a_data_frame_keeps_its_index():
+    X = pd.DataFrame(FORMS["2d"]("float32"), index=list("vwxyz"), columns=["a", "b"])
+    found = SequenceScaler().set_output(transform="pandas").fit_transform(X)
+    assert found.index.tolist() == list("vwxyz")
+    assert set(found.dtypes) == {np.dtype("float32")}
+
+
+def test_columns_of_another_order_are_refused():
+    X = pd.DataFrame(FORMS["2d"]("float64"), columns=["a", "b"])
+    scaler = SequenceScaler().fit(X)
+    with pytest.raises(ValueError, match="feature names should match"):
+        scaler.transform(X[["b", "a"]])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("form", ["3d", "3d padded", "ragged", "ragged 1-D"])
+def test_no_data_frame_of_3d_and_ragged_series(form, library):
+    X = FORMS[form]("float64")
+    scaler = SequenceScaler().fit(X).set_output(transform=library)
+    wanted = rf'set_output\(transform="{library}"\) is for 2-D series: ragged and 3-D ones'
+    for method in (scaler.transform, scaler.fit_transform):
+        with pytest.raises(ValueError, match=wanted):
+            method(X)
+    assert_same_form(scaler.set_output(transform="default").transform(X), X)
+
+
+def test_no_data_frame_of_2d_series_as_ragged_ones():
+    """Their columns have no names: n_features_in_ is 1."""
+    scaler = SequenceScaler().fit(FORMS["ragged 1-D"]("float64")).set_output(transform="pandas")
+    with pytest.raises(ValueError, match="is for 2-D series"):
+        scaler.transform(FORMS["2d"]("float64"))
+
+
+@each_form
+@each_parameters
+def test_clone_and_pickle(form, parameters):
+    X = FORMS[form]("float64")
+    scaler = SequenceScaler(**parameters).fit(X)
+    expected = joined(scaler.transform(X))
+    copy = pickle.loads(pickle.dumps(scaler))
+    np.testing.assert_array_equal(joined(copy.transform(X)), expected)
+    copy.partial_fit(X)  # learns for itself
+    assert (copy.n_steps_seen_, scaler.n_steps_seen_) == (2 * len(expected), len(expected))
+    anew = clone(scaler)
+    assert anew.get_params() == scaler.get_params()
+    assert not hasattr(anew, "mean_")
+    np.testing.assert_array_equal(joined(anew.fit_transform(X)), expected)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("form", ["3d", "ragged"])
+def test_cross_validation_fits_on_the_training_folds_alone(form):
+    y = np.arange(12) % 2
+    X = np.random.RandomState(0).normal(np.arange(12).reshape(12, 1, 1), size=(12, 3, 2))
+    if form == "ragged":
+        X = pd.Series([x[: 1 + i % 3] for i, x in enumerate(X)]).to_numpy()
+    classifier = RecurrentClassifier("rnn", 2, max_iter=2, n_jobs=1, random_state=0)
+    pipe = make_pipeline(SequenceScaler(), classifier)
+    found = cross_validate(pipe, X, y, cv=3, return_estimator=True, return_indices=True)
+    for fold in range(3):
+        train, test = found["indices"]["train"][fold], found["indices"]["test"][fold]
+        fitted, score = found["estimator"][fold], found["test_score"][fold]
+        steps = np.concatenate(list(X[train]))
+        reference = StandardScaler().fit(steps)
+        np.testing.assert_array_equal(fitted[0].mean_, reference.mean_)
+        assert fitted[0].n_steps_seen_ == len(steps)
+        by_hand = clone(classifier).fit([reference.transform(x) for x in X[train]], y[train])
+        scaled = [reference.transform(x) for x in X[test]]
+        assert score == by_hand.score(scaled, y[test])
+        np.testing.assert_array_equal(fitted.predict_proba(X[test]), by_hand.predict_proba(scaled))
