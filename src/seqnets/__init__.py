@@ -3,7 +3,14 @@
 from .classifier import RecurrentClassifier
 from .scaler import SequenceScaler
 from .vectorizer import SequenceVectorizer
+from .word_vectors import embedding_matrix
 
 __version__ = "0.1.0"
 
-__all__ = ["RecurrentClassifier", "SequenceScaler", "SequenceVectorizer", "__version__"]
+__all__ = [
+    "RecurrentClassifier",
+    "SequenceScaler",
+    "SequenceVectorizer",
+    "__version__",
+    "embedding_matrix",
+]

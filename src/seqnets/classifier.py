@@ -49,6 +49,13 @@ class RecurrentClassifier(
         None: `X` holds numeric series. An int: `X` holds token ids, each of which is given a
         learned vector of that many numbers.
 
+    embeddings : array-like of shape (n_ids, embedding_dim), default=None
+        Pretrained vectors to start from, row i for id i, as `embedding_matrix` makes them. Larger
+        ids are an error then; ids that fit has not seen keep their vectors.
+
+    train_embeddings : bool, default=True
+        Whether training changes the embeddings.
+
     dropout : float or "auto", default="auto"
         Probability of each number that a layer reads, the dense layer included, to be left out
         while training, all along a sequence; in [0, 1). "auto": 0.3 for tokens, 0 for series.
@@ -172,10 +179,8 @@ class RecurrentClassifier(
         Epochs run; this and the curves go on in a warm start and in partial_fit.
     t_ : int
         Sequences that training has seen, each as often as it was seen.
-    loss_ : float
-        The training loss of the last epoch.
-    best_loss_ : float
-        The lowest training loss of an epoch.
+    loss_, best_loss_ : float
+        The training loss of the last epoch, and the lowest of an epoch.
     loss_curve_ : list of float
         The training loss of each epoch.
     validation_loss_curve_ : list of float or None
@@ -184,10 +189,8 @@ class RecurrentClassifier(
         The score of each epoch, see `scoring`.
     best_validation_score_ : float or None
         The last fit's largest, that of the weights kept.
-    n_layers_ : int
-        Layers, counting input and output.
-    n_outputs_ : int
-        Output units: one for two classes, else one a class.
+    n_layers_, n_outputs_ : int
+        Layers, counting input and output; output units, one for two classes, else one a class.
     out_activation_ : {"logistic", "softmax"}
         The output's activation.
 
@@ -227,6 +230,8 @@ class RecurrentClassifier(
         bidirectional: bool = False,
         pooling: str = "auto",
         embedding_dim: int | None = None,
+        embeddings: Any = None,
+        train_embeddings: bool = True,
         dropout: float | str = "auto",
         recurrent_dropout: float = 0.0,
         embedding_dropout: float = 0.0,
@@ -261,6 +266,8 @@ class RecurrentClassifier(
         self.bidirectional = bidirectional
         self.pooling = pooling
         self.embedding_dim = embedding_dim
+        self.embeddings = embeddings
+        self.train_embeddings = train_embeddings
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.embedding_dropout = embedding_dropout

@@ -32,7 +32,7 @@ from .data import (
 from .dropout import Dropout
 from .inference import decision
 from .initializers import new_embedding_rows
-from .inputs import Estimator, as_inputs, learn_scale, learn_tokens
+from .inputs import UNKNOWN_ID, Estimator, as_inputs, check_embeddings, learn_scale, learn_tokens
 from .losses import LOSSES
 from .network import Network
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
@@ -150,6 +150,9 @@ def prepare(
     network = build_network(estimator)
     if not resume:
         estimator.parameters_ = network.initialize(state.random, estimator._dtype)
+        given = check_embeddings(estimator) if estimator._kind == "tokens" else None
+        if given is not None:
+            estimator.parameters_["embedding"] = given[UNKNOWN_ID:].astype(estimator._dtype)
     else:
         check_same_network(estimator, network)
         estimator.parameters_ = {name: W.copy() for name, W in estimator.parameters_.items()}
@@ -260,6 +263,7 @@ def run_epochs(
             max_grad_norm=estimator.max_grad_norm,
             dropout=build_dropout(estimator),
             random=state.random,
+            frozen=() if estimator.train_embeddings else ("embedding",),
         )
         validate = None
         if validation is not None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_array
 
 from .batches import Sequences
-from .sequences import embedding_rows, read_series, read_tokens
+from .sequences import LARGEST_ID, embedding_rows, read_series, read_tokens
 
 Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
@@ -28,10 +29,14 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     """Series or ids; sets what X tells: kind, precision, number of features."""
     dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     if estimator.embedding_dim is None:
+        if estimator.embeddings is not None:
+            raise ValueError("embeddings are for token ids, which embedding_dim tells: set it too.")
         sequences, estimator._kind = read_series(estimator, X, None, dtype)
         estimator._dtype, estimator._n_channels = sequences.values.dtype, sequences.values.shape[1]
         return sequences
-    sequences, estimator._kind = read_tokens(X), "tokens"
+    given = check_embeddings(estimator)
+    estimator._largest_id = LARGEST_ID if given is None else len(given) - 1
+    sequences, estimator._kind = read_tokens(X, estimator._largest_id), "tokens"
     estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
     for stale in ("n_features_in_", "feature_names_in_", "input_shift_", "input_scale_"):
         estimator.__dict__.pop(stale, None)
@@ -41,7 +46,7 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
 def read_again(estimator: Estimator, X: Any) -> Sequences:
     """Series or ids of the kind that fit was given."""
     if estimator._kind == "tokens":
-        return read_tokens(X)
+        return read_tokens(X, estimator._largest_id)
     series, _ = read_series(estimator, X, estimator._kind, estimator._dtype)
     return series
 
@@ -59,8 +64,24 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
     return sequences._replace(values=np.clip(values, -FAR, FAR, out=values))
 
 
+def check_embeddings(estimator: Estimator) -> np.ndarray | None:
+    """The pretrained vectors, a row an id."""
+    if estimator.embeddings is None:
+        return None
+    given = check_array(estimator.embeddings, dtype=np.float64, input_name="embeddings")
+    if given.shape[1] != estimator.embedding_dim or len(given) <= UNKNOWN_ID:
+        raise ValueError(
+            f"embeddings has shape {given.shape}: it needs a row for each id from 0 on, and "
+            f"embedding_dim={estimator.embedding_dim} columns."
+        )
+    return given
+
+
 def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequences]) -> np.ndarray:
-    """Know the ids of these sequences too; return those that are new."""
+    """Know the ids of these sequences too, or all that have embeddings; return the new ones."""
+    if estimator.embeddings is not None:
+        estimator._known_ids = np.arange(UNKNOWN_ID + 1, estimator._largest_id + 1)
+        return known[:0]
     ids = np.unique(np.concatenate([part.values for part in sequences]))
     new = np.setdiff1d(ids, np.append(known, UNKNOWN_ID), assume_unique=True)
     estimator._known_ids = np.sort(np.concatenate((known, new)))

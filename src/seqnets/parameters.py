@@ -26,6 +26,8 @@ CONSTRAINTS: dict[str, list] = {
     "bidirectional": ["boolean"],
     "pooling": [StrOptions({"auto", "last", "mean", "max", "attention"})],
     "embedding_dim": [COUNT, None],
+    "embeddings": ["array-like", None],
+    "train_embeddings": ["boolean"],
     "dropout": [StrOptions({"auto"}), SHARE],
     "recurrent_dropout": [SHARE],
     "embedding_dropout": [SHARE],

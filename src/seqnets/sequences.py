@@ -26,7 +26,7 @@ LARGEST_ID = 2**31 - 1
 FLOATS = [np.float64, np.float32]
 
 
-def read_tokens(X: Any) -> Sequences:
+def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
     """Ids as int64, without the padding."""
     X = _ordered(X)
     if is_ragged(X):
@@ -39,10 +39,10 @@ def read_tokens(X: Any) -> Sequences:
         X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
         values, offsets = _from_matrix(_as_numbers(X, "X"))
     values = values.reshape(-1)
-    allowed = (values >= 0) & (values <= LARGEST_ID)
+    allowed = (values >= 0) & (values <= largest)
     if values.dtype.kind == "f":
         allowed &= values == np.floor(values)
-    _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {LARGEST_ID}")
+    _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}")
     real = values != 0
     kept_before = np.concatenate(([0], np.cumsum(real)))
     return Sequences(values[real].astype(np.int64), kept_before[offsets])

@@ -41,6 +41,7 @@ class Trainer:
         max_grad_norm: float | None,
         dropout: Dropout = NO_DROPOUT,
         random: np.random.RandomState | None = None,
+        frozen: tuple[str, ...] = (),
     ) -> None:
         self.network, self.parameters, self.optimizer = network, parameters, optimizer
         self.workers, self.loss = workers, LOSSES[loss][1]
@@ -51,8 +52,9 @@ class Trainer:
         self._penalized = [
             name for name, W in parameters.items() if W.ndim == 2 and name != "embedding"
         ]
-        self._rows = {name: np.arange(len(np.atleast_2d(W))) for name, W in parameters.items()}
-        if "embedding" in parameters:
+        self._trained = {name: W for name, W in parameters.items() if name not in frozen}
+        self._rows = {name: np.arange(len(np.atleast_2d(W))) for name, W in self._trained.items()}
+        if "embedding" in self._trained:
             self._d_embedding = np.zeros_like(parameters["embedding"])
 
     def epoch(
@@ -126,7 +128,7 @@ class Trainer:
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """All gradients, summed in the order of the blocks, and the rows that are not zero."""
         gradients, used = {}, dict(self._rows)
-        for name, W in self.parameters.items():
+        for name, W in self._trained.items():
             if name == "embedding":
                 for words, block in zip(tokens, self._block_gradients, strict=False):
                     self._d_embedding[words] += block.array(name, words.size, W.shape[1])

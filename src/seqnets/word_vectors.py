@@ -1,0 +1,94 @@
+"""Word vectors from elsewhere, in the order of a vectorizer's ids."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from .vectorizer import FIRST_WORD, UNKNOWN
+
+
+def embedding_matrix(
+    vocabulary: Mapping[str, int],
+    vectors: Mapping[str, Any] | str | os.PathLike,
+    *,
+    random_state: int | np.random.RandomState | None = None,
+) -> np.ndarray:
+    """Line word vectors up with a vocabulary, for `RecurrentClassifier(embeddings=...)`.
+
+    Parameters
+    ----------
+    vocabulary : mapping of str to int
+        `vocabulary_` of a fitted `SequenceVectorizer`.
+
+    vectors : mapping of str to array-like of shape (n_dims,), or path
+        Vectors by word; or a text file, in UTF-8, of a word and its numbers a line, as GloVe and
+        word2vec write them. A first line of only two numbers is skipped.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the vectors of words that have none.
+
+    Returns
+    -------
+    embeddings : ndarray of shape (n_ids, n_dims), float32
+        Row i is the vector of id i. Row 0, of padding, is zero and row 1, of unknown words, the
+        mean of all vectors found. Words without a vector get random ones of the same mean and
+        deviation.
+
+    Raises
+    ------
+    ValueError
+        If no word has a vector, or if a vector is not `n_dims` finite numbers.
+
+    Examples
+    --------
+    >>> from seqnets import SequenceVectorizer, embedding_matrix
+    >>> vectorizer = SequenceVectorizer().fit(["a good film", "a bad film"])
+    >>> vectorizer.vocabulary_
+    {'a': 2, 'film': 3, 'bad': 4, 'good': 5}
+    >>> vectors = {"a": [1, 0], "film": [0, 1], "bad": [0, -1], "good": [1, 1]}
+    >>> embedding_matrix(vectorizer.vocabulary_, vectors)[[4, 5]]
+    array([[ 0., -1.],
+           [ 1.,  1.]], dtype=float32)
+    """
+    pairs = vectors.items() if isinstance(vectors, Mapping) else read_lines(vectors)
+    found = {vocabulary[word]: vector for word, vector in pairs if word in vocabulary}
+    if not found:
+        raise ValueError("No word of the vocabulary has a vector.")
+    ids = np.array(sorted(found))
+    n_dims = np.size(found[ids[0]])
+    for word, i in vocabulary.items():
+        if i in found:
+            found[i] = checked(word, found[i], n_dims)
+    rows = np.array([found[i] for i in ids])
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    n_ids = max(vocabulary.values(), default=FIRST_WORD) + 1
+    matrix = check_random_state(random_state).normal(mean, deviation, (n_ids, n_dims))
+    matrix[ids] = rows
+    matrix[:UNKNOWN] = 0.0
+    matrix[UNKNOWN] = mean
+    return matrix.astype(np.float32)
+
+
+def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
+    """Yield each line's word and numbers."""
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file):
+            word, *numbers = line.rstrip().split(" ")
+            if numbers and not (number == 0 and len(numbers) == 1):
+                yield word, numbers
+
+
+def checked(word: str, vector: Any, n_dims: int) -> np.ndarray:
+    """Return the vector as floats."""
+    try:
+        numbers = np.asarray(vector, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The vector of {word!r} is not of numbers: {error}.") from error
+    if numbers.shape != (n_dims,) or not np.isfinite(numbers).all():
+        raise ValueError(f"The vector of {word!r} is not of {n_dims} finite numbers: {vector}.")
+    return numbers
