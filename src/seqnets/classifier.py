@@ -9,16 +9,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
 
-from .estimators import DocumentationLinkMixin, unchanged_on_error
+from .estimators import EstimatorMixin, unchanged_on_error, with_callbacks
 from .fitting import fit_network, partial_fit_network
 from .parameters import CONSTRAINTS
 from .prediction import PredictionMixin
-from .progress import CallbackSupportMixin, with_callbacks
 
 
-class RecurrentClassifier(
-    DocumentationLinkMixin, PredictionMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator
-):
+class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, BaseEstimator):
     """Recurrent neural network classifier of sequences: RNN, LSTM or GRU.
 
     Reads each sequence step by step, carrying a state from one step to the next, so that order

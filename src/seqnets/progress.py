@@ -9,16 +9,6 @@ import numpy as np
 
 from .training import History
 
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # before scikit-learn 1.9
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """There are no callbacks yet."""
-
-    def with_callbacks(method):
-        return method
-
 
 class Progress:
     """Reports the epochs of one fit of `estimator` on X, y."""

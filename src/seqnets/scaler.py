@@ -13,11 +13,11 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import DocumentationLinkMixin, unchanged_on_error
+from .estimators import EstimatorMixin, as_one_task, unchanged_on_error
 from .sequences import is_ragged, read_series
 
 
-class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Standardize series by channel: mean 0 and deviation 1 over all steps of all sequences.
 
     scikit-learn's `StandardScaler` for the series that it refuses, 3-D and ragged, and with one
@@ -65,6 +65,7 @@ class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMi
         self.with_mean = with_mean
         self.with_std = with_std
 
+    @as_one_task
     def fit(self, X: Any, y: Any = None) -> SequenceScaler:
         """Learn the mean and the deviation of each channel.
 
@@ -89,6 +90,7 @@ class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMi
         """
         return self._learn(X, first=True)
 
+    @as_one_task
     def partial_fit(self, X: Any, y: Any = None) -> SequenceScaler:
         """Learn from more series, as if fit had been given all of them.
 

@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .estimators import DocumentationLinkMixin
+from .estimators import EstimatorMixin, as_one_task
 
 PADDING, UNKNOWN, FIRST_WORD, LAST_WORD = 0, 1, 2, 2**31 - 1
 TOKEN_PATTERN = r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
@@ -25,7 +25,7 @@ SHARED = (  # parameters that are CountVectorizer's
 
 
 class SequenceVectorizer(  # type: ignore[call-arg]
-    DocumentationLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    EstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     r"""Convert texts to sequences of word ids, in reading order.
 
@@ -138,6 +138,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.fit_transform(X)
         return self
 
+    @as_one_task
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Iterable[Any], y: Any = None) -> np.ndarray:
         """Do as `fit` and `transform`, but in one pass over the documents."""
