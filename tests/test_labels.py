@@ -208,27 +208,24 @@ def test_targets_of_several_labels_are_themselves(dtype):
 @pytest.mark.parametrize("n_columns", [2, 4])
 def test_a_wrong_number_of_columns(n_columns):
     y = np.resize([0, 1, 1], (3, n_columns))
-    with pytest.raises(
-        ValueError, match=f"^y_val has {n_columns} columns, but there are 3 labels.$"
-    ):
-        make_targets(y, np.arange(3), "y_val")
+    with pytest.raises(ValueError, match=f"^y has {n_columns} columns, but there are 3 labels.$"):
+        make_targets(y, np.arange(3))
 
 
 @pytest.mark.parametrize(
     ("y", "classes", "wanted"),
     [
-        (["a", "z", "b"], ["a", "b"], "y_val holds 'z', which is not among the classes ['a' 'b']."),
-        ([4, 1, 5], [1, 2, 5], "y_val holds 4, which is not among the classes [1 2 5]."),
-        ([0, 1], [1, 2], "y_val holds 0, which is not among the classes [1 2]."),
-        ([9, 1], [1, 2], "y_val holds 9, which is not among the classes [1 2]."),
+        (["a", "z", "b"], ["a", "b"], "y holds 'z', which is not among the classes ['a' 'b']."),
+        ([4, 1, 5], [1, 2, 5], "y holds 4, which is not among the classes [1 2 5]."),
+        ([0, 1], [1, 2], "y holds 0, which is not among the classes [1 2]."),
+        ([9, 1], [1, 2], "y holds 9, which is not among the classes [1 2]."),
     ],
 )
 def test_an_unknown_label_is_named(y, classes, wanted):
     for of in (class_numbers, make_targets):
         with pytest.raises(ValueError) as raised:
-            of(np.array(y), np.array(classes), "y_val")
-        message = re.sub(r"np\.\w+\((.*?)\)", r"\1", str(raised.value))
-        assert message == wanted
+            of(np.array(y), np.array(classes))
+        assert str(raised.value) == wanted
 
 
 def test_class_numbers_are_places_among_the_classes():

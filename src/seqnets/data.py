@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,20 +118,29 @@ def split(estimator: Estimator, data: Data, random: np.random.RandomState) -> tu
     return data.take(training), data.take(validation)
 
 
+@contextlib.contextmanager
+def named(name: str) -> Iterator[None]:
+    """Errors inside say what of the validation set they are about."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
 def read_validation(
     estimator: Estimator, X_val: Any, y_val: Any, sample_weight_val: Any, of_class: np.ndarray
 ) -> Validation:
     """Check the validation set that the user has given."""
-    try:
+    with named("X_val"):
         sequences = read(estimator, X_val)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"X_val: {error}") from error
-    y = labels.check_labels(y_val, sequences.lengths)
-    labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
-    targets = labels.make_targets(y, estimator.classes_, "y_val")
-    weights = _check_sample_weight(
-        sample_weight_val, sequences.lengths, dtype=np.float64, ensure_non_negative=True
-    )
+    with named("y_val"):
+        y = labels.check_labels(y_val, sequences.lengths)
+        labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
+        targets = labels.make_targets(y, estimator.classes_)
+    with named("sample_weight_val"):
+        weights = _check_sample_weight(
+            sample_weight_val, sequences.lengths, dtype=np.float64, ensure_non_negative=True
+        )
     weights = labels.weigh(weights, of_class, y, estimator.classes_)
     if not weights.any():
         raise ValueError("All weights of the validation set are 0.")

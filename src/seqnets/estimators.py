@@ -21,7 +21,7 @@ class EstimatorMixin(CallbackSupportMixin):
     """Takes callbacks; in a notebook, the question mark of an estimator has a link."""
 
     _doc_link_module = "seqnets"
-    _doc_link_template = "https://seqnets.readthedocs.io/en/stable/#{estimator_name}"
+    _doc_link_template = "https://seqnets.readthedocs.io/en/stable/{estimator_name}.html"
 
 
 def unchanged_on_error(method: Callable) -> Callable:

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -314,7 +315,9 @@ def validator(
     _, loss = LOSSES[estimator.out_activation_]
     weights = validation.weights / validation.weights.sum()
     losses = np.empty(weights.size)
-    weighted = {"sample_weight": validation.weights} if validation.weighted else {}
+    weighted = {}
+    if validation.weighted and scorer is not None and takes_weights(scorer):
+        weighted["sample_weight"] = validation.weights
 
     def validate() -> tuple[float, float]:
         logits = decision(estimator._network, judged, validation.sequences, workers)
@@ -322,9 +325,17 @@ def validator(
         mean = float(losses.sum())
         if scorer is None:
             return mean, -mean
-        return mean, float(scorer(model, validation.X, validation.y, **weighted))
+        score = float(scorer(model, validation.X, validation.y, **weighted))
+        if np.isnan(score):
+            raise ValueError(f"scoring={estimator.scoring!r} gives nan on the validation set.")
+        return mean, score
 
     return validate
+
+
+def takes_weights(scorer: Callable) -> bool:
+    parameters = signature(scorer).parameters.values()
+    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def n_threads(n_jobs: int | None) -> int:

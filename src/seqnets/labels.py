@@ -24,7 +24,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             i, j = np.argwhere(wrong)[0]
             raise ValueError(
                 "y of two dimensions holds zeros and ones, a column a label, but "
-                f"y[{i}, {j}] is {table[i, j]!r}."
+                f"y[{i}, {j}] is {table[i, j]}."
             )
         return table.astype(int)
     y = column_or_1d(y, warn=True)
@@ -44,26 +44,23 @@ def find_classes(y: np.ndarray) -> np.ndarray:
         raise ValueError(f"The labels in y are not of one type: {error}.") from error
 
 
-def class_numbers(y: np.ndarray, classes: np.ndarray, name: str = "y") -> np.ndarray:
+def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The place of each label among the sorted classes."""
     labels, numbers = np.unique(y, return_inverse=True)
     known = np.isin(labels, classes)
     if not known.all():
-        raise ValueError(
-            f"{name} holds {labels[~known][0]!r}, which is not among the classes {classes}."
-        )
+        unknown = labels[~known].tolist()[0]
+        raise ValueError(f"y holds {unknown!r}, which is not among the classes {classes}.")
     return np.searchsorted(classes, labels)[numbers]
 
 
-def make_targets(y: np.ndarray, classes: np.ndarray, name: str = "y") -> np.ndarray:
+def make_targets(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """(n, K) float64: one-hot rows; of two classes the number, 0 or 1; of several labels all."""
     if y.ndim == 2:
         if y.shape[1] != classes.size:
-            raise ValueError(
-                f"{name} has {y.shape[1]} columns, but there are {classes.size} labels."
-            )
+            raise ValueError(f"y has {y.shape[1]} columns, but there are {classes.size} labels.")
         return y.astype(np.float64)
-    numbers = class_numbers(y, classes, name)
+    numbers = class_numbers(y, classes)
     if classes.size == 2:
         return numbers[:, np.newaxis].astype(np.float64)
     return np.eye(classes.size)[numbers]

@@ -22,7 +22,8 @@ class Progress:
             self._task = estimator._init_callback_context(max_subtasks=max_iter)
             self._task.call_on_fit_task_begin(**self._data)
         self._begin = time.perf_counter()
-        self._n_before = len(getattr(estimator, "loss_curve_", []))
+        self._n_before = len(estimator.loss_curve_)
+        self._n_scores_before = len(estimator.validation_scores_ or [])
 
     def epoch_begins(self) -> None:
         if self._task is not None:
@@ -46,7 +47,7 @@ class Progress:
         n, seconds = len(history.loss_curve), time.perf_counter() - self._begin
         left = self._n_before + self.max_iter - n
         line = f"epoch {n}/{n + left}: loss {history.loss_curve[-1]:.4f}"
-        if history.validation_scores:
+        if len(history.validation_scores) > self._n_scores_before:
             line += f", validation loss {history.validation_loss_curve[-1]:.4f}"
             if self.estimator.scoring != "loss":
                 line += f", score {history.validation_scores[-1]:.4f}"
@@ -55,4 +56,4 @@ class Progress:
 
     def fit_ends(self) -> None:
         if self._task is not None:
-            self._task.call_on_fit_task_end(**self._data)
+            self._task.call_on_fit_task_end(**self._data, reconstruction_attributes={})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -50,7 +51,7 @@ class Workers:
 
 _lock = threading.Lock()
 _controller: Any = None  # made once: it looks through all loaded libraries
-_n_holders = 0
+_holders: weakref.WeakSet = weakref.WeakSet()
 _limit: Any = None
 
 
@@ -62,19 +63,25 @@ def one_blas_thread() -> Iterator[None]:
     threads at once can leave it on for good; so the first to come sets it, the last to go lifts
     it. threadpoolctl heeds nobody but the living thread that set it first, hence a thread for each.
     """
-    global _controller, _n_holders
+    global _controller, _limit
+    holder = _Holder()
     with _lock:
-        if _n_holders == 0:
+        _holders.add(holder)
+        if _limit is None:
             _controller = _controller or ThreadpoolController()
             _in_its_own_thread(_set_limit)
-        _n_holders += 1
     try:
         yield
     finally:
         with _lock:
-            _n_holders -= 1
-            if _n_holders == 0:
+            _holders.discard(holder)
+            if not _holders and _limit is not None:
                 _in_its_own_thread(_limit.restore_original_limits)
+                _limit = None
+
+
+class _Holder:
+    """One who is inside; gone with its frame, should Ctrl-C keep it from leaving in order."""
 
 
 def _set_limit() -> None:

@@ -89,13 +89,12 @@ class Trainer:
             batch, masks = make_batch(sequences, chosen), NO_MASKS
             if seed is not None:
                 masks = self.dropout.draw((seed, number), self.network, batch, work.dtype)
-            logits = self.network.forward(self.parameters, batch, work, masks)
-            losses, dlogits = np.empty(chosen.size), work.array("dlogits", *logits.shape)
-            self.loss(
-                logits, targets[batch.rows], weights[batch.rows] / batch_weight, losses, dlogits
-            )
             gradients = self._block_gradients[number]
-            with overflow_is_checked():
+            with overflow_is_checked():  # a thread does not know of the epoch's
+                logits = self.network.forward(self.parameters, batch, work, masks)
+                losses, dlogits = np.empty(chosen.size), work.array("dlogits", *logits.shape)
+                shares = weights[batch.rows] / batch_weight
+                self.loss(logits, targets[batch.rows], shares, losses, dlogits)
                 self.network.backward(self.parameters, batch, dlogits, work, gradients, masks)
             return losses.sum(), batch.x
 

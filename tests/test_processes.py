@@ -1,0 +1,158 @@
+"""A search in joblib's workers: results as without them, and no more threads than processors."""
+
+import os
+import subprocess
+import sys
+import time
+
+import joblib
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+
+from seqnets import RecurrentClassifier
+from seqnets.fitting import n_threads
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Python 3.12 warns of every fork in a process with threads; "multiprocessing" forks.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+CELLS = ["rnn", "lstm", "gru"]
+N_JOBS = 2
+
+
+def make(n, n_steps):
+    """Token sequences of up to n_steps; a word of two says the class."""
+    random = np.random.RandomState(0)
+    y = np.arange(n) % 2
+    X = [random.randint(4, 50, size=T) for T in random.randint(2, n_steps + 1, n)]
+    for x, label in zip(X, y, strict=True):
+        x[random.randint(len(x))] = 2 + label
+    return X, y
+
+
+# What a worker says of itself comes back as a score, from between the fits.
+
+
+def threads_here(estimator, X, y):
+    return n_threads(None)
+
+
+def process_here(estimator, X, y):
+    return os.getpid()
+
+
+def processor_time_here(estimator, X, y):
+    return time.process_time()
+
+
+def search(n_jobs, size=(36, 4), parameters=None, pre_dispatch="2*n_jobs"):
+    """The results of 3 cells x 3 folds."""
+    parameters = parameters or {"hidden_layer_sizes": 3, "max_iter": 3, "embedding_dim": 3}
+    scoring = {
+        "accuracy": "accuracy",
+        "loss": "neg_log_loss",
+        "threads": threads_here,
+        "process": process_here,
+        "seconds": processor_time_here,
+    }
+    clf = RecurrentClassifier(random_state=0, **parameters)
+    grid = {"cell": CELLS}
+    return GridSearchCV(
+        clf, grid, cv=3, n_jobs=n_jobs, pre_dispatch=pre_dispatch, scoring=scoring, refit=False
+    ).fit(*make(*size)).cv_results_  # fmt: skip
+
+
+def of_folds(results, name):
+    return np.array([results[f"split{i}_test_{name}"] for i in range(3)])
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Without workers. What is compiled here, the processes find on the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("OMP_NUM_THREADS", raising=False)
+        return search(n_jobs=1)
+
+
+@pytest.mark.parametrize(
+    "backend", [pytest.param("loky", marks=pytest.mark.compiled), "threading", "multiprocessing"]
+)
+def test_a_search_in_workers(backend, alone, monkeypatch):
+    """Every score is the same, to the last bit, and workers * threads are not too many."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with parallel_config(backend):
+        results = search(N_JOBS)
+    assert results["params"] == alone["params"]
+    for name in ("accuracy", "loss"):
+        np.testing.assert_array_equal(of_folds(results, name), of_folds(alone, name))
+    assert len(set(of_folds(alone, "loss").ravel())) == 9
+
+    processes = set(of_folds(results, "process").ravel())
+    assert (os.getpid() in processes) == (backend == "threading")
+    assert len(processes) <= N_JOBS
+    threads = of_folds(results, "threads")
+    assert (N_JOBS * threads).max() <= max(N_JOBS, joblib.cpu_count())
+    if backend != "loky":  # which shares the processors out among its workers
+        assert set(threads.ravel()) == {1}
+
+
+def test_without_workers_all_threads_are_ours(alone, monkeypatch):
+    """As many as scikit-learn's own compiled loops take."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert set(of_folds(alone, "threads").ravel()) == {_openmp_effective_n_threads()}
+
+
+IN_WORKERS = """if True:
+    from joblib import Parallel, delayed
+    from seqnets.fitting import n_threads
+    for backend in ("threading", "multiprocessing"):
+        print(*Parallel(2, backend=backend)(delayed(n_threads)(None) for _ in range(2)))
+"""
+
+
+@pytest.mark.compiled  # it imports anew, as loky's workers do
+def test_workers_mind_what_the_user_has_set():
+    """OMP_NUM_THREADS is read when a process starts."""
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IN_WORKERS],
+        env=os.environ | {"OMP_NUM_THREADS": "3"},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    assert found.stdout.split() == ["3"] * 4
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("pre_dispatch", "most"), [(1, 1.2), ("2*n_jobs", 2.2)])
+def test_busy_processors(pre_dispatch, most, monkeypatch, capsys):
+    """Processor time over wall time: a worker's share, one task at a time; then two at a time.
+
+    The first tells even where there are only two processors, of which no more can be busy. An
+    idle worker collects its garbage, and the parent looks for results: hence 1.2.
+    """
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    large = {"hidden_layer_sizes": 64, "embedding_dim": 64, "max_iter": 30, "batch_size": 100}
+    with parallel_config("loky"):
+        before = processor_times(search(N_JOBS))  # starts the workers, which load the kernels
+        begin, ours = time.perf_counter(), time.process_time()
+        after = processor_times(search(N_JOBS, (600, 40), large, pre_dispatch))
+        wall, ours = time.perf_counter() - begin, time.process_time() - ours
+    seconds = ours + sum(after[process] - before.get(process, 0) for process in after)
+    with capsys.disabled():
+        print(f"\n{seconds:.1f} s of processors in {wall:.1f} s", end=" ")
+    assert seconds / wall < most * max(joblib.cpu_count() // N_JOBS, 1)
+
+
+def processor_times(results):
+    """Of each worker, its last reading."""
+    last = {}
+    readings = of_folds(results, "process").ravel(), of_folds(results, "seconds").ravel()
+    for process, seconds in zip(*readings, strict=True):
+        last[process] = max(seconds, last.get(process, 0))
+    return last

@@ -1,0 +1,456 @@
+"""A validation set of the user's own, the scores on it, and what scikit-learn brings along."""
+
+import copy
+import inspect
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_html_repr
+
+from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer
+
+# Most fits are too short to learn anything.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+N, N_VAL = 30, 20
+Y = np.array(["a", "b", "c"])[np.arange(N) % 3]
+Y_VAL = np.array(["a", "b", "c"])[np.random.RandomState(2).randint(0, 3, N_VAL)]
+WEIGHTS_VAL = np.linspace(0.0, 3.0, N_VAL)
+
+each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
+
+
+# -------------------------------------------------------------------------------- helpers
+
+
+def make(kind, n=N, seed=0, largest_id=9):
+    """Series of 2 features, or ids; some may be empty."""
+    random = np.random.RandomState(seed)
+    lengths = random.randint(0, 5, n)
+    if kind == "tokens":
+        return [random.randint(1, largest_id + 1, T) for T in lengths]
+    return [random.normal(seed, 1 + seed, size=(T, 2)) for T in lengths]
+
+
+def make_validation(kind):
+    """Elsewhere and wider than the training set; of tokens, most ids are unknown."""
+    return make(kind, N_VAL, seed=1, largest_id=50)
+
+
+def make_classifier(kind="series", **parameters):
+    defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
+    defaults |= {"cell": "rnn", "batch_size": 8, "dtype": "float64", "validation_fraction": 0.3}
+    if kind == "tokens":
+        defaults["embedding_dim"] = 2
+    return RecurrentClassifier(**defaults | parameters)
+
+
+def fit(kind="series", weights=None, **parameters):
+    """A model of `Y`, judged on `Y_VAL`."""
+    validation = {"X_val": make_validation(kind), "y_val": Y_VAL, "sample_weight_val": weights}
+    return make_classifier(kind, **parameters).fit(make(kind), Y, **validation)
+
+
+def assert_same_weights(a, b):
+    assert a.parameters_.keys() == b.parameters_.keys()
+    for name, W in a.parameters_.items():
+        np.testing.assert_array_equal(W, b.parameters_[name], err_msg=name)
+
+
+class Spy:
+    """A scorer that keeps the models it judges and what else it is called with."""
+
+    def __init__(self, scores):
+        self.scores = scores  # a list, or a scorer
+        self.models, self.calls = [], []
+
+    def __call__(self, estimator, X, y, **metadata):
+        self.models.append(copy.deepcopy(estimator))
+        self.calls.append((X, y, metadata))
+        if callable(self.scores):
+            return self.scores(estimator, X, y, **metadata)
+        return self.scores[len(self.calls) - 1]
+
+    def __deepcopy__(self, memo):
+        return self  # else each model would hold copies of all before
+
+
+# --------------------------------------------------------------------------------- X_val
+
+
+@each_kind
+@pytest.mark.parametrize("weights", [None, WEIGHTS_VAL])
+def test_the_curve_is_the_log_loss_of_each_epoch(kind, weights):
+    spy = Spy([0.0] * 6)
+    parameters = {"max_iter": 6, "n_iter_no_change": 6, "learning_rate_init": 0.05}
+    clf = fit(kind, weights, scoring=spy, **parameters)
+    X = make_validation(kind)
+    expected = [log_loss(Y_VAL, m.predict_proba(X), sample_weight=weights) for m in spy.models]
+    np.testing.assert_allclose(clf.validation_loss_curve_, expected, rtol=1e-12)
+    assert len(set(expected)) == 6
+    by_loss = fit(kind, weights, **parameters)
+    assert by_loss.validation_loss_curve_ == clf.validation_loss_curve_
+    assert by_loss.validation_scores_ == [-loss for loss in clf.validation_loss_curve_]
+
+
+@each_kind
+@pytest.mark.parametrize("weights", [None, WEIGHTS_VAL])
+def test_the_epoch_of_the_lowest_loss_comes_back(kind, weights):
+    """Training goes too far here, as it is with labels that are random."""
+    clf = fit(kind, weights, max_iter=40, n_iter_no_change=40, learning_rate_init=0.1)
+    proba = clf.predict_proba(make_validation(kind))
+    loss = log_loss(Y_VAL, proba, sample_weight=weights)
+    assert loss == pytest.approx(min(clf.validation_loss_curve_), rel=1e-12)
+    assert clf.best_validation_score_ == -min(clf.validation_loss_curve_)
+    assert clf.validation_loss_curve_[-1] > loss + 1e-3
+
+
+def test_class_weights_count_on_it_too():
+    """Those of the training set's labels."""
+    of_class = {"a": 1.0, "b": 5.0, "c": 0.5}
+    clf = fit(weights=WEIGHTS_VAL, class_weight=of_class)
+    weights = WEIGHTS_VAL * [of_class[label] for label in Y_VAL]
+    proba = clf.predict_proba(make_validation("series"))
+    loss = log_loss(Y_VAL, proba, sample_weight=weights)
+    assert loss == pytest.approx(min(clf.validation_loss_curve_), rel=1e-12)
+
+
+def test_several_labels():
+    Y, Y_val = (np.random.RandomState(n).randint(0, 2, (n, 3)) for n in (N, N_VAL))
+    X_val = make_validation("series")
+    clf = make_classifier().fit(make("series"), Y, X_val=X_val, y_val=Y_val)
+    losses = [log_loss(y, p) for y, p in zip(Y_val.T, clf.predict_proba(X_val).T, strict=True)]
+    assert sum(losses) == pytest.approx(min(clf.validation_loss_curve_), rel=1e-12)
+
+
+def test_it_turns_early_stopping_on():
+    """ "auto" sets nothing aside of so few sequences, and True nothing beside a given set."""
+    assert make_classifier().fit(make("series"), Y).validation_scores_ is None
+    auto, true = fit(early_stopping="auto"), fit(early_stopping=True)
+    assert len(auto.validation_scores_) == 3
+    assert auto.t_ == true.t_ == 3 * N
+    assert_same_weights(auto, true)
+
+
+@each_kind
+def test_training_does_not_look_at_it(kind):
+    """Other sequences, ids and scales, fewer classes: nothing but the last word changes."""
+    judged, alone = fit(kind), make_classifier(kind).fit(make(kind), Y)
+    assert judged.loss_curve_ == alone.loss_curve_
+    for name in ("classes_", "_known_ids", "input_shift_", "input_scale_", "n_features_in_"):
+        assert hasattr(judged, name) == hasattr(alone, name)
+        np.testing.assert_array_equal(getattr(judged, name, 0), getattr(alone, name, 0))
+    one_class = {"X_val": make_validation(kind)[:2], "y_val": ["c", "c"]}
+    clf = make_classifier(kind).fit(make(kind), Y, **one_class)
+    assert clf.classes_.tolist() == ["a", "b", "c"]
+    assert clf.loss_curve_ == alone.loss_curve_
+
+
+# ---------------------------------------------------------------------- what is refused
+
+
+def with_nan(X):
+    X[3] = np.full((2, 2), np.nan)
+    return X
+
+
+SERIES = make_validation("series")
+NOT_ALLOWED = {
+    "without labels": ({"X_val": SERIES}, "X_val is given without y_val"),
+    "labels alone": ({"y_val": Y_VAL}, "y_val is given without X_val"),
+    "weights alone": ({"sample_weight_val": WEIGHTS_VAL}, "sample_weight_val is given without X_v"),
+    "no labels but weights": (
+        {"X_val": SERIES, "sample_weight_val": WEIGHTS_VAL},
+        "X_val is given without y_val",
+    ),
+    "NaN": (
+        {"X_val": with_nan(make_validation("series")), "y_val": Y_VAL},
+        r"X_val: X\[3\] holds nan at step 0",
+    ),
+    "features": (
+        {"X_val": [np.ones((2, 3))] * N_VAL, "y_val": Y_VAL},
+        "X_val: X has 3 features, but RecurrentClassifier is expecting 2",
+    ),
+    "unknown label": (
+        {"X_val": SERIES, "y_val": ["d", *Y_VAL[1:]]},
+        "y_val: y holds .*'d'.* not among the classes",
+    ),
+    "labels of another type": (
+        {"X_val": SERIES, "y_val": np.arange(N_VAL) % 3},
+        "y_val: y holds .*0.* not among the classes",
+    ),
+    "too few labels": ({"X_val": SERIES, "y_val": Y_VAL[1:]}, r"y_val.*\b19\b"),
+    "several labels": (
+        {"X_val": SERIES, "y_val": np.eye(3)[np.arange(N_VAL) % 3]},
+        "y_val: y has ",
+    ),
+    "missing label": (
+        {"X_val": SERIES, "y_val": np.where(Y_VAL == "a", np.nan, 1.0)},
+        "y_val: .*contains NaN",
+    ),
+    "too few weights": (
+        {"X_val": SERIES, "y_val": Y_VAL, "sample_weight_val": np.ones(3)},
+        r"sample_weight_val.*\b3\b",
+    ),
+    "negative weights": (
+        {"X_val": SERIES, "y_val": Y_VAL, "sample_weight_val": -WEIGHTS_VAL},
+        "sample_weight_val|validation set",
+    ),
+    "no weight": (
+        {"X_val": SERIES, "y_val": Y_VAL, "sample_weight_val": 0 * WEIGHTS_VAL},
+        "sample_weight_val|validation set",
+    ),
+}
+
+
+@pytest.mark.parametrize(("validation", "message"), NOT_ALLOWED.values(), ids=NOT_ALLOWED)
+def test_validation_sets_that_are_refused(validation, message):
+    """By an error that says in which argument it is; what was fitted stays."""
+    clf = make_classifier().fit(make("series"), Y)
+    before = dict(vars(clf))
+    with pytest.raises(ValueError, match=message):
+        clf.fit(make("series"), Y, **validation)
+    assert vars(clf) == before
+
+
+def test_no_early_stopping_and_a_validation_set_contradict_each_other():
+    with pytest.raises(ValueError, match="X_val is given.*early_stopping=False"):
+        fit(early_stopping=False)
+
+
+def test_texts_as_validation_set():
+    with pytest.raises(TypeError, match="X_val: X holds strings. SequenceVectorizer"):
+        make_classifier("tokens").fit(make("tokens"), Y, X_val=["a b"] * N_VAL, y_val=Y_VAL)
+
+
+# --------------------------------------------------------------------------------- scores
+
+
+SCORERS = {name: name for name in ("accuracy", "roc_auc", "neg_log_loss", "f1_macro")}
+SCORERS |= {"make_scorer": make_scorer(accuracy_score), "plain": lambda clf, X, y: clf.score(X, y)}
+
+
+@pytest.mark.parametrize("scoring", SCORERS.values(), ids=SCORERS)
+@pytest.mark.parametrize("own", [True, False], ids=["X_val", "split"])
+def test_scores_are_those_of_each_epoch(own, scoring):
+    """The first of the best comes back."""
+    X, y = make("series"), np.where(Y == "a", "no", "yes")
+    validation = {"X_val": make_validation("series"), "y_val": np.where(Y_VAL == "a", "no", "yes")}
+    scorer = get_scorer(scoring)
+    spy = Spy(scorer)
+    clf, watched = (
+        make_classifier(
+            scoring=s, max_iter=8, n_iter_no_change=8, learning_rate_init=0.1, early_stopping=True
+        ).fit(X, y, **validation if own else {})
+        for s in (scoring, spy)
+    )
+    X_val, y_val, _ = spy.calls[0]
+    expected = [scorer(model, X_val, y_val) for model in spy.models]
+    assert clf.validation_scores_ == watched.validation_scores_ == expected
+    assert len(set(expected)) > 1
+    assert clf.best_validation_score_ == max(expected) == scorer(clf, X_val, y_val)
+    assert_same_weights(clf, spy.models[expected.index(max(expected))])
+
+
+def test_the_score_decides_and_not_the_loss():
+    scores = [0.1, 0.5, 0.2, 0.5, 0.4, 0.3]
+    spy = Spy(scores)
+    clf = fit(scoring=spy, max_iter=9, n_iter_no_change=3)
+    assert clf.validation_scores_ == scores  # after the best, more than 3 that are no better
+    assert clf.best_validation_score_ == 0.5
+    assert_same_weights(clf, spy.models[1])
+
+
+FORMS = {
+    "list": list,
+    "object array": lambda X: np.fromiter(X, object, len(X)),
+    "2-D array": lambda X: np.array([x[:1, 0] for x in X]),
+    "3-D array": np.array,
+    "pandas": lambda X: pd.DataFrame({"a": [x[0, 0] for x in X], "b": 1.0}),
+    "polars": lambda X: pytest.importorskip("polars").DataFrame(
+        {"a": [x[0, 0] for x in X], "b": 1.0}
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("own", [True, False], ids=["X_val", "split"])
+def test_a_scorer_gets_the_rows_as_they_were_given(own, form):
+    """And their labels: here the first number of a sequence is its label's."""
+    numbers = np.random.RandomState(0).permutation(N) % 3
+    X = FORMS[form]([np.full((2, 2), float(number)) for number in numbers])
+    y = np.array(["a", "b", "c"])[numbers]
+    spy = Spy([0.0] * 3)
+    clf = make_classifier(scoring=spy, early_stopping=True)
+    clf.fit(X, y, **{"X_val": X, "y_val": y} if own else {})
+    X_val, y_val, metadata = spy.calls[-1]
+    assert type(X_val) is type(X)
+    assert getattr(X_val, "columns", None) is None or list(X_val.columns) == ["a", "b"]
+    assert len(X_val) == len(y_val) == (N if own else 9)
+    assert not metadata
+    first = X_val["a"] if form in ("pandas", "polars") else [np.ravel(x)[0] for x in X_val]
+    assert [["a", "b", "c"][int(number)] for number in first] == list(y_val)
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss"])
+def test_weights_reach_the_scorer(scoring):
+    clf, unweighted = fit(weights=WEIGHTS_VAL, scoring=scoring), fit(scoring=scoring)
+    score = get_scorer(scoring)(clf, make_validation("series"), Y_VAL, sample_weight=WEIGHTS_VAL)
+    assert clf.best_validation_score_ == pytest.approx(score, rel=1e-12)
+    assert clf.validation_scores_ != unweighted.validation_scores_
+
+
+def test_weights_of_what_is_set_aside_reach_the_scorer():
+    """Each with its sequence, and times its class'."""
+    X, weights = [np.full((1, 2), float(i)) for i in range(N)], 1.0 + np.arange(N)
+    spy = Spy([0.0] * 3)
+    of_class = {"a": 1.0, "b": 2.0, "c": 3.0}
+    clf = make_classifier(scoring=spy, early_stopping=True, class_weight=of_class)
+    clf.fit(X, Y, sample_weight=weights)
+    rows, y, metadata = spy.calls[0]
+    expected = [weights[int(x[0, 0])] * of_class[label] for x, label in zip(rows, y, strict=True)]
+    assert list(metadata) == ["sample_weight"]
+    assert metadata["sample_weight"].tolist() == expected
+
+
+# ------------------------------------------------------------------------------- metadata
+
+
+TEXTS = ["good film", "bad film here", "a good one", "so bad", "good good", "bad day"] * 3
+TEXTS_VAL = ["good what", "what a bad day", "unheard of"]
+VERDICTS, VERDICTS_VAL = ["yes", "no"] * 9, ["yes", "no", "no"]
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.mark.usefixtures("routing")
+def test_raw_texts_as_validation_set_of_a_pipeline():
+    """As if the user had vectorized both by hand."""
+    clf = make_classifier("tokens").set_fit_request(X_val=True, y_val=True)
+    pipe = make_pipeline(SequenceVectorizer(), clf, transform_input=["X_val"])
+    pipe.fit(TEXTS, VERDICTS, X_val=TEXTS_VAL, y_val=VERDICTS_VAL)
+    vectorizer = SequenceVectorizer().fit(TEXTS)
+    X, X_val = vectorizer.transform(TEXTS), vectorizer.transform(TEXTS_VAL)
+    by_hand = make_classifier("tokens").fit(X, VERDICTS, X_val=X_val, y_val=VERDICTS_VAL)
+    assert pipe[-1].validation_loss_curve_ == by_hand.validation_loss_curve_
+    assert_same_weights(pipe[-1], by_hand)
+    np.testing.assert_array_equal(pipe.predict_proba(TEXTS_VAL), by_hand.predict_proba(X_val))
+
+
+@pytest.mark.usefixtures("routing")
+def test_weights_through_a_pipeline():
+    X, weights = make("series"), np.linspace(0.0, 2.0, N)
+    clf = make_classifier().set_fit_request(sample_weight=True)
+    pipe = make_pipeline(SequenceScaler(), clf).fit(X, Y, sample_weight=weights)
+    by_hand = make_classifier().fit(SequenceScaler().fit_transform(X), Y, weights)
+    assert_same_weights(pipe[-1], by_hand)
+    assert by_hand.loss_curve_ != make_classifier().fit(X, Y).loss_curve_
+
+
+@pytest.mark.usefixtures("routing")
+def test_weights_through_a_search():
+    X, weights = make("series"), np.linspace(0.0, 2.0, N)
+    clf = make_classifier().set_fit_request(sample_weight=True)
+    clf.set_score_request(sample_weight=True)
+    folds = [(np.arange(20), np.arange(20, N)), (np.arange(10, N), np.arange(10))]
+    search = GridSearchCV(clf, {"cell": ["rnn", "gru"]}, cv=folds)
+    search.fit(X, Y, sample_weight=weights)
+    for i, (training, test) in enumerate(folds):
+        fold = clone(clf).fit([X[j] for j in training], Y[training], weights[training])
+        score = fold.score([X[j] for j in test], Y[test], weights[test])
+        assert search.cv_results_[f"split{i}_test_score"][0] == pytest.approx(score)
+    by_hand = clone(clf).set_params(**search.best_params_).fit(X, Y, weights)
+    assert_same_weights(search.best_estimator_, by_hand)
+
+
+@pytest.mark.usefixtures("routing")
+def test_every_argument_can_be_requested():
+    for method in (RecurrentClassifier.fit, RecurrentClassifier.partial_fit):
+        names = [*inspect.signature(method).parameters][3:]  # after self, X and y
+        clf = make_classifier()
+        getattr(clf, f"set_{method.__name__}_request")(**dict.fromkeys(names, True))
+        requests = getattr(clf.get_metadata_routing(), method.__name__).requests
+        assert requests == dict.fromkeys(names, True)
+
+
+# ------------------------------------------------------------- shown, named, configured
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_no_data_frames_of_sequences(container):
+    pipe = make_pipeline(SequenceVectorizer(), make_classifier("tokens"))
+    for estimator in (pipe[0], pipe):
+        with pytest.raises(ValueError, match=f"SequenceVectorizer has no '{container}' output"):
+            estimator.set_output(transform=container)
+    expected = pipe.fit(TEXTS, VERDICTS).predict_proba(TEXTS)
+    with config_context(transform_output=container):
+        found = clone(pipe).fit(TEXTS, VERDICTS).predict_proba(TEXTS)
+    np.testing.assert_array_equal(found, expected)
+
+
+SHOWN = {
+    "classifier": (make_classifier(), make("series")),
+    "vectorizer": (SequenceVectorizer(), TEXTS),
+    "scaler": (SequenceScaler(), make("series")),
+    "pipeline": (make_pipeline(SequenceVectorizer(), make_classifier("tokens")), TEXTS),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_html_representation(name):
+    """Says whether it is fitted, and links to the documentation of each of our estimators."""
+    estimator, X = SHOWN[name]
+    y = None if name in ("vectorizer", "scaler") else np.resize(Y, len(X))
+    for fitted in (False, True):
+        estimator = estimator.fit(X, y) if fitted else clone(estimator)
+        for html in (estimator_html_repr(estimator), estimator._repr_html_()):
+            assert ("<span>Fitted</span>" in html) == fitted
+            assert ("<span>Not fitted</span>" in html) != fitted
+            for part in estimator if name == "pipeline" else [estimator]:
+                kind = type(part).__name__
+                assert kind in html
+                if "_doc_link_template" in dir(type(part)):
+                    link = part._doc_link_template.format(estimator_name=kind)
+                    assert re.search(f'href="{re.escape(link)}"', html)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_names_of_columns(library, method):
+    """Learned by the first call; then other names are an error and none are a warning."""
+    frame = pytest.importorskip(library).DataFrame
+    columns = dict(zip("abc", np.random.RandomState(0).normal(size=(3, N)), strict=True))
+    X, others = frame(columns), frame({"a" + name: column for name, column in columns.items()})
+    swapped, plain = X[["b", "a", "c"]], np.stack(list(columns.values()), axis=1)
+    clf = make_classifier(warm_start=True)
+    train = getattr(clf, method)
+    train(X, Y, **{} if method == "fit" else {"classes": ["a", "b", "c"]})
+    train(X, Y)
+    assert clf.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert clf.feature_names_in_.dtype == object
+    assert clf.n_features_in_ == 3
+    validation = {"y_val": Y}
+    for call, y in [(train, [Y]), (clf.predict, []), (clf.predict_proba, [])]:
+        with pytest.raises(ValueError, match="(?s)feature names.*unseen.*- aa"):
+            call(others, *y)
+        with pytest.raises(ValueError, match="must be in the same order"):
+            call(swapped, *y)
+        with pytest.warns(UserWarning, match="X does not have valid feature names"):
+            call(plain, *y)
+    with pytest.raises(ValueError, match="X_val: (?s:.)*must be in the same order"):
+        clf.fit(X, Y, X_val=swapped, **validation)
+    named = make_classifier().fit(plain, Y)
+    assert not hasattr(named, "feature_names_in_")
+    with pytest.warns(UserWarning, match="X has feature names, but RecurrentClassifier was fitted"):
+        named.predict(X)
