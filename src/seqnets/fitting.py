@@ -345,7 +345,7 @@ def n_threads(n_jobs: int | None) -> int:
     backends tell nothing, and there one is enough: the other processors have fits of their own.
     """
     backend, _ = get_active_backend()
-    if n_jobs is None and backend.nesting_level and "OMP_NUM_THREADS" not in os.environ:
+    if n_jobs is None and backend.nesting_level and not os.environ.get("OMP_NUM_THREADS"):
         return 1
     return _openmp_effective_n_threads(n_jobs)
 
@@ -370,7 +370,8 @@ def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> No
         warn(
             f"The loss never fell below {guessing:.4f}, that of guessing by the classes' "
             f"frequencies (lowest {estimator.best_loss_:.4f}). The usual reasons: a "
-            "learning_rate_init that is too large or too small, outliers in series, few epochs.",
+            "learning_rate_init that is too large or too small, a large alpha, outliers in series, "
+            "few epochs.",
             ConvergenceWarning,
         )
     elif history.stopped == "max_iter":
