@@ -121,6 +121,7 @@ def test_any_number_of_classes(n_classes, dtype):
     assert_company_does_not_matter(clf, X, clf.decision_function(X))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", ["ragged", "tokens"])
 @each_cell
 @each_pooling
@@ -199,6 +200,7 @@ def test_fits_with_one_seed(cell, kind, dtype):
     assert_one_seed_one_fit(cell, kind, dtype)
 
 
+@pytest.mark.compiled
 @each_kind
 @each_cell
 def test_fits_with_every_option(cell, kind):
