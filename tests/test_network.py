@@ -24,8 +24,6 @@ D, N_TOKENS = 2, 6
 each_cell = pytest.mark.parametrize("cell", GATES)
 each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
 each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
-each_sizes = pytest.mark.parametrize("sizes", [(5,), (5, 4)], ids=str)
-each_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3])
 
 
 # ------------------------------------------------------------------------------- helpers
