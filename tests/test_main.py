@@ -184,8 +184,9 @@ def test_help(capsys):
 
 @pytest.mark.compiled
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-@pytest.mark.parametrize("terminal", [True, False])  # which signals the folds' processes too
-@pytest.mark.parametrize("progress", ["compiling", "fold 1"])
+@pytest.mark.parametrize(  # a terminal signals the folds' processes too
+    ("progress", "terminal"), [("compiling", True), ("fold 1", True), ("fold 1", False)]
+)
 def test_interrupt_ends_everything_without_a_traceback(progress, terminal, tmp_path):
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(2000))
     command = [sys.executable, "-m", "seqnets", path, *COLUMNS]
