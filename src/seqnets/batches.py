@@ -17,6 +17,11 @@ BLOCK_ROWS = 16
 POOL = 16
 
 
+def whole_tiles(n: int) -> int:
+    """n rows, rounded up as `cells.add_product` computes them."""
+    return n + -n % ROW_TILE
+
+
 class Sequences(NamedTuple):
     """n sequences laid end to end: sequence i is values[offsets[i]:offsets[i + 1]]."""
 
@@ -57,7 +62,7 @@ def make_batch(sequences: Sequences, rows: np.ndarray) -> Batch:
     longest_first = np.argsort(-lengths, kind="stable")
     rows, lengths = rows[longest_first], lengths[longest_first]
     T, n = int(lengths[0]), rows.size
-    B = n + -n % ROW_TILE
+    B = whole_tiles(n)
     steps = np.arange(T)
     n_active = np.searchsorted(-lengths, -steps, side="left")
     running = lengths > steps[:, None]  # (T, n)

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from .batches import ROW_TILE, Batch
+from .batches import Batch, whole_tiles
 
 Masks = dict[str, np.ndarray]
 
@@ -39,7 +39,7 @@ class Dropout(NamedTuple):
 
         masks, n_sequences, n_tokens = {}, batch.lengths.size, 0
         if batch.lookup is not None:
-            n_tokens = batch.x.size + -batch.x.size % ROW_TILE  # as `layers.Embedding` rounds
+            n_tokens = whole_tiles(batch.x.size)
         inputs, states = network.widths()
         for name, width in inputs.items():
             of_tokens = name == "layer0" and batch.lookup is not None

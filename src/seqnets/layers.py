@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import cells, initializers
-from .batches import ROW_TILE, Batch
+from .batches import Batch, whole_tiles
 from .cells import add_product
 from .dropout import NO_MASKS, Masks
 from .jit import kernel
@@ -71,9 +71,9 @@ class Embedding:
         return {"embedding": initializers.embedding(random, self.n_tokens, self.n_dims)}
 
     def forward(self, parameters: dict, tokens: np.ndarray, work: Workspace) -> np.ndarray:
-        """(R, E), R the number of distinct tokens, rounded up as `add_product` rounds."""
+        """(R, E), R the number of distinct tokens, rounded up to whole tiles."""
         n = tokens.size
-        x = work.array("embedding", n + -n % ROW_TILE, self.n_dims)
+        x = work.array("embedding", whole_tiles(n), self.n_dims)
         parameters["embedding"].take(tokens, axis=0, out=x[:n], mode="clip")
         x[n:] = 0
         return x

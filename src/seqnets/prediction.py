@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class PredictionMixin:
         log_proba : ndarray of shape (n_sequences, n_classes), float64
             In the order of `classes_`.
         """
-        logits = self._logits(X)
+        logits = self._inferred(decision, X)
         log_proba = np.empty((len(logits), len(self.classes_)))
         LOSSES[self.out_activation_][0](logits, log_proba)
         return log_proba
@@ -93,7 +94,7 @@ class PredictionMixin:
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
             For two classes one number a sequence, above 0 for the second class.
         """
-        logits = self._logits(X).astype(np.float64)
+        logits = self._inferred(decision, X).astype(np.float64)
         return logits.ravel() if self.n_outputs_ == 1 else logits
 
     def attention_weights(self, X: Any) -> np.ndarray:
@@ -118,12 +119,11 @@ class PredictionMixin:
         check_is_fitted(self)
         if not isinstance(self._network.pooling, Attention):
             raise AttributeError('attention_weights needs a fit with pooling="attention".')
-        sequences = read(self, X)
-        with Workers(n_threads(self.n_jobs), self._dtype) as workers:
-            return attention(self._network, self.parameters_, sequences, workers)
+        return self._inferred(attention, X)
 
-    def _logits(self, X: Any) -> np.ndarray:
+    def _inferred(self, function: Callable, X: Any) -> np.ndarray:
+        """Return what `inference` makes of X with this network."""
         check_is_fitted(self)
         sequences = read(self, X)
         with Workers(n_threads(self.n_jobs), self._dtype) as workers:
-            return decision(self._network, self.parameters_, sequences, workers)
+            return function(self._network, self.parameters_, sequences, workers)
