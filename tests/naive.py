@@ -358,6 +358,7 @@ def loss_and_gradients(
     alpha: float = 0.0,
     loss: str | None = None,
     masks: list[dict] | None = None,
+    cuts: tuple[int, ...] = (),
 ) -> tuple[float, dict[str, list], list[Matrix], Matrix]:
     """Loss of a batch, its gradients, the gradient of each sequence's input, and the logits.
 
@@ -367,7 +368,8 @@ def loss_and_gradients(
     ..., dense.W, dense.b; with an embedding the sequences hold its row numbers, and the input is
     the embedded sequence. `loss` is the one that the number of outputs asks for, if not given.
     `masks` are each sequence's: what dropout multiplies with, T rows for "layer0", "layer1", ...,
-    one for "dense" and for the states, "layer0.h", "layer0.reverse.h", ...
+    one for "dense" and for the states, "layer0.h", "layer0.reverse.h", ... `cuts` are the steps
+    whose states from the step before let no gradient through (truncated BPTT).
     """
     parameters = {name: plain(value) for name, value in parameters.items()}
     sequences, targets = [plain(s) for s in sequences], plain(targets)
@@ -385,7 +387,7 @@ def loss_and_gradients(
         total += share * value
         dlogits = [share * d_k for d_k in dlogits]
         dinput = network_backward(
-            parameters, cell, pooling, sequence, trace, dlogits, gradients, mask
+            parameters, cell, pooling, sequence, trace, dlogits, gradients, mask, cuts
         )
         dinputs.append(dinput)
         logits.append(trace["logits"])
@@ -421,6 +423,7 @@ def network_backward(
     dlogits: Row,
     gradients: dict,
     mask: dict,
+    cuts: tuple[int, ...] = (),
 ) -> Matrix:
     """Add one sequence's part to the gradients; return the gradient of its input."""
     add_outer(gradients["dense.W"], trace["pooled"], dlogits)
@@ -436,7 +439,7 @@ def network_backward(
     names = layer_names(parameters)
     for name, trace_of_layer in reversed(list(zip(names, trace["layers"], strict=True))):
         x, states = trace_of_layer["x"], trace_of_layer["states"]
-        dx = layer_backward(parameters, cell, name, x, states, dh, gradients, mask)
+        dx = layer_backward(parameters, cell, name, x, states, dh, gradients, mask, cuts)
         if name in mask:
             dx = [multiply(dx_t, mask_t) for dx_t, mask_t in zip(dx, mask[name], strict=True)]
         n_inputs = len(parameters[f"{name}.W_x"])
@@ -467,6 +470,7 @@ def layer_backward(
     dh: Matrix,
     gradients: dict,
     mask: dict,
+    cuts: tuple[int, ...] = (),
 ) -> Matrix:
     """Add to the gradients of one layer; return that of its input."""
     readings = [(name, x, states, dh)]
@@ -480,10 +484,19 @@ def layer_backward(
         ]
     dx = []
     for part, rows, seen, dh_part in readings:
-        d = CELLS[cell][1](rows, layer(parameters, part, mask), seen, dh_part)
-        for key in layer(parameters, part, {}):
-            accumulate(gradients[f"{part}.{key}"], d[key])
-        dx.append(d["x"])
+        dx.append([])
+        ends = [*(cut for cut in cuts if cut < len(rows)), len(rows)]
+        for start, end in zip([0, *ends], ends, strict=False):
+            steps = {key: s[start : end + (key in ("h", "c"))] for key, s in seen.items()}
+            d = CELLS[cell][1](
+                rows[start:end],
+                layer(parameters, part, mask),
+                steps,
+                [zeros(len(dh_part[0])), *dh_part[start + 1 : end + 1]],
+            )
+            for key in layer(parameters, part, {}):
+                accumulate(gradients[f"{part}.{key}"], d[key])
+            dx[-1] += d["x"]
     return [add(*rows) for rows in zip(dx[0], dx[-1][::-1], strict=True)] if dx[1:] else dx[0]
 
 

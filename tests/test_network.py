@@ -65,19 +65,19 @@ def loss_name(n_outputs):
     return "logistic" if n_outputs == 1 else "softmax"
 
 
-def forward(network, parameters, batch, targets, weights, work, masks=NO_MASKS):
+def forward(network, parameters, batch, targets, weights, work, masks=NO_MASKS, window=None):
     """Logits, the loss and d loss / d logits, rows as in the batch."""
-    logits = network.forward(parameters, batch, work, masks)
+    logits = network.forward(parameters, batch, work, masks, window)
     losses, dlogits = np.empty(batch.rows.size), np.full_like(logits, np.nan)
     shares = weights[batch.rows] / weights.sum()
     LOSSES[loss_name(logits.shape[1])][1](logits, targets[batch.rows], shares, losses, dlogits)
     return logits, losses.sum(), dlogits
 
 
-def backward(network, parameters, batch, dlogits, work, masks=NO_MASKS):
+def backward(network, parameters, batch, dlogits, work, masks=NO_MASKS, window=None):
     """The gradients by name, that of the embedding with a row for every token, and of batch.x."""
     kept = Workspace(work.dtype)
-    dx = network.backward(parameters, batch, dlogits, work, kept, masks)
+    dx = network.backward(parameters, batch, dlogits, work, kept, masks, window)
     shapes = {name: W.shape for name, W in parameters.items() if name != "embedding"}
     gradients = {name: kept.array(name, *shape) for name, shape in shapes.items()}
     if "embedding" in parameters:
@@ -222,6 +222,38 @@ def test_options_equal_their_twins(cell, kind, pooling, option, sizes, lengths):
     assert_close(logits[: len(lengths)], np.array(twin_logits)[batch.rows])
     assert_close(loss, twin_loss)
     assert gradients.keys() == twin_gradients.keys()
+    for name, gradient in gradients.items():
+        assert_close(gradient, twin_gradients[name])
+    if kind == "series":
+        dx = dx.reshape(max(lengths), batch.lengths.size, D)
+        for place, row in enumerate(batch.rows):
+            assert_close(dx[: lengths[row], place], twin_dx[row])
+
+
+@each_cell
+@each_kind
+@each_pooling
+@pytest.mark.parametrize("window", [1, 2, 3, 5])
+def test_truncated_gradients_equal_their_twins(cell, kind, pooling, window):
+    """Two layers and all of dropout; the first window has a step, or two, or three."""
+    lengths = (3, 0, 7, 4, 1, 1, 6)
+    network, parameters = make_network(cell, kind, pooling, (3, 2), 3)
+    sequences, targets, weights = make_data(kind, lengths, 3)
+    work = used_workspace(network, parameters, kind, 3)
+    batch = make_batch(join(sequences), np.arange(len(lengths)))
+    masks = Dropout(0.3, 0.3, 0.3).draw((0, 0), network, batch, work.dtype)
+    whole = network.forward(parameters, batch, work, masks).copy()
+    args = network, parameters, batch
+    logits, loss, dlogits = forward(*args, targets, weights, work, masks, window)
+    gradients, dx = backward(*args, dlogits, work, masks, window)
+
+    twin_loss, twin_gradients, twin_dx, _ = naive.loss_and_gradients(
+        parameters, cell, pooling, sequences, targets, weights,
+        masks=masks_of_sequences(masks, batch, lengths),
+        cuts=range(max(lengths) % window or window, max(lengths), window),
+    )  # fmt: skip
+    np.testing.assert_array_equal(logits, whole)
+    assert_close(loss, twin_loss)
     for name, gradient in gradients.items():
         assert_close(gradient, twin_gradients[name])
     if kind == "series":

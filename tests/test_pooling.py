@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import naive
 import numpy as np
 import pytest
@@ -14,15 +16,28 @@ each_pooling = pytest.mark.parametrize("pooling", POOLINGS)
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-def make_arrays(random, lengths, H, dtype):
-    """States h, the initial ones zero, with larger garbage after a sequence's end; out-arrays."""
+def make_states(random, lengths, H, dtype):
+    """States h, the initial ones zero, with larger garbage after a sequence's end."""
     T, B = lengths.max(), lengths.size
     h = random.normal(size=(T + 1, B, H)).astype(dtype)
     h[0] = 0
     for row, length in enumerate(lengths):
         h[length + 1 :, row] = 1e6
-    pooled, dh = np.full((B, H), np.nan, dtype), np.full((T + 1, B, H), np.nan, dtype)
-    return h, pooled, np.full((B, H), 99, np.int64), dh
+    return h
+
+
+def run(pooling, lengths, h, dpooled, cuts=()):
+    """pooled and dh, in windows that begin at the cuts."""
+    forward, backward = POOLINGS[pooling]
+    (T, B, H), dtype = h.shape, h.dtype
+    pooled, total = np.full((2, B, H), np.nan, dtype)
+    best, dh = np.full((B, H), 99, np.int64), np.full((T, B, H), np.nan, dtype)
+    windows = list(itertools.pairwise([0, *cuts, T - 1]))
+    for start, end in windows:
+        forward(start, lengths, h[start : end + 1], total, best, pooled)
+    for start, end in reversed(windows):  # row 0 of a window is the last of the one before
+        backward(start, lengths, dpooled, best, dh[start : end + 1])
+    return pooled, dh
 
 
 @each_pooling
@@ -35,11 +50,9 @@ def make_arrays(random, lengths, H, dtype):
 )
 def test_poolings_equal_their_twins(pooling, lengths, H, dtype):
     random = np.random.default_rng(0)
-    h, pooled, best, dh = make_arrays(random, lengths, H, dtype)
-    dpooled = random.normal(size=pooled.shape).astype(dtype)
-    forward, backward = POOLINGS[pooling]
-    forward(lengths, h, pooled, best)
-    backward(lengths, dpooled, best, dh)
+    h = make_states(random, lengths, H, dtype)
+    dpooled = random.normal(size=h.shape[1:]).astype(dtype)
+    pooled, dh = run(pooling, lengths, h, dpooled)
 
     twin_forward, twin_backward = naive.POOLINGS[pooling]
     close = {"rtol": 1e-12, "atol": 1e-15}
@@ -56,12 +69,37 @@ def test_poolings_equal_their_twins(pooling, lengths, H, dtype):
     assert np.isfinite(dh).all()
 
 
+@pytest.mark.parametrize("pooling", POOLINGS.keys() - {"ends"})
+@each_dtype
+@pytest.mark.parametrize("cuts", [(1,), (4,), (5,), (2, 4), (1, 2, 3, 4, 5)], ids=str)
+def test_windows_change_no_bit(pooling, cuts, dtype):
+    random = np.random.default_rng(4)
+    h = make_states(random, LENGTHS, 5, dtype)
+    dpooled = random.normal(size=h.shape[1:]).astype(dtype)
+    whole, in_windows = (run(pooling, LENGTHS, h, dpooled, c) for c in ((), cuts))
+    np.testing.assert_array_equal(in_windows[0], whole[0])
+    np.testing.assert_array_equal(in_windows[1][1:], whole[1][1:])
+
+
+@pytest.mark.parametrize("pooling", POOLINGS.keys() - {"ends"})
+def test_after_each_window_stands_what_is_pooled_so_far(pooling):
+    random = np.random.default_rng(5)
+    h = make_states(random, LENGTHS, 5, np.float64)
+    forward, (B, H) = POOLINGS[pooling][0], h.shape[1:]
+    pooled, total, best = np.empty((B, H)), np.empty((B, H)), np.empty((B, H), np.int64)
+    for t in range(len(h) - 1):
+        forward(t, LENGTHS, h[t : t + 2], total, best, pooled)
+        short = np.minimum(LENGTHS, t + 1)
+        so_far, _ = run(pooling, short, h[: t + 2], pooled)
+        np.testing.assert_array_equal(pooled, so_far)
+
+
 @each_dtype
 def test_last_and_max_copy_states_bit_by_bit(dtype):
-    h, pooled, best, _ = make_arrays(np.random.default_rng(1), LENGTHS, 5, dtype)
+    h = make_states(np.random.default_rng(1), LENGTHS, 5, dtype)
     own = [h[1 : length + 1, row] for row, length in enumerate(LENGTHS)]
     for pooling, pick in (("last", lambda steps: steps[-1]), ("max", lambda steps: steps.max(0))):
-        POOLINGS[pooling][0](LENGTHS, h, pooled, best)
+        pooled, _ = run(pooling, LENGTHS, h, np.zeros(h.shape[1:], dtype))
         for row, steps in enumerate(own):
             expected = pick(steps) if len(steps) else np.zeros(5)
             np.testing.assert_array_equal(pooled[row], expected)
@@ -71,10 +109,7 @@ def test_last_and_max_copy_states_bit_by_bit(dtype):
 def test_the_first_of_equal_maxima_takes_the_gradient(dtype):
     column = np.array([0.0, -0.5, -0.2, -0.7, -0.2, -0.2], dtype)
     h = np.ascontiguousarray(column[:, None, None])
-    pooled, best, dh = np.empty((1, 1), dtype), np.empty((1, 1), np.int64), np.empty_like(h)
-    forward, backward = POOLINGS["max"]
-    forward(np.array([5]), h, pooled, best)
-    backward(np.array([5]), np.array([[3]], dtype), best, dh)
+    pooled, dh = run("max", np.array([5]), h, np.array([[3]], dtype))
     assert pooled.item() == column[2]  # not the initial state, though that is larger
     assert dh.ravel().tolist() == [0, 0, 3, 0, 0, 0]
 
@@ -85,9 +120,8 @@ def test_what_stands_after_the_end_does_not_count(pooling):
     dpooled = random.normal(size=(LENGTHS.size, 3))
     found = []
     for garbage in (0.0, -1e9, np.inf, np.nan):
-        h, pooled, best, dh = make_arrays(np.random.default_rng(3), LENGTHS, 3, np.float64)
+        h = make_states(np.random.default_rng(3), LENGTHS, 3, np.float64)
         h[h == 1e6] = garbage
-        POOLINGS[pooling][0](LENGTHS, h, pooled, best)
-        POOLINGS[pooling][1](LENGTHS, dpooled, best, dh)
+        pooled, dh = run(pooling, LENGTHS, h, dpooled)
         found.append((pooled.tobytes(), dh.tobytes()))
     assert len(set(found)) == 1

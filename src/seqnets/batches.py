@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -53,6 +54,9 @@ class Batch(NamedTuple):
     n_active: np.ndarray  # (T,) sequences that still run at step t: the first rows
     x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens
     lookup: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
+    start: int = 0  # of a window: which step of the sequences is its first
+    window: int = 0  # and which one this is
+    n_windows: int = 1
 
 
 def make_batch(sequences: Sequences, rows: np.ndarray) -> Batch:
@@ -76,6 +80,27 @@ def make_batch(sequences: Sequences, rows: np.ndarray) -> Batch:
     x = np.zeros((T, B, values.shape[1]), dtype=values.dtype)
     x[:, :n][running] = values[where]
     return Batch(rows, lengths, n_active, x.reshape(T * B, x.shape[2]), None)
+
+
+def windows(batch: Batch, n_steps: int | None) -> list[Batch]:
+    """Cut a batch along time into windows of `n_steps`, the first one shorter; None: no cut.
+
+    `lengths` stay those of the whole sequences, `x` and `lookup` are views.
+    """
+    T, B = batch.n_active.size, batch.lengths.size
+    if n_steps is None or T <= n_steps:
+        return [batch]
+    cuts = [0, *range(T % n_steps or n_steps, T + 1, n_steps)]
+    parts = []
+    for number, (start, stop) in enumerate(itertools.pairwise(cuts)):
+        x, lookup = batch.x, batch.lookup
+        if lookup is None:
+            x = x[start * B : stop * B]
+        else:
+            lookup = lookup[start:stop]
+        part = batch._replace(n_active=batch.n_active[start:stop], x=x, lookup=lookup)
+        parts.append(part._replace(start=start, window=number, n_windows=len(cuts) - 1))
+    return parts
 
 
 def blocks(lengths: np.ndarray) -> list[np.ndarray]:

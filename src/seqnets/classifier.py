@@ -65,9 +65,9 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         Probability of whole tokens to be left out while training, in [0, 1).
 
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
-        "adam" (Kingma & Ba 2015), "adamw" (the same with decoupled weight decay, Loshchilov &
-        Hutter 2019), "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. Of an
-        embedding, a step moves only the rows of the tokens that it saw.
+        "adam" (Kingma & Ba 2015), "adamw" (with decoupled weight decay, Loshchilov & Hutter 2019),
+        "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. Of an embedding, a step
+        moves only the rows of the tokens that it saw.
 
     alpha : float, default=0.0001
         Strength of the L2 penalty alpha / 2 * ||W||^2, divided by the batch's sum of weights; for
@@ -84,8 +84,7 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         during the first 5 % of `max_iter` epochs and falls to 0 over the rest.
 
     learning_rate_init : float or "auto", default="auto"
-        The step size. "auto" is 0.004 for "adam" and "adamw", 0.001 for "rmsprop" and 0.1 for
-        "sgd".
+        The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
 
     power_t : float, default=0.5
         The exponent of learning rate "invscaling".
@@ -97,8 +96,7 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         Whether solver "sgd" uses Nesterov's momentum.
 
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of the first and second moment estimates of "adam" and "adamw", in [0, 1); `beta_2`
-        also of "rmsprop", which has no first moment.
+        Decay of the moment estimates of "adam" and "adamw", in [0, 1); `beta_2` also of "rmsprop".
 
     epsilon : float, default=1e-8
         Added to the root of the second moment by "adam", "adamw" and "rmsprop".
@@ -106,6 +104,10 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
     max_grad_norm : float or None, default=1.0
         A gradient whose norm over all parameters is larger is scaled down to it (Pascanu et al.
         2013). None: never.
+
+    bptt_steps : int, default=None
+        Steps that gradients go back at most, and that training has in memory at a time (truncated
+        BPTT, Williams & Peng 1990); the state is carried through all. For one direction only.
 
     max_iter : int, default=200
         Epochs at most.
@@ -145,8 +147,8 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
 
     n_jobs : int, default=None
-        Threads. None: as many as this process may use, minding OMP_NUM_THREADS; inside joblib's
-        workers those that it allows. The result does not depend on it.
+        Threads, which change no result. None: all that this process may use, minding
+        OMP_NUM_THREADS; inside joblib's workers those that it allows.
 
     random_state : int, RandomState instance or None, default=None
         Determines start weights, the validation set and the order of the sequences.
@@ -244,6 +246,7 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         max_grad_norm: float | None = 1.0,
+        bptt_steps: int | None = None,
         max_iter: int = 200,
         shuffle: bool = True,
         tol: float = 1e-4,
@@ -280,6 +283,7 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.max_grad_norm = max_grad_norm
+        self.bptt_steps = bptt_steps
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.tol = tol
@@ -382,13 +386,6 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         """
         partial_fit_network(self, X, y, classes, sample_weight)
         return self
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle; weights that were memory-mapped read-only become ordinary arrays."""
-        super().__setstate__(state)
-        if hasattr(self, "parameters_"):
-            parameters: dict[str, np.ndarray] = self.__dict__["parameters_"]
-            self.parameters_ = {name: np.array(W) for name, W in parameters.items()}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -30,14 +30,13 @@ from .data import (
     split_off,
     wants_split,
 )
-from .dropout import Dropout
 from .inference import decision
 from .initializers import new_embedding_rows
 from .inputs import UNKNOWN_ID, Estimator, as_inputs, check_embeddings, learn_scale, learn_tokens
 from .losses import LOSSES
 from .network import Network
-from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
-from .parameters import LEARNING_RATES, TOKEN_DROPOUT, hidden_layer_sizes
+from .optimizers import Optimizer
+from .parameters import build_dropout, build_network, build_optimizer
 from .progress import Progress
 from .schedules import SCHEDULES
 from .threads import Workers, one_blas_thread
@@ -162,26 +161,6 @@ def prepare(
     estimator.n_layers_ = len(network.layers) + 2
 
 
-def build_network(estimator: Estimator) -> Network:
-    sizes = hidden_layer_sizes(estimator.hidden_layer_sizes)
-    if estimator._kind == "tokens":
-        n_inputs, n_tokens = estimator.embedding_dim, len(estimator._known_ids)
-    else:
-        n_inputs, n_tokens = estimator._n_channels, None
-    pooling = estimator.pooling
-    if pooling == "auto":
-        pooling = "last" if n_tokens is None else "max"
-    return Network(
-        estimator.cell,
-        n_inputs,
-        sizes,
-        pooling,
-        estimator.n_outputs_,
-        n_tokens,
-        estimator.bidirectional,
-    )
-
-
 def check_same_network(estimator: Estimator, network: Network) -> None:
     """Training goes on only with the network it began with."""
     same = (
@@ -213,27 +192,6 @@ def add_tokens(
 # Training
 
 
-def build_optimizer(estimator: Estimator) -> Optimizer:
-    rate = LEARNING_RATES[estimator.solver]
-    if estimator.learning_rate_init != "auto":
-        rate = float(estimator.learning_rate_init)
-    if estimator.solver == "sgd":
-        return SGD(rate, estimator.momentum, estimator.nesterovs_momentum)
-    if estimator.solver == "rmsprop":
-        return RMSprop(rate, estimator.beta_2, estimator.epsilon)
-    kind = AdamW if estimator.solver == "adamw" else Adam
-    return kind(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
-
-
-def build_dropout(estimator: Estimator) -> Dropout:
-    inputs, of_tokens = estimator.dropout, 0.0
-    if inputs == "auto":
-        inputs = TOKEN_DROPOUT if estimator._kind == "tokens" else 0.0
-    if estimator._kind == "tokens":
-        of_tokens = estimator.embedding_dropout
-    return Dropout(float(inputs), float(of_tokens), float(estimator.recurrent_dropout))
-
-
 def run_epochs(
     estimator: Estimator,
     data: Data,
@@ -263,6 +221,7 @@ def run_epochs(
             alpha=estimator.alpha,
             max_grad_norm=estimator.max_grad_norm,
             dropout=build_dropout(estimator),
+            bptt_steps=estimator.bptt_steps,
             random=state.random,
             frozen=() if estimator.train_embeddings else ("embedding",),
         )

@@ -19,7 +19,13 @@ from .batches import Batch, whole_tiles
 from .cells import add_product
 from .dropout import NO_MASKS, Masks
 from .jit import kernel
-from .pooling import POOLINGS, attention_backward, attention_forward
+from .pooling import (
+    POOLINGS,
+    attention_backward,
+    attention_forward,
+    attention_scores,
+    attention_shares,
+)
 
 
 class Workspace:
@@ -28,6 +34,7 @@ class Workspace:
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
         self._buffers: dict[str, np.ndarray] = {}
+        self._inner: dict[str, Workspace] = {}
 
     def array(self, name: str, *shape: int, dtype: type | None = None) -> np.ndarray:
         """An array of this shape, holding what was last written under its name."""
@@ -36,6 +43,10 @@ class Workspace:
         if buffer is None or buffer.size < size:
             buffer = self._buffers[name] = np.zeros(size, dtype or self.dtype)
         return buffer[:size].reshape(shape)
+
+    def inner(self, name: str) -> Workspace:
+        """A workspace within, with names of its own."""
+        return self._inner.setdefault(name, Workspace(self.dtype))
 
 
 class Cell(NamedTuple):
@@ -113,19 +124,27 @@ class Recurrent:
         work: Workspace,
         masks: Masks = NO_MASKS,
     ) -> np.ndarray:
-        """The states h (T+1, B, H) for the inputs x (T*B, D), or x[lookup] with lookup (T, B)."""
+        """The states h (T+1, B, H) for the inputs x (T*B, D), or x[lookup] with lookup (T, B).
+
+        A window's first states are those that the window before has left.
+        """
         arrays = self._arguments(self.cell.forward, parameters, batch, work, masks)
-        for state in {"h", "c"} & arrays.keys():
-            arrays[state][0] = 0
         W_x, b = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.b"]
         rows = arrays["a"].reshape(-1, b.size)
         if lookup is not None:
             rows = work.array(f"{self.name}.x W_x", len(x), b.size)
-        rows[:] = b
-        add_product(len(x), x, W_x, rows)
+        if lookup is None or batch.window == 0:
+            rows[:] = b
+            add_product(len(x), x, W_x, rows)
         if lookup is not None:
             gather(lookup, rows, arrays["a"])
+        states = {"h", "c"} & arrays.keys()
+        for name in states:
+            arrays[name][0] = self._carried(name, batch, work)[batch.window] if batch.window else 0
         self.cell.forward(*arrays.values())
+        if batch.window + 1 < batch.n_windows:
+            for name in states:
+                self._carried(name, batch, work)[batch.window + 1] = arrays[name][-1]
         return arrays["h"]
 
     def backward(
@@ -146,7 +165,7 @@ class Recurrent:
         H, GH = W_h.shape
         rows = arrays["da"].reshape(-1, GH)
         if lookup is not None:
-            rows = work.array(f"{self.name}.x W_x", len(x), GH)
+            rows = work.array(f"{self.name}.da x", len(x), GH)
             add_to_rows(lookup, arrays["da"], rows)
         du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
         v = self._product_reads(batch, work, masks).reshape(-1, H)
@@ -164,6 +183,11 @@ class Recurrent:
         """(T+1, B, H): the states h, or dh, where their gradient is collected."""
         T, B = batch.n_active.size, batch.lengths.size
         return work.array(f"{self.name}.{name}", T + 1, B, self.n_units)
+
+    def _carried(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
+        """(n_windows, B, H): the states at the windows' beginnings."""
+        shape = batch.n_windows, batch.lengths.size, self.n_units
+        return work.array(f"{self.name}.{name} carried", *shape)
 
     def _product_reads(self, batch: Batch, work: Workspace, masks: Masks) -> np.ndarray:
         """(T, B, H): the states, or what recurrent dropout leaves of them."""
@@ -206,8 +230,9 @@ class Pooling:
         return {}
 
     def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
-        pooled, best = self._arrays(batch, work)
-        POOLINGS[self.name][0](batch.lengths, h, pooled, best)
+        """(B, H): the pooled state of the steps so far."""
+        pooled, total, best = self._arrays(batch, work)
+        POOLINGS[self.name][0](batch.start, batch.lengths, h, total, best, pooled)
         return pooled
 
     def backward(
@@ -220,12 +245,23 @@ class Pooling:
         gradients: Workspace,
         dh: np.ndarray,
     ) -> None:
-        _, best = self._arrays(batch, work)
-        POOLINGS[self.name][1](batch.lengths, dpooled, best, dh)
+        *_, best = self._arrays(batch, work)
+        POOLINGS[self.name][1](batch.start, batch.lengths, dpooled, best, dh)
 
-    def _arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
+    def reads(self, window: Batch, work: Workspace) -> bool:
+        """Whether anything of the pooled state of all steps is from this window."""
+        if self.name == "last":
+            where = window.lengths - 1
+        elif self.name == "max":
+            where = self._arrays(window, work)[2]
+        else:
+            return True
+        return bool(((where >= window.start) & (where < window.start + window.n_active.size)).any())
+
+    def _arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shape = batch.lengths.size, self.n_units
-        return work.array("pooled", *shape), work.array("best", *shape, dtype=np.int64)
+        best = work.array("best", *shape, dtype=np.int64)
+        return work.array("pooled", *shape), work.array("total", *shape), best
 
 
 class Attention(Pooling):
@@ -237,12 +273,10 @@ class Attention(Pooling):
         return {"attention.W": W, "attention.b": np.zeros(H), "attention.v": v}
 
     def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
-        pooled, _ = self._arrays(batch, work)
-        u, share = self.memory(batch, work)
-        u[:] = parameters["attention.b"]
-        rows = h[1:].reshape(-1, self.n_units)
-        add_product(len(rows), rows, parameters["attention.W"], u.reshape(rows.shape))
-        attention_forward(batch.lengths, h, parameters["attention.v"], u, share, pooled)
+        self._score(parameters, h, batch, work)
+        pooled, total, _ = self._arrays(batch, work)
+        _, score, scale = self._memory(batch, work)
+        attention_forward(batch.start, batch.lengths, h, score, scale, total, pooled)
         return pooled
 
     def backward(
@@ -255,20 +289,40 @@ class Attention(Pooling):
         gradients: Workspace,
         dh: np.ndarray,
     ) -> None:
+        if batch.window + 1 < batch.n_windows:  # u is a later window's
+            self._score(parameters, h, batch, work)
         W, v = parameters["attention.W"], parameters["attention.v"]
-        u, share = self.memory(batch, work)
+        _, total, _ = self._arrays(batch, work)
+        u, score, scale = self._memory(batch, work)
         du, dv = work.array("attention.du", *u.shape), gradients.array("attention.v", *v.shape)
-        attention_backward(batch.lengths, h, v, u, share, dpooled, dh, du, dv)
+        pooled = score, scale, total
+        attention_backward(batch.start, batch.lengths, h, v, u, *pooled, dpooled, dh, du, dv)
         rows, h_rows = du.reshape(-1, len(W)), h[1:].reshape(-1, len(W))
         np.matmul(h_rows.T, rows, out=gradients.array("attention.W", *W.shape))
         rows.sum(axis=0, out=gradients.array("attention.b", len(W)))
         more = np.matmul(rows, W.T, out=work.array("attention.dh", *rows.shape))
         dh[1:] += more.reshape(dh[1:].shape)
 
-    def memory(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
-        """u and the share of each step, see `pooling`."""
+    def _score(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> None:
+        u, score, _ = self._memory(batch, work)
+        u[:] = parameters["attention.b"]
+        rows = h[1:].reshape(-1, self.n_units)
+        add_product(len(rows), rows, parameters["attention.W"], u.reshape(rows.shape))
+        attention_scores(batch.start, batch.lengths, parameters["attention.v"], u, score)
+
+    def shares(self, batch: Batch, work: Workspace) -> np.ndarray:
+        """(B, T): the weight of each step of a batch, after its forward pass."""
+        _, score, scale = self._memory(batch, work)
+        share = work.array("attention.share", *score.shape)
+        attention_shares(batch.lengths, score, scale, share)
+        return share
+
+    def _memory(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """u, score and scale, see `pooling`."""
         T, B = batch.n_active.size, batch.lengths.size
-        return work.array("attention.u", T, B, self.n_units), work.array("attention.share", B, T)
+        u = work.array("attention.u", T, B, self.n_units)
+        score = work.array("attention.score", B, int(batch.lengths[0]))
+        return u, score, work.array("attention.scale", B, 2, dtype=np.float64)
 
 
 class Dense:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .batches import Batch
+from .batches import Batch, windows
 from .bidirectional import Bidirectional
 from .dropout import NO_MASKS, Masks
 from .layers import Attention, Dense, Embedding, Pooling, Recurrent, Workspace
@@ -30,6 +30,7 @@ class Network:
         bidirectional: bool = False,
     ) -> None:
         sizes, attentive = tuple(hidden_layer_sizes), pooling == "attention"
+        self.bidirectional = bidirectional
         self.shape = cell, n_inputs, sizes, n_outputs, n_tokens is None, bidirectional, attentive
         self.embedding = None if n_tokens is None else Embedding(n_tokens, n_inputs)
         self.layers: list[Recurrent | Bidirectional] = []
@@ -57,13 +58,21 @@ class Network:
         return inputs | {"dense": self.dense.n_inputs}, states
 
     def forward(
-        self, parameters: dict, batch: Batch, work: Workspace, masks: Masks = NO_MASKS
+        self,
+        parameters: dict,
+        batch: Batch,
+        work: Workspace,
+        masks: Masks = NO_MASKS,
+        window: int | None = None,
     ) -> np.ndarray:
-        """The logits (B, K); what the backward pass needs stays in `work`."""
-        for i, layer in enumerate(self.layers):
-            x, lookup = self._input(i, parameters, batch, work, masks)
-            h = layer.forward(parameters, x, lookup, batch, work, masks)
-        pooled = self.pooling.forward(parameters, h, batch, work)
+        """The logits (B, K); what the backward pass needs stays in `work`.
+
+        With `window`, for one direction only, that many steps are computed at a time, and memory
+        is needed for no more. The logits are the same.
+        """
+        for part in windows(batch, window):
+            h = self._states(parameters, part, work, masks)
+            pooled = self.pooling.forward(parameters, h, part, work)
         if "dense" in masks:
             pooled *= masks["dense"]
         return self.dense.forward(parameters, pooled, work)
@@ -76,16 +85,45 @@ class Network:
         work: Workspace,
         gradients: Workspace,
         masks: Masks = NO_MASKS,
+        window: int | None = None,
     ) -> np.ndarray:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
-        The embedding's gradient has a row for each token of `batch.x`. `masks` are those of the
-        forward pass.
+        The embedding's gradient has a row for each token of `batch.x`. `masks` and `window` are
+        those of the forward pass. No gradient goes from a window to the one before it (truncated
+        BPTT; Williams & Peng 1990).
         """
         pooled = work.array("pooled", batch.lengths.size, self.pooling.n_units)
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
         if "dense" in masks:
             dpooled *= masks["dense"]
+        last, *earlier = reversed(windows(batch, window))
+        dx = self._backward(parameters, last, dpooled, work, gradients, masks)
+        if earlier:
+            dx = self._backward_earlier(
+                parameters, last, earlier, dpooled, work, gradients, masks, dx
+            )
+        if self.embedding is not None:
+            self.embedding.backward(batch.x, dx, gradients)
+        return dx
+
+    def _states(self, parameters: dict, batch: Batch, work: Workspace, masks: Masks) -> np.ndarray:
+        """(T+1, B, H): what the top layer leaves at each step."""
+        for i, layer in enumerate(self.layers):
+            x, lookup = self._input(i, parameters, batch, work, masks)
+            h = layer.forward(parameters, x, lookup, batch, work, masks)
+        return h
+
+    def _backward(
+        self,
+        parameters: dict,
+        batch: Batch,
+        dpooled: np.ndarray,
+        work: Workspace,
+        gradients: Workspace,
+        masks: Masks,
+    ) -> np.ndarray:
+        """From the pooled state's gradient back to that of x, by the states that are in `work`."""
         h, dh = (self.layers[-1].states(name, batch, work) for name in ("h", "dh"))
         self.pooling.backward(parameters, h, dpooled, batch, work, gradients, dh)
         for i in reversed(range(len(self.layers))):
@@ -98,9 +136,39 @@ class Network:
             self.layers[i].backward(parameters, x, lookup, batch, work, gradients, dx, masks)
             if f"layer{i}" in masks:
                 multiply(dx, masks[f"layer{i}"], dx)
-        if self.embedding is not None:
-            self.embedding.backward(batch.x, dx, gradients)
         return dx
+
+    def _backward_earlier(
+        self,
+        parameters: dict,
+        last: Batch,
+        earlier: list[Batch],
+        dpooled: np.ndarray,
+        work: Workspace,
+        gradients: Workspace,
+        masks: Masks,
+        dx: np.ndarray,
+    ) -> np.ndarray:
+        """Add to `gradients` what windows before the last one give, their states computed anew;
+        return the gradient of x of all windows, `dx` being the last one's.
+        """
+        B, of_steps = last.lengths.size, last.lookup is None
+        n_rows = (last.start + last.n_active.size) * B if of_steps else len(dx)
+        total = work.array("dx of all windows", n_rows, dx.shape[1])
+        total[:] = 0
+        total[len(total) - len(dx) :] = dx
+        more = work.inner("gradients of one window")
+        for part in earlier:
+            if not self.pooling.reads(part, work):
+                continue
+            self._states(parameters, part, work, masks)
+            dx = self._backward(parameters, part, dpooled, work, more, masks)
+            first = part.start * B if of_steps else 0
+            total[first : first + len(dx)] += dx
+            for name, W in parameters.items():
+                if not name.startswith(("embedding", "dense.")):
+                    gradients.array(name, *W.shape)[:] += more.array(name, *W.shape)
+        return total
 
     def _input(
         self, i: int, parameters: dict, batch: Batch, work: Workspace, masks: Masks

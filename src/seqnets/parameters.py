@@ -1,4 +1,4 @@
-"""What each parameter of `RecurrentClassifier` may be."""
+"""What each parameter of `RecurrentClassifier` may be, and what is built by them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from numbers import Integral, Real
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from .dropout import Dropout
+from .inputs import Estimator
 from .layers import CELLS
+from .network import Network
+from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from .schedules import SCHEDULES
 
 # Measured as told in the README.
@@ -43,6 +47,7 @@ CONSTRAINTS: dict[str, list] = {
     "beta_2": [SHARE],
     "epsilon": [ABOVE_0],
     "max_grad_norm": [ABOVE_0, None],
+    "bptt_steps": [COUNT, None],
     "max_iter": [COUNT],
     "shuffle": ["boolean"],
     "tol": [AT_LEAST_0],
@@ -69,3 +74,49 @@ def hidden_layer_sizes(given: int | Iterable[int]) -> list[int]:
             f"1, got {given!r}."
         )
     return [int(size) for size in sizes]
+
+
+def build_network(estimator: Estimator) -> Network:
+    sizes = hidden_layer_sizes(estimator.hidden_layer_sizes)
+    if estimator._kind == "tokens":
+        n_inputs, n_tokens = estimator.embedding_dim, len(estimator._known_ids)
+    else:
+        n_inputs, n_tokens = estimator._n_channels, None
+    if estimator.bidirectional and estimator.bptt_steps is not None:
+        raise ValueError(
+            "bptt_steps needs bidirectional=False: a second direction begins at the end of the "
+            "sequence, far from the steps that are at hand."
+        )
+    pooling = estimator.pooling
+    if pooling == "auto":
+        pooling = "last" if n_tokens is None else "max"
+    return Network(
+        estimator.cell,
+        n_inputs,
+        sizes,
+        pooling,
+        estimator.n_outputs_,
+        n_tokens,
+        estimator.bidirectional,
+    )
+
+
+def build_optimizer(estimator: Estimator) -> Optimizer:
+    rate = LEARNING_RATES[estimator.solver]
+    if estimator.learning_rate_init != "auto":
+        rate = float(estimator.learning_rate_init)
+    if estimator.solver == "sgd":
+        return SGD(rate, estimator.momentum, estimator.nesterovs_momentum)
+    if estimator.solver == "rmsprop":
+        return RMSprop(rate, estimator.beta_2, estimator.epsilon)
+    kind = AdamW if estimator.solver == "adamw" else Adam
+    return kind(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
+
+
+def build_dropout(estimator: Estimator) -> Dropout:
+    inputs, of_tokens = estimator.dropout, 0.0
+    if inputs == "auto":
+        inputs = TOKEN_DROPOUT if estimator._kind == "tokens" else 0.0
+    if estimator._kind == "tokens":
+        of_tokens = estimator.embedding_dropout
+    return Dropout(float(inputs), float(of_tokens), float(estimator.recurrent_dropout))

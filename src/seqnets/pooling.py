@@ -1,15 +1,22 @@
 """Pooling: the states of all steps become one vector a sequence.
 
-h       (T+1, B, H)  states; row t+1 is what step t leaves
+Steps come in windows, one after another; `start` is a window's first step. The forward pass over
+one goes on from what the window before has left in `pooled`, `total`, `best` and `scale`, and
+afterwards `pooled` is that of the steps so far.
+
+h       (T+1, B, H)  states of a window: row t+1 is what its step t leaves
 pooled  (B, H)       zero, the initial state, for an empty sequence
+total   (B, H)       "mean", "attention": the sum that is divided
 best    (B, H)       "max": the step that won
 dh      (T+1, B, H)  all of it is written
 u       (T, B, A)    "attention": on entry h W + b; the forward pass leaves its tanh
 v       (A, 1)       what is attended to
-share   (B, T)       the weight of each step, zero where a sequence has ended
+score   (B, T_all)   u v of all steps
+scale   (B, 2)       the largest score so far, and the sum of exp(score - largest)
 
 last  h[length]
-ends  of two directions side by side: the first's h[length] and the second's h[1], where each ends
+ends  of two directions side by side: the first's h[length] and the second's h[1], where each
+      ends; the whole sequence in one window
 mean  sum of h over the sequence's own steps / length
 max   elementwise largest h over the sequence's own steps; the first of equals
 
@@ -29,20 +36,30 @@ from .jit import kernel
 
 
 @kernel
-def last_forward(lengths, h, pooled, best):
-    for row in range(lengths.size):
-        pooled[row] = h[lengths[row], row]
+def steps_here(start, length, h):
+    """How many of a sequence's steps are in this window."""
+    return max(0, min(length - start, h.shape[0] - 1))
 
 
 @kernel
-def last_backward(lengths, dpooled, best, dh):
+def last_forward(start, lengths, h, total, best, pooled):
+    for row in range(lengths.size):
+        n = steps_here(start, lengths[row], h)
+        if n > 0 or start == 0:
+            pooled[row] = h[n, row]
+
+
+@kernel
+def last_backward(start, lengths, dpooled, best, dh):
     dh[:] = 0
     for row in range(lengths.size):
-        dh[lengths[row], row] = dpooled[row]
+        n = steps_here(start, lengths[row], dh)
+        if n == lengths[row] - start and (n > 0 or start == 0):
+            dh[n, row] = dpooled[row]
 
 
 @kernel
-def ends_forward(lengths, h, pooled, best):
+def ends_forward(start, lengths, h, total, best, pooled):
     H = h.shape[2] // 2
     for row in range(lengths.size):
         pooled[row, :H] = h[lengths[row], row, :H]
@@ -50,7 +67,7 @@ def ends_forward(lengths, h, pooled, best):
 
 
 @kernel
-def ends_backward(lengths, dpooled, best, dh):
+def ends_backward(start, lengths, dpooled, best, dh):
     H = dh.shape[2] // 2
     dh[:] = 0
     for row in range(lengths.size):
@@ -59,90 +76,125 @@ def ends_backward(lengths, dpooled, best, dh):
 
 
 @kernel
-def mean_forward(lengths, h, pooled, best):
+def mean_forward(start, lengths, h, total, best, pooled):
     one = h.dtype.type(1)
-    pooled[:] = 0
+    if start == 0:
+        total[:] = 0
+        pooled[:] = 0
     for row in range(lengths.size):
-        share = one / h.dtype.type(max(lengths[row], 1))
-        for t in range(lengths[row]):
+        n = steps_here(start, lengths[row], h)
+        for t in range(n):
             for k in range(h.shape[2]):
-                pooled[row, k] += share * h[t + 1, row, k]
+                total[row, k] += h[t + 1, row, k]
+        if n > 0:
+            share = one / h.dtype.type(start + n)
+            for k in range(h.shape[2]):
+                pooled[row, k] = share * total[row, k]
 
 
 @kernel
-def mean_backward(lengths, dpooled, best, dh):
+def mean_backward(start, lengths, dpooled, best, dh):
     one = dh.dtype.type(1)
     dh[:] = 0
     for row in range(lengths.size):
         share = one / dh.dtype.type(max(lengths[row], 1))
-        for t in range(lengths[row]):
+        for t in range(steps_here(start, lengths[row], dh)):
             for k in range(dh.shape[2]):
                 dh[t + 1, row, k] = share * dpooled[row, k]
 
 
 @kernel
-def max_forward(lengths, h, pooled, best):
-    best[:] = 0
+def max_forward(start, lengths, h, total, best, pooled):
+    if start == 0:
+        best[:] = 0
     for row in range(lengths.size):
-        pooled[row] = h[min(1, lengths[row]), row]
-        for t in range(1, lengths[row]):
+        n = steps_here(start, lengths[row], h)
+        if start == 0:
+            pooled[row] = h[min(1, n), row]
+        for t in range(n):
             for k in range(h.shape[2]):
                 if h[t + 1, row, k] > pooled[row, k]:
                     pooled[row, k] = h[t + 1, row, k]
-                    best[row, k] = t
+                    best[row, k] = start + t
 
 
 @kernel
-def max_backward(lengths, dpooled, best, dh):
+def max_backward(start, lengths, dpooled, best, dh):
     dh[:] = 0
     for row in range(lengths.size):
-        if lengths[row] > 0:
-            for k in range(dh.shape[2]):
-                dh[best[row, k] + 1, row, k] = dpooled[row, k]
+        n = steps_here(start, lengths[row], dh)
+        for k in range(dh.shape[2]):
+            if 0 <= best[row, k] - start < n:
+                dh[best[row, k] - start + 1, row, k] = dpooled[row, k]
 
 
 @kernel
-def attention_forward(lengths, h, v, u, share, pooled):
-    pooled[:] = 0
-    share[:] = 0
+def attention_scores(start, lengths, v, u, score):
     for row in range(lengths.size):
-        largest = -np.inf
-        for t in range(lengths[row]):
-            score = 0.0
+        for t in range(max(0, min(lengths[row] - start, u.shape[0]))):
+            s = 0.0
             for k in range(u.shape[2]):
                 u[t, row, k] = math.tanh(u[t, row, k])
-                score += np.float64(u[t, row, k] * v[k, 0])
-            share[row, t] = score
-            largest = max(largest, np.float64(share[row, t]))
-        total = 0.0
-        for t in range(lengths[row]):
-            total += math.exp(np.float64(share[row, t]) - largest)
-        for t in range(lengths[row]):
-            share[row, t] = math.exp(np.float64(share[row, t]) - largest) / total
-            for k in range(h.shape[2]):
-                pooled[row, k] += share[row, t] * h[t + 1, row, k]
+                s += np.float64(u[t, row, k] * v[k, 0])
+            score[row, start + t] = s
 
 
 @kernel
-def attention_backward(lengths, h, v, u, share, dpooled, dh, du, dv):
+def attention_forward(start, lengths, h, score, scale, total, pooled):
+    if start == 0:
+        scale[:, 0] = -np.inf
+        scale[:, 1] = 0
+        total[:] = 0
+        pooled[:] = 0
+    for row in range(lengths.size):
+        n = steps_here(start, lengths[row], h)
+        for t in range(n):
+            s = np.float64(score[row, start + t])
+            if s > scale[row, 0]:  # what was summed before counts less by as much
+                less = math.exp(scale[row, 0] - s)
+                scale[row, 0] = s
+                scale[row, 1] *= less
+                for k in range(h.shape[2]):
+                    total[row, k] *= less
+            weight = math.exp(s - scale[row, 0])
+            scale[row, 1] += weight
+            for k in range(h.shape[2]):
+                total[row, k] += weight * h[t + 1, row, k]
+        if n > 0:
+            for k in range(h.shape[2]):
+                pooled[row, k] = total[row, k] / scale[row, 1]
+
+
+@kernel
+def attention_backward(start, lengths, h, v, u, score, scale, total, dpooled, dh, du, dv):
     one = u.dtype.type(1)
     dh[:] = 0
     du[:] = 0
     dv[:] = 0
     for row in range(lengths.size):
-        mean = 0.0
-        for t in range(lengths[row]):  # pooled = sum of share * h
+        mean = 0.0  # of dshare below, by share: dpooled times what was pooled
+        for k in range(h.shape[2]):
+            mean += np.float64(dpooled[row, k] * total[row, k])
+        mean /= max(scale[row, 1], 1.0)  # of an empty sequence 0
+        for t in range(steps_here(start, lengths[row], h)):
+            share = math.exp(np.float64(score[row, start + t]) - scale[row, 0]) / scale[row, 1]
             dshare = 0.0
-            for k in range(h.shape[2]):
+            for k in range(h.shape[2]):  # pooled = sum of share * h
                 dshare += np.float64(dpooled[row, k] * h[t + 1, row, k])
-                dh[t + 1, row, k] = share[row, t] * dpooled[row, k]
-            du[t, row, 0] = dshare
-            mean += share[row, t] * dshare
-        for t in range(lengths[row]):  # share = softmax(tanh(u) v)
-            dscore = u.dtype.type(share[row, t] * (np.float64(du[t, row, 0]) - mean))
-            for k in range(u.shape[2]):
+                dh[t + 1, row, k] = share * dpooled[row, k]
+            dscore = u.dtype.type(share * (dshare - mean))
+            for k in range(u.shape[2]):  # share = softmax(tanh(u) v)
                 dv[k, 0] += dscore * u[t, row, k]
                 du[t, row, k] = dscore * v[k, 0] * (one - u[t, row, k] * u[t, row, k])
+
+
+@kernel
+def attention_shares(lengths, score, scale, share):
+    """share (B, T_all): the softmax over each sequence's own steps, zero after its end."""
+    share[:] = 0
+    for row in range(lengths.size):
+        for t in range(lengths[row]):
+            share[row, t] = math.exp(np.float64(score[row, t]) - scale[row, 0]) / scale[row, 1]
 
 
 POOLINGS = {

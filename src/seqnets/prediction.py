@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .fitting import n_threads
@@ -18,8 +19,8 @@ from .network import Network
 from .threads import Workers
 
 
-class PredictionMixin:
-    """Prediction of `RecurrentClassifier`."""
+class PredictionMixin(BaseEstimator):
+    """What a fitted `RecurrentClassifier` does."""
 
     classes_: np.ndarray
     n_outputs_: int
@@ -120,6 +121,13 @@ class PredictionMixin:
         if not isinstance(self._network.pooling, Attention):
             raise AttributeError('attention_weights needs a fit with pooling="attention".')
         return self._inferred(attention, X)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle; weights that were memory-mapped read-only become ordinary arrays."""
+        super().__setstate__(state)
+        if hasattr(self, "parameters_"):
+            parameters: dict[str, np.ndarray] = self.__dict__["parameters_"]
+            self.parameters_ = {name: np.array(W) for name, W in parameters.items()}
 
     def _inferred(self, function: Callable, X: Any) -> np.ndarray:
         """Return what `inference` makes of X with this network."""

@@ -40,13 +40,14 @@ class Trainer:
         alpha: float,
         max_grad_norm: float | None,
         dropout: Dropout = NO_DROPOUT,
+        bptt_steps: int | None = None,
         random: np.random.RandomState | None = None,
         frozen: tuple[str, ...] = (),
     ) -> None:
         self.network, self.parameters, self.optimizer = network, parameters, optimizer
         self.workers, self.loss = workers, LOSSES[loss][1]
         self.alpha, self.max_grad_norm = alpha, max_grad_norm
-        self.dropout, self.random = dropout, random
+        self.dropout, self.random, self.bptt_steps = dropout, random, bptt_steps
         self.after_step: Callable[[], None] | None = None
         self._block_gradients: list[Workspace] = []
         self._penalized = [
@@ -89,13 +90,15 @@ class Trainer:
             batch, masks = make_batch(sequences, chosen), NO_MASKS
             if seed is not None:
                 masks = self.dropout.draw((seed, number), self.network, batch, work.dtype)
-            gradients = self._block_gradients[number]
+            gradients, window = self._block_gradients[number], self.bptt_steps
             with overflow_is_checked():  # a thread does not know of the epoch's
-                logits = self.network.forward(self.parameters, batch, work, masks)
+                logits = self.network.forward(self.parameters, batch, work, masks, window)
                 losses, dlogits = np.empty(chosen.size), work.array("dlogits", *logits.shape)
                 shares = weights[batch.rows] / batch_weight
                 self.loss(logits, targets[batch.rows], shares, losses, dlogits)
-                self.network.backward(self.parameters, batch, dlogits, work, gradients, masks)
+                self.network.backward(
+                    self.parameters, batch, dlogits, work, gradients, masks, window
+                )
             return losses.sum(), batch.x
 
         chosen = [rows[block] for block in blocks(sequences.lengths[rows])]
