@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from seqnets import RecurrentClassifier
+from seqnets import RecurrentClassifier, inference
 
 # What is learned does not matter here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -127,6 +127,30 @@ def test_any_number_of_classes(n_classes, dtype):
 def test_two_directions(cell, pooling):
     clf, X = model(cell, pooling, "tokens", "float32", (5, 3), bidirectional=True)
     assert_company_does_not_matter(clf, X, clf.decision_function(X))
+
+
+@each_cell
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
+    """Of the embedding's rows where there is much to read, of the tokens at hand otherwise."""
+    clf, X = model(cell, "max", "tokens", "float32", (5, 3), bidirectional=bidirectional)
+    many, few = clf.decision_function(X), clf.decision_function(X[7:9])
+    sizes = []
+
+    class Few(inference.Workspace):
+        def array(self, name, *shape, dtype=None):
+            if name == "embedding":
+                sizes.append(shape[0])
+            return super().array(name, *shape, dtype=dtype)
+
+    monkeypatch.setattr(inference, "Workspace", Few)
+    assert_same_bits(clf.decision_function(X), many)
+    assert_same_bits(clf.decision_function(X[7:9]), few)
+    assert sizes == [12, 4]
+    monkeypatch.setattr(inference, "TABLE_BYTES", 0)
+    assert_same_bits(clf.decision_function(X), many)
+    assert_same_bits(clf.decision_function(X[7:9]), few)
+    assert sizes == [12, 4]
 
 
 @each_cell

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -54,13 +55,18 @@ class Batch(NamedTuple):
     n_active: np.ndarray  # (T,) sequences that still run at step t: the first rows
     x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens
     lookup: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
+    projected: Mapping[str, np.ndarray] = MappingProxyType(
+        {}
+    )  # x W_x + b by layer, if known before
     start: int = 0  # of a window: which step of the sequences is its first
     window: int = 0  # and which one this is
     n_windows: int = 1
 
 
-def make_batch(sequences: Sequences, rows: np.ndarray) -> Batch:
-    """Cut the sequences `rows` into one batch."""
+def make_batch(
+    sequences: Sequences, rows: np.ndarray, projected: Mapping[str, np.ndarray] | None = None
+) -> Batch:
+    """Cut the sequences `rows` into one batch; of tokens, the values are rows of `projected`."""
     values, offsets = sequences
     lengths = offsets[rows + 1] - offsets[rows]
     longest_first = np.argsort(-lengths, kind="stable")
@@ -73,9 +79,11 @@ def make_batch(sequences: Sequences, rows: np.ndarray) -> Batch:
     where = (steps[:, None] + offsets[rows])[running]
     lengths = np.concatenate((lengths, np.zeros(B - n, dtype=lengths.dtype)))
     if values.ndim == 1:
-        x, inverse = np.unique(values[where], return_inverse=True)
         lookup = np.full((T, B), -1, dtype=np.int64)
-        lookup[:, :n][running] = inverse
+        if projected:
+            lookup[:, :n][running] = values[where]
+            return Batch(rows, lengths, n_active, values[:0], lookup, projected)
+        x, lookup[:, :n][running] = np.unique(values[where], return_inverse=True)
         return Batch(rows, lengths, n_active, x, lookup)
     x = np.zeros((T, B, values.shape[1]), dtype=values.dtype)
     x[:, :n][running] = values[where]

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from .batches import Sequences, blocks, make_batch
+from .batches import Batch, Sequences, blocks, make_batch
 from .layers import Attention, Workspace
 from .network import Network
 from .threads import Workers
+
+# Steps that are computed at a time: what they leave is still in the cache when it is read.
+WINDOW = 64
+
+# What the products of all distinct tokens may take; where it is more, each block has its own.
+TABLE_BYTES = 2**26
 
 
 def decision(
     network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
 ) -> np.ndarray:
     """The logits (n, K), in the order of the sequences."""
-    window = None if network.bidirectional else WINDOW
     logits = np.empty((sequences.offsets.size - 1, network.dense.n_outputs), workers.dtype)
 
-    def run(work: Workspace, rows: np.ndarray) -> None:
-        batch = make_batch(sequences, rows)
-        logits[batch.rows] = network.forward(parameters, batch, work, window=window)[: rows.size]
+    def take(batch: Batch, work: Workspace, of_batch: np.ndarray) -> None:
+        logits[batch.rows] = of_batch[: batch.rows.size]
 
-    workers.map(run, blocks(sequences.lengths))
+    over_blocks(network, parameters, sequences, workers, take)
     return logits
-
-
-# Steps that are computed at a time: what they leave is still in the cache when it is read.
-WINDOW = 64
 
 
 def attention(
@@ -37,12 +39,52 @@ def attention(
     shares_of = network.pooling.shares
     shares = np.empty(sequences.offsets.size - 1, dtype=object)
 
-    def run(work: Workspace, rows: np.ndarray) -> None:
-        batch = make_batch(sequences, rows)
-        network.forward(parameters, batch, work)
+    def take(batch: Batch, work: Workspace, of_batch: np.ndarray) -> None:
         share = shares_of(batch, work)
         for place, row in enumerate(batch.rows):
             shares[row] = share[place, : batch.lengths[place]].astype(np.float64)
 
-    workers.map(run, blocks(sequences.lengths))
+    over_blocks(network, parameters, sequences, workers, take)
     return shares
+
+
+def over_blocks(
+    network: Network,
+    parameters: dict[str, np.ndarray],
+    sequences: Sequences,
+    workers: Workers,
+    take: Callable[[Batch, Workspace, np.ndarray], None],
+) -> None:
+    """Call `take` with each block's batch, workspace and logits after its forward pass."""
+    window = None if network.bidirectional else WINDOW
+    sequences, projected = project_tokens(network, parameters, sequences, workers.dtype)
+
+    def run(work: Workspace, rows: np.ndarray) -> None:
+        batch = make_batch(sequences, rows, projected)
+        take(batch, work, network.forward(parameters, batch, work, window=window))
+
+    workers.map(run, blocks(sequences.lengths))
+
+
+def project_tokens(
+    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, dtype: np.dtype
+) -> tuple[Sequences, dict[str, np.ndarray]]:
+    """x W_x + b of each distinct token, by layer, and the sequences of its rows.
+
+    Of the whole embedding, if there are more tokens to read than rows in it.
+    """
+    if network.embedding is None or sequences.values.size == 0:
+        return sequences, {}
+    values, tokens = sequences.values, np.arange(len(parameters["embedding"]))
+    if values.size < tokens.size:
+        tokens, values = np.unique(values, return_inverse=True)
+    layers = network.layers[0].directions()
+    widths = [parameters[f"{layer.name}.b"].size for layer in layers]
+    if tokens.size * sum(widths) * dtype.itemsize > TABLE_BYTES:
+        return sequences, {}
+    x = network.embedding.forward(parameters, tokens, Workspace(dtype))
+    projected = {}
+    for layer, width in zip(layers, widths, strict=True):
+        projected[layer.name] = np.empty((len(x), width), dtype)
+        layer.project(parameters, x, projected[layer.name])
+    return Sequences(values, sequences.offsets), projected

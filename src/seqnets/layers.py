@@ -129,14 +129,14 @@ class Recurrent:
         A window's first states are those that the window before has left.
         """
         arrays = self._arguments(self.cell.forward, parameters, batch, work, masks)
-        W_x, b = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.b"]
-        rows = arrays["a"].reshape(-1, b.size)
-        if lookup is not None:
-            rows = work.array(f"{self.name}.x W_x", len(x), b.size)
-        if lookup is None or batch.window == 0:
-            rows[:] = b
-            add_product(len(x), x, W_x, rows)
-        if lookup is not None:
+        if lookup is None:
+            self.project(parameters, x, arrays["a"].reshape(len(x), arrays["a"].shape[2]))
+        else:
+            rows = batch.projected.get(self.name)
+            if rows is None:
+                rows = work.array(f"{self.name}.x W_x", len(x), arrays["a"].shape[2])
+                if batch.window == 0:
+                    self.project(parameters, x, rows)
             gather(lookup, rows, arrays["a"])
         states = {"h", "c"} & arrays.keys()
         for name in states:
@@ -146,6 +146,11 @@ class Recurrent:
             for name in states:
                 self._carried(name, batch, work)[batch.window + 1] = arrays[name][-1]
         return arrays["h"]
+
+    def project(self, parameters: dict, x: np.ndarray, rows: np.ndarray) -> None:
+        """rows = x W_x + b."""
+        rows[:] = parameters[f"{self.name}.b"]
+        add_product(len(x), x, parameters[f"{self.name}.W_x"], rows)
 
     def backward(
         self,

@@ -178,6 +178,8 @@ class Network:
         if i > 0:
             h = self.layers[i - 1].states("h", batch, work)
             x = h[1:].reshape(-1, h.shape[2])
+        elif batch.projected:  # and no more to be read
+            return batch.x, batch.lookup
         elif self.embedding is not None:
             x, lookup = self.embedding.forward(parameters, batch.x, work), batch.lookup
         else:
