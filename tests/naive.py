@@ -4,7 +4,8 @@ One sequence at a time, one number at a time, Python floats and lists. Nothing i
 `seqnets` but the equations, so that one of the two can be wrong without the other.
 
     x      T rows of D numbers
-    p      parameters of one layer by name: W_x (D, G*H), W_h (H, G*H), b (G*H), b_h (H; GRU)
+    p      parameters of one layer by name: W_x (D, G*H), b (G*H); of most cells W_h (H, G*H);
+           of the GRU b_h (H)
     h, c   T+1 rows of H numbers: row 0 is the initial state, row t+1 is what step t leaves
     dh     T+1 rows, d loss / d h as whatever comes after the layer sees it
 
@@ -15,6 +16,8 @@ d + name where it is a variable, and the name alone where it is a key of a dict 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 Row = list[float]
 Matrix = list[Row]
@@ -93,11 +96,11 @@ def rnn_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
     """a_t = x_t W_x + h_t-1 W_h + b
     h_t = tanh(a_t)
     """
-    h = [h0 or zeros(len(p["W_h"]))]
+    h, a = [h0 or zeros(len(p["W_h"]))], []
     for x_t in x:
-        a = add(times(x_t, p["W_x"]), times(kept(h[-1], p), p["W_h"]), p["b"])
-        h.append([math.tanh(a_k) for a_k in a])
-    return {"h": h}
+        a.append(add(times(x_t, p["W_x"]), times(kept(h[-1], p), p["W_h"]), p["b"]))
+        h.append([math.tanh(a_k) for a_k in a[-1]])
+    return {"h": h, "a": a}
 
 
 def rnn_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
@@ -242,11 +245,28 @@ def zeros_like_keys(values: dict[str, list]) -> dict[str, list]:
     return {name: zeros_like(value) for name, value in values.items()}
 
 
+class Cell(NamedTuple):
+    """What every test of the cells goes by."""
+
+    forward: Callable
+    backward: Callable
+    gates: str  # names in what `forward` returns, in the order of the columns of a
+    opened: str = ""  # those whose bias starts at 1
+    keys: tuple[str, ...] = ("W_x", "W_h", "b")  # the parameters
+
+
 CELLS = {
-    "rnn": (rnn_forward, rnn_backward),
-    "lstm": (lstm_forward, lstm_backward),
-    "gru": (gru_forward, gru_backward),
+    "rnn": Cell(rnn_forward, rnn_backward, "a"),
+    "lstm": Cell(lstm_forward, lstm_backward, "ifog", opened="f"),
+    "gru": Cell(gru_forward, gru_backward, "rzn", keys=("W_x", "W_h", "b", "b_h")),
 }
+
+
+def shapes(cell: str, D: int, H: int) -> dict[str, tuple[int, ...]]:
+    """Of the parameters of one layer."""
+    GH = len(CELLS[cell].gates) * H
+    every = {"W_x": (D, GH), "W_h": (H, GH), "b": (GH,), "b_h": (H,)}
+    return {key: every[key] for key in CELLS[cell].keys}
 
 
 # ------------------------------------------------------------------------------ poolings
@@ -449,10 +469,10 @@ def network_backward(
 
 def layer_forward(parameters: dict, cell: str, name: str, x: Matrix, mask: dict) -> dict:
     """One layer's states; with a second direction both, side by side under "h"."""
-    states = CELLS[cell][0](x, layer(parameters, name, mask))
+    states = CELLS[cell].forward(x, layer(parameters, name, mask))
     if f"{name}.reverse.W_x" not in parameters:
         return states
-    back = CELLS[cell][0](x[::-1], layer(parameters, f"{name}.reverse", mask))
+    back = CELLS[cell].forward(x[::-1], layer(parameters, f"{name}.reverse", mask))
     T = len(x)
     h = [states["h"][t] + back["h"][T + 1 - t] for t in range(1, T + 1)]
     return {"h": [states["h"][0] + back["h"][0], *h], "forth": states, "back": back}
@@ -480,7 +500,7 @@ def layer_backward(
         ]
     dx = []
     for part, rows, seen, dh_part in readings:
-        d = CELLS[cell][1](rows, layer(parameters, part, mask), seen, dh_part)
+        d = CELLS[cell].backward(rows, layer(parameters, part, mask), seen, dh_part)
         for key in layer(parameters, part, {}):
             accumulate(gradients[f"{part}.{key}"], d[key])
         dx.append(d["x"])

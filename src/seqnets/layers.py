@@ -94,13 +94,12 @@ class Recurrent:
         return CELLS[self._cell]
 
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
-        G, H = self.cell.n_gates, self.n_units
-        start = {
-            "W_x": initializers.glorot(random, self.n_inputs, H, G),
-            "W_h": initializers.orthogonal(random, H, G),
-            "b": np.repeat(self.cell.start_bias or np.zeros(G), H),
-        }
-        if "b_h" in argument_names(self.cell.forward):
+        G, H, names = self.cell.n_gates, self.n_units, argument_names(self.cell.forward)
+        start = {"W_x": initializers.glorot(random, self.n_inputs, H, G)}
+        if "W_h" in names:
+            start["W_h"] = initializers.orthogonal(random, H, G)
+        start["b"] = np.repeat(self.cell.start_bias or np.zeros(G), H)
+        if "b_h" in names:
             start["b_h"] = np.zeros(H)
         return {f"{self.name}.{key}": value for key, value in start.items()}
 
@@ -142,17 +141,18 @@ class Recurrent:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
         arrays = self._arguments(self.cell.backward, parameters, batch, work, masks)
         self.cell.backward(*arrays.values())
-        W_x, W_h = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.W_h"]
-        H, GH = W_h.shape
+        W_x = parameters[f"{self.name}.W_x"]
+        H, GH = self.n_units, W_x.shape[1]
         rows = arrays["da"].reshape(-1, GH)
         if lookup is not None:
             rows = work.array(f"{self.name}.x W_x", len(x), GH)
             add_to_rows(lookup, arrays["da"], rows)
-        du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
-        v = self._product_reads(batch, work, masks).reshape(-1, H)
         np.matmul(x.T, rows, out=gradients.array(f"{self.name}.W_x", *W_x.shape))
-        np.matmul(v.T, du, out=gradients.array(f"{self.name}.W_h", *W_h.shape))
         rows.sum(axis=0, out=gradients.array(f"{self.name}.b", GH))
+        du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
+        if f"{self.name}.W_h" in parameters:
+            v = self._product_reads(batch, work, masks).reshape(-1, H)
+            np.matmul(v.T, du, out=gradients.array(f"{self.name}.W_h", H, GH))
         if f"{self.name}.b_h" in parameters:
             du[:, -H:].sum(axis=0, out=gradients.array(f"{self.name}.b_h", H))
         np.matmul(rows, W_x.T, out=dx)
