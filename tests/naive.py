@@ -9,8 +9,8 @@ One sequence at a time, one number at a time, Python floats and lists. Nothing i
     h, c   T+1 rows of H numbers: row 0 is the initial state, row t+1 is what step t leaves
     dh     T+1 rows, d loss / d h as whatever comes after the layer sees it
 
-Blocks of H columns stand in these orders: RNN a; LSTM i, f, o, g; GRU r, z, n. A gradient is
-d + name where it is a variable, and the name alone where it is a key of a dict of gradients.
+Blocks of H columns stand in the order in which CELLS names the gates. A gradient is d + name where
+it is a variable, and the name alone where it is a key of a dict of gradients.
 """
 
 from __future__ import annotations
@@ -228,12 +228,17 @@ def back_through_products(
     d: dict, p: dict, t: int, x_t: Row, h_before: Row, da: Row, du: Row
 ) -> Row:
     """Back through a = x_t W_x + b and u = h_t-1 W_h; return d h_t-1."""
+    back_through_inputs(d, p, t, x_t, da)
+    add_outer(d["W_h"], kept(h_before, p), du)
+    return kept(times_transposed(du, p["W_h"]), p)
+
+
+def back_through_inputs(d: dict, p: dict, t: int, x_t: Row, da: Row) -> None:
+    """Back through a = x_t W_x + b alone."""
     d["a"][t] = da
     d["x"][t] = times_transposed(da, p["W_x"])
     add_outer(d["W_x"], x_t, da)
-    add_outer(d["W_h"], kept(h_before, p), du)
     add_to(d["b"], da)
-    return kept(times_transposed(du, p["W_h"]), p)
 
 
 def kept(h: Row, p: dict) -> Row:

@@ -388,7 +388,8 @@ def test_vanishing_gradients_leave_no_denormals(cell, dtype, T):
     random = np.random.default_rng(0)
     H = 2
     p = make_parameters(random, cell, 2, H, dtype)
-    p["W_h"] *= dtype(0.25)
+    if "W_h" in p:
+        p["W_h"] *= dtype(0.25)
     p["b"] -= dtype(1)
     sequences = make_sequences(random, range(T, 0, -T // 50), 2, H, dtype)
     for s in sequences:

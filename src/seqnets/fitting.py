@@ -37,7 +37,7 @@ from .inputs import UNKNOWN_ID, Estimator, as_inputs, check_embeddings, learn_sc
 from .losses import LOSSES
 from .network import Network
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
-from .parameters import LEARNING_RATES, TOKEN_DROPOUT, hidden_layer_sizes
+from .parameters import LEARNING_RATES, TOKEN_DROPOUT, hidden_layer_sizes, recurrent_dropout
 from .progress import Progress
 from .schedules import SCHEDULES
 from .threads import Workers, one_blas_thread
@@ -231,7 +231,8 @@ def build_dropout(estimator: Estimator) -> Dropout:
         inputs = TOKEN_DROPOUT if estimator._kind == "tokens" else 0.0
     if estimator._kind == "tokens":
         of_tokens = estimator.embedding_dropout
-    return Dropout(float(inputs), float(of_tokens), float(estimator.recurrent_dropout))
+    of_states = recurrent_dropout(estimator.cell, estimator.recurrent_dropout)
+    return Dropout(float(inputs), float(of_tokens), of_states)
 
 
 def run_epochs(

@@ -47,6 +47,11 @@ class Cell(NamedTuple):
     recurrent: str = "a"  # the array that takes h W_h
     start_bias: tuple[float, ...] = ()  # of each gate, where it is not zero
 
+    @property
+    def has_product(self) -> bool:
+        """Whether it multiplies its state with a matrix W_h."""
+        return "W_h" in argument_names(self.forward)
+
 
 CELLS = {
     "rnn": Cell(1, cells.rnn_forward, cells.rnn_backward),
@@ -94,12 +99,12 @@ class Recurrent:
         return CELLS[self._cell]
 
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
-        G, H, names = self.cell.n_gates, self.n_units, argument_names(self.cell.forward)
+        G, H = self.cell.n_gates, self.n_units
         start = {"W_x": initializers.glorot(random, self.n_inputs, H, G)}
-        if "W_h" in names:
+        if self.cell.has_product:
             start["W_h"] = initializers.orthogonal(random, H, G)
         start["b"] = np.repeat(self.cell.start_bias or np.zeros(G), H)
-        if "b_h" in names:
+        if "b_h" in argument_names(self.cell.forward):
             start["b_h"] = np.zeros(H)
         return {f"{self.name}.{key}": value for key, value in start.items()}
 
@@ -150,7 +155,7 @@ class Recurrent:
         np.matmul(x.T, rows, out=gradients.array(f"{self.name}.W_x", *W_x.shape))
         rows.sum(axis=0, out=gradients.array(f"{self.name}.b", GH))
         du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
-        if f"{self.name}.W_h" in parameters:
+        if self.cell.has_product:
             v = self._product_reads(batch, work, masks).reshape(-1, H)
             np.matmul(v.T, du, out=gradients.array(f"{self.name}.W_h", H, GH))
         if f"{self.name}.b_h" in parameters:

@@ -69,3 +69,14 @@ def hidden_layer_sizes(given: int | Iterable[int]) -> list[int]:
             f"1, got {given!r}."
         )
     return [int(size) for size in sizes]
+
+
+def recurrent_dropout(cell: str, p: float) -> float:
+    """The probability, of a cell in which there is something to leave out."""
+    if p > 0 and not CELLS[cell].has_product:
+        others = ", ".join(repr(name) for name in CELLS if CELLS[name].has_product)
+        raise ValueError(
+            f"recurrent_dropout={p!r} leaves out parts of the state before its product with W_h, "
+            f"and cell={cell!r} has no W_h. Set it to 0, or take one of the cells {others}."
+        )
+    return float(p)
