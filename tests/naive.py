@@ -224,6 +224,43 @@ def gru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     return d
 
 
+def mingru_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
+    """a_t = x_t W_x + b, in blocks for z, n
+    z_t = s(a_t);  n_t = a_t
+    h_t = (1 - z_t) n_t + z_t h_t-1
+    """
+    H = len(p["b"]) // 2
+    h = [h0 or zeros(H)]
+    gates: dict[str, Matrix] = {"z": [], "n": []}
+    for x_t in x:
+        a_z, n = blocks(add(times(x_t, p["W_x"]), p["b"]), H)
+        z = [sigmoid(a_k) for a_k in a_z]
+        h.append([(1 - z[k]) * n[k] + z[k] * h[-1][k] for k in range(H)])
+        gates["z"].append(z)
+        gates["n"].append(n)
+    return {"h": h, **gates}
+
+
+def mingru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
+    """dn_t = dh_t (1 - z_t),  dz_t = dh_t (h_t-1 - n_t),  dh_t-1 += dh_t z_t
+    da_t = dn_t in the block of n, dz_t z_t (1 - z_t) in that of z
+    dx_t = da_t W_x^T,  dW_x += x_t da_t,  db += da_t
+    """
+    h = s["h"]
+    H = len(h[0])
+    d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x]}
+    back = zeros(H)
+    for t in reversed(range(len(x))):
+        z, n = s["z"][t], s["n"][t]
+        dh_t = add(dh[t + 1], back)
+        da_z = [dh_t[k] * (h[t][k] - n[k]) * z[k] * (1 - z[k]) for k in range(H)]
+        da_n = [dh_t[k] * (1 - z[k]) for k in range(H)]
+        back = [dh_t[k] * z[k] for k in range(H)]
+        back_through_inputs(d, p, t, x[t], da_z + da_n)
+    d["h0"] = add(dh[0], back)
+    return d
+
+
 def back_through_products(
     d: dict, p: dict, t: int, x_t: Row, h_before: Row, da: Row, du: Row
 ) -> Row:
@@ -264,6 +301,7 @@ CELLS = {
     "rnn": Cell(rnn_forward, rnn_backward, "a"),
     "lstm": Cell(lstm_forward, lstm_backward, "ifog", opened="f"),
     "gru": Cell(gru_forward, gru_backward, "rzn", keys=("W_x", "W_h", "b", "b_h")),
+    "mingru": Cell(mingru_forward, mingru_backward, "zn", keys=("W_x", "b")),
 }
 
 

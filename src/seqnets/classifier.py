@@ -24,11 +24,12 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
 
     Parameters
     ----------
-    cell : {"rnn", "lstm", "gru"}, default="lstm"
+    cell : {"rnn", "lstm", "gru", "mingru"}, default="lstm"
         The recurrent unit; in brackets the order of its gates in `parameters_`.
         "rnn": tanh (Elman 1990).
         "lstm" (i, f, o, g): input, forget, output gate (Hochreiter & Schmidhuber 1997; Gers 2000).
         "gru" (r, z, n): reset gate, after the product, and update gate (Cho et al. 2014).
+        "mingru" (z, n): update gate of the input alone, no W_h, fast (Feng et al. 2024).
 
     hidden_layer_sizes : int or array-like of int, default=(64,)
         The number of units of each recurrent layer, the lowest first.

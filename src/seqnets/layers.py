@@ -58,6 +58,7 @@ CELLS = {
     # A forget gate that starts open lets gradients through from the first epoch (Gers 2000).
     "lstm": Cell(4, cells.lstm_forward, cells.lstm_backward, start_bias=(0.0, 1.0, 0.0, 0.0)),
     "gru": Cell(3, cells.gru_forward, cells.gru_backward, recurrent="u"),
+    "mingru": Cell(2, cells.mingru_forward, cells.mingru_backward),
 }
 
 
