@@ -4,17 +4,20 @@ One sequence at a time, one number at a time, Python floats and lists. Nothing i
 `seqnets` but the equations, so that one of the two can be wrong without the other.
 
     x      T rows of D numbers
-    p      parameters of one layer by name: W_x (D, G*H), W_h (H, G*H), b (G*H), b_h (H; GRU)
+    p      parameters of one layer by name: W_x (D, G*H), b (G*H); of most cells W_h (H, G*H);
+           of the GRU b_h (H)
     h, c   T+1 rows of H numbers: row 0 is the initial state, row t+1 is what step t leaves
     dh     T+1 rows, d loss / d h as whatever comes after the layer sees it
 
-Blocks of H columns stand in these orders: RNN a; LSTM i, f, o, g; GRU r, z, n. A gradient is
-d + name where it is a variable, and the name alone where it is a key of a dict of gradients.
+Blocks of H columns stand in the order in which CELLS names the gates. A gradient is d + name where
+it is a variable, and the name alone where it is a key of a dict of gradients.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 Row = list[float]
 Matrix = list[Row]
@@ -93,11 +96,11 @@ def rnn_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
     """a_t = x_t W_x + h_t-1 W_h + b
     h_t = tanh(a_t)
     """
-    h = [h0 or zeros(len(p["W_h"]))]
+    h, a = [h0 or zeros(len(p["W_h"]))], []
     for x_t in x:
-        a = add(times(x_t, p["W_x"]), times(kept(h[-1], p), p["W_h"]), p["b"])
-        h.append([math.tanh(a_k) for a_k in a])
-    return {"h": h}
+        a.append(add(times(x_t, p["W_x"]), times(kept(h[-1], p), p["W_h"]), p["b"]))
+        h.append([math.tanh(a_k) for a_k in a[-1]])
+    return {"h": h, "a": a}
 
 
 def rnn_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
@@ -221,16 +224,58 @@ def gru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     return d
 
 
+def mingru_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
+    """a_t = x_t W_x + b, in blocks for z, n
+    z_t = s(a_t);  n_t = a_t
+    h_t = (1 - z_t) n_t + z_t h_t-1
+    """
+    H = len(p["b"]) // 2
+    h = [h0 or zeros(H)]
+    gates: dict[str, Matrix] = {"z": [], "n": []}
+    for x_t in x:
+        a_z, n = blocks(add(times(x_t, p["W_x"]), p["b"]), H)
+        z = [sigmoid(a_k) for a_k in a_z]
+        h.append([(1 - z[k]) * n[k] + z[k] * h[-1][k] for k in range(H)])
+        gates["z"].append(z)
+        gates["n"].append(n)
+    return {"h": h, **gates}
+
+
+def mingru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
+    """dn_t = dh_t (1 - z_t),  dz_t = dh_t (h_t-1 - n_t),  dh_t-1 += dh_t z_t
+    da_t = dn_t in the block of n, dz_t z_t (1 - z_t) in that of z
+    dx_t = da_t W_x^T,  dW_x += x_t da_t,  db += da_t
+    """
+    h = s["h"]
+    H = len(h[0])
+    d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x]}
+    back = zeros(H)
+    for t in reversed(range(len(x))):
+        z, n = s["z"][t], s["n"][t]
+        dh_t = add(dh[t + 1], back)
+        da_z = [dh_t[k] * (h[t][k] - n[k]) * z[k] * (1 - z[k]) for k in range(H)]
+        da_n = [dh_t[k] * (1 - z[k]) for k in range(H)]
+        back = [dh_t[k] * z[k] for k in range(H)]
+        back_through_inputs(d, p, t, x[t], da_z + da_n)
+    d["h0"] = add(dh[0], back)
+    return d
+
+
 def back_through_products(
     d: dict, p: dict, t: int, x_t: Row, h_before: Row, da: Row, du: Row
 ) -> Row:
     """Back through a = x_t W_x + b and u = h_t-1 W_h; return d h_t-1."""
+    back_through_inputs(d, p, t, x_t, da)
+    add_outer(d["W_h"], kept(h_before, p), du)
+    return kept(times_transposed(du, p["W_h"]), p)
+
+
+def back_through_inputs(d: dict, p: dict, t: int, x_t: Row, da: Row) -> None:
+    """Back through a = x_t W_x + b alone."""
     d["a"][t] = da
     d["x"][t] = times_transposed(da, p["W_x"])
     add_outer(d["W_x"], x_t, da)
-    add_outer(d["W_h"], kept(h_before, p), du)
     add_to(d["b"], da)
-    return kept(times_transposed(du, p["W_h"]), p)
 
 
 def kept(h: Row, p: dict) -> Row:
@@ -242,11 +287,29 @@ def zeros_like_keys(values: dict[str, list]) -> dict[str, list]:
     return {name: zeros_like(value) for name, value in values.items()}
 
 
+class Cell(NamedTuple):
+    """What every test of the cells goes by."""
+
+    forward: Callable
+    backward: Callable
+    gates: str  # names in what `forward` returns, in the order of the columns of a
+    opened: str = ""  # those whose bias starts at 1
+    keys: tuple[str, ...] = ("W_x", "W_h", "b")  # the parameters
+
+
 CELLS = {
-    "rnn": (rnn_forward, rnn_backward),
-    "lstm": (lstm_forward, lstm_backward),
-    "gru": (gru_forward, gru_backward),
+    "rnn": Cell(rnn_forward, rnn_backward, "a"),
+    "lstm": Cell(lstm_forward, lstm_backward, "ifog", opened="f"),
+    "gru": Cell(gru_forward, gru_backward, "rzn", keys=("W_x", "W_h", "b", "b_h")),
+    "mingru": Cell(mingru_forward, mingru_backward, "zn", keys=("W_x", "b")),
 }
+
+
+def shapes(cell: str, D: int, H: int) -> dict[str, tuple[int, ...]]:
+    """Of the parameters of one layer."""
+    GH = len(CELLS[cell].gates) * H
+    every = {"W_x": (D, GH), "W_h": (H, GH), "b": (GH,), "b_h": (H,)}
+    return {key: every[key] for key in CELLS[cell].keys}
 
 
 # ------------------------------------------------------------------------------ poolings
@@ -452,10 +515,10 @@ def network_backward(
 
 def layer_forward(parameters: dict, cell: str, name: str, x: Matrix, mask: dict) -> dict:
     """One layer's states; with a second direction both, side by side under "h"."""
-    states = CELLS[cell][0](x, layer(parameters, name, mask))
+    states = CELLS[cell].forward(x, layer(parameters, name, mask))
     if f"{name}.reverse.W_x" not in parameters:
         return states
-    back = CELLS[cell][0](x[::-1], layer(parameters, f"{name}.reverse", mask))
+    back = CELLS[cell].forward(x[::-1], layer(parameters, f"{name}.reverse", mask))
     T = len(x)
     h = [states["h"][t] + back["h"][T + 1 - t] for t in range(1, T + 1)]
     return {"h": [states["h"][0] + back["h"][0], *h], "forth": states, "back": back}
@@ -488,7 +551,7 @@ def layer_backward(
         ends = [*(cut for cut in cuts if cut < len(rows)), len(rows)]
         for start, end in zip([0, *ends], ends, strict=False):
             steps = {key: s[start : end + (key in ("h", "c"))] for key, s in seen.items()}
-            d = CELLS[cell][1](
+            d = CELLS[cell].backward(
                 rows[start:end],
                 layer(parameters, part, mask),
                 steps,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from naive import CELLS
 from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -19,7 +20,7 @@ from seqnets.__main__ import read_movie_reviews
 
 pytestmark = pytest.mark.long
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
-each_cell = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def show(capsys, line):

@@ -13,10 +13,8 @@ from numba import config
 
 from seqnets import cells
 from seqnets.cells import add_product
-from seqnets.layers import CELLS as CELLS_OF_LAYERS
-from seqnets.layers import argument_names
+from seqnets.layers import CELLS, argument_names
 
-CELLS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-6}
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
@@ -27,13 +25,11 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def make_parameters(random, cell, D, H, dtype=np.float64):
-    G = CELLS[cell]
-    p = {"W_x": random.normal(size=(D, G * H)), "W_h": random.normal(size=(H, G * H))}
-    p = {name: W / math.sqrt(len(W)) for name, W in p.items()}
-    p["b"] = random.normal(size=G * H)
-    if cell == "gru":
-        p["b_h"] = random.normal(size=H)
-    return {name: value.astype(dtype) for name, value in p.items()}
+    p = {}
+    for name, shape in naive.shapes(cell, D, H).items():
+        scale = 1 if len(shape) == 1 else 1 / math.sqrt(shape[0])
+        p[name] = random.normal(scale=scale, size=shape).astype(dtype)
+    return p
 
 
 def make_sequences(random, lengths, D, H, dtype=np.float64):
@@ -51,7 +47,7 @@ def make_sequences(random, lengths, D, H, dtype=np.float64):
 
 def make_arrays(random, cell, p, sequences):
     """The kernels' arrays for sequences that are sorted by length; garbage wherever none runs."""
-    dtype, (H, GH) = p["W_h"].dtype, p["W_h"].shape
+    dtype, H, GH = p["b"].dtype, sequences[0]["h0"].size, p["b"].size
     lengths = np.array([len(s["x"]) for s in sequences])
     n, T = lengths.size, lengths.max()
     B = n + -n % 4
@@ -61,9 +57,6 @@ def make_arrays(random, cell, p, sequences):
 
     arrays = SimpleNamespace(
         n_active=np.array([np.sum(lengths > t) for t in range(T)], dtype=np.int64),
-        W_h=p["W_h"],
-        W_hT=np.ascontiguousarray(p["W_h"].T),
-        b_h=p.get("b_h"),
         m=np.empty((0, H), dtype),
         x=garbage(T, B, p["W_x"].shape[0]),
         a=garbage(T, B, GH),
@@ -77,6 +70,9 @@ def make_arrays(random, cell, p, sequences):
         du=garbage(T, B, GH),
     )
     arrays.v = arrays.h[:-1]
+    if "W_h" in p:
+        arrays.W_h, arrays.W_hT = p["W_h"], np.ascontiguousarray(p["W_h"].T)
+    arrays.b_h = p.get("b_h")
     for row, s in enumerate(sequences):
         T = len(s["x"])
         arrays.x[:T, row] = s["x"]
@@ -87,20 +83,25 @@ def make_arrays(random, cell, p, sequences):
 
 
 def forward(cell, v):
-    call(CELLS_OF_LAYERS[cell].forward, v)
+    call(CELLS[cell].forward, v)
 
 
 def backward(cell, v):
-    call(CELLS_OF_LAYERS[cell].backward, v)
+    call(CELLS[cell].backward, v)
 
 
 def call(kernel, v):
     kernel(*(getattr(v, name) for name in argument_names(kernel)))
 
 
+def has(cell, name):
+    """Whether a kernel of the cell takes the array of that name."""
+    return name in argument_names(CELLS[cell].forward) + argument_names(CELLS[cell].backward)
+
+
 def initial(cell, s):
     """The initial states, as the twins take them."""
-    return [naive.plain(s[name]) for name in (("h0", "c0") if cell == "lstm" else ("h0",))]
+    return [naive.plain(s[f"{name}0"]) for name in "hc" if has(cell, name)]
 
 
 def assert_close(actual, expected, tolerance):
@@ -116,6 +117,10 @@ def product_over_steps(left, right):
 
 
 # ------------------------------------------------------------------- equality with the twin
+
+
+def test_every_cell_has_a_twin():
+    assert naive.CELLS.keys() == CELLS.keys()
 
 
 @each_dtype
@@ -143,7 +148,7 @@ def test_kernels_equal_their_twins(cell, lengths, D, H, dtype):
     backward(cell, v)
 
     close = TOLERANCE[dtype]
-    twin_forward, twin_backward = naive.CELLS[cell]
+    twin_forward, twin_backward, gates, *_ = naive.CELLS[cell]
     plain_p = {name: naive.plain(value) for name, value in p.items()}
     total = naive.zeros_like_keys(plain_p)
     for row, s in enumerate(sequences):
@@ -155,29 +160,29 @@ def test_kernels_equal_their_twins(cell, lengths, D, H, dtype):
         assert_close(v.da[:T, row], d["a"], close)
         assert_close(v.da[:T, row].astype(float) @ p["W_x"].T, d["x"], close)
         assert_close(v.dh[0, row], d["h0"], close)
-        gates = {"rnn": "", "lstm": "ifog", "gru": "rzn"}[cell]
         for k, gate in enumerate(gates):
             assert_close(v.a[:T, row, k * H : (k + 1) * H], states[gate], close)
-        if cell == "lstm":
+        if has(cell, "c"):
             assert_close(v.c[: T + 1, row], states["c"], close)
             assert_close(v.dc[row], d["c0"], close)
-        if cell == "gru":
+        if has(cell, "u"):
             assert_close(v.u[:T, row], states["u"], close)
             assert_close(v.du[:T, row], d["u"], close)
         for name in total:
             naive.accumulate(total[name], d[name])
 
-    through_h = v.du if cell == "gru" else v.da
     assert_close(product_over_steps(v.x, v.da), total["W_x"], close)
-    assert_close(product_over_steps(v.h[:-1], through_h), total["W_h"], close)
     assert_close(v.da.sum(axis=(0, 1), dtype=float), total["b"], close)
-    if cell == "gru":
+    if "W_h" in p:
+        through_h = v.du if has(cell, "u") else v.da
+        assert_close(product_over_steps(v.h[:-1], through_h), total["W_h"], close)
+    if "b_h" in p:
         assert_close(v.du[:, :, 2 * H :].sum(axis=(0, 1), dtype=float), total["b_h"], close)
 
     # Where no sequence runs: gradients of zero, and states as they were.
     for t, n in enumerate(v.n_active):
         assert not v.da[t, n:].any()
-        assert cell != "gru" or not v.du[t, n:].any()
+        assert not has(cell, "u") or not v.du[t, n:].any()
         np.testing.assert_array_equal(v.h[t + 1, n:], entry.h[t + 1, n:])
         np.testing.assert_array_equal(v.dh[t + 1, n:], entry.dh[t + 1, n:])
 
@@ -189,19 +194,19 @@ def test_twins_have_right_gradients(cell):
     arrays = make_parameters(random, cell, D, H)
     (s,) = make_sequences(random, [T], D, H)
     seen = s.pop("dh")
-    if cell != "lstm":
+    if not has(cell, "c"):
         del s["c0"]
     arrays |= s
 
     def run():
         p = {name: naive.plain(arrays[name]) for name in arrays.keys() - s.keys()}
-        return p, naive.CELLS[cell][0](naive.plain(s["x"]), p, *initial(cell, s))
+        return p, naive.CELLS[cell].forward(naive.plain(s["x"]), p, *initial(cell, s))
 
     def seen_states():
         return float(np.sum(seen * run()[1]["h"]))
 
     p, states = run()
-    gradients = naive.CELLS[cell][1](naive.plain(s["x"]), p, states, naive.plain(seen))
+    gradients = naive.CELLS[cell].backward(naive.plain(s["x"]), p, states, naive.plain(seen))
     assert_gradients(seen_states, arrays, gradients)
 
 
@@ -210,9 +215,9 @@ def test_twins_have_right_gradients(cell):
 
 def bits_of(cell, v, row, T):
     arrays = [v.h[: T + 1, row], v.a[:T, row], v.da[:T, row], v.dh[: T + 1, row]]
-    if cell == "lstm":
+    if has(cell, "c"):
         arrays += [v.c[: T + 1, row], v.dc[row]]
-    if cell == "gru":
+    if has(cell, "u"):
         arrays += [v.u[:T, row], v.du[:T, row]]
     return [array.tobytes() for array in arrays]
 
@@ -383,7 +388,8 @@ def test_vanishing_gradients_leave_no_denormals(cell, dtype, T):
     random = np.random.default_rng(0)
     H = 2
     p = make_parameters(random, cell, 2, H, dtype)
-    p["W_h"] *= dtype(0.25)
+    if "W_h" in p:
+        p["W_h"] *= dtype(0.25)
     p["b"] -= dtype(1)
     sequences = make_sequences(random, range(T, 0, -T // 50), 2, H, dtype)
     for s in sequences:

@@ -6,6 +6,7 @@ import itertools
 import re
 
 import joblib
+import naive
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +26,6 @@ Y = np.arange(N) % 3
 
 KINDS = ["2d", "3d", "ragged", "tokens"]
 each_kind = pytest.mark.parametrize("kind", KINDS)
-each_cell = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 
 
 def make(kind, seed=0):
@@ -152,14 +152,12 @@ def test_random_states():
 
 
 @pytest.mark.parametrize("kind", ["ragged", "tokens"])
-@each_cell
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-def test_sequences_may_all_be_empty(kind, cell, pooling):
+def test_sequences_may_all_be_empty(kind, pooling):
     X = [np.empty(0, dtype=int)] * N
     y = [0] * 8 + [1] * 4
-    clf = make_classifier(
-        kind, cell=cell, pooling=pooling, learning_rate_init=0.02, max_iter=100, tol=0.0
-    ).fit(X, y)
+    clf = make_classifier(kind, pooling=pooling, learning_rate_init=0.02, max_iter=100, tol=0.0)
+    clf.fit(X, y)
     np.testing.assert_allclose(clf.predict_proba(X), [[2 / 3, 1 / 3]] * N, atol=0.02)
 
 
@@ -389,14 +387,13 @@ def test_weight_0_is_absence(kind):
 
 
 @each_kind
-@each_cell
 @pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "rmsprop"])
-def test_weight_2_is_the_row_twice(kind, cell, solver):
+def test_weight_2_is_the_row_twice(kind, solver):
     X, twice = make(kind), np.repeat(np.arange(N), np.arange(N) % 2 + 1)
     parameters = {"solver": solver, "batch_size": 2 * N, "dtype": "float64", "max_iter": 5}
     parameters |= {"shuffle": False, "alpha": 0.1, "dropout": 0.0}
-    a = make_classifier(kind, cell=cell, **parameters).fit(X, Y, np.arange(N) % 2 + 1)
-    b = make_classifier(kind, cell=cell, **parameters).fit(take(X, twice), Y[twice])
+    a = make_classifier(kind, **parameters).fit(X, Y, np.arange(N) % 2 + 1)
+    b = make_classifier(kind, **parameters).fit(take(X, twice), Y[twice])
     np.testing.assert_allclose(a.loss_curve_, b.loss_curve_, rtol=1e-10)
     assert_same_model(a, b, 1e-8)
 
@@ -428,35 +425,20 @@ def test_class_weight_0():
 # ------------------------------------------------------------------------------ the model
 
 
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
-
-
-@each_cell
+@pytest.mark.parametrize("cell", naive.CELLS)
 def test_names_and_shapes_of_parameters(cell):
     clf = fit("tokens", cell=cell, hidden_layer_sizes=(5, 2), embedding_dim=7)
     n_ids = len(np.unique(np.concatenate(make("tokens"))))  # and one row for 1, the unknown
-    G = GATES[cell]
-    expected = {
-        "embedding": (n_ids, 7),
-        "layer0.W_x": (7, G * 5),
-        "layer0.W_h": (5, G * 5),
-        "layer0.b": (G * 5,),
-        "layer0.b_h": (5,),
-        "layer1.W_x": (5, G * 2),
-        "layer1.W_h": (2, G * 2),
-        "layer1.b": (G * 2,),
-        "layer1.b_h": (2,),
-        "dense.W": (2, 3),
-        "dense.b": (3,),
-    }
-    if cell != "gru":
-        expected = {name: shape for name, shape in expected.items() if "b_h" not in name}
+    expected = {"embedding": (n_ids, 7), "dense.W": (2, 3), "dense.b": (3,)}
+    for name, D, H in (("layer0", 7, 5), ("layer1", 5, 2)):
+        of_layer = naive.shapes(cell, D, H)
+        expected |= {f"{name}.{key}": shape for key, shape in of_layer.items()}
     assert {name: W.shape for name, W in clf.parameters_.items()} == expected
     assert all(type(W) is np.ndarray for W in clf.parameters_.values())
     assert clf.n_layers_ == 4  # input and output count, as they do in MLPClassifier
     clf = fit("3d", ["a", "b"] * (N // 2), cell=cell)
     assert "embedding" not in clf.parameters_
-    assert clf.parameters_["layer0.W_x"].shape == (3, G * 3)
+    assert clf.parameters_["layer0.W_x"].shape == naive.shapes(cell, 3, 3)["W_x"]
     assert clf.parameters_["dense.W"].shape == (3, 1)
 
 
@@ -655,9 +637,8 @@ def test_an_empty_validation_set(no_kernel):
 # --------------------------------------------------------------------------------- others
 
 
-@each_cell
-def test_clone_fits_the_same(cell):
-    clf = fit("tokens", cell=cell)
+def test_clone_fits_the_same():
+    clf = fit("tokens")
     other = clone(clf)
     assert not hasattr(other, "parameters_")
     assert_same_model(clf, other.fit(make("tokens"), Y))

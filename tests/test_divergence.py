@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from naive import CELLS
 from sklearn.exceptions import ConvergenceWarning
 
 from seqnets import RecurrentClassifier
@@ -159,7 +160,7 @@ def test_in_threads(kind, dtype, early_stopping):
 
 
 @each_dtype
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_of_every_cell(cell, dtype):
     clf = make_classifier("series", cell=cell, dtype=dtype, **TOO_LONG)
     assert_diverges(clf.fit, *make("series"))

@@ -6,13 +6,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from naive import CELLS
 
 from seqnets import RecurrentClassifier
 from seqnets.inference import WINDOW
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-each_cell = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def make_series(lengths, seed=0):

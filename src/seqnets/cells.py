@@ -19,7 +19,7 @@ D inputs, H units, G gates. All arrays of one call have one dtype, float32 or fl
     dv       (B, H)       d loss / d v of one step
 
 A gradient is d + name. Blocks of H columns stand in these orders: RNN a; LSTM i, f, o, g;
-GRU r, z, n. With s(x) = 1 / (1 + exp(-x)) and * elementwise:
+GRU r, z, n; minGRU z, n. With s(x) = 1 / (1 + exp(-x)) and * elementwise:
 
 RNN (Elman 1990)
     h' = tanh(x W_x + b + h W_h)
@@ -34,6 +34,11 @@ GRU (Cho et al. 2014), the reset gate after the product, so that one product ser
     u       = h W_h + (0, 0, b_h)
     r, z    = s(x W_x + b + u)            reset, update gate
     n       = tanh(x W_x + b + r * u)     candidate
+    h'      = (1 - z) * n + z * h
+
+minGRU (Feng et al. 2024), gates and candidate of x alone: no W_h, no product in the loop
+    z       = s(x W_x + b)                update gate
+    n       = x W_x + b                   candidate
     h'      = (1 - z) * n + z * h
 """
 
@@ -192,6 +197,50 @@ def gru_step_backward(n, a, u, h_before, dh, dh_before, da, du):
             du[row, k] = da[row, k]
     da[n:] = 0
     du[n:] = 0
+
+
+# ------------------------------------------------------------------------------- minGRU
+
+
+@kernel
+def mingru_forward(n_active, a, h):
+    for t in range(n_active.size):
+        mingru_step(n_active[t], a[t], h[t], h[t + 1])
+
+
+@kernel
+def mingru_backward(n_active, a, h, dh, da):
+    for t in range(n_active.size - 1, -1, -1):
+        mingru_step_backward(n_active[t], a[t], h[t], dh[t + 1], dh[t], da[t])
+
+
+@kernel
+def mingru_step(n, a, h_before, h):
+    H = h.shape[1]
+    z, new = 0, H
+    for row in range(n):
+        for k in range(z, new):
+            a[row, k] = sigmoid(a[row, k])
+        for k in range(H):  # (1 - z) * n + z * h_before, as above
+            candidate = a[row, new + k]
+            h[row, k] = candidate + a[row, z + k] * (h_before[row, k] - candidate)
+
+
+@kernel
+def mingru_step_backward(n, a, h_before, dh, dh_before, da):
+    H = dh.shape[1]
+    z, new = 0, H
+    one = a.dtype.type(1)
+    for row in range(n):
+        for k in range(H):  # h = (1 - z) * n + z * h_before, in n and h_before
+            keep = a[row, z + k]
+            da[row, new + k] = flush(dh[row, k] * (one - keep))
+            dh_before[row, k] += flush(dh[row, k] * keep)
+        for k in range(H):  # h = (1 - z) * n + z * h_before, in z
+            keep = a[row, z + k]
+            change = h_before[row, k] - a[row, new + k]
+            da[row, z + k] = flush(dh[row, k] * change * keep * (one - keep))
+    da[n:] = 0
 
 
 # -------------------------------------------------------------------- what all cells share

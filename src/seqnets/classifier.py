@@ -24,10 +24,12 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
 
     Parameters
     ----------
-    cell : {"rnn", "lstm", "gru"}, default="lstm"
-        The recurrent unit. "rnn": tanh (Elman 1990). "lstm": input, forget and output gates
-        (Hochreiter & Schmidhuber 1997; Gers et al. 2000). "gru": reset and update gates, the
-        reset gate after the product (Cho et al. 2014).
+    cell : {"rnn", "lstm", "gru", "mingru"}, default="lstm"
+        The recurrent unit; in brackets the order of its gates in `parameters_`.
+        "rnn": tanh (Elman 1990).
+        "lstm" (i, f, o, g): input, forget, output gate (Hochreiter & Schmidhuber 1997; Gers 2000).
+        "gru" (r, z, n): reset gate, after the product, and update gate (Cho et al. 2014).
+        "mingru" (z, n): update gate of the input alone, no W_h, fast (Feng et al. 2024).
 
     hidden_layer_sizes : int or array-like of int, default=(64,)
         The number of units of each recurrent layer, the lowest first.
@@ -59,7 +61,7 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
 
     recurrent_dropout : float, default=0.0
         Probability of each number of a layer's state to be left out of its own product with W_h
-        while training, all along a sequence (Gal & Ghahramani 2016); in [0, 1).
+        while training, all along a sequence (Gal & Ghahramani 2016); in [0, 1), 0 without W_h.
 
     embedding_dropout : float, default=0.0
         Probability of whole tokens to be left out while training, in [0, 1).
@@ -169,8 +171,7 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens;
         "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h" (n_units, n_gates * n_units),
         "layer0.b", of a GRU "layer0.b_h", of a second direction "layer0.reverse.W_x", ...;
-        of that pooling "attention.W", "attention.b", "attention.v"; "dense.W", "dense.b". Gates
-        stand in the order i, f, o, g (LSTM) and r, z, n (GRU).
+        of that pooling "attention.W", "attention.b", "attention.v"; "dense.W", "dense.b".
     input_shift_, input_scale_ : ndarray of shape (n_channels,)
         The network reads series as x / input_scale_ - input_shift_, which have mean 0 and
         deviation 1 on the training set; not set for tokens.

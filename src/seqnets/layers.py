@@ -58,12 +58,18 @@ class Cell(NamedTuple):
     recurrent: str = "a"  # the array that takes h W_h
     start_bias: tuple[float, ...] = ()  # of each gate, where it is not zero
 
+    @property
+    def has_product(self) -> bool:
+        """Whether it multiplies its state with a matrix W_h."""
+        return "W_h" in argument_names(self.forward)
+
 
 CELLS = {
     "rnn": Cell(1, cells.rnn_forward, cells.rnn_backward),
     # A forget gate that starts open lets gradients through from the first epoch (Gers 2000).
     "lstm": Cell(4, cells.lstm_forward, cells.lstm_backward, start_bias=(0.0, 1.0, 0.0, 0.0)),
     "gru": Cell(3, cells.gru_forward, cells.gru_backward, recurrent="u"),
+    "mingru": Cell(2, cells.mingru_forward, cells.mingru_backward),
 }
 
 
@@ -106,11 +112,10 @@ class Recurrent:
 
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         G, H = self.cell.n_gates, self.n_units
-        start = {
-            "W_x": initializers.glorot(random, self.n_inputs, H, G),
-            "W_h": initializers.orthogonal(random, H, G),
-            "b": np.repeat(self.cell.start_bias or np.zeros(G), H),
-        }
+        start = {"W_x": initializers.glorot(random, self.n_inputs, H, G)}
+        if self.cell.has_product:
+            start["W_h"] = initializers.orthogonal(random, H, G)
+        start["b"] = np.repeat(self.cell.start_bias or np.zeros(G), H)
         if "b_h" in argument_names(self.cell.forward):
             start["b_h"] = np.zeros(H)
         return {f"{self.name}.{key}": value for key, value in start.items()}
@@ -166,17 +171,18 @@ class Recurrent:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
         arrays = self._arguments(self.cell.backward, parameters, batch, work, masks)
         self.cell.backward(*arrays.values())
-        W_x, W_h = parameters[f"{self.name}.W_x"], parameters[f"{self.name}.W_h"]
-        H, GH = W_h.shape
+        W_x = parameters[f"{self.name}.W_x"]
+        H, GH = self.n_units, W_x.shape[1]
         rows = arrays["da"].reshape(-1, GH)
         if lookup is not None:
             rows = work.array(f"{self.name}.da x", len(x), GH)
             add_to_rows(lookup, arrays["da"], rows)
-        du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
-        v = self._product_reads(batch, work, masks).reshape(-1, H)
         np.matmul(x.T, rows, out=gradients.array(f"{self.name}.W_x", *W_x.shape))
-        np.matmul(v.T, du, out=gradients.array(f"{self.name}.W_h", *W_h.shape))
         rows.sum(axis=0, out=gradients.array(f"{self.name}.b", GH))
+        du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
+        if self.cell.has_product:
+            v = self._product_reads(batch, work, masks).reshape(-1, H)
+            np.matmul(v.T, du, out=gradients.array(f"{self.name}.W_h", H, GH))
         if f"{self.name}.b_h" in parameters:
             du[:, -H:].sum(axis=0, out=gradients.array(f"{self.name}.b_h", H))
         np.matmul(rows, W_x.T, out=dx)

@@ -119,4 +119,16 @@ def build_dropout(estimator: Estimator) -> Dropout:
         inputs = TOKEN_DROPOUT if estimator._kind == "tokens" else 0.0
     if estimator._kind == "tokens":
         of_tokens = estimator.embedding_dropout
-    return Dropout(float(inputs), float(of_tokens), float(estimator.recurrent_dropout))
+    of_states = recurrent_dropout(estimator.cell, estimator.recurrent_dropout)
+    return Dropout(float(inputs), float(of_tokens), of_states)
+
+
+def recurrent_dropout(cell: str, p: float) -> float:
+    """The probability, of a cell in which there is something to leave out."""
+    if p > 0 and not CELLS[cell].has_product:
+        others = ", ".join(repr(name) for name in CELLS if CELLS[name].has_product)
+        raise ValueError(
+            f"recurrent_dropout={p!r} leaves out parts of the state before its product with W_h, "
+            f"and cell={cell!r} has no W_h. Set it to 0, or take one of the cells {others}."
+        )
+    return float(p)
