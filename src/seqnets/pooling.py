@@ -31,22 +31,25 @@ from .jit import kernel
 @kernel
 def last_forward(lengths, h, pooled, best):
     for row in range(lengths.size):
-        pooled[row] = h[lengths[row], row]
+        for k in range(h.shape[2]):
+            pooled[row, k] = h[lengths[row], row, k]
 
 
 @kernel
 def last_backward(lengths, dpooled, best, dh):
     dh[:] = 0
     for row in range(lengths.size):
-        dh[lengths[row], row] = dpooled[row]
+        for k in range(dh.shape[2]):
+            dh[lengths[row], row, k] = dpooled[row, k]
 
 
 @kernel
 def ends_forward(lengths, h, pooled, best):
     H = h.shape[2] // 2
     for row in range(lengths.size):
-        pooled[row, :H] = h[lengths[row], row, :H]
-        pooled[row, H:] = h[min(1, lengths[row]), row, H:]
+        for k in range(H):
+            pooled[row, k] = h[lengths[row], row, k]
+            pooled[row, H + k] = h[min(1, lengths[row]), row, H + k]
 
 
 @kernel
@@ -54,8 +57,9 @@ def ends_backward(lengths, dpooled, best, dh):
     H = dh.shape[2] // 2
     dh[:] = 0
     for row in range(lengths.size):
-        dh[lengths[row], row, :H] = dpooled[row, :H]
-        dh[min(1, lengths[row]), row, H:] = dpooled[row, H:]
+        for k in range(H):
+            dh[lengths[row], row, k] = dpooled[row, k]
+            dh[min(1, lengths[row]), row, H + k] = dpooled[row, H + k]
 
 
 @kernel
@@ -84,7 +88,8 @@ def mean_backward(lengths, dpooled, best, dh):
 def max_forward(lengths, h, pooled, best):
     best[:] = 0
     for row in range(lengths.size):
-        pooled[row] = h[min(1, lengths[row]), row]
+        for k in range(h.shape[2]):
+            pooled[row, k] = h[min(1, lengths[row]), row, k]
         for t in range(1, lengths[row]):
             for k in range(h.shape[2]):
                 if h[t + 1, row, k] > pooled[row, k]:
