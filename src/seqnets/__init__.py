@@ -1,5 +1,6 @@
 """Recurrent neural networks for scikit-learn: RNN, LSTM and GRU with a compiled core."""
 
+from .ahead import warmup
 from .classifier import RecurrentClassifier
 from .scaler import SequenceScaler
 from .vectorizer import SequenceVectorizer
@@ -13,4 +14,5 @@ __all__ = [
     "SequenceVectorizer",
     "__version__",
     "embedding_matrix",
+    "warmup",
 ]

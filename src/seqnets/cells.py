@@ -148,8 +148,10 @@ def lstm_step_backward(n, a, c_before, c, dh, dc, da):
 def gru_forward(n_active, W_h, b_h, m, a, h, u, v):
     H = b_h.size
     for t in range(n_active.size):
-        u[t, :, : 2 * H] = 0
-        u[t, :, 2 * H :] = b_h
+        u[t] = 0
+        for row in range(u.shape[1]):
+            for k in range(H):
+                u[t, row, 2 * H + k] = b_h[k]
         add_recurrent(n_active[t], h[t], m, v[t], W_h, u[t])  # u = (m h) W_h + (0, 0, b_h)
         gru_step(n_active[t], a[t], u[t], h[t], h[t + 1])
 

@@ -1,4 +1,4 @@
-"""The one decorator of every compiled kernel: its flags and its place on disk."""
+"""The one decorator of every compiled kernel: its flags."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import numba
 import numpy as np
 from numba.extending import overload
+
+from .cache import keep_on_disk
 
 FLAGS: Any = {
     # Threads run kernels side by side; a kernel touches no Python object.
@@ -27,15 +29,13 @@ def kernel(function: Callable) -> Callable:
 
     A kernel gets C-contiguous, writable arrays of one dtype that its caller has allocated and
     checked, since compiled code checks no bounds. It writes into them, returns None and calls
-    kernels of its own file only: a cached caller would keep an edited callee's old code.
+    kernels of its own file only, where a reader finds all that becomes one piece of code.
 
-    The machine code is kept on disk beside the package or in Numba's cache directory. Where no
-    such place can be had (a read-only install without a home), it is compiled for each process.
+    The machine code is kept on disk, see `cache`.
     """
-    try:
-        return numba.njit(cache=True, **FLAGS)(function)
-    except RuntimeError:  # Numba: "no locator available for file ..."
-        return numba.njit(**FLAGS)(function)
+    compiled = numba.njit(**FLAGS)(function)
+    keep_on_disk(compiled)
+    return compiled
 
 
 def by_precision(single: Callable, double: Callable) -> Callable:

@@ -371,10 +371,9 @@ def gather(lookup, rows, a):
     """a[t, b] = rows[lookup[t, b]], zero where the lookup is -1."""
     for t in range(lookup.shape[0]):
         for b in range(lookup.shape[1]):
-            if lookup[t, b] < 0:
-                a[t, b] = 0
-            else:
-                a[t, b] = rows[lookup[t, b]]
+            row = lookup[t, b]
+            for k in range(a.shape[2]):
+                a[t, b, k] = 0 if row < 0 else rows[row, k]
 
 
 @kernel

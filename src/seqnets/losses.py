@@ -27,7 +27,9 @@ from .jit import kernel
 @kernel
 def largest_and_log_sum(z):
     """The largest z and log(sum_k exp(z_k - largest)): two numbers, for their sum would round."""
-    largest, total = np.float64(z.max()), 0.0
+    largest, total = np.float64(z[0]), 0.0
+    for k in range(1, z.size):
+        largest = max(largest, np.float64(z[k]))
     for k in range(z.size):
         total += math.exp(np.float64(z[k]) - largest)
     return largest, math.log(total)

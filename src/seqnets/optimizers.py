@@ -60,7 +60,7 @@ def add_squares(rows, dW, total):
     """Sums in float64; total[0] += ||dW[rows]||^2."""
     for row in rows:
         for k in range(dW.shape[1]):
-            total[0] += np.float64(dW[row, k]) ** 2
+            total[0] += np.float64(dW[row, k]) * np.float64(dW[row, k])
 
 
 def clip_by_global_norm(

@@ -46,7 +46,8 @@ def last_forward(start, lengths, h, total, best, pooled):
     for row in range(lengths.size):
         n = steps_here(start, lengths[row], h)
         if n > 0 or start == 0:
-            pooled[row] = h[n, row]
+            for k in range(h.shape[2]):
+                pooled[row, k] = h[n, row, k]
 
 
 @kernel
@@ -55,15 +56,17 @@ def last_backward(start, lengths, dpooled, best, dh):
     for row in range(lengths.size):
         n = steps_here(start, lengths[row], dh)
         if n == lengths[row] - start and (n > 0 or start == 0):
-            dh[n, row] = dpooled[row]
+            for k in range(dh.shape[2]):
+                dh[n, row, k] = dpooled[row, k]
 
 
 @kernel
 def ends_forward(start, lengths, h, total, best, pooled):
     H = h.shape[2] // 2
     for row in range(lengths.size):
-        pooled[row, :H] = h[lengths[row], row, :H]
-        pooled[row, H:] = h[min(1, lengths[row]), row, H:]
+        for k in range(H):
+            pooled[row, k] = h[lengths[row], row, k]
+            pooled[row, H + k] = h[min(1, lengths[row]), row, H + k]
 
 
 @kernel
@@ -71,8 +74,9 @@ def ends_backward(start, lengths, dpooled, best, dh):
     H = dh.shape[2] // 2
     dh[:] = 0
     for row in range(lengths.size):
-        dh[lengths[row], row, :H] = dpooled[row, :H]
-        dh[min(1, lengths[row]), row, H:] = dpooled[row, H:]
+        for k in range(H):
+            dh[lengths[row], row, k] = dpooled[row, k]
+            dh[min(1, lengths[row]), row, H + k] = dpooled[row, H + k]
 
 
 @kernel
@@ -110,7 +114,8 @@ def max_forward(start, lengths, h, total, best, pooled):
     for row in range(lengths.size):
         n = steps_here(start, lengths[row], h)
         if start == 0:
-            pooled[row] = h[min(1, n), row]
+            for k in range(h.shape[2]):
+                pooled[row, k] = h[min(1, n), row, k]
         for t in range(n):
             for k in range(h.shape[2]):
                 if h[t + 1, row, k] > pooled[row, k]:

@@ -1,0 +1,52 @@
+"""Compiling ahead of use."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .classifier import RecurrentClassifier
+
+
+def warmup(**parameters: Any) -> None:
+    """Compile now what a classifier with these parameters would compile when it is first used.
+
+    That is: the kernels of the cell, the pooling, the solver and the loss, those of a network
+    with two classes and of one with more, in one precision. They are kept on disk, so one call
+    while a container is built saves its first fit and its first prediction the wait. What runs
+    there later must find the same processor, versions and cache directory (`NUMBA_CACHE_DIR`, or
+    the user's own).
+
+    Parameters
+    ----------
+    **parameters : Any
+        As those of `RecurrentClassifier`. They decide what is compiled: `cell`, `embedding_dim`
+        (given or not), `pooling`, `bidirectional`, `solver` and `dtype`, where "auto" stands for
+        float32 with tokens and for float64 with series.
+
+    Raises
+    ------
+    ValueError
+        If a parameter can't be what it is.
+    TypeError
+        If there is no such parameter.
+
+    Examples
+    --------
+    >>> import seqnets
+    >>> seqnets.warmup(cell="gru", embedding_dim=64)
+    >>> seqnets.warmup(cell="lstm", dtype="float32")
+    """
+    once = {
+        **{"class_weight": None, "early_stopping": False, "scoring": "loss", "verbose": False},
+        **{"max_iter": 1, "warm_start": False},
+    }
+    clf = RecurrentClassifier(**parameters).set_params(**once)
+    X = np.full((6, 2), 2)  # ids that any embedding has; or numbers
+    for n_classes in (2, 3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            clf.fit(X, np.arange(6) % n_classes).predict(X)

@@ -1,0 +1,205 @@
+"""Machine code kept on disk: one file for each kernel and signature, in a directory of the user's.
+
+Numba's own cache shares one index file among the signatures of a function. Processes that write
+it at once can leave it pointing at the wrong code (numba#10128), and whatever is wrong on disk, a
+read-only install, a full disk, half a file, ends the caller's program. Here
+
+- a file's name is a hash of all that its code depends on; it is complete before it has the name,
+  and it is read only if its checksum is right. Anything else is a miss, and the next save mends it;
+- the directory's name has the processor, the versions and a hash of all kernels' sources, so that
+  an edited callee is noticed;
+- a file is unpickled only if nobody else could have written it;
+- whatever goes wrong is one warning, and the kernel is compiled in memory.
+
+This is the only room that knows Numba's inside. Where that is not as expected nothing is cached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import stat
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+try:
+    from numba.core.caching import NullCache
+    from numba.core.compiler import CompileResult
+    from numba.core.registry import cpu_target
+    from numba.core.serialize import dumps
+except ImportError:
+
+    class NullCache:  # type: ignore[no-redef]
+        """No dispatcher has one of these, so none is given a `KernelCache`."""
+
+
+PACKAGE = Path(__file__).parent
+IMPORTED = time.time()
+SWITCHES = (  # of Numba, that change the code; the variables are called NUMBA_BOUNDSCHECK, ...
+    *("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "EXTEND_VARIABLE_LIFETIMES", "LLVM_REFPRUNE_FLAGS"),
+    *("LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML"),
+)
+
+_sources = {PACKAGE / "cache.py", PACKAGE / "jit.py"}
+_warned = False
+
+
+def keep_on_disk(compiled: Any) -> None:
+    """Let a dispatcher of Numba look for its code on disk, from its first call on.
+
+    A closure's code depends on more than its source, and without JIT there is no code to keep.
+    """
+    if type(getattr(compiled, "_cache", None)) is NullCache and not compiled.py_func.__closure__:
+        compiled._cache = KernelCache(compiled.py_func)
+
+
+class KernelCache(NullCache):
+    """What a dispatcher asks for its code, before it compiles and after."""
+
+    def __init__(self, function: Callable) -> None:
+        self._function = function
+        self._source = Path(function.__code__.co_filename)
+        if self._source.parent == PACKAGE:
+            _sources.add(self._source)
+
+    @property
+    def cache_path(self) -> str | None:
+        with harmless():
+            return str(directory(cpu_target.target_context.codegen()))
+        return None
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        target_context.refresh()
+        with harmless():
+            code = read(*self._place(sig, target_context.codegen()))
+            if code is not None:
+                return CompileResult._rebuild(target_context, *pickle.loads(code))
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with harmless():
+            if not data.lifted and not data.library.has_dynamic_globals:
+                write(*self._place(sig, data.codegen), dumps(data._reduce()))
+
+    def _place(self, sig: Any, codegen: Any) -> tuple[Path, bytes]:
+        """The file of this signature, and its key: all that the code depends on."""
+        function = self._function
+        switches = [str(getattr(numba.config, switch, None)) for switch in SWITCHES]
+        source = hash_of(frozenset([self._source])), function.__code__.co_firstlineno
+        key = repr((function.__module__, function.__qualname__, source, sig, switches)).encode()
+        name = f"{function.__name__}-{hashlib.sha256(key).hexdigest()[:32]}"
+        return directory(codegen) / name, key
+
+
+# Whatever happens on disk
+
+
+@contextlib.contextmanager
+def harmless() -> Iterator[None]:
+    """Whatever fails inside is one warning in the life of a process."""
+    global _warned
+    try:
+        yield
+    except Exception as error:
+        if not _warned:
+            _warned = True
+            message = (
+                "compiled kernels can't be kept on disk, so that each process compiles its own: "
+                f"{error}. The variable NUMBA_CACHE_DIR may name another directory."
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+def read(path: Path, key: bytes) -> bytes | None:
+    """What was written with this key; None if there is no such file, or not the whole of it."""
+    try:
+        with path.open("rb") as file:
+            check(path, os.fstat(file.fileno()))
+            digest, code = file.read(32), file.read()
+    except FileNotFoundError:
+        return None
+    return code if digest == hashlib.sha256(key + code).digest() else None
+
+
+def write(path: Path, key: bytes, code: bytes) -> None:
+    """All of it or nothing, whoever writes or reads the same file meanwhile."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(hashlib.sha256(key + code).digest() + code)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+# Where it is kept
+
+
+def directory(codegen: Any) -> Path:
+    """The directory of this processor, these versions and these sources, made if need be."""
+    given = getattr(numba.config, "CACHE_DIR", None)
+    root = Path(given).absolute() if given else user_cache() / "seqnets"
+    path = root / version(codegen.magic_tuple(), frozenset(_sources))
+    for place in (root, path):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check(place, place.stat())
+    return path
+
+
+def user_cache() -> Path:
+    """Where programs keep what they can make anew, by the custom of each system."""
+    home = Path(os.path.expanduser("~"))
+    if sys.platform == "win32":
+        path = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        path = home / "Library" / "Caches"
+    else:
+        path = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        path = path if path.is_absolute() else home / ".cache"
+    if not path.is_absolute():
+        raise OSError("there is no home directory")
+    return path
+
+
+@functools.cache
+def version(target: tuple[str, str, str], sources: frozenset[Path]) -> str:
+    """Named for a person, and for a machine by a hash of everything."""
+    python = "py{}.{}".format(*sys.version_info)
+    everything = repr((target, sys.version, numba.__version__, np.__version__, hash_of(sources)))
+    digest = hashlib.sha256(everything.encode()).hexdigest()[:16]
+    return f"seqnets-{target[1]}-{python}-numba{numba.__version__}-{digest}"
+
+
+@functools.cache
+def hash_of(sources: frozenset[Path]) -> str:
+    """A hash of these files, which must be those that were imported."""
+    digest = hashlib.sha256()
+    for source in sorted(sources):
+        if source.stat().st_mtime > IMPORTED:
+            raise OSError(f"{source} was changed after its import")
+        digest.update(hashlib.sha256(source.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def check(path: Path, status: os.stat_result) -> None:
+    """Whoever can write here has his code run: that must be nobody but the user and root.
+
+    In a directory such as /tmp, with the sticky bit, nobody can touch what is another's.
+    """
+    if hasattr(os, "geteuid"):  # Windows keeps others out of a user's directories by itself
+        if status.st_uid not in (0, os.geteuid()):
+            raise OSError(f"{path} belongs to another user")
+        if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+            raise OSError(f"others can write to {path}")

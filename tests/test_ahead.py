@@ -1,0 +1,55 @@
+"""What is compiled ahead is all that a fit and a prediction need."""
+
+import numpy as np
+import pytest
+from numba.core import event
+
+import seqnets
+
+pytestmark = [
+    pytest.mark.compiled,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+
+class Kernels(event.Listener):
+    """The kernels that are compiled."""
+
+    def __init__(self):
+        self.names = set()
+
+    def on_start(self, event):
+        self.names.add(event.data["dispatcher"].py_func.__name__)
+
+    def on_end(self, event):
+        pass
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"cell": "rnn", "embedding_dim": 3},
+        {"cell": "rnn", "bidirectional": True, "solver": "sgd"},
+    ],
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_nothing_is_left_to_compile(parameters, n_classes):
+    seqnets.warmup(**parameters)
+    random = np.random.RandomState(0)
+    X = [random.randint(1, 9, size=T) for T in random.randint(1, 7, 24)]
+    if "embedding_dim" not in parameters:
+        X = [x.astype(float) for x in X]
+    y = np.arange(24) % n_classes
+
+    clf = seqnets.RecurrentClassifier(**parameters, max_iter=2, early_stopping=True)
+    kernels = Kernels()
+    with event.install_listener("numba:compile", kernels):
+        clf.fit(X, y).predict_proba(X[:3])
+    assert not kernels.names
+
+
+def test_what_is_compiled_is_what_is_asked_for():
+    with pytest.raises(ValueError, match="cell"):
+        seqnets.warmup(cell="cnn")
+    with pytest.raises(TypeError, match="cells"):
+        seqnets.warmup(cells="rnn")
