@@ -383,13 +383,6 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         partial_fit_network(self, X, y, classes, sample_weight)
         return self
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle; weights that were memory-mapped read-only become ordinary arrays."""
-        super().__setstate__(state)
-        if hasattr(self, "parameters_"):
-            parameters: dict[str, np.ndarray] = self.__dict__["parameters_"]
-            self.parameters_ = {name: np.array(W) for name, W in parameters.items()}
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True

@@ -70,6 +70,9 @@ class Embedding:
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         return {"embedding": initializers.embedding(random, self.n_tokens, self.n_dims)}
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"embedding": (1 + self.n_tokens, self.n_dims)}
+
     def forward(self, parameters: dict, tokens: np.ndarray, work: Workspace) -> np.ndarray:
         """(R, E), R the number of distinct tokens, rounded up to whole tiles."""
         n = tokens.size
@@ -103,6 +106,12 @@ class Recurrent:
         if "b_h" in argument_names(self.cell.forward):
             start["b_h"] = np.zeros(H)
         return {f"{self.name}.{key}": value for key, value in start.items()}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        G, H = self.cell.n_gates, self.n_units
+        shapes = {"W_x": (self.n_inputs, G * H), "W_h": (H, G * H), "b": (G * H,), "b_h": (H,)}
+        names = argument_names(self.cell.forward)
+        return {f"{self.name}.{key}": shapes[key] for key in shapes if key != "b_h" or key in names}
 
     def forward(
         self,
@@ -205,6 +214,9 @@ class Pooling:
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         return {}
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {}
+
     def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
         pooled, best = self._arrays(batch, work)
         POOLINGS[self.name][0](batch.lengths, h, pooled, best)
@@ -235,6 +247,10 @@ class Attention(Pooling):
         H = self.n_units
         W, v = initializers.glorot(random, H, H), initializers.glorot(random, H, 1)
         return {"attention.W": W, "attention.b": np.zeros(H), "attention.v": v}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        H = self.n_units
+        return {"attention.W": (H, H), "attention.b": (H,), "attention.v": (H, 1)}
 
     def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
         pooled, _ = self._arrays(batch, work)
@@ -280,6 +296,9 @@ class Dense:
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         W = initializers.glorot(random, self.n_inputs, self.n_outputs)
         return {"dense.W": W, "dense.b": np.zeros(self.n_outputs)}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"dense.W": (self.n_inputs, self.n_outputs), "dense.b": (self.n_outputs,)}
 
     def forward(self, parameters: dict, pooled: np.ndarray, work: Workspace) -> np.ndarray:
         logits = work.array("logits", len(pooled), self.n_outputs)

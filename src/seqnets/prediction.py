@@ -121,6 +121,23 @@ class PredictionMixin:
             raise AttributeError('attention_weights needs a fit with pooling="attention".')
         return self._inferred(attention, X)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: plain values instead of the network and the data type."""
+        state: Any = super().__getstate__()
+        if "_network" in state:
+            plain = {"_network": state["_network"].arguments, "_dtype": state["_dtype"].name}
+            state = {**state, **plain}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle; weights that were memory-mapped read-only become ordinary arrays."""
+        super().__setstate__(state)  # type: ignore[misc]
+        if "parameters_" in state:
+            self.parameters_ = {name: np.array(W) for name, W in state["parameters_"].items()}
+        if "_network" in state:
+            self._network = Network(*state["_network"])
+            self._dtype = np.dtype(state["_dtype"])
+
     def _inferred(self, function: Callable, X: Any) -> np.ndarray:
         """Return what `inference` makes of X with this network."""
         check_is_fitted(self)
