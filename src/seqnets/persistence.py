@@ -142,7 +142,7 @@ def fitted_attributes(estimator: Any, place: str) -> dict[str, Any]:
         raise NotFittedError(f"{place}: {error}") from error
     state = dict(vars(estimator))
     if "_network" in state:
-        state["_network"] = state["_network"].arguments
+        state |= {"_network": state["_network"].arguments, "_dtype": state["_dtype"].name}
     if "_scaler" in state:
         state["_scaler"] = [state["_scaler"].with_mean, state["_scaler"].with_std]
     rules = FITTED[type(estimator)]
@@ -177,11 +177,8 @@ def derived(fitted: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that follow from those in the file."""
     if "_network" in fitted:
         network = Network(*fitted["_network"])
-        more: dict[str, Any] = {"_network": network, "n_outputs_": network.dense.n_outputs}
-        more |= {
-            "n_layers_": len(network.layers) + 2,
-            "_dtype": fitted["parameters_"]["dense.W"].dtype,
-        }
+        more: dict[str, Any] = {"_network": network, "_dtype": np.dtype(fitted["_dtype"])}
+        more |= {"n_outputs_": network.dense.n_outputs, "n_layers_": len(network.layers) + 2}
         return more if fitted["_kind"] == "tokens" else more | {"_n_channels": channels(fitted)}
     if "_scaler" in fitted:
         with_mean, with_std = fitted["_scaler"]
@@ -264,9 +261,7 @@ def is_network(arguments: Any, fitted: dict[str, Any]) -> bool:
 
 def are_weights(parameters: Any, fitted: dict[str, Any]) -> bool:
     """Whether they are the network's, which says itself what is wrong."""
-    dtype = getattr(parameters.get("dense.W"), "dtype", None)
-    dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float32)
-    Network(*fitted["_network"]).check(parameters, dtype)
+    Network(*fitted["_network"]).check(parameters, np.dtype(fitted["_dtype"]))
     return True
 
 
@@ -333,30 +328,25 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "_network": Rule(
             "cell, inputs, sizes, pooling, outputs, tokens, bidirectional", is_network
         ),
+        "_dtype": Rule("float32 or float64", lambda x, _: x in ("float32", "float64")),
         "parameters_": Rule("the weights of this network", are_weights),
         "classes_": Rule("distinct labels in order", are_classes),
         "out_activation_": Rule("that of these classes and outputs", is_activation),
         "n_features_in_": Rule(
             "that of the network's inputs",
-            lambda n, fitted: (
-                is_count(n, 1)
-                and channels({**fitted, "n_features_in_": n}) == fitted["_network"][1]
-            ),
+            lambda n, fitted: is_count(n, 1) and channels(fitted) == fitted["_network"][1],
             SERIES,
         ),
         "feature_names_in_": NAMES,
         "input_shift_": Rule(
             "a finite number a channel, of the weights' type",
-            lambda x, fitted: is_array(
-                x, (channels(fitted),), fitted["parameters_"]["dense.W"].dtype
-            ),
+            lambda x, fitted: is_array(x, (channels(fitted),), fitted["_dtype"]),
             SERIES,
         ),
         "input_scale_": Rule(
             "a number above 0 a channel, of the weights' type",
             lambda x, fitted: (
-                is_array(x, fitted["input_shift_"].shape, fitted["input_shift_"].dtype)
-                and bool((x > 0).all())
+                is_array(x, (channels(fitted),), fitted["_dtype"]) and bool((x > 0).all())
             ),
             SERIES,
         ),
