@@ -9,10 +9,12 @@ import json
 import os
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import tracemalloc
 import zipfile
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -464,6 +466,33 @@ def test_an_entry_is_read_once(tmp_path):
     assert f"the entry {names[1]!r} is missing, or used twice" in error_of(shared)
 
 
+def test_an_entry_that_claims_a_gigabyte_is_not_believed(tmp_path):
+    """Both zip headers and the array's own say so, and the file is small."""
+    entries = contents(MODELS / "texts-1.seqnets")
+    [name] = [name for name in entries if "dense.W" in name]
+    data, claimed = absurd_header((2**28, 1)), 2**30 + 128
+    path = write_zip(tmp_path / "model", replaced(entries, name, data))
+    sizes, lies = struct.pack("<2I", len(data), len(data)), struct.pack("<2I", claimed, claimed)
+    whole = path.read_bytes()
+    assert whole.count(struct.pack("<I", zlib.crc32(data)) + sizes) == 2
+    path.write_bytes(whole.replace(sizes, lies))
+    tracemalloc.start()
+    assert "its entries claim to be larger than the file" in error_of(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_strings_and_truth_values_that_are_none_are_refused(tmp_path):
+    for name, array in {
+        "texts": np.array([2**30, 2**31], dtype=np.uint32).view("<U1"),
+        "series": np.array([2, 0, 1], dtype=np.uint8).view(bool),
+    }.items():
+        entries = contents(MODELS / f"{name}-1.seqnets")
+        [classes] = [name for name in entries if "classes_" in name]
+        path = write_zip(tmp_path / "model", replaced(entries, classes, npy(array)))
+        assert f"{classes} holds what is no value of {array.dtype}" in error_of(path)
+
+
 def test_ids_that_are_not_in_order_are_refused(tmp_path):
     entries = contents(MODELS / "texts-1.seqnets")
     [name] = [name for name in entries if "_known_ids" in name]
@@ -582,8 +611,8 @@ def memory_of_loading(path):
 
 
 def test_loading_takes_little_more_memory_than_the_model(tmp_path):
-    clf = classifier(embedding_dim=200).fit([np.arange(2, 5000)] * 2, ["a", "b"])
-    path = saved(clf, tmp_path)
+    clf = classifier(embedding_dim=200, embeddings=np.ones((5000, 200), dtype=np.float32))
+    path = saved(clf.fit(ids(), AB), tmp_path)
     model, peak = memory_of_loading(path)
     assert model is not None
     assert peak < 1.5 * path.stat().st_size

@@ -19,6 +19,7 @@ import os
 import re
 import reprlib
 import secrets
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -176,11 +177,15 @@ def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
             raise ValueError(f"{info.filename} has {info.file_size} bytes, not {dtype} {shape}")
     with archive.open(info) as entry:
         array = np.lib.format.read_array(entry, allow_pickle=False)
-    if dtype.kind == "U":
-        array.tolist()  # which refuses numbers that are no characters
-    if dtype.kind == "b" and (array.view(np.uint8) > 1).any():
-        raise ValueError(f"{info.filename} holds bytes that are neither True nor False")
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    array = array.astype(dtype.newbyteorder("="), copy=False)
+    if dtype.kind in LARGEST and array.nbytes:
+        unit, largest = LARGEST[dtype.kind]
+        if array.reshape(-1).view(unit).max() > largest:
+            raise ValueError(f"{info.filename} holds what is no value of {dtype}")
+    return array
+
+
+LARGEST: dict[str, tuple[type, int]] = {"b": (np.uint8, 1), "U": (np.uint32, sys.maxunicode)}
 
 
 def check_writable(path: str | os.PathLike) -> None:
