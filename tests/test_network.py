@@ -349,6 +349,44 @@ def test_names_shapes_and_start_values(cell, kind):
 
 @each_cell
 @each_kind
+@each_pooling
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_shapes_are_those_of_the_start_values(cell, kind, pooling, bidirectional):
+    n_tokens = 9 if kind == "tokens" else None
+    network = Network(cell, 3, (5, 4), pooling, 2, n_tokens, bidirectional)
+    start = network.initialize(np.random.RandomState(0), np.dtype(np.float32))
+    assert network.shapes() == {name: value.shape for name, value in start.items()}
+    assert [*network.shapes()] == [*start]
+    network.check(start, np.dtype(np.float32))
+    twin = Network(*network.arguments)
+    assert (twin.shape, twin.pooling.name) == (network.shape, network.pooling.name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda W: W.pop("dense.b"), r"parameters_ lacks 'dense.b'; its names are: layer0.W_x, "),
+        (lambda W: W.update(x=1), "parameters_ is not to have 'x'; its names are: layer0.W_x, "),
+        (lambda W: W.update({"dense.W": W["dense.W"].T.copy()}), r"\(2, 3\), expected .* \(3, 2\)"),
+        (
+            lambda W: W.update({"dense.W": W["dense.W"].astype(">f8")}),
+            "is >f8 .*, expected float64",
+        ),
+        (lambda W: W.update({"dense.W": np.asfortranarray(W["dense.W"])}), "is not C-contiguous"),
+        (lambda W: W["dense.W"].setflags(write=False), "not C-contiguous, aligned and writable"),
+        (lambda W: W["dense.b"].fill(np.nan), r"parameters_\['dense.b'\] holds NaN or inf"),
+    ],
+)
+def test_weights_that_are_not_the_networks_are_refused(change, message):
+    network = Network("gru", 2, (3,), "last", 2)
+    parameters = network.initialize(np.random.RandomState(0), np.dtype(np.float64))
+    change(parameters)
+    with pytest.raises(ValueError, match=message):
+        network.check(parameters, np.dtype(np.float64))
+
+
+@each_cell
+@each_kind
 def test_both_precisions_start_alike(cell, kind):
     network = Network(cell, 3, (5, 4), "last", 1, 9 if kind == "tokens" else None)
     double = network.initialize(np.random.RandomState(3), np.dtype(np.float64))

@@ -14,12 +14,12 @@ TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("
 
 # Imports point down: a room uses rooms of lower floors only.
 FLOORS = [
-    {"cache", "estimators"},
+    {"cache", "estimators", "files"},
     {"jit"},
     {"batches", "cells", "initializers", "losses", "pooling", "schedules"},
     {"dropout", "labels", "optimizers", "sequences", "vectorizer"},
     {"layers"},
-    {"bidirectional", "inputs", "scaler", "threads", "word_vectors"},
+    {"bidirectional", "inputs", "outputs", "scaler", "threads", "word_vectors"},
     {"network"},
     {"data", "inference", "training"},
     {"parameters", "progress"},

@@ -2,6 +2,7 @@
 
 from .ahead import warmup
 from .classifier import RecurrentClassifier
+from .persistence import load, save
 from .scaler import SequenceScaler
 from .vectorizer import SequenceVectorizer
 from .word_vectors import embedding_matrix
@@ -14,5 +15,7 @@ __all__ = [
     "SequenceVectorizer",
     "__version__",
     "embedding_matrix",
+    "load",
+    "save",
     "warmup",
 ]

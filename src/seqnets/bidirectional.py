@@ -25,6 +25,9 @@ class Bidirectional:
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         return self.forth.initialize(random) | self.back.initialize(random)
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.forth.shapes() | self.back.shapes()
+
     def forward(
         self,
         parameters: dict,

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from .batches import Batch, Sequences, blocks, make_batch
-from .layers import Attention, Workspace
+from .layers import Workspace
 from .network import Network
+from .outputs import Attention
 from .threads import Workers
 
 # Steps that are computed at a time: what they leave is still in the cache when it is read.

@@ -19,13 +19,6 @@ from .batches import Batch, whole_tiles
 from .cells import add_product
 from .dropout import NO_MASKS, Masks
 from .jit import kernel
-from .pooling import (
-    POOLINGS,
-    attention_backward,
-    attention_forward,
-    attention_scores,
-    attention_shares,
-)
 
 
 class Workspace:
@@ -87,6 +80,9 @@ class Embedding:
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         return {"embedding": initializers.embedding(random, self.n_tokens, self.n_dims)}
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"embedding": (1 + self.n_tokens, self.n_dims)}
+
     def forward(self, parameters: dict, tokens: np.ndarray, work: Workspace) -> np.ndarray:
         """(R, E), R the number of distinct tokens, rounded up to whole tiles."""
         n = tokens.size
@@ -119,6 +115,12 @@ class Recurrent:
         if "b_h" in argument_names(self.cell.forward):
             start["b_h"] = np.zeros(H)
         return {f"{self.name}.{key}": value for key, value in start.items()}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        G, H = self.cell.n_gates, self.n_units
+        shapes = {"W_x": (self.n_inputs, G * H), "W_h": (H, G * H), "b": (G * H,), "b_h": (H,)}
+        names = {"W_x", "b", *argument_names(self.cell.forward)}
+        return {f"{self.name}.{key}": shape for key, shape in shapes.items() if key in names}
 
     def forward(
         self,
@@ -229,141 +231,6 @@ class Recurrent:
             else:
                 arrays[name] = work.array(f"{self.name}.{name}", T, B, self.cell.n_gates * H)
         return arrays
-
-
-class Pooling:
-    """The states of all steps become one vector a sequence."""
-
-    def __init__(self, name: str, n_units: int) -> None:
-        self.name, self.n_units = name, n_units
-
-    def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
-        return {}
-
-    def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
-        """(B, H): the pooled state of the steps so far."""
-        pooled, total, best = self._arrays(batch, work)
-        POOLINGS[self.name][0](batch.start, batch.lengths, h, total, best, pooled)
-        return pooled
-
-    def backward(
-        self,
-        parameters: dict,
-        h: np.ndarray,
-        dpooled: np.ndarray,
-        batch: Batch,
-        work: Workspace,
-        gradients: Workspace,
-        dh: np.ndarray,
-    ) -> None:
-        *_, best = self._arrays(batch, work)
-        POOLINGS[self.name][1](batch.start, batch.lengths, dpooled, best, dh)
-
-    def reads(self, window: Batch, work: Workspace) -> bool:
-        """Whether anything of the pooled state of all steps is from this window."""
-        if self.name == "last":
-            where = window.lengths - 1
-        elif self.name == "max":
-            where = self._arrays(window, work)[2]
-        else:
-            return True
-        return bool(((where >= window.start) & (where < window.start + window.n_active.size)).any())
-
-    def _arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        shape = batch.lengths.size, self.n_units
-        best = work.array("best", *shape, dtype=np.int64)
-        return work.array("pooled", *shape), work.array("total", *shape), best
-
-
-class Attention(Pooling):
-    """Pooling by a weight for each step that is learned from its state."""
-
-    def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
-        H = self.n_units
-        W, v = initializers.glorot(random, H, H), initializers.glorot(random, H, 1)
-        return {"attention.W": W, "attention.b": np.zeros(H), "attention.v": v}
-
-    def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
-        self._score(parameters, h, batch, work)
-        pooled, total, _ = self._arrays(batch, work)
-        _, score, scale = self._memory(batch, work)
-        attention_forward(batch.start, batch.lengths, h, score, scale, total, pooled)
-        return pooled
-
-    def backward(
-        self,
-        parameters: dict,
-        h: np.ndarray,
-        dpooled: np.ndarray,
-        batch: Batch,
-        work: Workspace,
-        gradients: Workspace,
-        dh: np.ndarray,
-    ) -> None:
-        if batch.window + 1 < batch.n_windows:  # u is a later window's
-            self._score(parameters, h, batch, work)
-        W, v = parameters["attention.W"], parameters["attention.v"]
-        _, total, _ = self._arrays(batch, work)
-        u, score, scale = self._memory(batch, work)
-        du, dv = work.array("attention.du", *u.shape), gradients.array("attention.v", *v.shape)
-        pooled = score, scale, total
-        attention_backward(batch.start, batch.lengths, h, v, u, *pooled, dpooled, dh, du, dv)
-        rows, h_rows = du.reshape(-1, len(W)), h[1:].reshape(-1, len(W))
-        np.matmul(h_rows.T, rows, out=gradients.array("attention.W", *W.shape))
-        rows.sum(axis=0, out=gradients.array("attention.b", len(W)))
-        more = np.matmul(rows, W.T, out=work.array("attention.dh", *rows.shape))
-        dh[1:] += more.reshape(dh[1:].shape)
-
-    def _score(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> None:
-        u, score, _ = self._memory(batch, work)
-        u[:] = parameters["attention.b"]
-        rows = h[1:].reshape(-1, self.n_units)
-        add_product(len(rows), rows, parameters["attention.W"], u.reshape(rows.shape))
-        attention_scores(batch.start, batch.lengths, parameters["attention.v"], u, score)
-
-    def shares(self, batch: Batch, work: Workspace) -> np.ndarray:
-        """(B, T): the weight of each step of a batch, after its forward pass."""
-        _, score, scale = self._memory(batch, work)
-        share = work.array("attention.share", *score.shape)
-        attention_shares(batch.lengths, score, scale, share)
-        return share
-
-    def _memory(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """u, score and scale, see `pooling`."""
-        T, B = batch.n_active.size, batch.lengths.size
-        u = work.array("attention.u", T, B, self.n_units)
-        score = work.array("attention.score", B, int(batch.lengths[0]))
-        return u, score, work.array("attention.scale", B, 2, dtype=np.float64)
-
-
-class Dense:
-    """logits = pooled W + b."""
-
-    def __init__(self, n_inputs: int, n_outputs: int) -> None:
-        self.n_inputs, self.n_outputs = n_inputs, n_outputs
-
-    def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
-        W = initializers.glorot(random, self.n_inputs, self.n_outputs)
-        return {"dense.W": W, "dense.b": np.zeros(self.n_outputs)}
-
-    def forward(self, parameters: dict, pooled: np.ndarray, work: Workspace) -> np.ndarray:
-        logits = work.array("logits", len(pooled), self.n_outputs)
-        logits[:] = parameters["dense.b"]
-        add_product(len(pooled), pooled, parameters["dense.W"], logits)
-        return logits
-
-    def backward(
-        self,
-        parameters: dict,
-        pooled: np.ndarray,
-        dlogits: np.ndarray,
-        work: Workspace,
-        gradients: Workspace,
-    ) -> np.ndarray:
-        W = parameters["dense.W"]
-        np.matmul(pooled.T, dlogits, out=gradients.array("dense.W", *W.shape))
-        dlogits.sum(axis=0, out=gradients.array("dense.b", self.n_outputs))
-        return np.matmul(dlogits, W.T, out=work.array("dpooled", *pooled.shape))
 
 
 @kernel

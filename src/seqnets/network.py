@@ -9,7 +9,8 @@ import numpy as np
 from .batches import Batch, windows
 from .bidirectional import Bidirectional
 from .dropout import NO_MASKS, Masks
-from .layers import Attention, Dense, Embedding, Pooling, Recurrent, Workspace
+from .layers import Embedding, Recurrent, Workspace
+from .outputs import Attention, Dense, Pooling
 
 
 class Network:
@@ -31,6 +32,7 @@ class Network:
     ) -> None:
         sizes, attentive = tuple(hidden_layer_sizes), pooling == "attention"
         self.bidirectional = bidirectional
+        self.arguments = cell, n_inputs, sizes, pooling, n_outputs, n_tokens, bidirectional
         self.shape = cell, n_inputs, sizes, n_outputs, n_tokens is None, bidirectional, attentive
         self.embedding = None if n_tokens is None else Embedding(n_tokens, n_inputs)
         self.layers: list[Recurrent | Bidirectional] = []
@@ -50,6 +52,33 @@ class Network:
             start |= layer.initialize(random)
         start |= self.pooling.initialize(random) | self.dense.initialize(random)
         return {name: np.ascontiguousarray(value, dtype) for name, value in start.items()}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter, in the order of `initialize`."""
+        embedding = [] if self.embedding is None else [self.embedding]
+        parts = [*embedding, *self.layers, self.pooling, self.dense]
+        return {name: shape for part in parts for name, shape in part.shapes().items()}
+
+    def check(self, parameters: dict[str, np.ndarray], dtype: np.dtype) -> None:
+        """Refuse parameters that a kernel could not index, or that are not finite."""
+        shapes = self.shapes()
+        for name in [*shapes, *parameters]:
+            if (name in shapes) != (name in parameters):
+                which = "lacks" if name in shapes else "is not to have"
+                raise ValueError(
+                    f"parameters_ {which} {name!r}; its names are: {', '.join(shapes)}."
+                )
+        for name, shape in shapes.items():
+            W = parameters[name]
+            if not isinstance(W, np.ndarray) or (W.shape, W.dtype) != (shape, dtype):
+                found = f"{W.dtype} {W.shape}" if isinstance(W, np.ndarray) else type(W).__name__
+                raise ValueError(f"parameters_[{name!r}] is {found}, expected {dtype} {shape}.")
+            if not (W.flags.c_contiguous and W.flags.aligned and W.flags.writeable):
+                raise ValueError(
+                    f"parameters_[{name!r}] is not C-contiguous, aligned and writable."
+                )
+            if not np.isfinite(W).all():
+                raise ValueError(f"parameters_[{name!r}] holds NaN or inf.")
 
     def widths(self) -> tuple[dict[str, int], dict[str, int]]:
         """What dropout is about: the width of each layer's input, and of each one's own state."""

@@ -64,9 +64,9 @@ def last_backward(start, lengths, dpooled, best, dh):
 def ends_forward(start, lengths, h, total, best, pooled):
     H = h.shape[2] // 2
     for row in range(lengths.size):
-        for k in range(H):
-            pooled[row, k] = h[lengths[row], row, k]
-            pooled[row, H + k] = h[min(1, lengths[row]), row, H + k]
+        for k in range(h.shape[2]):
+            end = lengths[row] if k < H else min(1, lengths[row])
+            pooled[row, k] = h[end, row, k]
 
 
 @kernel
@@ -74,9 +74,9 @@ def ends_backward(start, lengths, dpooled, best, dh):
     H = dh.shape[2] // 2
     dh[:] = 0
     for row in range(lengths.size):
-        for k in range(H):
-            dh[lengths[row], row, k] = dpooled[row, k]
-            dh[min(1, lengths[row]), row, H + k] = dpooled[row, H + k]
+        for k in range(dh.shape[2]):
+            end = lengths[row] if k < H else min(1, lengths[row])
+            dh[end, row, k] = dpooled[row, k]
 
 
 @kernel

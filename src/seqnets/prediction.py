@@ -13,9 +13,9 @@ from .fitting import n_threads
 from .inference import attention, decision
 from .inputs import read
 from .labels import several
-from .layers import Attention
 from .losses import LOSSES
 from .network import Network
+from .outputs import Attention
 from .threads import Workers
 
 
@@ -122,12 +122,22 @@ class PredictionMixin(BaseEstimator):
             raise AttributeError('attention_weights needs a fit with pooling="attention".')
         return self._inferred(attention, X)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: plain values instead of the network and the data type."""
+        state: Any = super().__getstate__()
+        if "_network" in state:
+            plain = {"_network": state["_network"].arguments, "_dtype": state["_dtype"].name}
+            state = {**state, **plain}
+        return state
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickle; weights that were memory-mapped read-only become ordinary arrays."""
         super().__setstate__(state)
-        if hasattr(self, "parameters_"):
-            parameters: dict[str, np.ndarray] = self.__dict__["parameters_"]
-            self.parameters_ = {name: np.array(W) for name, W in parameters.items()}
+        if "parameters_" in state:
+            self.parameters_ = {name: np.array(W) for name, W in state["parameters_"].items()}
+        if "_network" in state:
+            self._network = Network(*state["_network"])
+            self._dtype = np.dtype(state["_dtype"])
 
     def _inferred(self, function: Callable, X: Any) -> np.ndarray:
         """Return what `inference` makes of X with this network."""

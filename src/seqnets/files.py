@@ -1,0 +1,223 @@
+"""One file of plain values and arrays: written whole or not at all, read without trust.
+
+It is a zip archive, nothing in it compressed:
+
+    model.json   {"format": "seqnets", "version": 1, "model": ...}
+    *.npy        the arrays, one each, which model.json refers to by name
+
+What JSON has no word for is an object of one key: {"tuple": [...]}, {"dict": [keys, values]},
+{"array": name}, ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import re
+import reprlib
+import secrets
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+FORMAT, VERSION = "seqnets", 1
+DESCRIPTION = "model.json"
+Arrays = dict[str, np.ndarray]
+Take = Callable[[str], np.ndarray]  # gives an array of the file by its name, once
+
+
+# Values
+
+
+def encode(value: Any, place: str, arrays: Arrays) -> Any:
+    """Return the value as JSON; `place` names it in errors, and its array in the file."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if type(value) is float and not math.isfinite(value):
+        return {"float": str(value)}
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if type(value) in (list, tuple, set, frozenset):
+        ordered = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+        items = [encode(item, f"{place}[{i}]", arrays) for i, item in enumerate(ordered)]
+        return items if type(value) is list else {type(value).__name__: items}
+    if isinstance(value, dict):
+        keys = [encode(key, f"{place}: the key {key!r}", arrays) for key in value]
+        return {"dict": [keys, [encode(value[k], f"{place}.{k}", arrays) for k in value]]}
+    if type(value) in (np.ndarray, np.memmap) and value.dtype.kind in "biufU":
+        name = f"{len(arrays)}-{re.sub('[^A-Za-z0-9_.]', '_', place)[-100:]}.npy"
+        arrays[name] = value
+        return {"array": name}
+    if type(value) is np.ndarray and value.dtype.kind == "O" and value.ndim == 1:
+        return {"objects": encode(list(value), place, arrays)}
+    kind = type(value).__name__
+    raise TypeError(
+        f"{place} can't be saved, being no plain value but a {kind}: {reprlib.repr(value)}"
+    )
+
+
+def decode(value: Any, take: Take) -> Any:
+    """Return what `encode` was given."""
+    if type(value) is list:
+        return [decode(item, take) for item in value]
+    if type(value) is not dict:
+        return value
+    if len(value) != 1:
+        raise ValueError(
+            f"{DESCRIPTION}: an object of one key expected, found {reprlib.repr(value)}"
+        )
+    [(kind, content)] = value.items()
+    if kind == "array" and type(content) is str:
+        return take(content)
+    if kind == "float" and content in ("nan", "inf", "-inf"):
+        return float(content)
+    if kind in PLURALS and type(content) is list:
+        return PLURALS[kind](decode(content, take))
+    raise ValueError(f"{DESCRIPTION}: what is {reprlib.repr(value)}?")
+
+
+PLURALS: dict[str, Callable[[list], Any]] = {
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "dict": lambda pair: to_dict(*pair),
+    "objects": lambda items: np.fromiter(items, dtype=object, count=len(items)),
+}
+
+
+def to_dict(keys: list, values: list) -> dict:
+    found = dict(zip(keys, values, strict=True))
+    if len(found) < len(keys):
+        raise ValueError(f"{DESCRIPTION}: a key stands twice among {reprlib.repr(keys)}")
+    return found
+
+
+def encode_all(values: dict[str, Any], place: str, arrays: Arrays) -> dict[str, Any]:
+    return {name: encode(value, f"{place}.{name}", arrays) for name, value in values.items()}
+
+
+def decode_all(values: dict[str, Any], take: Take) -> dict[str, Any]:
+    return {name: decode(value, take) for name, value in values.items()}
+
+
+# Files
+
+
+def write_file(path: str | os.PathLike, model: Any, arrays: Arrays) -> None:
+    """Write what `encode` has made, in place of what was at `path`."""
+    description = {"format": FORMAT, "version": VERSION, "model": model}
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(DESCRIPTION), json.dumps(description, allow_nan=False))
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, version=(1, 0), allow_pickle=False)
+
+
+def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any:
+    """What `build` makes of the file's model, of which each array must be taken."""
+    with open(os.fspath(path), "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return read_archive(archive, os.fstat(file.fileno()).st_size, build)
+        except Exception as error:  # of zipfile, json, numpy or a check: the file is wrong
+            reason = str(error) or type(error).__name__
+            raise ValueError(f"{os.fspath(path)!r} is no model to load: {reason}") from error
+
+
+def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take], Any]) -> Any:
+    """The same, of an archive of so many bytes, of which each is read once at most."""
+    entries = {info.filename: info for info in archive.infolist()}
+    if len(entries) < len(archive.infolist()):
+        raise ValueError("two entries have the same name")
+    if any(info.compress_type or info.compress_size != info.file_size for info in entries.values()):
+        raise ValueError("an entry is compressed")
+    if sum(info.file_size for info in entries.values()) > size:
+        raise ValueError("its entries claim to be larger than the file")
+
+    def entry(name: str) -> zipfile.ZipInfo:
+        if name not in entries:
+            raise ValueError(f"the entry {name!r} is missing, or used twice")
+        return entries.pop(name)
+
+    description = json.loads(archive.read(entry(DESCRIPTION)), object_pairs_hook=distinct)
+    if type(description) is not dict or description.get("format") != FORMAT:
+        raise ValueError(f"{DESCRIPTION} does not say that it is one")
+    version = description.get("version")
+    if type(version) is int and version > VERSION:
+        raise ValueError(f"its format {version} is of a newer seqnets; this one reads {VERSION}")
+    if version != VERSION:
+        raise ValueError(f"{DESCRIPTION}: version is {reprlib.repr(version)}")
+    model = build(description.get("model"), lambda name: read_array(archive, entry(name)))
+    if entries:
+        raise ValueError(f"the entry {min(entries)!r} is not part of the model")
+    return model
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object of these pairs."""
+    return to_dict(*map(list, zip(*pairs, strict=True))) if pairs else {}
+
+
+def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """Return the array of an entry, whose header must tell the entry's size."""
+    with archive.open(info) as entry:
+        if np.lib.format.read_magic(entry) != (1, 0):
+            raise ValueError(f"{info.filename} is not of version 1.0 of NumPy's format")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+        expected = entry.tell() + math.prod(shape) * dtype.itemsize
+        if dtype.kind not in "biufU" or min(shape, default=0) < 0 or expected != info.file_size:
+            raise ValueError(f"{info.filename} has {info.file_size} bytes, not {dtype} {shape}")
+    with archive.open(info) as entry:
+        array = np.lib.format.read_array(entry, allow_pickle=False)
+    array = array.astype(dtype.newbyteorder("="), copy=False)
+    if dtype.kind in LARGEST and array.nbytes:
+        unit, largest = LARGEST[dtype.kind]
+        if array.reshape(-1).view(unit).max() > largest:
+            raise ValueError(f"{info.filename} holds what is no value of {dtype}")
+    return array
+
+
+LARGEST: dict[str, tuple[type, int]] = {"b": (np.uint8, 1), "U": (np.uint32, sys.maxunicode)}
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise the OSError that writing to `path` would raise, and leave everything as it is."""
+    with tempfile.TemporaryFile(dir=regular(path).parent):
+        pass
+
+
+def regular(path: str | os.PathLike) -> Path:
+    """Where the file is or will be, symbolic links followed."""
+    target = Path(os.path.realpath(path))
+    if target.exists():
+        if not target.is_file():  # a device such as /dev/null would be replaced by a file
+            raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
+        target.open("r+b").close()  # who may not write to it may not replace it
+    return target
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """Give a file to write to, which takes the place of `path` at the end, if there is no error."""
+    target = regular(path)
+    temporary = target.with_name(f".seqnets-{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException as error:
+        if isinstance(error, OSError):
+            error.filename = os.fspath(path)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,206 @@
+"""python -m seqnets train and predict: from texts to a file to labels, and each mistake."""
+
+import io
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_main import COLUMNS, failure, one_word_decides, write_csv
+
+import seqnets
+from seqnets import __main__ as cli
+from seqnets import comparison
+
+MODELS = Path(__file__).parent / "models"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Train in next to no time, for where it does not matter how well."""
+    small = partial(comparison.recurrent, hidden_layer_sizes=2, max_iter=1)
+    monkeypatch.setattr(cli, "recurrent", small)
+
+
+@pytest.fixture
+def reviews(tmp_path):
+    return write_csv(tmp_path / "reviews.csv", one_word_decides(60))
+
+
+def predicted(capsys, *arguments):
+    """The labels and their probabilities."""
+    assert cli.main(["predict", *map(str, arguments)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    labels, probabilities = zip(*(line.split("\t") for line in out.splitlines()), strict=True)
+    return [*labels], np.array(probabilities, dtype=float)
+
+
+@pytest.mark.compiled
+@pytest.mark.filterwarnings("default")
+def test_a_model_is_trained_and_labels_other_texts(tmp_path, capsys):
+    path = write_csv(tmp_path / "reviews.csv", one_word_decides(300))
+    output = str(tmp_path / "model")
+    assert cli.main(["train", path, *COLUMNS, "--cell", "gru", "--output", output]) == 0
+    out, err = capsys.readouterr()
+    assert "300 texts, 60 of them held out" in out
+    assert "held-out texts: 1.000; of always guessing 'yes', the commonest label: 0.500" in out
+    assert f"{output}: saved as measured, trained on the other 240 texts, not on all" in out
+    assert "Traceback" not in err
+    assert seqnets.load(output)[-1].cell == "gru"
+
+    rows = one_word_decides(40, seed=1)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(text for text, _ in rows), "utf-8")
+    labels, probabilities = predicted(capsys, output, texts)
+    assert labels == [verdict for _, verdict in rows]
+    assert (probabilities > 0.8).all()
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_is_saved_has_not_seen_the_held_out_texts(quick, tmp_path, capsys):
+    rows = [
+        (f"{text} word{i} word{i}", verdict)
+        for i, (text, verdict) in enumerate(one_word_decides(60))
+    ]
+    path, output = write_csv(tmp_path / "reviews.csv", rows), str(tmp_path / "model")
+    assert cli.main(["train", path, *COLUMNS, "--output", output]) == 0
+    held_out, model = (
+        comparison.split(cli.read_csv(path, "review", "verdict"))[0][1],
+        seqnets.load(output),
+    )
+    assert len(held_out) == 12
+    assert not model[0].vocabulary_.keys() & {f"word{i}" for i in held_out}
+    assert model[-1].t_ == 48
+
+
+@pytest.mark.parametrize("n_lines", [1, 3, 4, 9])
+def test_a_label_for_each_line(n_lines, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "LINES", 3)
+    lines = ["good", "", "  ", "\u00e9t\u00e9, a bad film"] * 3
+    path, name = tmp_path / "texts.txt", MODELS / "texts-1.seqnets"
+    content = b"\xef\xbb\xbf" + "\r\n".join(lines[:n_lines]).encode()
+    path.write_bytes(content)
+    labels, probabilities = predicted(capsys, name, path)
+    model = seqnets.load(name)
+    assert labels == [*model.predict(lines[:n_lines])]
+    np.testing.assert_allclose(
+        probabilities, model.predict_proba(lines[:n_lines]).max(1), atol=1e-4
+    )
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    again, same = predicted(capsys, name)
+    assert (again, [*same]) == (labels, [*probabilities])
+
+
+def test_labels_are_printed_as_they_come():
+    command = [sys.executable, "-m", "seqnets", "predict", MODELS / "texts-1.seqnets"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        process.stdin.write(b"good\n" * cli.LINES)
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b"no\t0.5")
+        process.stdout.close()  # as head does
+        _, err = process.communicate(b"good\n" * 3 * cli.LINES, timeout=60)
+    assert err == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("place", ["none/model", "folder", "reviews.csv", os.devnull])
+def test_an_output_that_cannot_be_written_is_told_before_training(
+    place, reviews, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "folder").mkdir()
+    before = Path(reviews).read_bytes()
+    monkeypatch.setattr(cli, "run_fold", lambda *_: pytest.fail("trained"))
+    output = str(tmp_path / place)
+    assert output in failure(capsys, "train", reviews, *COLUMNS, "--output", output)
+    assert Path(reviews).read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["folder", "reviews.csv"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "message"),
+    [
+        (one_word_decides(20), ["--text", "x", "--label", "verdict"], "no column 'x'"),
+        (one_word_decides(20), ["--text", "review", "--label", "x"], "no column 'x'"),
+        (one_word_decides(20), ["--text", "review"], "name a column with --label"),
+        ([("a", "yes"), ("b", "yes")], COLUMNS, "two classes are needed"),
+        ([("a", "yes"), ("b", "yes"), ("c", "no")], COLUMNS, "class 'no' has one text"),
+    ],
+)
+def test_unusable_training_data(rows, columns, message, tmp_path, capsys):
+    path, output = write_csv(tmp_path / "reviews.csv", rows), tmp_path / "model"
+    output.write_bytes(b"old")
+    line = failure(capsys, "train", path, *columns, "--output", str(output))
+    assert f"{path}: " in line
+    assert message in line
+    assert output.read_bytes() == b"old"
+
+
+def test_no_training_data(tmp_path, capsys):
+    path = str(tmp_path / "none.csv")
+    line = failure(capsys, "train", path, *COLUMNS, "--output", str(tmp_path / "model"))
+    assert f"{path}: No such file or directory" in line
+
+
+def test_what_training_refuses_is_told_in_a_line(tmp_path, capsys):
+    rows = [(f"w{i}", ("yes", "no")[i % 2]) for i in range(20)]  # each word once
+    path, output = write_csv(tmp_path / "reviews.csv", rows), tmp_path / "model"
+    assert cli.main(["train", path, *COLUMNS, "--output", str(output)]) == 2
+    err = capsys.readouterr().err
+    assert f"seqnets: {path}: No words remain" in err
+    assert not output.exists()
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_save_that_fails_after_training_leaves_the_old_file(
+    quick, reviews, tmp_path, capsys, monkeypatch
+):
+    output = tmp_path / "model"
+    output.write_bytes(b"old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert cli.main(["train", reviews, *COLUMNS, "--output", str(output)]) == 2
+    out, err = capsys.readouterr()
+    assert "accuracy" in out
+    assert "saved" not in out
+    assert err.splitlines()[-1] == f"seqnets: {output}: No space left on device"
+    assert output.read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["model", "reviews.csv"]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("none", "none: No such file or directory"),
+        ("expected.json", "is no model to load: File is not a zip file"),
+        ("series-1.seqnets", "series-1.seqnets: this Pipeline does not label texts"),
+    ],
+)
+def test_unusable_models(model, message, capsys):
+    assert message in failure(capsys, "predict", str(MODELS / model))
+
+
+def test_unusable_texts(tmp_path, capsys):
+    model, path = str(MODELS / "texts-1.seqnets"), tmp_path / "texts"
+    line = failure(capsys, "predict", model, str(path))
+    assert f"{path}: No such file or directory" in line
+    path.write_bytes(b"good\nb\xff\n")
+    assert f"{path}, line 2: not text in UTF-8: invalid start byte" in failure(
+        capsys, "predict", model, str(path)
+    )
+
+
+@pytest.mark.parametrize("command", ["train", "predict"])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main([command, "--help"])
+    assert end.value.code == 0
+    assert f"python -m seqnets {command}" in capsys.readouterr().out

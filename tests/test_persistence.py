@@ -1,0 +1,742 @@
+"""Models on disk: the same bits after loading, and one error for every file that is none."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import io
+import json
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+import zlib
+from functools import cache
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import seqnets
+from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer, files
+
+MODELS = Path(__file__).parent / "models"
+TEXTS = ["not good , but not bad", "good", "", "a bad film", "never seen a word of this"]
+N_MUTATIONS = [300, pytest.param(10_000, marks=pytest.mark.long)]
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+not_windows = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+
+
+# ------------------------------------------------------------------------------- helpers
+
+
+def classifier(cell="rnn", **parameters):
+    parameters = {"hidden_layer_sizes": 3, "max_iter": 2, "n_jobs": 1} | parameters
+    return RecurrentClassifier(cell, random_state=0, **parameters)
+
+
+def series(n=12, T=4, D=2):
+    return np.random.RandomState(0).normal(size=(n, T, D))
+
+
+def ragged():
+    return [x[: 1 + i % 4] for i, x in enumerate(series())]
+
+
+def ids():
+    return [np.arange(2, 3 + i) % 9 for i in range(12)]
+
+
+def frame():
+    return pd.DataFrame(series()[:, :, 0], columns=["first", "then", "next", "last"])
+
+
+AB = np.array(["no", "yes"] * 6)
+ABC = np.arange(12) % 3
+
+
+def after_set_params():
+    return classifier("gru").fit(series(), AB).set_params(cell="lstm", pooling="max"), series()
+
+
+def in_parts():
+    clf = classifier(embedding_dim=2).partial_fit(ids()[:5], AB[:5], classes=["no", "yes"])
+    return clf.partial_fit(ids(), AB), ids()
+
+
+MODELS_BY_NAME = {
+    "2-D, float32, int labels": lambda: (
+        classifier(class_weight={0: 1.0, 1: np.float64(2.0), 2: 1}).fit(
+            series()[:, :, 0].astype(np.float32), ABC
+        ),
+        series()[:, :, 0],
+    ),
+    "data frame, bool labels": lambda: (classifier("gru").fit(frame(), AB == "no"), frame()),
+    "3-D, attention both ways, string labels": lambda: (
+        classifier("lstm", bidirectional=True, pooling="attention", hidden_layer_sizes=(3, 2)).fit(
+            series(), AB
+        ),
+        series(),
+    ),
+    "ragged, scored, float labels": lambda: (
+        classifier("gru", scoring="accuracy", bidirectional=True).fit(
+            ragged(), ABC * 1.0, X_val=ragged(), y_val=ABC * 1.0
+        ),
+        ragged(),
+    ),
+    "tokens, given embeddings, object labels": lambda: (
+        classifier("lstm", embedding_dim=2, embeddings=series(20, 2, 1)[:, :, 0]).fit(
+            ids(), AB.astype(object)
+        ),
+        ids(),
+    ),
+    "tokens in parts": in_parts,
+    "several labels": lambda: (classifier().fit(series(), np.eye(3, dtype=int)[ABC]), series()),
+    "one class": lambda: (classifier(hidden_layer_sizes=[2]).fit(series(), AB == "?"), series()),
+    "parameters set after fit": after_set_params,
+    "pipeline of texts": lambda: (
+        make_pipeline(
+            SequenceVectorizer(stop_words=["a", "the"], ngram_range=(1, 1)),
+            "passthrough",
+            classifier("gru", embedding_dim=3, early_stopping=False),
+        ).fit(TEXTS, ["no", "yes", "no", "no", "yes"]),
+        TEXTS,
+    ),
+    "pipeline of series": lambda: (
+        make_pipeline(SequenceScaler(), classifier()).fit(ragged(), AB),
+        ragged(),
+    ),
+    "pipeline that passes data frames on": lambda: (
+        make_pipeline(SequenceScaler(with_mean=False), classifier())
+        .set_output(transform="pandas")
+        .fit(frame(), AB),
+        frame(),
+    ),
+}
+
+fitted = cache(lambda name: MODELS_BY_NAME[name]())
+each_model = pytest.mark.parametrize("name", MODELS_BY_NAME)
+
+
+def assert_same(a, b):
+    """Of the same types and bits, all the way down."""
+    if isinstance(a, np.number):
+        assert a == b
+        return
+    assert type(a) is type(b)
+    if isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype
+        assert a.shape == b.shape
+        assert a.tolist() == b.tolist()
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    elif type(a).__module__.startswith(("seqnets", "sklearn")):
+        assert_same(vars(a), vars(b))
+    else:
+        assert a == b
+
+
+def assert_predicts_the_same(a, b, X):
+    assert_same(a.predict(X), b.predict(X))
+    assert_same(a.predict_proba(X), b.predict_proba(X))
+
+
+def without_training_state(estimator):
+    estimator = copy.deepcopy(estimator)
+    parts = [step for _, step in getattr(estimator, "steps", [(None, estimator)])]
+    for part in parts:
+        if not isinstance(part, str):
+            vars(part).pop("_state", None)
+            vars(part).pop("_metadata_request", None)
+    return estimator
+
+
+def saved(estimator, folder, name="model"):
+    seqnets.save(estimator, folder / name)
+    return folder / name
+
+
+def contents(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write_zip(path, entries, **how):
+    with zipfile.ZipFile(path, "w", **how) as archive:
+        for name, data in entries:
+            archive.writestr(name, data)
+    return path
+
+
+def error_of(path):
+    """What `load` says of a file that is no model: one line that names it."""
+    with pytest.raises(ValueError) as info:
+        seqnets.load(path)
+    assert type(info.value) is ValueError
+    assert str(info.value).startswith(f"{str(path)!r} is no model to load: ")
+    return str(info.value)
+
+
+# ----------------------------------------------------------------------------- round trips
+
+
+@each_model
+def test_a_loaded_model_is_the_saved_one(name, tmp_path):
+    estimator, X = fitted(name)
+    loaded = seqnets.load(saved(estimator, tmp_path))
+    assert_predicts_the_same(loaded, estimator, X)
+    if name != "2-D, float32, int labels":  # its class_weight holds a NumPy number
+        assert_same(loaded, without_training_state(estimator))
+    assert str(loaded.get_params()) == str(estimator.get_params()).replace("np.float64(2.0)", "2.0")
+    again = saved(loaded, tmp_path, "again")
+    assert again.read_bytes() == (tmp_path / "model").read_bytes()
+
+
+@each_model
+@pytest.mark.parametrize("library", ["pickle", "joblib", "cloudpickle", "copy"])
+def test_pickles_predict_the_same(name, library, tmp_path):
+    estimator, X = fitted(name)
+    if library == "joblib":
+        joblib.dump(estimator, tmp_path / "model")
+        twin = joblib.load(tmp_path / "model", mmap_mode="r")
+    elif library == "copy":
+        twin = copy.deepcopy(estimator)
+    else:
+        module = pytest.importorskip(library)
+        twin = pickle.loads(module.dumps(estimator))
+    assert_predicts_the_same(twin, estimator, X)
+
+
+@each_model
+def test_skops_needs_trust_in_the_estimators_alone(name):
+    skops_io = pytest.importorskip("skops.io")
+    estimator, X = fitted(name)
+    data = skops_io.dumps(estimator)
+    unknown = skops_io.get_untrusted_types(data=data)
+    parts = [step for _, step in getattr(estimator, "steps", [(None, estimator)])]
+    ours = {f"{type(part).__module__}.{type(part).__qualname__}" for part in parts}
+    if name == "tokens in parts":  # which can go on training, with optimizer and random numbers
+        ours |= {"seqnets.fitting.State", "seqnets.optimizers.Adam", "seqnets.schedules.Constant"}
+    assert set(unknown) <= ours
+    assert_predicts_the_same(skops_io.loads(data, trusted=unknown), estimator, X)
+
+
+@pytest.mark.parametrize("form", [ragged, series, frame])
+@pytest.mark.parametrize("parameters", [{}, {"with_mean": False, "with_std": False}])
+def test_a_loaded_scaler_goes_on(form, parameters, tmp_path):
+    scaler = SequenceScaler(**parameters).fit(form())
+    loaded = seqnets.load(saved(scaler, tmp_path))
+    assert_same(loaded, without_training_state(scaler))
+    for one in (scaler, loaded):
+        one.partial_fit(form())
+    for a, b in zip(loaded.transform(form()), scaler.transform(form()), strict=True):
+        assert_same(a, b)
+
+
+@pytest.mark.parametrize(
+    "vocabulary", [None, {"good": 2, "bad": 9}, ["good", "bad"], {"good", "bad"}], ids=repr
+)
+def test_a_loaded_vectorizer_is_the_saved_one(vocabulary, tmp_path):
+    vectorizer = SequenceVectorizer(vocabulary=vocabulary, max_length=4, output="padded")
+    vectorizer.fit(TEXTS)
+    loaded = seqnets.load(saved(vectorizer, tmp_path))
+    assert_same(loaded, without_training_state(vectorizer))
+    assert_same(loaded.transform(TEXTS), vectorizer.transform(TEXTS))
+
+
+def test_training_goes_on_after_loading(tmp_path):
+    clf = classifier(embedding_dim=2, warm_start=True).fit(ids(), AB)
+    loaded = seqnets.load(saved(clf, tmp_path))
+    loaded.partial_fit([[50, 51]], ["yes"])
+    assert {50, 51} <= {*loaded._known_ids}
+    loaded.fit(ids(), AB)
+    assert (clf.n_iter_, loaded.n_iter_) == (2, 5)
+    assert loaded.loss_curve_[:2] == clf.loss_curve_
+
+
+def test_numbers_of_every_kind_come_back(tmp_path):
+    clf, X = fitted("pipeline of series")
+    odd = copy.deepcopy(clf).set_params(
+        recurrentclassifier__alpha=np.float32(0.1),
+        recurrentclassifier__hidden_layer_sizes=np.array([3]),
+    )
+    odd[-1].loss_, odd[-1].loss_curve_ = -np.inf, [np.inf, np.nan]
+    loaded = seqnets.load(saved(odd, tmp_path))
+    assert (loaded[-1].loss_, str(loaded[-1].loss_curve_)) == (-np.inf, "[inf, nan]")
+    parameters = loaded.get_params()
+    assert parameters["recurrentclassifier__alpha"] == np.float32(0.1)
+    assert_same(parameters["recurrentclassifier__hidden_layer_sizes"], np.array([3]))
+
+
+@pytest.mark.parametrize("name", ["texts", "series"])
+def test_files_of_version_1_load_for_ever(name):
+    known = json.loads((MODELS / "expected.json").read_text("utf-8"))[name]
+    model = seqnets.load(MODELS / f"{name}-1.seqnets")
+    assert [*model.classes_] == known["classes"]
+    np.testing.assert_allclose(model.predict_proba(known["X"]), known["proba"], atol=1e-5)
+    assert [*model.predict(known["X"])] == known["labels"]
+
+
+# ---------------------------------------------------------------- what cannot be saved
+
+
+def shout(text):
+    return text.upper().split()
+
+
+def test_what_cannot_be_saved_is_named(tmp_path):
+    texts = fitted("pipeline of texts")[0]
+    random = np.random.RandomState(0)
+    cases = [
+        (classifier(), NotFittedError, "RecurrentClassifier: This RecurrentClassifier"),
+        (Pipeline([("a", SequenceScaler())]), NotFittedError, "Pipeline.a: This SequenceScaler"),
+        (
+            make_pipeline(SequenceVectorizer(tokenizer=shout)).fit(TEXTS),
+            TypeError,
+            "Pipeline.sequencevectorizer.tokenizer can't be saved, .* but a function",
+        ),
+        (
+            copy.deepcopy(texts).set_params(recurrentclassifier__random_state=random),
+            TypeError,
+            "Pipeline.recurrentclassifier.random_state can't be saved, .* a RandomState",
+        ),
+        (
+            make_pipeline(StandardScaler()).fit(frame()),
+            TypeError,
+            "Pipeline.standardscaler is a sklearn.preprocessing._data.StandardScaler; what can",
+        ),
+        (LogisticRegression().fit(frame(), AB), TypeError, "LogisticRegression is a sklearn"),
+        (None, TypeError, "NoneType is a builtins.NoneType"),
+        (
+            Pipeline(texts.steps, memory="cache"),
+            TypeError,
+            "Pipeline.memory is a cache on this machine",
+        ),
+    ]
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+    for estimator, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            seqnets.save(estimator, path)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("dense.W", lambda W: W[:-1], r"parameters_\['dense.W'\] is float64 \(2, 1\), expected"),
+        ("dense.W", lambda W: W.astype(np.float16), "is float16 .*, expected float64"),
+        ("layer0.b", lambda W: W.astype(np.float32), "is float32 .*, expected float64"),
+        ("layer0.W_h", lambda W: np.asfortranarray(W), "is not C-contiguous"),
+        ("layer0.W_h", lambda W: W * np.nan, "holds NaN or inf"),
+        ("layer0.W_h", lambda W: W.tolist(), "is list, expected float64"),
+    ],
+)
+def test_weights_set_by_hand_are_checked(name, change, message, tmp_path):
+    clf = copy.deepcopy(fitted("parameters set after fit")[0])
+    clf.parameters_[name] = change(clf.parameters_[name])
+    with pytest.raises(ValueError, match=message):
+        seqnets.save(clf, tmp_path / "model")
+    assert not os.listdir(tmp_path)
+
+
+# ------------------------------------------------------------------------- wrong files
+
+
+def replaced(entries, name, data):
+    return [(n, data if n == name else old) for n, old in entries.items()]
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version=(1, 0))
+    return file.getvalue()
+
+
+def absurd_header(shape):
+    """An .npy of that shape that brings no data."""
+    file = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue()
+
+
+def test_what_is_no_model_is_named(tmp_path):
+    texts = MODELS / "texts-1.seqnets"
+    entries = contents(texts)
+    arrays = [name for name in entries if name != "model.json"]
+    [weights] = [name for name in arrays if "dense.W" in name]
+    W = np.load(io.BytesIO(entries[weights]))
+    described = entries["model.json"].decode()
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    def entry(data):
+        return lambda path: write_zip(path, replaced(entries, weights, data))
+
+    def json_with(old, new):
+        assert described.count(old) == 1, old
+        text = described.replace(old, new)
+        return lambda path: write_zip(path, replaced(entries, "model.json", text))
+
+    objects = io.BytesIO()
+    np.lib.format.write_array(objects, np.array([Evil()], dtype=object))
+    many = [(n, d) for n, d in entries.items() if n != weights]
+    cases = [
+        (lambda p: p.write_bytes(b""), "File is not a zip file"),
+        (lambda p: p.write_bytes(pickle.dumps(Evil())), "File is not a zip file"),
+        (lambda p: p.write_bytes(texts.read_bytes()[:-30]), "File is not a zip file"),
+        (lambda p: write_zip(p, []), "'model.json' is missing"),
+        (lambda p: write_zip(p, many), f"the entry '{weights}' is missing"),
+        (
+            lambda p: write_zip(p, [*entries.items(), ("/etc/passwd", b"x")]),
+            "the entry '/etc/passwd' is not part of the model",
+        ),
+        (
+            lambda p: write_zip(p, entries.items(), compression=zipfile.ZIP_DEFLATED),
+            "an entry is compressed",
+        ),
+        (entry(objects.getvalue()), "object (1,)"),
+        (entry(pickle.dumps(Evil())), "magic string is not correct"),
+        (entry(npy(W[:-1])), "parameters_['dense.W'] is float32 (5, 1), expected"),
+        (entry(npy(W * np.inf)), "parameters_['dense.W'] holds NaN or inf"),
+        (entry(npy(W.astype(np.float64))), "is float64 (6, 1), expected float32 (6, 1)"),
+        (entry(npy(W.astype(">f8"))), "is float64 (6, 1), expected float32 (6, 1)"),
+        (entry(absurd_header((2**62, 2**62))), f"{weights} has 128 bytes, not float32"),
+        (entry(absurd_header((-6, 1))), f"{weights} has 128 bytes, not float32 (-6, 1)"),
+        (entry(npy(W)[:-1]), f"{weights} has"),
+        (entry(npy(W) + b"x"), f"{weights} has"),
+        (json_with('"version": 1', '"version": 2'), "its format 2 is of a newer seqnets"),
+        (json_with('"version": 1', '"version": "1"'), "version is '1'"),
+        (json_with('"format": "seqnets"', '"format": "x"'), "does not say that it is one"),
+        (json_with('"version": 1', '"version": 1, "version": 1'), "a key stands twice"),
+        (json_with('"class": "SequenceVectorizer"', '"class": "os.system"'), "is no class that"),
+        (json_with('"alpha": 0.0001', '"alpha": -1.0'), "The 'alpha' parameter"),
+        (json_with('"alpha": 0.0001', '"alhpa": 0.0001'), "has no 'alhpa'"),
+        (json_with('"_kind": "tokens"', '"_kind": "3d"'), "_network is ('gru'"),
+        (json_with('"n_iter_": 2', '"n_iter_": -2'), "n_iter_ is -2, expected a whole number"),
+        (json_with('"n_iter_": 2, ', ""), "RecurrentClassifier lacks 'n_iter_'"),
+        (json_with('"n_iter_": 2', '"n_iter_": 2, "x": 0'), "RecurrentClassifier has no 'x'"),
+        (
+            json_with('"out_activation_": "logistic"', '"out_activation_": "softmax"'),
+            "expected tha",
+        ),
+        (json_with('"_largest_id": 2147483647', '"_largest_id": 3'), "_largest_id is 3"),
+        (json_with('"recurrentclassifier", {', '"sequencevectorizer", {'), "each its own"),
+        (
+            lambda p: write_zip(p, replaced(entries, "model.json", "[" * 100_000)),
+            "recursion",
+        ),
+    ]
+    for i, (write, message) in enumerate(cases):
+        path = tmp_path / str(i)
+        write(path)
+        assert message in error_of(path)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_entry_is_read_once(tmp_path):
+    entries = contents(MODELS / "texts-1.seqnets")
+    twice = write_zip(tmp_path / "twice", [*entries.items(), *entries.items()])
+    assert "two entries have the same name" in error_of(twice)
+    names = [name for name in entries if name != "model.json"]
+    text = entries["model.json"].decode().replace(names[0], names[1])
+    shared = write_zip(tmp_path / "shared", replaced(entries, "model.json", text))
+    assert f"the entry {names[1]!r} is missing, or used twice" in error_of(shared)
+
+
+def test_an_entry_that_claims_a_gigabyte_is_not_believed(tmp_path):
+    """Both zip headers and the array's own say so, and the file is small."""
+    entries = contents(MODELS / "texts-1.seqnets")
+    [name] = [name for name in entries if "dense.W" in name]
+    data, claimed = absurd_header((2**28, 1)), 2**30 + 128
+    path = write_zip(tmp_path / "model", replaced(entries, name, data))
+    sizes, lies = struct.pack("<2I", len(data), len(data)), struct.pack("<2I", claimed, claimed)
+    whole = path.read_bytes()
+    assert whole.count(struct.pack("<I", zlib.crc32(data)) + sizes) == 2
+    path.write_bytes(whole.replace(sizes, lies))
+    tracemalloc.start()
+    assert "its entries claim to be larger than the file" in error_of(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_strings_and_truth_values_that_are_none_are_refused(tmp_path):
+    for name, array in {
+        "texts": np.array([2**30, 2**31], dtype=np.uint32).view("<U1"),
+        "series": np.array([2, 0, 1], dtype=np.uint8).view(bool),
+    }.items():
+        entries = contents(MODELS / f"{name}-1.seqnets")
+        [classes] = [name for name in entries if "classes_" in name]
+        path = write_zip(tmp_path / "model", replaced(entries, classes, npy(array)))
+        assert f"{classes} holds what is no value of {array.dtype}" in error_of(path)
+
+
+def test_ids_that_are_not_in_order_are_refused(tmp_path):
+    entries = contents(MODELS / "texts-1.seqnets")
+    [name] = [name for name in entries if "_known_ids" in name]
+    known = np.load(io.BytesIO(entries[name]))
+    for wrong in (known[::-1].copy(), known - 1, known + 2**31, known | -(2**63), known * 1.0):
+        path = write_zip(tmp_path / "model", replaced(entries, name, npy(wrong)))
+        assert "expected distinct token ids in order" in error_of(path)
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none"):
+        seqnets.load(tmp_path / "none")
+
+
+# ----------------------------------------------------------------------- mutated files
+
+ABSURD = [None, True, -1, 0, 7, 2**31, 10**30, 1e308, "", "x", [], [[]], {}, {"tuple": [0]}]
+ABSURD += [{"array": "x"}, {"dict": [[0, 0], [1, 1]]}, {"float": "nan"}, {"float": "1"}]
+
+
+def places(value):
+    """Every container of a JSON value with each of its keys."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield value, key
+        if isinstance(item, dict | list):
+            yield from places(item)
+
+
+def damaged(data, random):
+    """The file with a few bytes changed, cut off, left out or doubled."""
+    start, stop = sorted(random.randint(0, len(data) + 1, 2))
+    way = random.randint(5)
+    if way == 0:
+        return data[:start]
+    if way == 1:
+        return data[:start] + data[stop:]
+    if way == 2:
+        return data[:stop] + data[start:]
+    array = np.frombuffer(data, np.uint8).copy()
+    # the directory at the end of the file is the smallest region, and has the most to tell
+    first = data.rindex(b"PK\x05\x06") if way == 3 else 0
+    where = random.randint(first, len(data), random.randint(1, 5))
+    array[where] ^= random.randint(1, 256, where.size).astype(np.uint8)
+    return array.tobytes()
+
+
+def rewritten(entries, random):
+    """A sound archive with an absurd value in its description, or an absurd array."""
+    entries = dict(entries)
+    if random.randint(2):
+        description = json.loads(entries["model.json"])
+        all_places = list(places(description))
+        container, key = all_places[random.randint(len(all_places))]
+        container[key] = ABSURD[random.randint(len(ABSURD))]
+        entries["model.json"] = json.dumps(description).encode()
+    else:
+        name = sorted(entries)[random.randint(len(entries) - 1)]
+        array = np.load(io.BytesIO(entries[name]))
+        numbers = ["<f4", "<f8", ">f4", "<i8", "?"] if array.dtype.kind != "U" else []
+        wrong = [
+            lambda: npy(array.astype(random.choice(["<U3", ">U4", *numbers]))),
+            lambda: npy(array.reshape(-1)[: random.randint(array.size)]),
+            lambda: npy(array.T[..., np.newaxis]),
+            lambda: npy(np.concatenate((array, array))),
+            lambda: absurd_header(tuple(random.randint(0, 2**31, 2).tolist())),
+            lambda: npy(array)[: random.randint(128)],
+        ]
+        entries[name] = wrong[random.randint(len(wrong))]()
+    file = io.BytesIO()
+    write_zip(file, entries.items())
+    return file.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:zipfile", "ignore:Reading `.npy`:UserWarning")
+@pytest.mark.parametrize("n", N_MUTATIONS)
+@pytest.mark.parametrize("name", ["texts", "series"])
+def test_a_mutated_file_is_refused_or_means_the_same(name, n, tmp_path):
+    original = MODELS / f"{name}-1.seqnets"
+    X = json.loads((MODELS / "expected.json").read_text("utf-8"))[name]["X"]
+    data, entries = original.read_bytes(), contents(original)
+    honest, peak = memory_of_loading(original)
+    expected = honest.predict_proba(X)
+    path, refused = tmp_path / "model", 0
+    for seed in range(n // 2):
+        random = np.random.RandomState(seed)
+        sound = seed % 2
+        path.write_bytes(rewritten(entries, random) if sound else damaged(data, random))
+        model, most = memory_of_loading(path)
+        assert most < 10 * peak, seed
+        if model is None:
+            refused += 1
+        elif not sound:
+            assert_same(model.predict_proba(X), expected)
+        else:  # another model perhaps, such as one of other words; or other data are expected
+            try:
+                assert model.predict_proba(X).shape == expected.shape, seed
+            except ValueError:
+                pass
+    assert n // 4 < refused < n // 2
+
+
+def memory_of_loading(path):
+    """The model, or None if the file is refused in the one way there is; the bytes at the peak."""
+    tracemalloc.start()
+    try:
+        model = seqnets.load(path)
+    except ValueError as error:
+        assert type(error) is ValueError
+        assert "is no model to load: " in str(error)
+        model = None
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return model, peak
+
+
+def test_loading_takes_little_more_memory_than_the_model(tmp_path):
+    clf = classifier(embedding_dim=200, embeddings=np.ones((5000, 200), dtype=np.float32))
+    path = saved(clf.fit(ids(), AB), tmp_path)
+    model, peak = memory_of_loading(path)
+    assert model is not None
+    assert peak < 1.5 * path.stat().st_size
+
+
+# -------------------------------------------------------------------- files as wholes
+
+
+def test_a_file_has_the_permissions_of_any_new_one(tmp_path):
+    path = saved(fitted("tokens in parts")[0], tmp_path)
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_a_save_that_fails_leaves_the_old_file(function, error, tmp_path, monkeypatch):
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(os, function, fail)
+    with pytest.raises(type(error)) as info:
+        seqnets.save(fitted("tokens in parts")[0], path)
+    assert getattr(info.value, "filename", str(path)) == str(path)
+    assert os.listdir(tmp_path) == ["model"]
+    assert path.read_bytes() == b"old"
+
+
+def test_a_symbolic_link_stays_one(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    try:
+        link.symlink_to(target)
+    except OSError:
+        pytest.skip("no symbolic links here")
+    saved(fitted("tokens in parts")[0], tmp_path, "link")
+    assert link.is_symlink()
+    assert seqnets.load(target).n_iter_ == 2
+
+
+@pytest.mark.parametrize("check", [seqnets.save, lambda _, path: files.check_writable(path)])
+def test_places_that_take_no_file(check, tmp_path):
+    clf = fitted("tokens in parts")[0]
+    with pytest.raises(FileNotFoundError):
+        check(clf, tmp_path / "none" / "model")
+    with pytest.raises(OSError, match="Not a regular file"):
+        check(clf, tmp_path)
+    with pytest.raises(OSError, match="Not a regular file"):
+        check(clf, os.devnull)
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="may write everywhere")
+@pytest.mark.parametrize("check", [seqnets.save, lambda _, path: files.check_writable(path)])
+def test_a_read_only_place(check, tmp_path):
+    clf, kept = fitted("tokens in parts")[0], tmp_path / "kept"
+    kept.write_bytes(b"old")
+    kept.chmod(0o444)
+    with pytest.raises(PermissionError, match="kept"):
+        check(clf, kept)
+    tmp_path.chmod(0o555)
+    try:
+        with pytest.raises(PermissionError):
+            check(clf, tmp_path / "new")
+    finally:
+        tmp_path.chmod(0o755)
+    assert kept.read_bytes() == b"old"
+
+
+STOPPED = """
+import os, sys, time
+import seqnets
+model = seqnets.load(sys.argv[1])
+def wait(_):
+    print("writing", flush=True)
+    time.sleep(60)
+os.fsync = wait
+seqnets.save(model, sys.argv[2])
+"""
+
+ENDLESS = """
+import sys
+import seqnets
+models = [seqnets.load(path) for path in sys.argv[1:3]]
+print("writing", flush=True)
+while True:
+    for model in models:
+        seqnets.save(model, sys.argv[3])
+"""
+
+
+def signaled(program, arguments, number, seconds=0.0):
+    """Run the program until it says that it is writing, and a little longer."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdout.readline() == b"writing\n"
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(number)
+        process.communicate(timeout=60)
+
+
+@not_windows
+@pytest.mark.parametrize(
+    "number", [getattr(signal, "SIGKILL", None), signal.SIGINT], ids=["SIGKILL", "SIGINT"]
+)
+def test_a_save_that_is_stopped_leaves_the_old_file(number, tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+    signaled(STOPPED, [MODELS / "texts-1.seqnets", path], number)
+    assert path.read_bytes() == b"old"
+    assert len(os.listdir(tmp_path)) == (2 if number == signal.SIGKILL else 1)
+
+
+@not_windows
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(20))
+def test_a_save_that_is_stopped_anywhere_leaves_a_whole_file(seed, tmp_path):
+    originals = [MODELS / "texts-1.seqnets", MODELS / "series-1.seqnets"]
+    number = (signal.SIGKILL, signal.SIGINT)[seed % 2]
+    seconds = np.random.RandomState(seed).uniform(0.02, 0.2)
+    signaled(ENDLESS, [*originals, tmp_path / "model"], number, seconds)
+    seqnets.load(tmp_path / "model")
