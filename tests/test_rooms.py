@@ -21,7 +21,7 @@ FLOORS = [
     {"bidirectional", "inputs", "scaler", "threads", "word_vectors"},
     {"network"},
     {"data", "inference", "training"},
-    {"parameters", "progress"},
+    {"explanation", "parameters", "progress"},
     {"fitting"},
     {"prediction"},
     {"classifier"},

@@ -1,6 +1,7 @@
 """Recurrent neural networks for scikit-learn: RNN, LSTM and GRU with a compiled core."""
 
 from .classifier import RecurrentClassifier
+from .inspection import trace
 from .scaler import SequenceScaler
 from .vectorizer import SequenceVectorizer
 from .word_vectors import embedding_matrix
@@ -13,4 +14,5 @@ __all__ = [
     "SequenceVectorizer",
     "__version__",
     "embedding_matrix",
+    "trace",
 ]

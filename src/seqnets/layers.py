@@ -19,7 +19,7 @@ from .batches import Batch, whole_tiles
 from .cells import add_product
 from .dropout import NO_MASKS, Masks
 from .jit import kernel
-from .pooling import POOLINGS, attention_backward, attention_forward
+from .pooling import POOLINGS, attention_backward, attention_forward, attention_scores
 
 
 class Workspace:
@@ -46,13 +46,20 @@ class Cell(NamedTuple):
     backward: Callable
     recurrent: str = "a"  # the array that takes h W_h
     start_bias: tuple[float, ...] = ()  # of each gate, where it is not zero
+    gates: str = ""  # the names of the blocks that the forward pass leaves in a
 
 
 CELLS = {
-    "rnn": Cell(1, cells.rnn_forward, cells.rnn_backward),
+    "rnn": Cell(1, cells.rnn_forward, cells.rnn_backward, gates="a"),
     # A forget gate that starts open lets gradients through from the first epoch (Gers 2000).
-    "lstm": Cell(4, cells.lstm_forward, cells.lstm_backward, start_bias=(0.0, 1.0, 0.0, 0.0)),
-    "gru": Cell(3, cells.gru_forward, cells.gru_backward, recurrent="u"),
+    "lstm": Cell(
+        4,
+        cells.lstm_forward,
+        cells.lstm_backward,
+        start_bias=(0.0, 1.0, 0.0, 0.0),
+        gates="ifog",
+    ),
+    "gru": Cell(3, cells.gru_forward, cells.gru_backward, recurrent="u", gates="rzn"),
 }
 
 
@@ -165,6 +172,17 @@ class Recurrent:
         T, B = batch.n_active.size, batch.lengths.size
         return work.array(f"{self.name}.{name}", T + 1, B, self.n_units)
 
+    def traces(self, batch: Batch, work: Workspace) -> dict[str, np.ndarray]:
+        """(T, B, H) each: the gates and states by name that the forward pass has left in `work`."""
+        T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
+        a = work.array(f"{self.name}.a", T, B, self.cell.n_gates * H)
+        blocks = np.split(a, self.cell.n_gates, axis=2)
+        left = dict(zip(self.cell.gates, blocks, strict=True))
+        for state in ("c", "h"):
+            if state in argument_names(self.cell.forward):
+                left[state] = self.states(state, batch, work)[1:]
+        return {f"{self.name}.{name}": array for name, array in left.items()}
+
     def _product_reads(self, batch: Batch, work: Workspace, masks: Masks) -> np.ndarray:
         """(T, B, H): the states, or what recurrent dropout leaves of them."""
         if f"{self.name}.h" in masks:
@@ -242,7 +260,9 @@ class Attention(Pooling):
         u[:] = parameters["attention.b"]
         rows = h[1:].reshape(-1, self.n_units)
         add_product(len(rows), rows, parameters["attention.W"], u.reshape(rows.shape))
-        attention_forward(batch.lengths, h, parameters["attention.v"], u, share, pooled)
+        scores = self.scores(batch, work)
+        attention_scores(batch.lengths, parameters["attention.v"], u, scores)
+        attention_forward(batch.lengths, h, scores, share, pooled)
         return pooled
 
     def backward(
@@ -269,6 +289,10 @@ class Attention(Pooling):
         """u and the share of each step, see `pooling`."""
         T, B = batch.n_active.size, batch.lengths.size
         return work.array("attention.u", T, B, self.n_units), work.array("attention.share", B, T)
+
+    def scores(self, batch: Batch, work: Workspace) -> np.ndarray:
+        """(B, T): what the shares are the softmax of."""
+        return work.array("attention.scores", batch.lengths.size, batch.n_active.size)
 
 
 class Dense:

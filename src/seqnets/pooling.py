@@ -6,6 +6,7 @@ best    (B, H)       "max": the step that won
 dh      (T+1, B, H)  all of it is written
 u       (T, B, A)    "attention": on entry h W + b; the forward pass leaves its tanh
 v       (A, 1)       what is attended to
+scores  (B, T)       u v
 share   (B, T)       the weight of each step, zero where a sequence has ended
 
 last  h[length]
@@ -15,7 +16,8 @@ max   elementwise largest h over the sequence's own steps; the first of equals
 
 attention (Bahdanau et al. 2015, as pooling Yang et al. 2016)
     u      = tanh(h W + b)
-    share  = softmax over the sequence's own steps of u v
+    scores = u v
+    share  = softmax of the scores over the sequence's own steps
     pooled = sum of share * h
 """
 
@@ -63,10 +65,12 @@ def mean_forward(lengths, h, pooled, best):
     one = h.dtype.type(1)
     pooled[:] = 0
     for row in range(lengths.size):
-        share = one / h.dtype.type(max(lengths[row], 1))
         for t in range(lengths[row]):
             for k in range(h.shape[2]):
-                pooled[row, k] += share * h[t + 1, row, k]
+                pooled[row, k] += h[t + 1, row, k]
+        share = one / h.dtype.type(max(lengths[row], 1))
+        for k in range(h.shape[2]):
+            pooled[row, k] *= share
 
 
 @kernel
@@ -102,23 +106,29 @@ def max_backward(lengths, dpooled, best, dh):
 
 
 @kernel
-def attention_forward(lengths, h, v, u, share, pooled):
-    pooled[:] = 0
-    share[:] = 0
+def attention_scores(lengths, v, u, scores):
     for row in range(lengths.size):
-        largest = -np.inf
         for t in range(lengths[row]):
             score = 0.0
             for k in range(u.shape[2]):
                 u[t, row, k] = math.tanh(u[t, row, k])
                 score += np.float64(u[t, row, k] * v[k, 0])
-            share[row, t] = score
-            largest = max(largest, np.float64(share[row, t]))
+            scores[row, t] = score
+
+
+@kernel
+def attention_forward(lengths, h, scores, share, pooled):
+    pooled[:] = 0
+    share[:] = 0
+    for row in range(lengths.size):
+        largest = -np.inf
+        for t in range(lengths[row]):
+            largest = max(largest, np.float64(scores[row, t]))
         total = 0.0
         for t in range(lengths[row]):
-            total += math.exp(np.float64(share[row, t]) - largest)
+            total += math.exp(np.float64(scores[row, t]) - largest)
         for t in range(lengths[row]):
-            share[row, t] = math.exp(np.float64(share[row, t]) - largest) / total
+            share[row, t] = math.exp(np.float64(scores[row, t]) - largest) / total
             for k in range(h.shape[2]):
                 pooled[row, k] += share[row, t] * h[t + 1, row, k]
 
