@@ -17,6 +17,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 import seqnets
 from seqnets import RecurrentClassifier, SequenceVectorizer, inspection
+from seqnets.batches import Sequences, make_batch
+from seqnets.explanation import as_vectors
 from seqnets.inputs import read
 from seqnets.layers import CELLS
 
@@ -273,6 +275,16 @@ def test_gradient_x_input_equals_the_twin(cell, kind, pooling, bidirectional, ta
         expected = expected.sum(axis=1) if kind == "tokens" else expected
         assert attributions[i].shape == ((len(x),) if kind == "tokens" else (len(x), 2))
         assert_close(attributions[i], expected)
+
+
+def test_tokens_as_vectors_are_a_batch_of_series():
+    tokens = Sequences(np.array([1, 2, 0, 2]), np.array([0, 3, 3, 4]))
+    embedding = np.random.RandomState(0).normal(size=(3, 5))
+    rows = np.arange(3)
+    found = as_vectors({"embedding": embedding}, make_batch(tokens, rows))
+    expected = make_batch(Sequences(embedding[tokens.values], tokens.offsets), rows)
+    for part, value in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(part, value)
 
 
 @each_cell

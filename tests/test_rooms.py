@@ -25,7 +25,8 @@ FLOORS = [
     {"fitting"},
     {"prediction"},
     {"classifier"},
-    {"comparison", "inspection", "persistence", "plots"},
+    {"comparison", "inspection", "persistence"},
+    {"plots"},
     {"__init__"},
     {"__main__"},
 ]

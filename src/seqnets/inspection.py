@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
 from .classifier import RecurrentClassifier
-from .inputs import read_again
+from .inputs import UNKNOWN_ID, read_again
 from .labels import check_labels
+from .vectorizer import SequenceVectorizer
 
 __all__ = [
     "attributions",
@@ -27,6 +28,7 @@ __all__ = [
     "permutation_importance",
     "staged_predict_proba",
     "trace",
+    "words",
 ]
 
 
@@ -46,7 +48,7 @@ def trace(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[dict[str, n
     traces : list of dict of str to ndarray
         See `RecurrentClassifier.trace`.
     """
-    classifier, X = _last_step(estimator, X)
+    classifier, X = _with_inputs(estimator, X)
     return classifier.trace(X)
 
 
@@ -66,7 +68,7 @@ def staged_predict_proba(estimator: RecurrentClassifier | Pipeline, X: Any) -> I
     stages : generator of ndarray of shape (n_sequences, n_classes)
         See `RecurrentClassifier.staged_predict_proba`.
     """
-    classifier, X = _last_step(estimator, X)
+    classifier, X = _with_inputs(estimator, X)
     return classifier.staged_predict_proba(X)
 
 
@@ -101,7 +103,7 @@ def attributions(
     attributions : ndarray of shape (n_sequences,), dtype object
         For each sequence an array: of tokens (n_steps,), of series (n_steps, n_features).
     """
-    classifier, X = _last_step(estimator, X)
+    classifier, X = _with_inputs(estimator, X)
     return classifier.attributions(X, method, target, n_steps)
 
 
@@ -126,7 +128,7 @@ def gradient_flow(
     norms : list of dict of str to ndarray
         See `RecurrentClassifier.gradient_flow`.
     """
-    classifier, X = _last_step(estimator, X)
+    classifier, X = _with_inputs(estimator, X)
     return classifier.gradient_flow(X, y)
 
 
@@ -183,7 +185,7 @@ def permutation_importance(
     ValueError
         If a parameter is not allowed.
     """
-    classifier, X = _last_step(estimator, X)
+    classifier, X = _with_inputs(estimator, X)
     check_is_fitted(classifier)
     check_scalar(n_repeats, "n_repeats", int, min_val=1)
     if by not in ("step", "channel"):
@@ -212,6 +214,41 @@ def permutation_importance(
     )
 
 
+def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
+    """Return a name for each step.
+
+    Parameters
+    ----------
+    estimator : RecurrentClassifier or Pipeline
+        A fitted classifier, or a pipeline that ends in one.
+
+    X : array-like or list
+        Sequences or texts, as `estimator.predict` takes them.
+
+    Returns
+    -------
+    names : list of list of str
+        Of each sequence: the words of a text, where the pipeline begins with a
+        `SequenceVectorizer`, those in brackets that it does not know; else token ids, or the
+        numbers of the steps from 1 on.
+    """
+    classifier, sequences = _with_inputs(estimator, X)
+    sequences = read_again(classifier, sequences)
+    if isinstance(estimator, Pipeline) and isinstance(estimator[0], SequenceVectorizer):
+        split = estimator[0].build_analyzer()
+        names = [str(word) for text in X for word in list(split(text))[: estimator[0].max_length]]
+        known = sequences.values != UNKNOWN_ID
+        names = [
+            name if sure else f"[{name}]" for name, sure in zip(names, known.tolist(), strict=True)
+        ]
+    elif sequences.values.ndim == 1:
+        names = [str(number) for number in sequences.values.tolist()]
+    else:
+        names = [str(t + 1) for T in sequences.lengths.tolist() for t in range(T)]
+    ends = sequences.offsets.tolist()
+    return [names[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+
+
 def _shuffle_step(sequences: Sequences, t: int, random: np.random.RandomState) -> np.ndarray:
     values, steps = sequences.values.copy(), (sequences.offsets[:-1] + t)[sequences.lengths > t]
     values[steps] = values[random.permutation(steps)]
@@ -230,17 +267,25 @@ def _shuffle_channel(sequences: Sequences, d: int, random: np.random.RandomState
 _SHUFFLES = {"step": _shuffle_step, "channel": _shuffle_channel}
 
 
-def _last_step(
-    estimator: RecurrentClassifier | Pipeline, X: Any
-) -> tuple[RecurrentClassifier, Any]:
-    """Return the classifier and X as it gets it."""
+def last_step(estimator: RecurrentClassifier | Pipeline) -> RecurrentClassifier:
+    """Return the classifier, which may stand at the end of a pipeline."""
     while isinstance(estimator, Pipeline):
-        if len(estimator) > 1:
-            X = estimator[:-1].transform(X)
         estimator = estimator[-1]
     if not isinstance(estimator, RecurrentClassifier):
         raise TypeError(
             "What is inspected is a RecurrentClassifier or a Pipeline that ends in one, not "
             f"{type(estimator).__name__}."
         )
-    return estimator, X
+    return estimator
+
+
+def _with_inputs(
+    estimator: RecurrentClassifier | Pipeline, X: Any
+) -> tuple[RecurrentClassifier, Any]:
+    """Return the classifier and X as it gets it."""
+    classifier = last_step(estimator)
+    while isinstance(estimator, Pipeline):
+        if len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator[-1]
+    return classifier, X
