@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from seqnets.batches import Sequences, make_batch
+from seqnets.explanation import trace
 from seqnets.layers import Workspace
 from seqnets.losses import LOSSES
 from seqnets.network import Network
@@ -217,6 +218,30 @@ def test_outputs_and_gradients(cell, kind, pooling, sizes, n_outputs, bidirectio
         dx = dx.reshape(max(LENGTHS), -1, D)
         for place, row in enumerate(order):
             assert_close(dx[: LENGTHS[row], place], inputs[row].grad.numpy())
+
+
+@each_cell
+@each_kind
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_traced_states(cell, kind, bidirectional):
+    """h at all steps; of c PyTorch tells the last, where a direction ends."""
+    network, parameters, twin, sequences, *_ = make(cell, kind, "last", (5, 4), 1, bidirectional)
+    with Workers(1, np.dtype(np.float64)) as workers:
+        traces = trace(network, parameters, join(sequences), workers)
+    inputs = [torch.tensor(s) for s in sequences]
+    if kind == "tokens":
+        inputs = [twin.embedding(s) for s in inputs]
+    packed = pack_sequence(inputs, enforce_sorted=False)
+    for i, layer in enumerate(twin.layers):
+        packed, last = layer(packed)
+        h, _ = pad_packed_sequence(packed, batch_first=True)
+        for k, (suffix, part) in enumerate(twin.directions(f"layer{i}").items()):
+            own = slice(k * layer.hidden_size, (k + 1) * layer.hidden_size)
+            for row, T in enumerate(LENGTHS):
+                assert_close(traces[row][f"{part}.h"], h[row, :T, own].detach().numpy())
+                if cell == "lstm":
+                    c = traces[row][f"{part}.c"][0 if suffix else -1]
+                    assert_close(c, last[1][k, row].detach().numpy())
 
 
 ADAM = {"lr": 0.03, "betas": (0.9, 0.999), "eps": 1e-8}

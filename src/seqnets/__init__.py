@@ -2,6 +2,7 @@
 
 from .ahead import warmup
 from .classifier import RecurrentClassifier
+from .inspection import trace
 from .persistence import load, save
 from .scaler import SequenceScaler
 from .vectorizer import SequenceVectorizer
@@ -17,5 +18,6 @@ __all__ = [
     "embedding_matrix",
     "load",
     "save",
+    "trace",
     "warmup",
 ]

@@ -45,11 +45,15 @@ class Workspace:
 class Cell(NamedTuple):
     """What a layer has to know of a cell; its kernels' arguments are found by their names."""
 
-    n_gates: int
+    gates: str  # a letter for each block of H columns that the forward pass leaves in a
     forward: Callable
     backward: Callable
     recurrent: str = "a"  # the array that takes h W_h
     start_bias: tuple[float, ...] = ()  # of each gate, where it is not zero
+
+    @property
+    def n_gates(self) -> int:
+        return len(self.gates)
 
     @property
     def has_product(self) -> bool:
@@ -58,11 +62,11 @@ class Cell(NamedTuple):
 
 
 CELLS = {
-    "rnn": Cell(1, cells.rnn_forward, cells.rnn_backward),
+    "rnn": Cell("a", cells.rnn_forward, cells.rnn_backward),
     # A forget gate that starts open lets gradients through from the first epoch (Gers 2000).
-    "lstm": Cell(4, cells.lstm_forward, cells.lstm_backward, start_bias=(0.0, 1.0, 0.0, 0.0)),
-    "gru": Cell(3, cells.gru_forward, cells.gru_backward, recurrent="u"),
-    "mingru": Cell(2, cells.mingru_forward, cells.mingru_backward),
+    "lstm": Cell("ifog", cells.lstm_forward, cells.lstm_backward, start_bias=(0.0, 1.0, 0.0, 0.0)),
+    "gru": Cell("rzn", cells.gru_forward, cells.gru_backward, recurrent="u"),
+    "mingru": Cell("zn", cells.mingru_forward, cells.mingru_backward),
 }
 
 
@@ -196,6 +200,17 @@ class Recurrent:
         """(T+1, B, H): the states h, or dh, where their gradient is collected."""
         T, B = batch.n_active.size, batch.lengths.size
         return work.array(f"{self.name}.{name}", T + 1, B, self.n_units)
+
+    def traces(self, batch: Batch, work: Workspace) -> dict[str, np.ndarray]:
+        """(T, B, H) each: the gates and states by name that the forward pass has left in `work`."""
+        T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
+        a = work.array(f"{self.name}.a", T, B, self.cell.n_gates * H)
+        blocks = np.split(a, self.cell.n_gates, axis=2)
+        left = dict(zip(self.cell.gates, blocks, strict=True))
+        for state in ("c", "h"):
+            if state in argument_names(self.cell.forward):
+                left[state] = self.states(state, batch, work)[1:]
+        return {f"{self.name}.{name}": array for name, array in left.items()}
 
     def _carried(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
         """(n_windows, B, H): the states at the windows' beginnings."""

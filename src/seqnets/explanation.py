@@ -1,0 +1,305 @@
+"""Looking inside: what the passes leave in the workspace, and the gradients of single steps.
+
+    F  a sequence's decision function for one class, the logit z_k; of two classes the second's
+       is z and the first's -z
+    x  (T, D) what the first layer reads: standardized series, or the tokens' embeddings
+
+gradient x input        x * dF/dx (Shrikumar et al. 2016)
+integrated gradients    x * integral of dF/dx (s x) over s from 0 to 1 (Sundararajan, Taly & Yan
+                        2017); they sum to F(x) - F(0)
+
+The baseline is x = 0: a series at its channels' means, or words without a meaning.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .batches import Batch, Sequences, blocks, make_batch, windows
+from .inference import decision
+from .layers import Workspace
+from .losses import LOSSES
+from .network import Network
+from .outputs import Attention
+from .threads import Workers, one_blas_thread
+
+# ------------------------------------------------------------------------ the forward pass
+
+
+def trace(
+    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+) -> list[dict[str, np.ndarray]]:
+    """Of each sequence, what the forward pass has left, by name; steps in the sequence's order."""
+    found: list[dict[str, np.ndarray]] = [{} for _ in sequences.lengths]
+
+    def run(work: Workspace, rows: np.ndarray) -> None:
+        batch = make_batch(sequences, rows)
+        logits = network.forward(parameters, batch, work)
+        pooled = work.array("pooled", batch.lengths.size, network.pooling.n_units)
+        for layer in network.layers:
+            for direction in layer.directions():
+                traces = direction.traces(batch, work)
+                deal(traces, batch, found, reverse=direction is not layer.directions()[0])
+        share, pooling = None, network.pooling
+        if isinstance(pooling, Attention):
+            share = pooling.shares(batch, work)
+        for place, row in enumerate(batch.rows):
+            if share is not None:
+                found[row]["attention"] = share[place, : batch.lengths[place]].copy()
+            found[row] |= {"pooled": pooled[place].copy(), "logits": logits[place].copy()}
+
+    workers.map(run, blocks(sequences.lengths))
+    return found
+
+
+def deal(
+    arrays: dict[str, np.ndarray], batch: Batch, found: list[dict[str, np.ndarray]], reverse: bool
+) -> None:
+    """Give each sequence its own of arrays (T, B, ...); `reverse` if it was read from its end."""
+    for place, row in enumerate(batch.rows):
+        T = batch.lengths[place]
+        for name, array in arrays.items():
+            found[row][name] = (array[:T, place][::-1] if reverse else array[:T, place]).copy()
+
+
+def staged(
+    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+) -> Iterator[np.ndarray]:
+    """The logits (n, K) after step 1, 2, ...; who has ended keeps its last, an array reused."""
+    lengths, start = sequences.lengths, sequences.offsets[:-1]
+    nothing = Sequences(sequences.values[:0], np.zeros(2, dtype=sequences.offsets.dtype))
+    logits = np.repeat(decision(network, parameters, nothing, workers), lengths.size, axis=0)
+    both_ways = len(network.layers[0].directions()) > 1
+    if not both_ways:
+        of_steps = logits_of_prefixes(network, parameters, sequences, workers)
+    for t in range(lengths.max()):
+        running = np.flatnonzero(lengths > t)
+        if both_ways:
+            prefixes = first_steps(sequences.take(running), t + 1)
+            logits[running] = decision(network, parameters, prefixes, workers)
+        else:
+            logits[running] = of_steps[start[running] + t]
+        yield logits
+
+
+def first_steps(sequences: Sequences, n: int) -> Sequences:
+    """The first n steps of sequences that have so many."""
+    steps = sequences.offsets[:-1, np.newaxis] + np.arange(n)
+    return Sequences(sequences.values[steps.ravel()], n * np.arange(len(steps) + 1))
+
+
+def logits_of_prefixes(
+    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+) -> np.ndarray:
+    """The logits (total, K) after each step, end to end as the sequences' values are.
+
+    The states of a prefix are the first states of the whole, if the network reads one way.
+    """
+    logits = np.empty((sequences.offsets[-1], network.dense.n_outputs), workers.dtype)
+
+    def run(work: Workspace, rows: np.ndarray) -> None:
+        batch = make_batch(sequences, rows)
+        network.forward(parameters, batch, work)
+        pooled = pooled_prefixes(network, parameters, batch, work)
+        T, B, H = pooled.shape
+        found = network.dense.forward(parameters, pooled.reshape(T * B, H), work)
+        found = found.reshape(T, B, found.shape[1])
+        for place, row in enumerate(batch.rows):
+            own = slice(*sequences.offsets[row : row + 2])
+            logits[own] = found[: batch.lengths[place], place]
+
+    workers.map(run, blocks(sequences.lengths))
+    return logits
+
+
+def pooled_prefixes(
+    network: Network, parameters: dict[str, np.ndarray], batch: Batch, work: Workspace
+) -> np.ndarray:
+    """(T, B, H): row t is what pooling makes of the first t + 1 states."""
+    h = network.layers[-1].states("h", batch, work)
+    pooled = work.array("pooled of prefixes", *h[1:].shape)
+    for step in windows(batch, 1):
+        own = h[step.start : step.start + 2]
+        pooled[step.start] = network.pooling.forward(parameters, own, step, work)
+    return pooled
+
+
+# ----------------------------------------------------------------------- the way back
+
+
+def gradient_flow(
+    network: Network,
+    parameters: dict[str, np.ndarray],
+    sequences: Sequences,
+    workers: Workers,
+    targets: np.ndarray,
+    loss: str,
+) -> list[dict[str, np.ndarray]]:
+    """Of each sequence ||d loss / d h_t|| (T,) for each layer and direction, as `trace` names h."""
+    found: list[dict[str, np.ndarray]] = [{} for _ in sequences.lengths]
+
+    def run(work: Workspace, rows: np.ndarray) -> None:
+        batch = make_batch(sequences, rows)
+        logits = network.forward(parameters, batch, work)
+        losses, dlogits = np.empty(rows.size), np.empty_like(logits)
+        LOSSES[loss][1](logits, targets[batch.rows], np.ones(rows.size), losses, dlogits)
+        network.backward(parameters, batch, dlogits, work, Workspace(work.dtype))
+        for layer in network.layers:
+            for direction in layer.directions():
+                dh = direction.states("dh", batch, work)[1:].astype(np.float64)
+                norms = {f"{direction.name}.h": np.linalg.norm(dh, axis=2)}
+                deal(norms, batch, found, reverse=direction is not layer.directions()[0])
+
+    with one_blas_thread():
+        workers.map(run, blocks(sequences.lengths))
+    return found
+
+
+class Target(NamedTuple):
+    """The class whose decision function is explained."""
+
+    number: int | None  # None: the predicted one
+    two_classes: bool  # then one logit stands for both
+
+    def gradient(self, logits: np.ndarray) -> np.ndarray:
+        """dF / d logits (B, K)."""
+        dlogits = np.zeros_like(logits)
+        if self.two_classes:
+            second = logits > 0 if self.number is None else self.number == 1
+            dlogits[:] = np.where(second, 1, -1)
+        else:
+            chosen = logits.argmax(axis=1) if self.number is None else self.number
+            dlogits[np.arange(len(logits)), chosen] = 1
+        return dlogits
+
+
+def gradient_x_input(
+    network: Network,
+    parameters: dict[str, np.ndarray],
+    sequences: Sequences,
+    workers: Workers,
+    target: Target,
+) -> np.ndarray:
+    """x * dF/dx of each sequence: (T_i, D), for tokens summed over D."""
+    found = np.empty(sequences.lengths.size, dtype=object)
+    reader = reader_of_vectors(network)
+
+    def run(work: Workspace, rows: np.ndarray) -> None:
+        batch = as_vectors(parameters, make_batch(sequences, rows))
+        dlogits = target.gradient(reader.forward(parameters, batch, work))
+        dx = reader.backward(parameters, batch, dlogits, work, Workspace(work.dtype))
+        cut(batch.x * dx, batch, sequences, found)
+
+    with one_blas_thread():
+        workers.map(run, blocks(sequences.lengths))
+    return found
+
+
+def integrated_gradients(
+    network: Network,
+    parameters: dict[str, np.ndarray],
+    sequences: Sequences,
+    workers: Workers,
+    target: Target,
+    n_steps: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Integrated gradients, shaped as by `gradient_x_input`, and F(x) - F(0) of each sequence."""
+    found = np.empty(sequences.lengths.size, dtype=object)
+    change, reader = np.empty(found.size), reader_of_vectors(network)
+
+    def run(work: Workspace, rows: np.ndarray) -> None:
+        batch = as_vectors(parameters, make_batch(sequences, rows))
+        gradients = Workspace(work.dtype)
+        x = batch.x.reshape(batch.n_active.size, batch.lengths.size, batch.x.shape[1])
+        dlogits = target.gradient(reader.forward(parameters, batch, work))
+
+        def at(s: float) -> tuple[np.ndarray, np.ndarray]:
+            """F(s x), (B,), and x dF/dx (s x), (T, B, D)."""
+            part = batch._replace(x=batch.x * batch.x.dtype.type(s))
+            logits = reader.forward(parameters, part, work)
+            dx = reader.backward(parameters, part, dlogits, work, gradients)
+            return (dlogits * logits).sum(axis=1, dtype=np.float64), x * dx.reshape(x.shape)
+
+        total = np.zeros(x.shape)
+        F_0, before = at(0.0)
+        F = F_0
+        for k in range(n_steps):
+            F_next, after = at((k + 1) / n_steps)
+            share = share_of_first(n_steps * (F_next - F), before, after)
+            total += (share * before + (1 - share) * after) / n_steps
+            F, before = F_next, after
+        cut(total.reshape(batch.x.shape), batch, sequences, found)
+        change[batch.rows] = (F - F_0)[: rows.size]
+
+    with one_blas_thread():
+        workers.map(run, blocks(sequences.lengths))
+    return found, change
+
+
+def share_of_first(slope: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """(B, 1): how much of a step the gradient stays as it was at the step's beginning.
+
+    A half is the trapezoid rule. But where maxima change hands, the gradient jumps; where it does
+    so follows from the slope that F has over the whole step (B,).
+    """
+    first, last = (parts.sum(axis=(0, 2), dtype=np.float64) for parts in (before, after))
+    share = np.full(slope.size, 0.5)
+    np.divide(slope - last, first - last, out=share, where=first != last)
+    return share.clip(0, 1)[:, np.newaxis]
+
+
+def complete_integrated_gradients(
+    network: Network,
+    parameters: dict[str, np.ndarray],
+    sequences: Sequences,
+    workers: Workers,
+    target: Target,
+) -> np.ndarray:
+    """Integrated gradients in as many steps as it takes for each sum to be F(x) - F(0)."""
+    found = np.empty(sequences.lengths.size, dtype=object)
+    rows, n_steps = np.arange(found.size), FEWEST
+    while True:
+        found[rows], change = integrated_gradients(
+            network, parameters, sequences.take(rows), workers, target, n_steps
+        )
+        missing = np.array([part.sum() for part in found[rows]]) - change
+        sizes = np.array([abs(part).sum() for part in found[rows]])
+        rows = rows[abs(missing) > np.maximum(TOLERANCE * abs(change), ROUNDING * sizes)]
+        if rows.size == 0 or n_steps == MOST:
+            return found
+        n_steps *= 2
+
+
+TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it
+ROUNDING = 1e-5  # of the sum of the sizes: where they cancel, single precision can't tell more
+FEWEST, MOST = 16, 1024  # steps of the integral
+
+
+def reader_of_vectors(network: Network) -> Network:
+    """The same network, to read vectors where it reads tokens."""
+    reader = copy.copy(network)
+    reader.embedding = None
+    return reader
+
+
+def as_vectors(parameters: dict[str, np.ndarray], batch: Batch) -> Batch:
+    """Tokens as their vectors, one an occurrence: each is to have a gradient of its own."""
+    if batch.lookup is None:
+        return batch
+    x = parameters["embedding"][batch.x[batch.lookup]]
+    x[batch.lookup < 0] = 0
+    return batch._replace(x=x.reshape(-1, x.shape[2]), lookup=None)
+
+
+def cut(values: np.ndarray, batch: Batch, sequences: Sequences, found: np.ndarray) -> None:
+    """Give each sequence its own of values (T*B, D), for tokens summed over D."""
+    values = values.reshape(batch.n_active.size, batch.lengths.size, values.shape[1])
+    values = values.astype(np.float64)
+    if sequences.values.ndim == 1:
+        values = values.sum(axis=2)
+    for place, row in enumerate(batch.rows):
+        found[row] = values[: batch.lengths[place], place].copy()

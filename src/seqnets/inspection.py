@@ -1,0 +1,291 @@
+"""Inspection of what a fitted model does, also of one at the end of a pipeline.
+
+The functions take a `RecurrentClassifier`, or a pipeline that ends in one, and X as its `predict`
+takes it: texts, where the pipeline begins with a `SequenceVectorizer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn import inspection
+from sklearn.metrics import check_scoring
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch, check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from .batches import Sequences
+from .classifier import RecurrentClassifier
+from .inputs import UNKNOWN_ID, read_again
+from .labels import check_labels
+from .vectorizer import SequenceVectorizer
+
+__all__ = [
+    "attributions",
+    "gradient_flow",
+    "permutation_importance",
+    "staged_predict_proba",
+    "trace",
+    "words",
+]
+
+
+def trace(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[dict[str, np.ndarray]]:
+    """Return every gate and state of the network while it reads.
+
+    Parameters
+    ----------
+    estimator : RecurrentClassifier or Pipeline
+        A fitted classifier, or a pipeline that ends in one.
+
+    X : array-like or list
+        Sequences or texts, as `estimator.predict` takes them.
+
+    Returns
+    -------
+    traces : list of dict of str to ndarray
+        See `RecurrentClassifier.trace`.
+    """
+    classifier, X = _with_inputs(estimator, X)
+    return classifier.trace(X)
+
+
+def staged_predict_proba(estimator: RecurrentClassifier | Pipeline, X: Any) -> Iterator[np.ndarray]:
+    """Predict the probabilities after each step: the verdict as the words arrive.
+
+    Parameters
+    ----------
+    estimator : RecurrentClassifier or Pipeline
+        A fitted classifier, or a pipeline that ends in one.
+
+    X : array-like or list
+        Sequences or texts, as `estimator.predict` takes them.
+
+    Returns
+    -------
+    stages : generator of ndarray of shape (n_sequences, n_classes)
+        See `RecurrentClassifier.staged_predict_proba`.
+    """
+    classifier, X = _with_inputs(estimator, X)
+    return classifier.staged_predict_proba(X)
+
+
+def attributions(
+    estimator: RecurrentClassifier | Pipeline,
+    X: Any,
+    method: str = "gradient_x_input",
+    target: Any = None,
+    n_steps: int | None = None,
+) -> np.ndarray:
+    """Return how much each step moved the decision for a class.
+
+    Parameters
+    ----------
+    estimator : RecurrentClassifier or Pipeline
+        A fitted classifier, or a pipeline that ends in one.
+
+    X : array-like or list
+        Sequences or texts, as `estimator.predict` takes them.
+
+    method : {"gradient_x_input", "integrated_gradients"}, default="gradient_x_input"
+        How; see `RecurrentClassifier.attributions`.
+
+    target : label, default=None
+        The class whose decision function is explained; None: the one predicted.
+
+    n_steps : int, default=None
+        Steps of the integral; None: as many as it takes.
+
+    Returns
+    -------
+    attributions : ndarray of shape (n_sequences,), dtype object
+        For each sequence an array: of tokens (n_steps,), of series (n_steps, n_features).
+    """
+    classifier, X = _with_inputs(estimator, X)
+    return classifier.attributions(X, method, target, n_steps)
+
+
+def gradient_flow(
+    estimator: RecurrentClassifier | Pipeline, X: Any, y: Any
+) -> list[dict[str, np.ndarray]]:
+    """Return how much of the gradient reaches each step on its way back through time.
+
+    Parameters
+    ----------
+    estimator : RecurrentClassifier or Pipeline
+        A fitted classifier, or a pipeline that ends in one.
+
+    X : array-like or list
+        Sequences or texts, as `estimator.predict` takes them.
+
+    y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+        Their labels.
+
+    Returns
+    -------
+    norms : list of dict of str to ndarray
+        See `RecurrentClassifier.gradient_flow`.
+    """
+    classifier, X = _with_inputs(estimator, X)
+    return classifier.gradient_flow(X, y)
+
+
+def permutation_importance(
+    estimator: RecurrentClassifier | Pipeline,
+    X: Any,
+    y: Any,
+    *,
+    by: str = "step",
+    scoring: Any = None,
+    n_repeats: int = 5,
+    random_state: int | np.random.RandomState | None = None,
+) -> Bunch:
+    """Return how much worse the score is when a step, or a channel, is another sequence's.
+
+    For 3-D X, ragged X, tokens and texts, which scikit-learn's function of this name refuses. For
+    2-D X, where the steps are columns, this is scikit-learn's.
+
+    Parameters
+    ----------
+    estimator : RecurrentClassifier or Pipeline
+        A fitted classifier, or a pipeline that ends in one.
+
+    X : array-like or list
+        Sequences or texts, as `estimator.predict` takes them.
+
+    y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+        Their labels.
+
+    by : {"step", "channel"}, default="step"
+        "step": the t-th steps are shuffled, all channels together, among the sequences that have
+        so many. "channel": each sequence that is not empty takes one channel, at all steps, from
+        another one; if that has another length, stretched to fit: for step t of T_i, step
+        floor(t T_j / T_i).
+
+    scoring : str or callable, default=None
+        A scorer of scikit-learn; None: accuracy.
+
+    n_repeats : int, default=5
+        How often each is shuffled.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the shuffling.
+
+    Returns
+    -------
+    result : Bunch
+        `importances` (n, n_repeats), the score without shuffling less that with it, for n steps
+        (as many as the longest sequence has) or channels; their `importances_mean` (n,) and
+        `importances_std` (n,).
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not allowed.
+    """
+    classifier, X = _with_inputs(estimator, X)
+    check_is_fitted(classifier)
+    check_scalar(n_repeats, "n_repeats", int, min_val=1)
+    if by not in ("step", "channel"):
+        raise ValueError(f'by={by!r}; allowed are "step" and "channel".')
+    if classifier._kind == "2d":
+        if by == "channel":
+            raise ValueError('2-D X has one channel; by="step" shuffles its columns.')
+        return inspection.permutation_importance(
+            classifier, X, y, scoring=scoring, n_repeats=n_repeats, random_state=random_state
+        )
+    sequences, random = read_again(classifier, X), check_random_state(random_state)
+    y = check_labels(y, sequences.lengths)
+    scorer, shuffle = check_scoring(classifier, scoring), _SHUFFLES[by]
+    score = scorer(classifier, X, y)
+    n = sequences.lengths.max() if by == "step" else np.atleast_2d(sequences.values.T).shape[0]
+    importances = np.empty((n, n_repeats))
+    for place in np.ndindex(importances.shape):
+        values = shuffle(sequences, place[0], random)
+        shuffled = np.empty(sequences.lengths.size, dtype=object)
+        shuffled[:] = np.split(values, sequences.offsets[1:-1])
+        importances[place] = score - scorer(classifier, shuffled, y)
+    return Bunch(
+        importances=importances,
+        importances_mean=importances.mean(axis=1),
+        importances_std=importances.std(axis=1),
+    )
+
+
+def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
+    """Return a name for each step.
+
+    Parameters
+    ----------
+    estimator : RecurrentClassifier or Pipeline
+        A fitted classifier, or a pipeline that ends in one.
+
+    X : array-like or list
+        Sequences or texts, as `estimator.predict` takes them.
+
+    Returns
+    -------
+    names : list of list of str
+        Of each sequence: the words of a text, where the pipeline begins with a
+        `SequenceVectorizer`, those in brackets that it does not know; else token ids, or the
+        numbers of the steps from 1 on.
+    """
+    classifier, sequences = _with_inputs(estimator, X)
+    sequences = read_again(classifier, sequences)
+    if isinstance(estimator, Pipeline) and isinstance(estimator[0], SequenceVectorizer):
+        split = estimator[0].build_analyzer()
+        names = [str(word) for text in X for word in list(split(text))[: estimator[0].max_length]]
+        known = sequences.values != UNKNOWN_ID
+        names = [
+            name if sure else f"[{name}]" for name, sure in zip(names, known.tolist(), strict=True)
+        ]
+    elif sequences.values.ndim == 1:
+        names = [str(number) for number in sequences.values.tolist()]
+    else:
+        names = [str(t + 1) for T in sequences.lengths.tolist() for t in range(T)]
+    ends = sequences.offsets.tolist()
+    return [names[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def _shuffle_step(sequences: Sequences, t: int, random: np.random.RandomState) -> np.ndarray:
+    values, steps = sequences.values.copy(), (sequences.offsets[:-1] + t)[sequences.lengths > t]
+    values[steps] = values[random.permutation(steps)]
+    return values
+
+
+def _shuffle_channel(sequences: Sequences, d: int, random: np.random.RandomState) -> np.ndarray:
+    values, (lengths, offsets) = sequences.values.copy(), (sequences.lengths, sequences.offsets)
+    rows = np.flatnonzero(lengths)
+    for row, other in zip(rows, random.permutation(rows), strict=True):
+        taken = offsets[other] + np.arange(lengths[row]) * lengths[other] // lengths[row]
+        values[offsets[row] : offsets[row + 1], ..., d] = sequences.values[taken, ..., d]
+    return values
+
+
+_SHUFFLES = {"step": _shuffle_step, "channel": _shuffle_channel}
+
+
+def last_step(estimator: RecurrentClassifier | Pipeline) -> RecurrentClassifier:
+    """Return the classifier, which may stand at the end of a pipeline."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[-1]
+    if not isinstance(estimator, RecurrentClassifier):
+        raise TypeError(
+            "What is inspected is a RecurrentClassifier or a Pipeline that ends in one, not "
+            f"{type(estimator).__name__}."
+        )
+    return estimator
+
+
+def _with_inputs(
+    estimator: RecurrentClassifier | Pipeline, X: Any
+) -> tuple[RecurrentClassifier, Any]:
+    """Return the classifier and X as it gets it."""
+    classifier = last_step(estimator)
+    while isinstance(estimator, Pipeline):
+        if len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator[-1]
+    return classifier, X

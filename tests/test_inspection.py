@@ -1,0 +1,698 @@
+"""Looking inside a fitted model: against the twins, central differences and the predictions."""
+
+import copy
+import functools
+import inspect
+
+import joblib
+import naive
+import numpy as np
+import pytest
+import sklearn.inspection
+from gradcheck import central_differences, relative_error
+from numba import config
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+
+import seqnets
+from seqnets import RecurrentClassifier, SequenceVectorizer, inspection
+from seqnets.batches import Sequences, make_batch
+from seqnets.explanation import as_vectors
+from seqnets.inputs import read
+from seqnets.layers import CELLS
+
+# What is learned does not matter in most tests.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+LENGTHS = [4, 1, 0, 3, 3, 6, 2, 0, 5, 1, 4, 2, 3, 6, 1, 2, 4, 3, 5]  # two blocks
+EXPLAINERS = ["gradient_x_input", "integrated_gradients"]
+
+each_cell = pytest.mark.parametrize("cell", CELLS)
+each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
+each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+each_direction = pytest.mark.parametrize(
+    "bidirectional", [False, True], ids=["one way", "both ways"]
+)
+each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+each_method = pytest.mark.parametrize("method", EXPLAINERS)
+
+
+# -------------------------------------------------------------------------------- helpers
+
+
+def make(kind, lengths=LENGTHS, seed=0):
+    """Series of 2 channels whose mean is 3, or ids from 1 to 8."""
+    random = np.random.RandomState(seed)
+    if kind == "tokens":
+        return [random.randint(1, 9, T) for T in lengths]
+    return [random.normal(3.0, 2.0, size=(T, 2)) for T in lengths]
+
+
+@functools.cache
+def fitted(cell, kind="series", pooling="last", bidirectional=False, dtype="float64", classes=3):
+    """A model of two layers, whose weights are large enough to tell one thing from another."""
+    X = make(kind)
+    clf = RecurrentClassifier(
+        cell,
+        (3, 2),
+        bidirectional=bidirectional,
+        pooling=pooling,
+        embedding_dim=3 if kind == "tokens" else None,
+        dtype=dtype,
+        max_iter=1,
+        n_jobs=1,
+        random_state=0,
+    )
+    clf.fit(X, np.array(["a", "b", "c"])[np.arange(len(X)) % classes])
+    random = np.random.RandomState(1)
+    for W in clf.parameters_.values():
+        W += random.normal(scale=0.5, size=W.shape)
+    return clf
+
+
+def inputs(clf, X):
+    """Each sequence as the twin takes it: standardized, or rows of the embedding."""
+    sequences = read(clf, X)
+    return np.split(sequences.values, sequences.offsets[1:-1])
+
+
+def twins(clf, X):
+    """The twin's forward pass over each sequence."""
+    parameters = {name: naive.plain(W) for name, W in clf.parameters_.items()}
+    for x in inputs(clf, X):
+        x, pooling = naive.plain(x), clf._network.pooling.name
+        yield parameters, x, pooling, naive.network_forward(parameters, clf.cell, pooling, x)
+
+
+def by_name(states, name):
+    """The twin's states of a layer as `trace` names them."""
+    if "forth" in states:
+        back = {key: value[::-1] for key, value in after_each_step(states["back"]).items()}
+        pairs = ((name, after_each_step(states["forth"])), (f"{name}.reverse", back))
+    else:
+        pairs = ((name, after_each_step(states)),)
+    return {f"{part}.{key}": value for part, found in pairs for key, value in found.items()}
+
+
+def after_each_step(states):
+    return {key: value[1:] if key in "hc" else value for key, value in states.items()}
+
+
+def assert_close(actual, expected, tolerance=1e-12):
+    expected = np.reshape(expected, np.shape(actual))
+    assert np.max(abs(actual - expected), initial=0.0) <= tolerance  # NaN fails too
+
+
+# ---------------------------------------------------------------------------------- trace
+
+
+def test_every_gate_has_a_name():
+    for cell in CELLS.values():
+        assert len(set(cell.gates)) == cell.n_gates
+
+
+@each_cell
+@each_kind
+@each_pooling
+@each_direction
+def test_trace_equals_the_twin(cell, kind, pooling, bidirectional):
+    clf, X = fitted(cell, kind, pooling, bidirectional), make(kind)
+    for found, (parameters, _, _, twin) in zip(clf.trace(X), twins(clf, X), strict=True):
+        expected = {"pooled": twin["pooled"], "logits": twin["logits"]}
+        for i, layer in enumerate(twin["layers"]):
+            expected |= by_name(layer["states"], f"layer{i}")
+        if pooling == "attention":
+            states = twin["layers"][-1]["states"]["h"]
+            expected["attention"] = naive.attention_shares(parameters, states)[1]
+        for name in [name for name in expected if name.endswith(".u")]:
+            del expected[name]  # GRU: a step on the way to n
+        for name in [name for name in found if name.endswith(".a")]:
+            assert_close(np.tanh(found.pop(name)), found[f"{name[:-1]}h"])
+        assert found.keys() == expected.keys()
+        for name, array in found.items():
+            assert len(array) == len(expected[name])
+            assert_close(array, expected[name])
+
+
+@each_cell
+@each_kind
+@each_direction
+@each_dtype
+def test_trace_holds_what_the_prediction_was_made_of(cell, kind, bidirectional, dtype):
+    clf, X = fitted(cell, kind, "last", bidirectional, dtype), make(kind)
+    traces = clf.trace(X)
+    decision = clf.decision_function(X)
+    for i, found in enumerate(traces):
+        assert {array.dtype for array in found.values()} == {np.dtype(dtype)}
+        np.testing.assert_array_equal(found["logits"], decision[i])
+        if len(X[i]) and bidirectional:
+            ends = [found["layer1.h"][-1], found["layer1.reverse.h"][0]]
+            np.testing.assert_array_equal(found["pooled"], np.concatenate(ends))
+        elif len(X[i]):
+            np.testing.assert_array_equal(found["pooled"], found["layer1.h"][-1])
+    (alone,) = clf.trace(X[5:6])
+    for name, array in alone.items():
+        np.testing.assert_array_equal(array, traces[5][name])
+
+
+def test_traces_are_the_callers_own():
+    clf, X = fitted("lstm"), make("series")
+    before = clf.predict_proba(X)
+    first = clf.trace(X)
+    for array in first[0].values():
+        array[:] = np.nan
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+    assert np.isfinite(clf.trace(X)[0]["layer0.h"]).all()
+    assert not any(np.isnan(array).any() for found in first[1:] for array in found.values())
+
+
+def test_padding_tokens_are_no_steps():
+    clf = fitted("gru", "tokens")
+    padded, plain = clf.trace([[0, 3, 0, 5, 0], [3, 5]])
+    assert len(padded["layer0.h"]) == 2
+    for name in plain:
+        np.testing.assert_array_equal(padded[name], plain[name])
+
+
+def test_attention_in_the_trace_is_that_of_attention_weights():
+    clf, X = fitted("rnn", "tokens", "attention"), make("tokens")
+    for found, weights in zip(clf.trace(X), clf.attention_weights(X), strict=True):
+        np.testing.assert_array_equal(found["attention"], weights)
+
+
+# --------------------------------------------------------------------- staged predictions
+
+
+@each_cell
+@each_kind
+@each_pooling
+@each_direction
+@each_dtype
+def test_each_stage_predicts_the_beginnings_bit_by_bit(cell, kind, pooling, bidirectional, dtype):
+    if config.DISABLE_JIT and (dtype == "float32" or cell != "gru"):
+        pytest.skip("too slow for too little without the compiler")
+    clf, X = fitted(cell, kind, pooling, bidirectional, dtype), make(kind)
+    stages = list(clf.staged_predict_proba(X))
+    assert len(stages) == max(LENGTHS)
+    for t, stage in enumerate(stages, 1):
+        np.testing.assert_array_equal(stage, clf.predict_proba([x[:t] for x in X]))
+    np.testing.assert_array_equal(stages[-1], clf.predict_proba(X))
+    assert len({stage.tobytes() for stage in stages}) > 3  # it changes its mind
+
+
+@pytest.mark.compiled
+@each_pooling
+@each_dtype
+def test_stages_of_long_sequences(pooling, dtype):
+    clf, X = fitted("gru", "series", pooling, False, dtype), make("series", [300, 7, 170])
+    for t, stage in enumerate(clf.staged_predict_proba(X), 1):
+        if t % 50 == 0:
+            np.testing.assert_array_equal(stage, clf.predict_proba([x[:t] for x in X]))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_stages_of_two_classes_and_of_several_labels(n_jobs):
+    X = make("series")
+    for y in (np.arange(len(X)) % 2, np.eye(3, dtype=int)[np.arange(len(X)) % 3]):
+        clf = RecurrentClassifier("rnn", 2, pooling="max", max_iter=1, n_jobs=n_jobs).fit(X, y)
+        for t, stage in enumerate(clf.staged_predict_proba(X), 1):
+            np.testing.assert_array_equal(stage, clf.predict_proba([x[:t] for x in X]))
+
+
+def test_stages_of_nothing_but_empty_sequences_are_none():
+    clf = fitted("rnn", "tokens")
+    assert list(clf.staged_predict_proba([[], []])) == []
+
+
+def test_a_generator_may_be_left_early_and_its_arrays_be_written_to():
+    clf, X = fitted("gru"), make("series")
+    stages = clf.staged_predict_proba(X)
+    next(stages)[:] = np.nan
+    second = next(stages)
+    stages.close()
+    np.testing.assert_array_equal(second, clf.predict_proba([x[:2] for x in X]))
+
+
+def test_a_wrong_input_is_refused_before_the_first_stage():
+    with pytest.raises(ValueError, match="NaN"):
+        fitted("rnn").staged_predict_proba([[[np.nan, 1.0]]])
+
+
+# --------------------------------------------------------------------------- attributions
+
+
+def decision_of(clf, X, chosen):
+    """The decision function of the class `chosen` for each sequence."""
+    decision = clf.decision_function(X)
+    if decision.ndim == 1:
+        return np.where(chosen == 1, decision, -decision)
+    return decision[np.arange(len(decision)), chosen]
+
+
+def chosen_classes(clf, X, target=None):
+    labels = clf.predict(X) if target is None else np.repeat(target, len(X))
+    return np.searchsorted(clf.classes_, labels)
+
+
+@each_cell
+@each_kind
+@each_pooling
+@each_direction
+@pytest.mark.parametrize("target", [None, "b"])
+def test_gradient_x_input_equals_the_twin(cell, kind, pooling, bidirectional, target):
+    clf, X = fitted(cell, kind, pooling, bidirectional), make(kind)
+    chosen = chosen_classes(clf, X, target)
+    attributions = clf.attributions(X, target=target)
+    for i, (parameters, x, pool, twin) in enumerate(twins(clf, X)):
+        dlogits = np.eye(3)[chosen[i]].tolist()
+        gradients = naive.zeros_like_keys(parameters)
+        dx = []
+        if x:
+            dx = naive.network_backward(parameters, cell, pool, x, twin, dlogits, gradients, {})
+        shape = len(x), 3 if kind == "tokens" else 2
+        expected = np.reshape(dx, shape) * np.reshape(naive.embed(parameters, x), shape)
+        expected = expected.sum(axis=1) if kind == "tokens" else expected
+        assert attributions[i].shape == ((len(x),) if kind == "tokens" else (len(x), 2))
+        assert_close(attributions[i], expected)
+
+
+def test_tokens_as_vectors_are_a_batch_of_series():
+    tokens = Sequences(np.array([1, 2, 0, 2]), np.array([0, 3, 3, 4]))
+    embedding = np.random.RandomState(0).normal(size=(3, 5))
+    rows = np.arange(3)
+    found = as_vectors({"embedding": embedding}, make_batch(tokens, rows))
+    expected = make_batch(Sequences(embedding[tokens.values], tokens.offsets), rows)
+    for part, value in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(part, value)
+
+
+@each_cell
+@each_direction
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("target", [None, "a", "b"])
+def test_gradient_x_input_of_series_by_central_differences(cell, bidirectional, classes, target):
+    clf = fitted(cell, "series", "mean", bidirectional, classes=classes)
+    X = make("series", [3, 1])
+    chosen = chosen_classes(clf, X, target)
+
+    def decision():
+        return decision_of(clf, X, chosen).sum()
+
+    arrays = {str(i): x for i, x in enumerate(X)}
+    attributions = clf.attributions(X, target=target)
+    for name, gradient in central_differences(decision, arrays).items():
+        x = arrays[name] - clf.input_shift_ * clf.input_scale_  # from the mean on
+        assert relative_error(attributions[int(name)], x * gradient) < 1e-6
+
+
+@each_cell
+@each_pooling
+def test_gradient_x_input_of_tokens_by_central_differences(cell, pooling):
+    clf = copy.deepcopy(fitted(cell, "tokens", pooling))
+    X = [[5, 2, 7]]  # each word once: then its occurrence is its row of the embedding
+    chosen, embedding = chosen_classes(clf, X), clf.parameters_["embedding"]
+    (attribution,) = clf.attributions(X)
+    gradients = central_differences(
+        lambda: decision_of(clf, X, chosen).sum(), {"embedding": embedding}
+    )
+    of_rows = (gradients["embedding"] * embedding).sum(axis=1)
+    assert relative_error(attribution, of_rows[inputs(clf, X)[0]]) < 1e-6
+
+
+@functools.cache
+def learned(cell, kind, pooling):
+    """A model that has learned something: the sign of the sum of a channel, or a word."""
+    random = np.random.RandomState(0)
+    X = make(kind, random.randint(1, 15, 80), seed=2)
+    score = [np.sum(x == 3) - 0.5 if kind == "tokens" else np.sum(x[:, 0] - 3) for x in X]
+    clf = RecurrentClassifier(
+        cell,
+        8,
+        pooling=pooling,
+        embedding_dim=4 if kind == "tokens" else None,
+        learning_rate_init=0.02,
+        dropout=0.0,
+        max_iter=15,
+        n_jobs=1,
+        random_state=0,
+    )
+    clf.fit(X, np.greater(score, 0))
+    assert clf.score(X, np.greater(score, 0)) > 0.8
+    return clf, X
+
+
+def baseline_of(clf, X):
+    """The decision of the same model where every step says nothing."""
+    silent = copy.deepcopy(clf)
+    if clf.embedding_dim is None:
+        return silent, [np.tile(clf.input_shift_ * clf.input_scale_, (len(x), 1)) for x in X]
+    silent.parameters_["embedding"][:] = 0
+    return silent, X
+
+
+@pytest.mark.compiled
+@each_cell
+@each_kind
+@each_pooling
+def test_integrated_gradients_are_complete(cell, kind, pooling):
+    clf, X = learned(cell, kind, pooling)
+    chosen = chosen_classes(clf, X)
+    silent, X_0 = baseline_of(clf, X)
+    change = decision_of(clf, X, chosen) - decision_of(silent, X_0, chosen)
+    attributions = clf.attributions(X, "integrated_gradients")
+    sizes = np.array([abs(part).sum() for part in attributions])
+    missing = abs(np.array([part.sum() for part in attributions]) - change)
+    assert (missing <= np.maximum(1e-3 * abs(change), 2e-5 * sizes)).all()
+    assert np.median(abs(change)) > 0.5
+
+
+@pytest.mark.compiled
+@each_cell
+@each_pooling
+def test_integrated_gradients_are_the_integral(cell, pooling):
+    """Gradients times input at points on the way, each divided by how far it is."""
+    clf, X = learned(cell, "series", pooling)
+    X = X[:5]
+    middle = clf.input_shift_ * clf.input_scale_
+    integral = [np.zeros(x.shape) for x in X]
+    points = (np.arange(300) + 0.5) / 300
+    for s in points:
+        parts = clf.attributions([middle + s * (x - middle) for x in X], target=True)
+        for total, part in zip(integral, parts, strict=True):
+            total += part / s / points.size
+    found = clf.attributions(X, "integrated_gradients", target=True, n_steps=200)
+    for part, expected in zip(found, integral, strict=True):
+        assert_close(part, expected, 3e-3 * abs(expected).sum())
+
+
+@each_method
+def test_a_word_that_stands_twice_has_two_attributions(method):
+    clf = fitted("lstm", "tokens")
+    (attribution,) = clf.attributions([[4, 4, 4]], method)
+    assert len(set(attribution)) == 3
+
+
+@each_method
+def test_of_two_classes_one_speaks_against_the_other(method):
+    clf, X = fitted("gru", classes=2), make("series")
+    against, for_it = (clf.attributions(X, method, target) for target in clf.classes_)
+    predicted = clf.attributions(X, method)
+    for i, label in enumerate(clf.predict(X)):
+        np.testing.assert_array_equal(against[i], -for_it[i])
+        np.testing.assert_array_equal(predicted[i], (against if label == "a" else for_it)[i])
+
+
+@each_method
+def test_several_labels_need_a_target(method):
+    X = make("series")
+    y = np.eye(3, dtype=int)[np.arange(len(X)) % 3]
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="name the target"):
+        clf.attributions(X, method)
+    assert not np.array_equal(
+        clf.attributions(X, method, 0)[0], clf.attributions(X, method, 2)[0]
+    )  # fmt: skip
+
+
+@each_method
+@each_kind
+@each_dtype
+def test_attributions_do_not_depend_on_company(method, kind, dtype):
+    clf, X = fitted("gru", kind, "mean", True, dtype), make(kind)
+    together = clf.attributions(X, method)
+    alone = [clf.attributions([x], method)[0] for x in X if len(x)]
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    for part, expected in zip(alone, [a for a in together if len(a)], strict=True):
+        assert part.dtype == np.float64
+        assert_close(part, expected, tolerance)
+
+
+# -------------------------------------------------------------------------- gradient flow
+
+
+@each_cell
+@each_kind
+@each_pooling
+@each_direction
+def test_gradient_flow_equals_the_twin(cell, kind, pooling, bidirectional, monkeypatch):
+    """The twin tells d loss / d a of a gate, which is d loss / d h times what is known."""
+    clf, X = fitted(cell, kind, pooling, bidirectional), make(kind)
+    labels = np.array(["c", "a", "b"])[np.arange(len(X)) % 3]
+    seen = []
+    forward, backward = naive.CELLS[cell]
+
+    def recorded(x, p, states, dh):
+        gradients = backward(x, p, states, dh)
+        seen.append([norm_of_dh(cell, states, t, gradients["a"][t]) for t in range(len(x))])
+        return gradients
+
+    monkeypatch.setitem(naive.CELLS, cell, (forward, recorded))
+    flows = clf.gradient_flow(X, labels)
+    names = ["layer1.h", "layer1.reverse.h", "layer0.h", "layer0.reverse.h"]
+    names = names if bidirectional else names[::2]
+    for i, (parameters, x, pool, twin) in enumerate(twins(clf, X)):
+        seen.clear()
+        target = (clf.classes_ == labels[i]).astype(float).tolist()
+        _, dlogits = naive.softmax_loss(twin["logits"], target)
+        gradients = naive.zeros_like_keys(parameters)
+        assert flows[i].keys() == set(names)
+        if not x:
+            assert all(norms.size == 0 for norms in flows[i].values())
+            continue
+        naive.network_backward(parameters, cell, pool, x, twin, dlogits, gradients, {})
+        for name, norms in zip(names, seen, strict=True):
+            assert_close(flows[i][name], norms[::-1] if ".reverse" in name else norms)
+
+
+def norm_of_dh(cell, states, t, da):
+    gates = np.split(np.array(da), CELLS[cell].n_gates)
+    at = {name: np.array(value[t + (name in "hc")]) for name, value in states.items()}
+    if cell == "rnn":
+        dh = gates[0] / (1 - at["h"] ** 2)
+    elif cell == "lstm":
+        dh = gates[2] / (np.tanh(at["c"]) * at["o"] * (1 - at["o"]))
+    else:
+        dh = gates[2] / ((1 - at["z"]) * (1 - at["n"] ** 2))
+    return np.linalg.norm(dh)
+
+
+def test_gradient_flow_is_of_each_sequence_alone():
+    clf, X = fitted("lstm"), make("series")
+    y = np.array(["a", "b", "c"])[np.arange(len(X)) % 3]
+    together = clf.gradient_flow(X, y)
+    (alone,) = clf.gradient_flow(X[5:6], y[5:6])
+    for name, norms in alone.items():
+        assert_close(norms, together[5][name])
+
+
+# ---------------------------------------------------------------- permutation importance
+
+
+def recording(seen):
+    def scorer(estimator, X, y):
+        seen.append([np.array(x) for x in X])
+        return estimator.score(X, y)
+
+    return scorer
+
+
+@each_kind
+def test_a_step_is_shuffled_among_those_that_have_it(kind):
+    clf, X, seen = fitted("rnn", kind), make(kind), []
+    y = clf.predict(X)
+    result = inspection.permutation_importance(
+        clf, X, y, scoring=recording(seen), n_repeats=2, random_state=0
+    )
+    assert result.importances.shape == (max(LENGTHS), 2)
+    whole, *shuffled = seen
+    for number, others in enumerate(shuffled):
+        t = number // 2
+        has = [i for i, x in enumerate(X) if len(x) > t]
+        for i, x in enumerate(whole):
+            rest = np.arange(len(x)) != t
+            np.testing.assert_array_equal(others[i][rest], x[rest])
+        before, after = (sorted(x[i][t].tolist() for i in has) for x in (whole, others))
+        assert before == after
+        assert 1 - result.importances[t, number % 2] == pytest.approx(clf.score(others, y))
+    np.testing.assert_allclose(result.importances_mean, result.importances.mean(axis=1))
+    np.testing.assert_allclose(result.importances_std, result.importances.std(axis=1))
+    assert result.importances_mean[0] > 0
+
+
+def test_a_channel_is_another_sequences_stretched_to_fit():
+    clf, X, seen = fitted("rnn"), make("series"), []
+    inspection.permutation_importance(
+        clf, X, clf.predict(X), by="channel", scoring=recording(seen), n_repeats=1, random_state=0
+    )
+    whole, *shuffled = seen
+    assert len(shuffled) == 2
+    for channel, others in enumerate(shuffled):
+        givers = [donors(whole, x[:, channel], channel) for x in others if len(x)]
+        assert all(givers)
+        assert set().union(*givers) == {i for i, x in enumerate(X) if len(x)}
+        for x, before in zip(others, whole, strict=True):
+            np.testing.assert_array_equal(x[:, 1 - channel], before[:, 1 - channel])
+        assert any(not np.array_equal(x, before) for x, before in zip(others, whole, strict=True))
+
+
+def donors(whole, column, channel):
+    T = len(column)
+    found = set()
+    for i, x in enumerate(whole):
+        taken = [t * len(x) // T for t in range(T)]
+        if len(x) and np.array_equal(x[taken, channel], column):
+            found.add(i)
+    return found
+
+
+def test_a_channel_that_is_not_read_has_no_importance():
+    clf, X = copy.deepcopy(fitted("gru")), make("series")
+    clf.parameters_["layer0.W_x"][1] = 0
+    clf.parameters_["layer0.W_x"][0] *= 5
+    result = inspection.permutation_importance(
+        clf, X, clf.predict(X), by="channel", scoring="balanced_accuracy", random_state=0
+    )
+    assert result.importances[0].max() > 0
+    assert not result.importances[1].any()
+
+
+def test_of_a_table_it_is_scikit_learns():
+    X = np.random.RandomState(0).normal(size=(12, 3))
+    y = (X[:, 0] > 0).astype(int)
+    clf = RecurrentClassifier("rnn", 3, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
+    ours = inspection.permutation_importance(clf, X, y, random_state=3)
+    theirs = sklearn.inspection.permutation_importance(clf, X, y, random_state=3)
+    np.testing.assert_array_equal(ours.importances, theirs.importances)
+
+
+def test_importances_repeat_with_the_same_random_state():
+    clf, X = fitted("rnn"), make("series")
+    first, second, other = (
+        inspection.permutation_importance(clf, X, clf.predict(X), random_state=seed).importances
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+# ------------------------------------------------------------------------------ pipelines
+
+
+TEXTS = ["not good , but not bad either", "good", "", "bad , bad , bad", "either way it is good"]
+LABELS = ["yes", "yes", "no", "no", "yes"]
+
+
+@functools.cache
+def text_model():
+    clf = RecurrentClassifier("lstm", 3, embedding_dim=2, max_iter=1, n_jobs=1, random_state=0)
+    return make_pipeline(SequenceVectorizer(), clf).fit(TEXTS, LABELS)
+
+
+def equal(a, b):
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[name], b[name]) for name in a)
+    if isinstance(a, np.ndarray) and a.dtype != object:
+        return np.array_equal(a, b)
+    return all(equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+FUNCTIONS = {
+    "trace": (),
+    "staged_predict_proba": (),
+    "attributions": ("integrated_gradients", "no", 20),
+    "gradient_flow": (LABELS,),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_functions_take_pipelines(name, depth):
+    model, arguments = text_model(), FUNCTIONS[name]
+    expected = getattr(model[-1], name)(model[0].transform(TEXTS), *arguments)
+    X = TEXTS
+    if depth == 0:
+        model, X = model[-1], model[0].transform(TEXTS)
+    elif depth == 2:
+        model = Pipeline([("inner", Pipeline([("nothing", "passthrough"), ("texts", model)]))])
+    found = getattr(inspection, name)(model, X, *arguments)
+    assert equal(list(found), list(expected))
+
+
+def test_functions_and_methods_have_the_same_parameters():
+    for name in FUNCTIONS:
+        function = inspect.signature(getattr(inspection, name))
+        method = inspect.signature(getattr(RecurrentClassifier, name))
+        ours, theirs = (list(s.parameters.values())[1:] for s in (function, method))
+        assert ours == theirs
+        assert function.return_annotation == method.return_annotation
+    assert seqnets.trace is inspection.trace
+
+
+def test_importance_of_the_words_of_texts():
+    model = text_model()
+    result = inspection.permutation_importance(model, TEXTS, LABELS, random_state=0)
+    X = model[0].transform(TEXTS)
+    expected = inspection.permutation_importance(model[-1], X, LABELS, random_state=0)
+    np.testing.assert_array_equal(result.importances, expected.importances)
+    assert len(result.importances) == max(map(len, X))
+
+
+# --------------------------------------------------------------------- what is left alone
+
+
+@each_kind
+def test_the_model_stays_as_it_is(kind):
+    clf, X = copy.deepcopy(fitted("lstm", kind, "attention", True)), make(kind)
+    before = joblib.hash(clf.__dict__)
+    y = clf.predict(X)
+    clf.trace(X)
+    list(clf.staged_predict_proba(X))
+    for method in EXPLAINERS:
+        clf.attributions(X, method, n_steps=2)
+    clf.gradient_flow(X, y)
+    inspection.permutation_importance(clf, X, y, n_repeats=1)
+    assert joblib.hash(clf.__dict__) == before
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda clf, X: clf.attributions(X, "saliency"), "method='saliency'.*gradient_x_input"),
+        (lambda clf, X: clf.attributions(X, target="d"), "target='d'.*'a' 'b' 'c'"),
+        (lambda clf, X: clf.attributions(X, "integrated_gradients", n_steps=0), "n_steps == 0"),
+        (lambda clf, X: clf.gradient_flow(X, ["a"]), "inconsistent numbers of samples"),
+        (lambda clf, X: clf.gradient_flow(X[:1], ["d"]), "'d'.*not among the classes"),
+        (lambda clf, X: clf.gradient_flow(X[:2], np.eye(2)), "several labels a sequence"),
+        (lambda clf, X: clf.trace([[[1.0]]]), "1 features.*expecting 2"),
+        (lambda clf, X: clf.attributions([[[1.0, np.inf]]]), "inf at step 0"),
+        (
+            lambda clf, X: inspection.permutation_importance(clf, X, ["a"] * 19, by="word"),
+            "by='word'.*step.*channel",
+        ),
+        (
+            lambda clf, X: inspection.permutation_importance(clf, X, ["a"] * 19, n_repeats=0),
+            "n_repeats == 0",
+        ),
+    ],
+)
+def test_bad_input_is_one_clear_error(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(fitted("rnn"), make("series"))
+
+
+def test_a_table_has_one_channel():
+    X, y = [[1.0, 2.0], [3.0, 4.0]], [0, 1]
+    clf = RecurrentClassifier("rnn", 1, max_iter=1, n_jobs=1).fit(X, y)
+    with pytest.raises(ValueError, match="one channel"):
+        inspection.permutation_importance(clf, X, y, by="channel")
+
+
+def test_what_is_not_fitted_or_not_ours_is_refused():
+    for name, arguments in FUNCTIONS.items():
+        with pytest.raises(NotFittedError):
+            getattr(inspection, name)(RecurrentClassifier(), [[1.0]], *arguments)
+        with pytest.raises(TypeError, match="RecurrentClassifier.*not LogisticRegression"):
+            getattr(inspection, name)(LogisticRegression(), [[1.0]], *arguments)
+    with pytest.raises(NotFittedError):
+        inspection.permutation_importance(RecurrentClassifier(), [[1.0]], [0])
