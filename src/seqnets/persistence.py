@@ -198,6 +198,7 @@ def member(model: Any, key: str, kind: type) -> Any:
 
 
 def check_names(found: dict[str, Any], allowed: set[str], owner: str) -> None:
+    """Refuse names that are not among those allowed."""
     unknown = sorted(found.keys() - allowed)
     if unknown:
         raise ValueError(f"{owner} has no {unknown[0]!r}")
@@ -219,6 +220,7 @@ class Rule(NamedTuple):
 
 
 def check_fitted(fitted: dict[str, Any], rules: dict[str, Rule], owner: str) -> None:
+    """Refuse what the table does not allow."""
     check_names(fitted, set(rules), owner)
     for name, rule in rules.items():
         wanted = fitted.get("_kind") in rule.kinds
@@ -233,20 +235,23 @@ def check_fitted(fitted: dict[str, Any], rules: dict[str, Rule], owner: str) -> 
 
 
 def is_number(x: Any) -> bool:
+    """Return whether x is a number, and not True or False."""
     return type(x) in (int, float)
 
 
 def is_count(x: Any, lowest: int = 0) -> bool:
+    """Return whether x is a whole number from `lowest` on."""
     return type(x) is int and x >= lowest
 
 
 def is_array(x: Any, shape: tuple[int, ...], dtype: Any) -> bool:
-    """Whether x is an array of this shape and type, of finite numbers."""
+    """Return whether x is an array of this shape and type, of finite numbers."""
     is_one = type(x) is np.ndarray and x.shape == shape and x.dtype == dtype
     return is_one and bool(np.isfinite(x).all())
 
 
 def is_network(arguments: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether a `Network` can be made of them."""
     cell, n_inputs, sizes, pooling, n_outputs, n_tokens, bidirectional = arguments
     return (
         cell in tuple(CELLS)
@@ -260,12 +265,13 @@ def is_network(arguments: Any, fitted: dict[str, Any]) -> bool:
 
 
 def are_weights(parameters: Any, fitted: dict[str, Any]) -> bool:
-    """Whether they are the network's, which says itself what is wrong."""
+    """Return whether they are the network's, which says itself what is wrong."""
     Network(*fitted["_network"]).check(parameters, np.dtype(fitted["_dtype"]))
     return True
 
 
 def are_classes(classes: Any, _: dict[str, Any]) -> bool:
+    """Return whether they are as `labels.find_classes` finds them."""
     return (
         type(classes) is np.ndarray
         and classes.ndim == 1
@@ -276,7 +282,7 @@ def are_classes(classes: Any, _: dict[str, Any]) -> bool:
 
 
 def is_activation(name: Any, fitted: dict[str, Any]) -> bool:
-    """See `labels.outputs`."""
+    """Return whether it is as `labels.outputs` decides."""
     n_outputs, n_classes = fitted["_network"][4], fitted["classes_"].size
     if name == "logistic":
         return n_outputs == n_classes > 1 or (n_outputs, n_classes) == (1, 2)
@@ -284,11 +290,12 @@ def is_activation(name: Any, fitted: dict[str, Any]) -> bool:
 
 
 def channels(fitted: dict[str, Any]) -> int:
-    """The features of a step."""
+    """Return the number of features of a step."""
     return 1 if fitted["_kind"] == "2d" else fitted["n_features_in_"]
 
 
 def are_known_ids(ids: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether they are as `inputs.learn_tokens` keeps them."""
     return (
         is_array(ids, (fitted["_network"][5],), np.int64)
         and ids.min(initial=LARGEST_ID) > UNKNOWN_ID
@@ -298,12 +305,14 @@ def are_known_ids(ids: Any, fitted: dict[str, Any]) -> bool:
 
 
 def are_ids(vocabulary: Any, _: dict[str, Any]) -> bool:
+    """Return whether the words have ids as `SequenceVectorizer` gives them."""
     ids = vocabulary.values()
     of_words = all(is_count(i, FIRST_WORD) and i <= LAST_WORD for i in ids)
     return of_words and len(set(ids)) == len(ids)
 
 
 def are_names(names: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether they are names, one a feature."""
     return (
         type(names) is np.ndarray
         and names.shape == (fitted["n_features_in_"],)
