@@ -1,7 +1,7 @@
 """The canary of the bounds run: kernels that leave their arrays are caught.
 
-Without it, a run whose kernels come from a cache that was filled without the check would pass
-and show nothing. The arrays are parts of larger ones: an unchecked canary does no harm.
+Without it, a run whose kernels do not have the check would pass and show nothing. The arrays are
+parts of larger ones: an unchecked canary does no harm.
 """
 
 from __future__ import annotations
