@@ -51,7 +51,7 @@ def main() -> int:
                 n_failed += 1
                 continue
             results += found
-            print(f"{name}, {threads} threads ({time.perf_counter() - start:.0f} s)")
+            print(f"{name}, n_jobs={threads} ({time.perf_counter() - start:.0f} s)")
             for one in found:
                 print("   ", report.line(one), flush=True)
             report.write_json(arguments.output, results, settings)

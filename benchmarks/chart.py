@@ -49,7 +49,14 @@ def draw(path: Path, results: list[Result]) -> None:
     families = dict.fromkeys(one.yardstick.partition(" (")[0] for one in results)
     keys = [Line2D([], [], color=COLORS[f], marker="o", linestyle="", label=f) for f in families]
     keys += [
-        Line2D([], [], color="gray", marker=MARKERS.get(n, "s"), linestyle="", label=f"{n} threads")
+        Line2D(
+            [],
+            [],
+            color="gray",
+            marker=MARKERS.get(n, "s"),
+            linestyle="",
+            label=f"{n} thread{'s' * (n > 1)}",
+        )
         for n in threads
     ]
     axes.legend(handles=keys, fontsize=8, ncols=len(keys), loc="lower center",
