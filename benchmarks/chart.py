@@ -48,17 +48,10 @@ def draw(path: Path, results: list[Result]) -> None:
     axes.set_xlabel("the yardstick's time (or memory) / ours: right of 1, seqnets is the better")
     families = dict.fromkeys(one.yardstick.partition(" (")[0] for one in results)
     keys = [Line2D([], [], color=COLORS[f], marker="o", linestyle="", label=f) for f in families]
-    keys += [
-        Line2D(
-            [],
-            [],
-            color="gray",
-            marker=MARKERS.get(n, "s"),
-            linestyle="",
-            label=f"{n} thread{'s' * (n > 1)}",
-        )
-        for n in threads
-    ]
+    for n in threads:
+        label = f"{n} thread{'s' * (n > 1)}"
+        marker = MARKERS.get(n, "s")
+        keys.append(Line2D([], [], color="gray", marker=marker, linestyle="", label=label))
     axes.legend(handles=keys, fontsize=8, ncols=len(keys), loc="lower center",
                 bbox_to_anchor=(0.4, 1.0), frameon=False)  # fmt: skip
     figure.savefig(path, dpi=140)
