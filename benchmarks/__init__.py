@@ -1,0 +1,1 @@
+"""seqnets beside what a user would pick instead: speed and memory. See README.md beside this."""

@@ -1,0 +1,58 @@
+"""The chart: a point a row, with its quartiles, on a logarithmic axis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+from .timing import Result
+
+matplotlib.use("Agg")
+COLORS = {"PyTorch": "#d1495b", "skorch": "#00798c", "Keras": "#edae49", "ONNX Runtime": "#6a4c93"}
+MARKERS = {1: "o", 2: "D"}
+
+
+def draw(path: Path, results: list[Result]) -> None:
+    """Save the chart."""
+    from matplotlib import pyplot
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    names = list(dict.fromkeys(one.row for one in results))
+    threads = sorted({one.threads for one in results})
+    figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.26 * len(names)), layout="constrained")
+    for one in results:
+        family = one.yardstick.partition(" (")[0]
+        offset = 0.16 * (threads.index(one.threads) - (len(threads) - 1) / 2)
+        axes.errorbar(
+            one.ratio,
+            names.index(one.row) + offset,
+            xerr=[[max(0.0, one.ratio - one.low)], [max(0.0, one.high - one.ratio)]],
+            fmt=MARKERS.get(one.threads, "s"),
+            color=COLORS[family],
+            markersize=4.5,
+            linewidth=1,
+        )
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xscale("log")
+    least, most = min(one.low for one in results), max(one.high for one in results)
+    marks = [0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50]
+    axes.set_xticks([mark for mark in marks if least / 2 < mark < most * 2])
+    axes.set_xlim(min(0.8, least / 1.2), max(1.25, most * 1.2))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(axis="both", linewidth=0.3)
+    axes.set_xlabel("the yardstick's time (or memory) / ours: right of 1, seqnets is the better")
+    families = dict.fromkeys(one.yardstick.partition(" (")[0] for one in results)
+    keys = [Line2D([], [], color=COLORS[f], marker="o", linestyle="", label=f) for f in families]
+    for n in threads:
+        label = f"{n} thread{'s' * (n > 1)}"
+        marker = MARKERS.get(n, "s")
+        keys.append(Line2D([], [], color="gray", marker=marker, linestyle="", label=label))
+    axes.legend(handles=keys, fontsize=8, ncols=len(keys), loc="lower center",
+                bbox_to_anchor=(0.4, 1.0), frameon=False)  # fmt: skip
+    figure.savefig(path, dpi=140)
+    pyplot.close(figure)

@@ -1,0 +1,55 @@
+"""python -m benchmarks.child WHO CELL PATH EPOCHS THREADS: import, read, fit; print the memory."""
+
+from __future__ import annotations
+
+import pickle
+import resource
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from .data import Data
+from .epochs import TorchEpochs, classifier
+
+
+def main(who: str, cell: str, path: str, epochs: str, threads: str) -> None:
+    """Fit one side's model."""
+    X, y = pickle.loads(Path(path).read_bytes())
+    warnings.simplefilter("ignore")  # a few epochs do not converge
+    if who == "ours":
+        classifier(cell, int(epochs), int(threads)).fit(X, y)
+    else:
+        import torch
+
+        torch.set_num_threads(int(threads))
+        theirs = TorchEpochs(cell, pad(X, y), packed=False, sparse=True, bucketed=True)
+        for _ in range(int(epochs)):
+            theirs.epoch()
+    print(most_memory())
+
+
+def most_memory() -> int:
+    """The most bytes that this process ever held.
+
+    On Linux not `ru_maxrss`, which begins with that of the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024
+    in_bytes = sys.platform == "darwin"
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if in_bytes else 1024)
+
+
+def pad(X: list[np.ndarray], y: np.ndarray) -> Data:
+    """The sequences as PyTorch takes them."""
+    lengths = np.array([len(x) for x in X])
+    padded = np.zeros((len(X), lengths.max()), dtype=np.int64)
+    padded[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(X)
+    return Data(padded, lengths, y.astype(np.float64))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

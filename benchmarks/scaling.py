@@ -1,0 +1,78 @@
+"""Rows of our cost alone, which should be flat: a token's against steps, batch and data size,
+and a multiplication's against units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from .data import Task, batches, flops, make_data
+from .timing import Result, Settings, Turn, paired, seconds
+
+STEPS = (10, 100, 1_000, 10_000)
+UNITS = (16, 32, 64, 128, 256, 512)
+BATCH_SIZES = (16, 32, 64, 128, 256, 512)
+DATA_SIZES = (1_000, 10_000, 100_000)
+LONG_DATA_SIZE = 1_000_000
+SHORT = 10  # steps of the many sequences
+
+
+def rows() -> dict[str, Callable[[Settings], list[Result]]]:
+    """The rows by name."""
+    base = Task("lstm", 32, 100, 64, 64, 5_000)
+    found: dict[str, Callable[[Settings], list[Result]]] = {
+        "scaling T": partial(
+            by_task, "scaling T", {T: base._replace(T=T, B=16 if T > 1000 else 32) for T in STEPS}
+        ),
+        "scaling H": partial(by_task, "scaling H", {H: base._replace(H=H) for H in UNITS}),
+        "scaling B": partial(by_task, "scaling B", {B: base._replace(B=B) for B in BATCH_SIZES}),
+        "scaling n": by_data_size,
+    }
+    return found
+
+
+def by_task(row: str, tasks: dict[int, Task], settings: Settings) -> list[Result]:
+    """Nanoseconds of a training step by token, or by multiply-add of what can't be avoided."""
+    from .ours import Ours
+
+    turns, shares = {}, {}
+    for size, task in tasks.items():
+        data, (chosen,) = make_data(task, 1), batches(task, 1)
+        turns[size] = Turn(partial(Ours(task, data, settings.threads).step, chosen))
+        shares[size] = flops(task, data, chosen) / 2 if row.endswith("H") else task.B * task.T
+    taken = 1e9 * paired(list(turns.values()), settings.long_pairs) / list(shares.values())
+    unit = "ns a multiply-add" if row.endswith("H") else "ns a token"
+    return relative(row, settings, list(tasks), taken, unit)
+
+
+def by_data_size(settings: Settings) -> list[Result]:
+    """Nanoseconds of an epoch of `fit` by token, data checked and all, on short sequences."""
+    from .epochs import classifier
+
+    sizes = DATA_SIZES[: 2 if settings.quick else None]
+    sizes += (LONG_DATA_SIZE,) * settings.long
+    random = np.random.RandomState(0)
+    y = np.arange(max(sizes)) % 2
+    X = random.randint(1, 5_000, (max(sizes), SHORT))
+    fit = classifier("lstm", 1, settings.threads).fit
+    fit(X[:100], y[:100])
+    taken = [[1e9 * seconds(partial(fit, X[:n], y[:n])) / (n * SHORT) for n in sizes]]
+    return relative("scaling n", settings, list(sizes), np.array(taken), "ns a token")
+
+
+def relative(
+    row: str, settings: Settings, sizes: list[int], taken: np.ndarray, unit: str
+) -> list[Result]:
+    """Every size beside the first: here a ratio of 1 is flat, and above it cheaper."""
+    results = []
+    for i, size in enumerate(sizes):
+        low, ratio, high = np.quantile(taken[:, 0] / taken[:, i], [0.25, 0.5, 0.75]).tolist()
+        first, now = np.median(taken[:, [0, i]], axis=0).tolist()
+        results.append(
+            Result(f"{row} = {size:,}", settings.threads, f"{row[-1]} = {sizes[0]:,}",
+                   now, first, ratio, low, high, len(taken), unit)
+        )  # fmt: skip
+    return results

@@ -1,0 +1,115 @@
+"""Paired measurements: ours and a yardstick in turn, in one process, and the ratios' quartiles.
+
+Whatever else the machine does meets both sides of a pair alike, and a ratio is taken within a
+pair. A turn runs once untimed, which brings caches back from the other side, then is timed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+Run = Callable[[], object]
+Name = TypeVar("Name", bound=Hashable)
+
+
+class Settings(NamedTuple):
+    """How a row is measured."""
+
+    threads: int
+    pairs: int  # of short turns; rows that take minutes run at most LONG_PAIRS
+    reviews: int  # of the 25,000 IMDB reviews
+    quick: bool = False
+    long: bool = False  # 1,000,000 sequences too
+
+    @property
+    def long_pairs(self) -> int:
+        return min(self.pairs, LONG_PAIRS)
+
+
+LONG_PAIRS = 5
+
+
+class Result(NamedTuple):
+    """One line of the report; times are medians, the rest is what the row is about."""
+
+    row: str
+    threads: int
+    yardstick: str
+    ours: float
+    theirs: float
+    ratio: float  # theirs / ours: the median, lower and upper quartile over pairs
+    low: float
+    high: float
+    pairs: int
+    unit: str = "s"
+    of_peak: float | None = None  # share of the measured sgemm peak
+
+
+def seconds(run: Run) -> float:
+    """The seconds of one call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+class Turn:
+    """A run repeated often enough to be timed, after one more that is not."""
+
+    def __init__(self, run: Run, at_least: float = 0.1) -> None:
+        self.run, self.n = run, 1
+        run()  # compiles, allocates, finds the best algorithm
+        self.n = max(1, math.ceil(at_least / max(seconds(run), 1e-9)))
+
+    def __call__(self) -> float:
+        """Seconds a call."""
+        self.run()
+        return seconds(lambda: [self.run() for _ in range(self.n)]) / self.n
+
+
+class Once:
+    """A run of seconds or minutes: timed as it is."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def __call__(self) -> float:
+        return seconds(self.run)
+
+
+def paired(timers: Sequence[Callable[[], float]], pairs: int) -> np.ndarray:
+    """Seconds (pairs, timers), taken in turn: A B A B ..."""
+    return np.array([[timer() for timer in timers] for _ in range(pairs)])
+
+
+def fastest(timers: Mapping[Name, Callable[[], float]], rounds: int = 3) -> Name:
+    """The name of the timer with the least median; a single one is not run."""
+    if len(timers) == 1:
+        return next(iter(timers))
+    medians = np.median(paired(list(timers.values()), rounds), axis=0)
+    return list(timers)[int(medians.argmin())]
+
+
+def result(
+    row: str, settings: Settings, yardstick: str, taken: np.ndarray, unit: str = "s"
+) -> Result:
+    """What pairs (pairs, 2) of ours and theirs amount to."""
+    low, ratio, high = np.quantile(taken[:, 1] / taken[:, 0], [0.25, 0.5, 0.75]).tolist()
+    ours, theirs = np.median(taken, axis=0).tolist()
+    return Result(
+        row, settings.threads, yardstick, ours, theirs, ratio, low, high, len(taken), unit
+    )
+
+
+def sgemm(n: int = 768) -> Turn:
+    """A turn of the matrix product that is counted as the peak, of 2 n^3 operations."""
+    A, B = np.random.RandomState(0).rand(2, n, n).astype(np.float32)
+    out = np.empty_like(A)
+    return Turn(lambda: np.matmul(A, B, out=out), at_least=0.02)
+
+
+SGEMM_FLOPS = 2 * 768**3
