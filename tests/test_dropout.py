@@ -113,6 +113,15 @@ def test_prediction_leaves_nothing_out(kind):
     np.testing.assert_array_equal(clf.set_params(dropout=0.0).decision_function(make(kind)), found)
 
 
+def test_a_cell_without_a_product_has_no_recurrent_dropout():
+    """Not in silence: it would have no effect."""
+    clf = make_classifier("series", recurrent_dropout=0.5).set_params(cell="mingru")
+    message = "recurrent_dropout=0.5 .* cell='mingru' has no W_h.* one of the cells 'rnn', 'lstm'"
+    with pytest.raises(ValueError, match=message):
+        clf.fit(make("series"), np.arange(40) % 3)
+    assert not hasattr(clf, "parameters_")
+
+
 @pytest.mark.parametrize(("kind", "same"), [("series", 0.0), ("tokens", 0.3)])
 def test_auto(kind, same):
     """0.3 for tokens, none for series."""
