@@ -413,6 +413,7 @@ def test_several_labels_need_a_target(method):
     )  # fmt: skip
 
 
+@pytest.mark.compiled
 @each_method
 @each_kind
 @each_dtype
