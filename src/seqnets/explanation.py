@@ -122,9 +122,8 @@ def pooled_prefixes(
     """(T, B, H): row t is what pooling makes of the first t + 1 states."""
     h = network.layers[-1].states("h", batch, work)
     pooled = work.array("pooled of prefixes", *h[1:].shape)
-    for step in windows(batch, 1):
-        own = h[step.start : step.start + 2]
-        pooled[step.start] = network.pooling.forward(parameters, own, step, work)
+    for t, step in zip(range(len(pooled)), windows(batch, 1), strict=False):  # there may be none
+        pooled[t] = network.pooling.forward(parameters, h[t : t + 2], step, work)
     return pooled
 
 
