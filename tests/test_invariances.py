@@ -156,7 +156,6 @@ def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
     assert sizes == [12, 4]
 
 
-@each_cell
 @each_dtype
 def test_probabilities_and_labels_too(dtype):
     clf, X = model("gru", "mean", "tokens", dtype, (5, 3))

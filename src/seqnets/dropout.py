@@ -35,7 +35,8 @@ class Dropout(NamedTuple):
         random = np.random.default_rng(seed)
 
         def mask(p: float, n: int, width: int) -> np.ndarray:
-            return (random.random((n, width), np.float32) >= p).astype(dtype) / dtype.type(1 - p)
+            kept = random.random((n, width), np.float32) >= p
+            return kept * (dtype.type(1) / dtype.type(1 - p))
 
         masks, n_sequences, n_tokens = {}, batch.lengths.size, 0
         if batch.lookup is not None:

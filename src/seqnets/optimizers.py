@@ -63,6 +63,23 @@ def add_squares(rows, dW, total):
             total[0] += np.float64(dW[row, k]) * np.float64(dW[row, k])
 
 
+@kernel
+def scale_rows(rows, dW, factor):
+    """dW[rows] *= factor."""
+    factor = dW.dtype.type(factor)
+    for row in rows:
+        for k in range(dW.shape[1]):
+            dW[row, k] *= factor
+
+
+@kernel
+def add_rows(rows, part, dW):
+    """dW[rows] += part, rows being distinct."""
+    for i in range(rows.size):
+        for k in range(dW.shape[1]):
+            dW[rows[i], k] += part[i, k]
+
+
 def clip_by_global_norm(
     gradients: dict[str, np.ndarray], rows: dict[str, np.ndarray], max_norm: float
 ) -> float:
@@ -76,7 +93,7 @@ def clip_by_global_norm(
     norm = math.sqrt(total[0])
     if norm > max_norm:
         for name, gradient in gradients.items():
-            gradient[rows[name]] *= gradient.dtype.type(max_norm / norm)
+            scale_rows(rows[name], gradient, max_norm / norm)
     return norm
 
 

@@ -14,7 +14,7 @@ from .dropout import NO_DROPOUT, NO_MASKS, Dropout
 from .layers import Workspace
 from .losses import LOSSES
 from .network import Network
-from .optimizers import Optimizer, clip_by_global_norm
+from .optimizers import Optimizer, add_rows, clip_by_global_norm
 from .threads import Workers
 
 # The loss and the weights are: what is not finite ends training with an error of its own.
@@ -101,7 +101,8 @@ class Trainer:
                 )
             return losses.sum(), batch.x
 
-        chosen = [rows[block] for block in blocks(sequences.lengths[rows])]
+        lengths = sequences.offsets[rows + 1] - sequences.offsets[rows]
+        chosen = [rows[block] for block in blocks(lengths)]
         while len(self._block_gradients) < len(chosen):
             self._block_gradients.append(Workspace(self.workers.dtype))
         results = self.workers.map(run, zip(count(), chosen))
@@ -133,7 +134,7 @@ class Trainer:
         for name, W in self._trained.items():
             if name == "embedding":
                 for words, block in zip(tokens, self._block_gradients, strict=False):
-                    self._d_embedding[words] += block.array(name, words.size, W.shape[1])
+                    add_rows(words, block.array(name, words.size, W.shape[1]), self._d_embedding)
                 gradients[name], used[name] = self._d_embedding, np.unique(np.concatenate(tokens))
             else:
                 parts = [block.array(name, *W.shape) for block in self._block_gradients]
