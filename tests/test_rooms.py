@@ -96,7 +96,7 @@ def compiled_functions(tree: ast.Module) -> list[ast.FunctionDef]:
     names = set()
     for function in functions:
         for decorator in function.decorator_list:
-            if isinstance(decorator, ast.Name) and decorator.id == "kernel":
+            if isinstance(decorator, ast.Name) and decorator.id in ("kernel", "inlined"):
                 names.add(function.name)
             if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "by_precision":
                 names |= {argument.id for argument in decorator.args}

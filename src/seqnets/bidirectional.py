@@ -88,14 +88,13 @@ def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
 @kernel
 def join(lengths, forth, back, h):
     H = forth.shape[2]
-    h[0] = 0
+    h[:] = 0
     for row in range(lengths.size):
-        for t in range(h.shape[0] - 1):
-            if t < lengths[row]:
-                h[t + 1, row, :H] = forth[t + 1, row]
-                h[t + 1, row, H:] = back[lengths[row] - t, row]
-            else:
-                h[t + 1, row] = 0
+        for t in range(lengths[row]):
+            for k in range(H):
+                h[t + 1, row, k] = forth[t + 1, row, k]
+            for k in range(H):
+                h[t + 1, row, H + k] = back[lengths[row] - t, row, k]
 
 
 @kernel
@@ -106,5 +105,7 @@ def part(lengths, dh, forth, back):
     back[:] = 0
     for row in range(lengths.size):
         for t in range(lengths[row]):
-            forth[t + 1, row] = dh[t + 1, row, :H]
-            back[lengths[row] - t, row] = dh[t + 1, row, H:]
+            for k in range(H):
+                forth[t + 1, row, k] = dh[t + 1, row, k]
+            for k in range(H):
+                back[lengths[row] - t, row, k] = dh[t + 1, row, H + k]

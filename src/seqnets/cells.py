@@ -48,7 +48,7 @@ import math
 
 import numpy as np
 
-from .jit import by_precision, kernel
+from .jit import by_precision, inlined, kernel
 
 # ---------------------------------------------------------------------------------- RNN
 
@@ -67,14 +67,14 @@ def rnn_backward(n_active, W_hT, m, h, dh, dv, da):
         add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = ... + (m h) W_h
 
 
-@kernel
+@inlined
 def rnn_step(n, a, h):
     for row in range(n):
         for k in range(h.shape[1]):
             h[row, k] = tanh(a[row, k])
 
 
-@kernel
+@inlined
 def rnn_step_backward(n, h, dh, da):
     one = h.dtype.type(1)
     for row in range(n):
@@ -105,7 +105,7 @@ def lstm_backward(n_active, W_hT, m, a, c, dh, dc, dv, da):
 # proving that they do not overlap, and leaves it unvectorized.
 
 
-@kernel
+@inlined
 def lstm_step(n, a, c_before, c, h):
     H = h.shape[1]
     i, f, o, g = 0, H, 2 * H, 3 * H
@@ -120,7 +120,7 @@ def lstm_step(n, a, c_before, c, h):
             h[row, k] = a[row, o + k] * tanh(c[row, k])
 
 
-@kernel
+@inlined
 def lstm_step_backward(n, a, c_before, c, dh, dc, da):
     H = dh.shape[1]
     i, f, o, g = 0, H, 2 * H, 3 * H
@@ -163,7 +163,7 @@ def gru_backward(n_active, W_hT, m, a, h, u, dh, dv, da, du):
         add_recurrent_backward(n_active[t], du[t], W_hT, m, dv, dh[t])  # u = (m h) W_h + ...
 
 
-@kernel
+@inlined
 def gru_step(n, a, u, h_before, h):
     H = h.shape[1]
     r, z, new = 0, H, 2 * H
@@ -177,7 +177,7 @@ def gru_step(n, a, u, h_before, h):
             h[row, k] = candidate + a[row, z + k] * (h_before[row, k] - candidate)
 
 
-@kernel
+@inlined
 def gru_step_backward(n, a, u, h_before, dh, dh_before, da, du):
     H = dh.shape[1]
     r, z, new = 0, H, 2 * H
@@ -216,7 +216,7 @@ def mingru_backward(n_active, a, h, dh, da):
         mingru_step_backward(n_active[t], a[t], h[t], dh[t + 1], dh[t], da[t])
 
 
-@kernel
+@inlined
 def mingru_step(n, a, h_before, h):
     H = h.shape[1]
     z, new = 0, H
@@ -228,7 +228,7 @@ def mingru_step(n, a, h_before, h):
             h[row, k] = candidate + a[row, z + k] * (h_before[row, k] - candidate)
 
 
-@kernel
+@inlined
 def mingru_step_backward(n, a, h_before, dh, dh_before, da):
     H = dh.shape[1]
     z, new = 0, H
@@ -248,7 +248,7 @@ def mingru_step_backward(n, a, h_before, dh, dh_before, da):
 # -------------------------------------------------------------------- what all cells share
 
 
-@kernel
+@inlined
 def add_recurrent(n, h, m, v, W_h, a):
     """a += (m * h) W_h."""
     if m.shape[0] > 0:
@@ -258,7 +258,7 @@ def add_recurrent(n, h, m, v, W_h, a):
     add_product(n, v, W_h, a)
 
 
-@kernel
+@inlined
 def add_recurrent_backward(n, da, W_hT, m, dv, dh):
     """dh += m * (da W_h^T)."""
     if m.shape[0] == 0:

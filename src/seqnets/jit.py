@@ -33,7 +33,20 @@ def kernel(function: Callable) -> Callable:
 
     The machine code is kept on disk, see `cache`.
     """
-    compiled = numba.njit(**FLAGS)(function)
+    return _compiled(function, FLAGS)
+
+
+def inlined(function: Callable) -> Callable:
+    """A kernel that becomes part of those which call it, before anything is compiled.
+
+    One piece of code takes less time to compile than two, if there are few calls and the callee is
+    small: every call of it is compiled anew.
+    """
+    return _compiled(function, FLAGS | {"inline": "always"})
+
+
+def _compiled(function: Callable, flags: dict[str, Any]) -> Callable:
+    compiled = numba.njit(**flags)(function)
     keep_on_disk(compiled)
     return compiled
 

@@ -32,10 +32,10 @@ import math
 
 import numpy as np
 
-from .jit import kernel
+from .jit import inlined, kernel
 
 
-@kernel
+@inlined
 def steps_here(start, length, h):
     """How many of a sequence's steps are in this window."""
     return max(0, min(length - start, h.shape[0] - 1))
