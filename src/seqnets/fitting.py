@@ -155,6 +155,7 @@ def prepare(
             estimator.parameters_["embedding"] = given[UNKNOWN_ID:].astype(estimator._dtype)
     else:
         check_same_network(estimator, network)
+        estimator._network.check(estimator.parameters_, estimator._dtype)
         estimator.parameters_ = {name: W.copy() for name, W in estimator.parameters_.items()}
         add_tokens(estimator.parameters_, state, known, new)
     estimator._network = network
@@ -282,7 +283,7 @@ def validator(
         logits = decision(estimator._network, judged, validation.sequences, workers)
         loss(logits, validation.targets, weights, losses, np.empty_like(logits))
         mean = float(losses.sum())
-        if scorer is None:
+        if scorer is None or not np.isfinite(mean):
             return mean, -mean
         score = float(scorer(model, validation.X, validation.y, **weighted))
         if np.isnan(score):

@@ -89,7 +89,7 @@ class PredictionMixin(BaseEstimator):
         log_proba : ndarray of shape (n_sequences, n_classes), float64
             In the order of `classes_`.
         """
-        return self._log_proba(self._inferred(decision, X))
+        return self._log_proba(finite(self._inferred(decision, X)))
 
     def staged_predict_proba(self, X: Any) -> Iterator[np.ndarray]:
         """Predict the probabilities after each step: the verdict as the words arrive.
@@ -114,13 +114,15 @@ class PredictionMixin(BaseEstimator):
         last step, hence each beginning is read anew: as many predictions as there are steps.
         """
         check_is_fitted(self)
-        return self._staged(read(self, X))
+        sequences = read(self, X)
+        self._network.check(self.parameters_, self._dtype)
+        return self._staged(sequences)
 
     def _staged(self, sequences: Sequences) -> Iterator[np.ndarray]:
         """Return the generator, whose checks have been made when it is asked for."""
         with Workers(n_threads(self.n_jobs), self._dtype) as workers:
             for logits in staged(self._network, self.parameters_, sequences, workers):
-                yield np.exp(self._log_proba(logits))
+                yield np.exp(self._log_proba(finite(logits)))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the network's outputs, to which softmax or the logistic function is applied.
@@ -135,7 +137,7 @@ class PredictionMixin(BaseEstimator):
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
             For two classes one number a sequence, above 0 for the second class.
         """
-        logits = self._inferred(decision, X).astype(np.float64)
+        logits = finite(self._inferred(decision, X)).astype(np.float64)
         return logits.ravel() if self.n_outputs_ == 1 else logits
 
     def attention_weights(self, X: Any) -> np.ndarray:
@@ -328,5 +330,17 @@ class PredictionMixin(BaseEstimator):
         return self._run(function, read(self, X), *arguments)
 
     def _run(self, function: Callable, sequences: Sequences, *arguments: Any) -> Any:
+        self._network.check(self.parameters_, self._dtype)  # a user may have set them
         with Workers(n_threads(self.n_jobs), self._dtype) as workers:
             return function(self._network, self.parameters_, sequences, workers, *arguments)
+
+
+def finite(logits: np.ndarray) -> np.ndarray:
+    """Return the logits (n, K), of which no probability is to come out as NaN."""
+    wrong = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if wrong.size:
+        raise ValueError(
+            f"The network's output for sequence {wrong[0]} is not finite: there are values in X or "
+            "in parameters_ that are too large for its precision, or NaN in parameters_."
+        )
+    return logits

@@ -1,0 +1,137 @@
+"""Weights set by hand, and numbers at the ends of their range: an error, or a probability."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from naive import CELLS
+
+from seqnets import RecurrentClassifier
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+each_cell = pytest.mark.parametrize("cell", CELLS)
+each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+Y = np.arange(12) % 3
+
+
+def make(scale=1.0):
+    return scale * np.random.RandomState(0).normal(size=(12, 5, 2))
+
+
+def fit(X=None, y=Y, **parameters):
+    given = {"hidden_layer_sizes": 4, "max_iter": 2, "random_state": 0} | parameters
+    return RecurrentClassifier(**given).fit(make() if X is None else X, y)
+
+
+# ------------------------------------------------------------------- weights set by hand
+
+WRONG = {
+    "another shape": lambda W: W[:, :-1].copy(),
+    "another type": lambda W: W.astype(np.float32),
+    "Fortran's order": np.asfortranarray,
+    "a view": lambda W: np.repeat(W, 2, axis=1)[:, ::2],
+    "a list": lambda W: W.tolist(),
+    "missing": None,
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize(
+    "method", ["predict", "decision_function", "trace", "attributions", "staged_predict_proba"]
+)
+def test_weights_that_a_kernel_could_not_index(wrong, method):
+    clf, name = fit(), "layer0.W_h"
+    if WRONG[wrong] is None:
+        del clf.parameters_[name]
+    else:
+        clf.parameters_[name] = WRONG[wrong](clf.parameters_[name])
+    with pytest.raises(ValueError, match=r"parameters_.*layer0\.W_h"):
+        list(getattr(clf, method)(make()))
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_training_does_not_go_on_from_them(wrong):
+    clf, name = fit(warm_start=True), "dense.W"
+    if WRONG[wrong] is None:
+        del clf.parameters_[name]
+    else:
+        clf.parameters_[name] = WRONG[wrong](clf.parameters_[name])
+    for go_on in (clf.fit, clf.partial_fit):
+        with pytest.raises(ValueError, match=r"parameters_.*dense\.W"):
+            go_on(make(), Y)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_nan_never_leaves(method):
+    clf = fit()
+    clf.parameters_["layer0.W_x"][0, 0] = np.nan
+    with pytest.raises(ValueError, match="output for sequence 0 is not finite.*NaN in parameters_"):
+        getattr(clf, method)(make())
+
+
+# ---------------------------------------------------------------------- extreme numbers
+
+
+def assert_probabilities(clf, X):
+    proba = clf.predict_proba(X)
+    assert (proba >= 0).all()
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=0, atol=1e-12)  # NaN fails too
+
+
+@each_cell
+@each_dtype
+@pytest.mark.parametrize("scale", [1e-30, 1e-5, 1e5, 1e30])
+def test_series_of_any_size(cell, dtype, scale):
+    X = make(scale)
+    clf = fit(X, cell=cell, dtype=dtype)
+    assert_probabilities(clf, X)
+    np.testing.assert_allclose(  # the size is standardized away
+        clf.predict_proba(X), fit(cell=cell, dtype=dtype).predict_proba(make()), atol=1e-3
+    )
+
+
+@each_cell
+@each_dtype
+def test_saturated_gates(cell, dtype):
+    clf = fit(cell=cell, dtype=dtype)
+    for W in clf.parameters_.values():
+        W *= 1e4
+    assert_probabilities(clf, make())
+    assert np.isfinite(clf.attributions(make())[0]).all()
+
+
+@each_cell
+def test_numbers_that_overflow_are_named(cell):
+    clf, X = fit(cell=cell), make()
+    X[3, 2, 1] = 1e308
+    try:
+        assert_probabilities(clf, X)
+    except ValueError as error:
+        assert "sequence 3 is not finite" in str(error)
+
+
+@each_cell
+def test_constant_series(cell):
+    X = np.full((12, 5, 2), 7.0)
+    clf = fit(X, cell=cell)
+    assert_probabilities(clf, X)
+    assert len(np.unique(clf.predict_proba(X), axis=0)) == 1
+
+
+@pytest.mark.compiled
+@each_cell
+@each_dtype
+def test_ten_thousand_steps(cell, dtype):
+    X = np.random.RandomState(1).normal(size=(4, 10_000))
+    clf = fit(X, [0, 1, 0, 1], cell=cell, dtype=dtype)
+    assert all(np.isfinite(W).all() for W in clf.parameters_.values())
+    assert_probabilities(clf, X)
+
+
+@each_cell
+def test_batches_of_one_sequence_or_of_one_label(cell):
+    X, y = make(), np.sort(Y)
+    clf = fit(X, y, cell=cell, batch_size=1, shuffle=False)
+    assert_probabilities(clf, X)
+    assert_probabilities(fit(X, y, cell=cell, batch_size=4, shuffle=False), X)
