@@ -1,6 +1,12 @@
-"""Weights set by hand, and numbers at the ends of their range: an error, or a probability."""
+"""Weights set by hand, extreme numbers, threads and forks: an error, or the right result."""
 
 from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -135,3 +141,52 @@ def test_batches_of_one_sequence_or_of_one_label(cell):
     clf = fit(X, y, cell=cell, batch_size=1, shuffle=False)
     assert_probabilities(clf, X)
     assert_probabilities(fit(X, y, cell=cell, batch_size=4, shuffle=False), X)
+
+
+# ------------------------------------------------------------------- threads and forks
+
+
+def learned(seed):
+    """What a fit and its predictions come to, every bit."""
+    clf = fit(random_state=seed, n_jobs=2, batch_size=12)
+    weights = [W.tobytes() for W in clf.parameters_.values()]
+    return clf, (*weights, clf.predict_proba(make()).tobytes())
+
+
+@pytest.mark.parametrize("n", [5, pytest.param(50, marks=pytest.mark.long)])
+def test_four_threads_at_once(n):
+    shared, _ = learned(0)
+    expected = [learned(seed)[1] for seed in range(4)]
+    of_shared = shared.predict_proba(make()).tobytes()
+
+    def work(seed):
+        for _ in range(n):
+            assert learned(seed)[1] == expected[seed]
+            assert shared.predict_proba(make()).tobytes() == of_shared
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work, seed) for seed in range(4)]:
+            done.result(timeout=300)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_after_a_fit_predicts_and_fits():
+    clf, expected = learned(0)
+    child = os.fork()
+    if child == 0:  # whatever happens here must not return into the tests
+        code = 1
+        with contextlib.suppress(BaseException):
+            proba = clf.predict_proba(make()).tobytes()
+            code = int(proba != expected[-1] or learned(0)[1] != expected)
+        os._exit(code)
+    deadline = time.monotonic() + 120
+    done, status = 0, None
+    while not done and time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.05)
+    if not done:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert done == child, "it hangs"
+    assert status == 0
