@@ -304,6 +304,7 @@ def test_gradient_x_input_of_series_by_central_differences(cell, bidirectional, 
         assert relative_error(attributions[int(name)], x * gradient) < 1e-6
 
 
+@pytest.mark.compiled
 @each_cell
 @each_pooling
 def test_gradient_x_input_of_tokens_by_central_differences(cell, pooling):

@@ -45,6 +45,7 @@ def test_threads_change_no_bit(pooling):
     assert bits(one) == bits(two)
 
 
+@pytest.mark.compiled
 def test_a_lag_within_the_steps_is_learned_and_one_beyond_is_not():
     """The label is the sign of one step near the end, or far from it."""
     random = np.random.RandomState(0)
@@ -57,6 +58,7 @@ def test_a_lag_within_the_steps_is_learned_and_one_beyond_is_not():
         assert (clf.fit(X_lag, y).score(X_lag, y) > 0.95) == learned
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize("kind", ["series", "tokens"])
 def test_predictions_of_long_sequences_depend_on_themselves_alone(kind, pooling):

@@ -14,7 +14,10 @@ from naive import CELLS
 
 from seqnets import RecurrentClassifier
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.compiled,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -125,7 +128,6 @@ def test_constant_series(cell):
     assert len(np.unique(clf.predict_proba(X), axis=0)) == 1
 
 
-@pytest.mark.compiled
 @each_cell
 @each_dtype
 def test_ten_thousand_steps(cell, dtype):
