@@ -59,7 +59,9 @@ class Network:
         parts = [*embedding, *self.layers, self.pooling, self.dense]
         return {name: shape for part in parts for name, shape in part.shapes().items()}
 
-    def check(self, parameters: dict[str, np.ndarray], dtype: np.dtype) -> None:
+    def check(
+        self, parameters: dict[str, np.ndarray], dtype: np.dtype, finite: bool = False
+    ) -> None:
         """Refuse parameters that a kernel could not index, which would read memory at random."""
         shapes = self.shapes()
         for name in [*shapes, *parameters]:
@@ -77,6 +79,8 @@ class Network:
                 raise ValueError(
                     f"parameters_[{name!r}] is not C-contiguous, aligned and writable."
                 )
+            if finite and not np.isfinite(W).all():
+                raise ValueError(f"parameters_[{name!r}] holds NaN or inf.")
 
     def widths(self) -> tuple[dict[str, int], dict[str, int]]:
         """What dropout is about: the width of each layer's input, and of each one's own state."""

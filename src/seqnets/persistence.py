@@ -266,10 +266,7 @@ def is_network(arguments: Any, fitted: dict[str, Any]) -> bool:
 
 def are_weights(parameters: Any, fitted: dict[str, Any]) -> bool:
     """Return whether they are the network's, which says itself what is wrong."""
-    Network(*fitted["_network"]).check(parameters, np.dtype(fitted["_dtype"]))
-    for name, W in parameters.items():
-        if not np.isfinite(W).all():
-            raise ValueError(f"parameters_[{name!r}] holds NaN or inf.")
+    Network(*fitted["_network"]).check(parameters, np.dtype(fitted["_dtype"]), finite=True)
     return True
 
 
