@@ -213,7 +213,7 @@ def test_a_save_that_fails_after_training_leaves_the_old_file(
     [
         ("none", "none: No such file or directory"),
         ("expected.json", "is no model to load: File is not a zip file"),
-        ("series-1.seqnets", "series-1.seqnets: this Pipeline does not label texts"),
+        ("series-1.seqnets", "series-1.seqnets: this Pipeline does not give each text one label"),
     ],
 )
 def test_unusable_models(model, message, capsys):

@@ -698,3 +698,9 @@ def test_what_is_not_fitted_or_not_ours_is_refused():
             getattr(inspection, name)(LogisticRegression(), [[1.0]], *arguments)
     with pytest.raises(NotFittedError):
         inspection.permutation_importance(RecurrentClassifier(), [[1.0]], [0])
+
+
+def test_tokens_have_no_channels():
+    clf, X = fitted("gru", kind="tokens"), make("tokens")
+    with pytest.raises(ValueError, match="Tokens have no channels"):
+        inspection.permutation_importance(clf, X, np.arange(len(X)) % 3, by="channel")

@@ -96,6 +96,12 @@ def test_of_two_classes_one_line_of_several_all():
     assert len(styles) == 3  # told apart in print, too
 
 
+def test_two_labels_a_sequence_are_two_lines():
+    probabilities = np.array([[0.5, 0.5], [0.9, 0.4]])
+    display = plots.StagedPredictionDisplay(probabilities, ["a", "b"], [0, 1]).plot()
+    assert [line.get_ydata().tolist() for line in display.ax_.lines] == probabilities.T.tolist()
+
+
 def test_attributions_of_words_are_bars_and_of_series_a_map():
     display = plots.AttributionDisplay.from_estimator(text_model(), TEXTS[0]).plot()
     (expected,) = inspection.attributions(text_model(), TEXTS[:1], "integrated_gradients")

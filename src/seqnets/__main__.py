@@ -22,7 +22,6 @@ from sklearn.pipeline import Pipeline
 
 from seqnets.classifier import RecurrentClassifier
 from seqnets.comparison import (
-    CELLS,
     Data,
     one_line,
     recurrent,
@@ -34,6 +33,7 @@ from seqnets.comparison import (
 from seqnets.files import check_writable
 from seqnets.inspection import attributions, staged_predict_proba, words
 from seqnets.labels import several
+from seqnets.layers import CELLS
 from seqnets.persistence import load, save
 from seqnets.plots import colored
 from seqnets.vectorizer import SequenceVectorizer
@@ -221,7 +221,7 @@ def text_classifier(path: str) -> Pipeline:
         one_label = not several(model[-1].n_outputs_, model[-1].out_activation_)
         if one_label and isinstance(model[0], SequenceVectorizer):
             return model
-    raise UserError(f"{path}: this {type(model).__name__} does not label texts")
+    raise UserError(f"{path}: this {type(model).__name__} does not give each text one label")
 
 
 # The command line
@@ -241,7 +241,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             "it labels right, and save it as it is then: it is not trained anew on all texts.",
         )
         parser.add_argument("file", metavar="FILE", help="a CSV file with a header line")
-        parser.add_argument("--cell", choices=CELLS.values(), default="lstm", help="default: lstm")
+        parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="default: lstm")
         parser.add_argument("--output", metavar="MODEL", required=True, help="the file to write")
         parser.set_defaults(run=train)
         return parser.parse_args(arguments[1:])

@@ -49,8 +49,9 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         learned vector of that many numbers.
 
     embeddings : array-like of shape (n_ids, embedding_dim), default=None
-        Pretrained vectors to start from, row i for id i, as `embedding_matrix` makes them. Larger
-        ids are an error then; ids that fit has not seen keep their vectors.
+        Pretrained vectors to start from, row i for id i, as `embedding_matrix` makes them of a
+        vocabulary, which the vectorizer must be given too. Larger ids are an error then; ids that
+        fit has not seen keep their vectors.
 
     train_embeddings : bool, default=True
         Whether training changes the embeddings.
@@ -61,7 +62,8 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
 
     recurrent_dropout : float, default=0.0
         Probability of each number of a layer's state to be left out of its own product with W_h
-        while training, all along a sequence (Gal & Ghahramani 2016); in [0, 1), 0 without W_h.
+        while training, all along a sequence (Gal & Ghahramani 2016); in [0, 1). Not with
+        "mingru", which has no W_h.
 
     embedding_dropout : float, default=0.0
         Probability of whole tokens to be left out while training, in [0, 1).

@@ -198,6 +198,8 @@ def permutation_importance(
             classifier, X, y, scoring=scoring, n_repeats=n_repeats, random_state=random_state
         )
     sequences, random = read_again(classifier, X), check_random_state(random_state)
+    if by == "channel" and sequences.values.ndim == 1:
+        raise ValueError('Tokens have no channels; by="step" shuffles them among sequences.')
     y = check_labels(y, sequences.lengths)
     scorer, shuffle = check_scoring(classifier, scoring), _SHUFFLES[by]
     score = scorer(classifier, X, y)

@@ -180,9 +180,11 @@ class StagedPredictionDisplay(Display):
         return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
-        """Plot, on `ax` if given; of two classes the second's line alone."""
+        """Plot, on `ax` if given; where two classes share the probability the second's alone."""
         ax = self._start(ax, width_for(self.words))
-        shown = range(len(self.classes))[1 if len(self.classes) == 2 else 0 :]
+        n_classes = len(self.classes)
+        shared = n_classes == 2 and np.allclose(self.probabilities.sum(axis=1), 1)
+        shown = range(1, 2) if shared else range(n_classes)
         marker = "." if len(self.words) <= 60 else ""
         for number, line in zip(shown, cycle(LINES), strict=False):
             ax.plot(self.probabilities[:, number], line, marker=marker, label=self.classes[number])
