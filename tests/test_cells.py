@@ -337,6 +337,7 @@ def test_sigmoid32_is_near():
     assert y.max() <= 1
 
 
+@pytest.mark.compiled
 def test_gate_functions_are_exact_in_float64():
     x = line(np.float64)
     exact = np.array([math.tanh(x_k) for x_k in x])
@@ -347,6 +348,7 @@ def test_gate_functions_are_exact_in_float64():
     assert sigmoid(x).max() <= 1
 
 
+@pytest.mark.compiled
 @each_dtype
 def test_gate_functions_are_symmetric(dtype):
     x = line(dtype)
@@ -378,7 +380,10 @@ def test_flush(dtype, threshold):
     assert np.isnan(flush(np.array([np.nan] * 5, dtype))).all()
 
 
-@pytest.mark.parametrize(("dtype", "T"), [(np.float32, 150), (np.float64, 1000)])
+@pytest.mark.parametrize(
+    ("dtype", "T"),
+    [(np.float32, 150), pytest.param(np.float64, 1000, marks=pytest.mark.compiled)],
+)
 @each_cell
 def test_vanishing_gradients_leave_no_denormals(cell, dtype, T):
     """Only last steps have a gradient; small weights and gates wear it down on the way back.

@@ -36,7 +36,10 @@ from sklearn.utils import resample
 from seqnets import RecurrentClassifier
 
 # What is compared is arithmetic; few epochs are enough for it.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.compiled,  # scikit-learn's part is the same without
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 CELLS = ["rnn", "lstm", "gru"]
 N = 42

@@ -16,6 +16,7 @@ from seqnets import RecurrentClassifier
 from seqnets.fitting import n_threads
 
 pytestmark = [
+    pytest.mark.compiled,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Python 3.12 warns of every fork in a process with threads; "multiprocessing" forks.
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
