@@ -198,9 +198,18 @@ OPTIONS = {
     "dropout": (False, Dropout(0.5)),
     "token dropout": (False, Dropout(0.0, 0.4)),
     "recurrent dropout": (False, Dropout(0.0, 0.0, 0.4)),
+    "two directions, dropout": (True, Dropout(0.3)),
+    "two directions, token dropout": (True, Dropout(0.0, 0.3)),
+    "two directions, recurrent dropout": (True, Dropout(0.0, 0.0, 0.3)),
+    "dropout, token dropout": (False, Dropout(0.3, 0.3)),
+    "dropout, recurrent dropout": (False, Dropout(0.3, 0.0, 0.3)),
+    "token dropout, recurrent dropout": (False, Dropout(0.0, 0.3, 0.3)),
     "all": (True, Dropout(0.3, 0.3, 0.3)),
 }
-each_option = pytest.mark.parametrize("option", OPTIONS)
+each_option = pytest.mark.parametrize(
+    "option",
+    [pytest.param(name, marks=pytest.mark.compiled) if ", " in name else name for name in OPTIONS],
+)
 
 
 @each_pair
