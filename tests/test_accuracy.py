@@ -4,7 +4,6 @@ The bounds are what a wrong gradient or a bad default would miss, not the figure
 """
 
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
+from benchmarks.accuracy import read_vowels
 from seqnets import RecurrentClassifier, SequenceVectorizer
 from seqnets.__main__ import read_movie_reviews
 
@@ -28,27 +28,13 @@ def show(capsys, line):
         print(f"\n{line}", end=" ")
 
 
-def japanese_vowels(part):
-    """Series (n_steps, 12) in float32 and their speakers, from sktime's own files."""
-    spec = importlib.util.find_spec("sktime")
-    if spec is None:
-        pytest.skip("sktime carries the data")
-    folder = Path(spec.origin).parent / "datasets" / "data" / "JapaneseVowels"
-    text = (folder / f"JapaneseVowels_{part}.ts").read_text("utf-8")
-    X, y = [], []
-    for line in text.partition("@data")[2].split():
-        *channels, label = line.split(":")
-        X.append(np.array([c.split(",") for c in channels], dtype=np.float32).T)
-        y.append(label)
-    return X, np.array(y)
-
-
 @each_cell
 def test_japanese_vowels(cell, capsys):
-    X, y = japanese_vowels("TRAIN")
-    X_test, y_test = japanese_vowels("TEST")
+    if importlib.util.find_spec("sktime") is None:
+        pytest.skip("sktime carries the data")
+    X, y = read_vowels()
     scores = [
-        RecurrentClassifier(cell, random_state=seed).fit(X, y).score(X_test, y_test)
+        RecurrentClassifier(cell, random_state=seed).fit(X[:270], y[:270]).score(X[270:], y[270:])
         for seed in range(10)
     ]
     show(capsys, f"JapaneseVowels {cell}: {np.mean(scores):.3f}, lowest {min(scores):.3f}")

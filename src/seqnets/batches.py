@@ -18,6 +18,8 @@ BLOCK_ROWS = 16
 # Batches that are shuffled together, then sorted by length.
 POOL = 16
 
+NOT_YET: Mapping[str, np.ndarray] = MappingProxyType({})
+
 
 def whole_tiles(n: int) -> int:
     """n rows, rounded up as `cells.add_product` computes them."""
@@ -55,16 +57,14 @@ class Batch(NamedTuple):
     n_active: np.ndarray  # (T,) sequences that still run at step t: the first rows
     x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens
     lookup: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
-    projected: Mapping[str, np.ndarray] = MappingProxyType(
-        {}
-    )  # x W_x + b by layer, if known before
+    projected: Mapping[str, np.ndarray] = NOT_YET  # by layer: x W_x + b, where known before
     start: int = 0  # of a window: which step of the sequences is its first
     window: int = 0  # and which one this is
     n_windows: int = 1
 
 
 def make_batch(
-    sequences: Sequences, rows: np.ndarray, projected: Mapping[str, np.ndarray] | None = None
+    sequences: Sequences, rows: np.ndarray, projected: Mapping[str, np.ndarray] = NOT_YET
 ) -> Batch:
     """Cut the sequences `rows` into one batch; of tokens, the values are rows of `projected`."""
     values, offsets = sequences

@@ -21,7 +21,7 @@ import numpy as np
 
 from .batches import Batch, Sequences, blocks, make_batch, windows
 from .inference import decision
-from .layers import Workspace
+from .layers import Recurrent, Workspace
 from .losses import LOSSES
 from .network import Network
 from .outputs import Attention
@@ -40,10 +40,8 @@ def trace(
         batch = make_batch(sequences, rows)
         logits = network.forward(parameters, batch, work)
         pooled = work.array("pooled", batch.lengths.size, network.pooling.n_units)
-        for layer in network.layers:
-            for direction in layer.directions():
-                traces = direction.traces(batch, work)
-                deal(traces, batch, found, reverse=direction is not layer.directions()[0])
+        for direction, reverse in readings(network):
+            deal(direction.traces(batch, work), batch, found, reverse)
         share, pooling = None, network.pooling
         if isinstance(pooling, Attention):
             share = pooling.shares(batch, work)
@@ -54,6 +52,13 @@ def trace(
 
     workers.map(run, blocks(sequences.lengths))
     return found
+
+
+def readings(network: Network) -> Iterator[tuple[Recurrent, bool]]:
+    """Each direction of each layer, and whether it reads from the end."""
+    for layer in network.layers:
+        for number, direction in enumerate(layer.directions()):
+            yield direction, number > 0
 
 
 def deal(
@@ -73,12 +78,11 @@ def staged(
     lengths, start = sequences.lengths, sequences.offsets[:-1]
     nothing = Sequences(sequences.values[:0], np.zeros(2, dtype=sequences.offsets.dtype))
     logits = np.repeat(decision(network, parameters, nothing, workers), lengths.size, axis=0)
-    both_ways = len(network.layers[0].directions()) > 1
-    if not both_ways:
+    if not network.bidirectional:
         of_steps = logits_of_prefixes(network, parameters, sequences, workers)
     for t in range(lengths.max()):
         running = np.flatnonzero(lengths > t)
-        if both_ways:
+        if network.bidirectional:
             prefixes = first_steps(sequences.take(running), t + 1)
             logits[running] = decision(network, parameters, prefixes, workers)
         else:
@@ -147,11 +151,9 @@ def gradient_flow(
         losses, dlogits = np.empty(rows.size), np.empty_like(logits)
         LOSSES[loss][1](logits, targets[batch.rows], np.ones(rows.size), losses, dlogits)
         network.backward(parameters, batch, dlogits, work, Workspace(work.dtype))
-        for layer in network.layers:
-            for direction in layer.directions():
-                dh = direction.states("dh", batch, work)[1:].astype(np.float64)
-                norms = {f"{direction.name}.h": np.linalg.norm(dh, axis=2)}
-                deal(norms, batch, found, reverse=direction is not layer.directions()[0])
+        for direction, reverse in readings(network):
+            dh = direction.states("dh", batch, work)[1:].astype(np.float64)
+            deal({f"{direction.name}.h": np.linalg.norm(dh, axis=2)}, batch, found, reverse)
 
     with one_blas_thread():
         workers.map(run, blocks(sequences.lengths))

@@ -132,7 +132,7 @@ class Network:
         dx = self._backward(parameters, last, dpooled, work, gradients, masks)
         if earlier:
             dx = self._backward_earlier(
-                parameters, last, earlier, dpooled, work, gradients, masks, dx
+                parameters, batch, earlier, dpooled, work, gradients, masks, dx
             )
         if self.embedding is not None:
             self.embedding.backward(batch.x, dx, gradients)
@@ -172,7 +172,7 @@ class Network:
     def _backward_earlier(
         self,
         parameters: dict,
-        last: Batch,
+        batch: Batch,
         earlier: list[Batch],
         dpooled: np.ndarray,
         work: Workspace,
@@ -183,9 +183,8 @@ class Network:
         """Add to `gradients` what windows before the last one give, their states computed anew;
         return the gradient of x of all windows, `dx` being the last one's.
         """
-        B, of_steps = last.lengths.size, last.lookup is None
-        n_rows = (last.start + last.n_active.size) * B if of_steps else len(dx)
-        total = work.array("dx of all windows", n_rows, dx.shape[1])
+        B, of_steps = batch.lengths.size, batch.lookup is None
+        total = work.array("dx of all windows", *(batch.x if of_steps else dx).shape)
         total[:] = 0
         total[len(total) - len(dx) :] = dx
         more = work.inner("gradients of one window")
