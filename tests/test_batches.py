@@ -6,12 +6,13 @@ import pytest
 from seqnets.batches import (
     BLOCK_ROWS,
     POOL,
-    ROW_TILE,
     Sequences,
     blocks,
+    distinct,
     make_batch,
     minibatches,
 )
+from seqnets.products import ROWS
 
 LENGTHS = [2, 0, 5, 3, 5, 0, 1]
 D = 2
@@ -66,8 +67,8 @@ def test_a_batch_holds_its_sequences(kind, rows):
     n, B, T = len(rows), batch.lengths.size, max(LENGTHS[row] for row in rows)
     # Longest first, equals in the given order.
     assert batch.rows.tolist() == sorted(rows, key=lambda row: -LENGTHS[row])
-    assert B % ROW_TILE == 0
-    assert n <= B < n + ROW_TILE
+    assert B % ROWS == 0
+    assert n <= B < n + ROWS
     assert batch.lengths.tolist() == [LENGTHS[row] for row in batch.rows] + [0] * (B - n)
     assert batch.n_active.tolist() == [sum(LENGTHS[row] > t for row in rows) for t in range(T)]
     found = unpacked(batch)
@@ -85,12 +86,20 @@ def test_every_distinct_token_stands_once():
     assert batch.lookup.tolist() == [[1, 2, 0, -1], [0, 0, -1, -1], [1, -1, -1, -1]]
 
 
+@pytest.mark.parametrize("tokens", [[], [3], [7, 5, 7, 9, 5, 8, 5, 0]])
+def test_distinct_tokens_are_in_order_and_each_is_found(tokens):
+    tokens = np.array(tokens, dtype=np.int64)
+    found, places = distinct(tokens)
+    assert found.tolist() == sorted(set(tokens.tolist()))
+    np.testing.assert_array_equal(found[places], tokens)
+
+
 @each_kind
 def test_a_batch_of_empty_sequences(kind):
     _, sequences = make(kind)
     batch = make_batch(sequences, np.array([5, 1]))
     assert batch.rows.tolist() == [5, 1]
-    assert batch.lengths.tolist() == [0] * ROW_TILE
+    assert batch.lengths.tolist() == [0] * ROWS
     assert batch.n_active.size == 0
     assert batch.x.shape == ((0, D) if kind == "series" else (0,))
 

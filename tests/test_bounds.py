@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seqnets.cells import add_product
 from seqnets.jit import kernel
+from seqnets.products import add_product
 
 pytestmark = [
     pytest.mark.bounds,
@@ -28,8 +28,12 @@ def test_canary_is_caught():
 
 
 def test_kernel_of_the_package_is_caught():
-    A, B, C = np.zeros((8, 4)), np.zeros((4, 4)), np.zeros((8, 4))
+    """Its innermost part is no code of Numba's and asks for the check by itself."""
+    A, B, C = np.zeros((8, 4)), np.zeros((1, 4, 8)), np.zeros((8, 4))
+    add_product(8, A, B, C)
     with pytest.raises(IndexError):
         add_product(8, A[:4], B, C)
+    with pytest.raises(IndexError):
+        add_product(8, A[:, :3].copy(), B, C)
     with pytest.raises(IndexError):
         add_product(8, A, B, C[:4])

@@ -310,9 +310,9 @@ def test_bounds_are_checked_with_a_warm_cache(tmp_path):
 
 PRODUCT = """
 import numpy as np
-from seqnets.cells import add_product
+from seqnets.products import add_product
 C = np.zeros((4, 2))
-add_product(4, np.ones((4, 3)), np.ones((3, 2)), C)
+add_product(4, np.ones((4, 3)), np.ones((1, 3, 8)), C)
 print(sum(add_product.stats.cache_hits.values()), C[0, 0])
 """
 

@@ -12,8 +12,7 @@ from gradcheck import assert_gradients
 from numba import config
 
 from seqnets import cells
-from seqnets.cells import add_product
-from seqnets.layers import CELLS, argument_names
+from seqnets.layers import CELLS, Workspace, argument_names
 
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-6}
 
@@ -71,7 +70,9 @@ def make_arrays(random, cell, p, sequences):
     )
     arrays.v = arrays.h[:-1]
     if "W_h" in p:
-        arrays.W_h, arrays.W_hT = p["W_h"], np.ascontiguousarray(p["W_h"].T)
+        work = Workspace(dtype)
+        arrays.W_h = work.panels("W_h", p["W_h"])
+        arrays.W_hT = work.panels("W_hT", p["W_h"], transposed=True)
     arrays.b_h = p.get("b_h")
     for row, s in enumerate(sequences):
         T = len(s["x"])
@@ -246,40 +247,6 @@ def bits_in_company(cell, H, dtype):
 def test_a_sequence_gives_the_same_bits_in_any_company(cell, H, dtype):
     alone, *in_company = bits_in_company(cell, H, dtype)
     assert all(bits == alone for bits in in_company)
-
-
-@each_dtype
-@pytest.mark.parametrize("N", [1, 3, 20, 37])
-@pytest.mark.parametrize("K", [*range(10), 64])
-def test_add_product(K, N, dtype):
-    random = np.random.default_rng(0)
-    A = random.normal(size=(12, K)).astype(dtype)
-    B = random.normal(size=(K, N)).astype(dtype)
-    start = random.normal(size=(12, N)).astype(dtype)
-    for n in (0, 1, 2, 4, 5, 9):
-        C = start.copy()
-        add_product(n, A, B, C)
-        assert_close(C[:n], start[:n] + A[:n].astype(float) @ B, TOLERANCE[dtype])
-        touched = n + -n % 4
-        np.testing.assert_array_equal(C[touched:], start[touched:])
-
-
-@each_dtype
-@pytest.mark.parametrize("N", [1, 7, 37])
-@pytest.mark.parametrize("K", [1, 4, 7, 37])
-def test_add_product_gives_a_row_the_same_bits_at_any_place(K, N, dtype):
-    random = np.random.default_rng(0)
-    row, start = random.normal(size=K).astype(dtype), random.normal(size=N).astype(dtype)
-    B = random.normal(size=(K, N)).astype(dtype)
-    seen = set()
-    for place in range(8):
-        for n in (place + 1, 8):
-            A = random.normal(size=(8, K)).astype(dtype)
-            C = random.normal(size=(8, N)).astype(dtype)
-            A[place], C[place] = row, start
-            add_product(n, A, B, C)
-            seen.add(C[place].tobytes())
-    assert len(seen) == 1
 
 
 # -------------------------------------------------------------------- the gate functions

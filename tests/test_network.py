@@ -364,8 +364,8 @@ def test_the_shapes_are_those_of_the_start_values(cell, kind, pooling, bidirecti
     n_tokens = 9 if kind == "tokens" else None
     network = Network(cell, 3, (5, 4), pooling, 2, n_tokens, bidirectional)
     start = network.initialize(np.random.RandomState(0), np.dtype(np.float32))
-    assert network.shapes() == {name: value.shape for name, value in start.items()}
-    assert [*network.shapes()] == [*start]
+    assert network.shapes == {name: value.shape for name, value in start.items()}
+    assert [*network.shapes] == [*start]
     network.check(start, np.dtype(np.float32))
     twin = Network(*network.arguments)
     assert (twin.shape, twin.pooling.name) == (network.shape, network.pooling.name)

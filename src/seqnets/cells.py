@@ -1,10 +1,10 @@
 """The recurrent cells: their loops over time, forward and back.
 
-T steps, B rows (the sequences of a batch, longest first, filled up to a multiple of 4),
-D inputs, H units, G gates. All arrays of one call have one dtype, float32 or float64.
+T steps, B rows (the sequences of a batch, longest first, filled up to whole tiles), D inputs,
+H units, G gates. All arrays of one call have one dtype, float32 or float64.
 
     n_active (T,)         sequences that still run at step t: the first rows
-    W_h      (H, G*H)     recurrent weights; W_hT is its transpose, contiguous
+    W_h      (H, G*H)     recurrent weights, W_hT their transpose; both in panels (`products`)
     a        (T, B, G*H)  on entry x_t W_x + b for all steps at once; the forward pass adds the
                           recurrent part and leaves the gates' values (RNN: the sum)
     h, c     (T+1, B, H)  states: row 0 is the initial one, row t+1 is what step t leaves
@@ -49,6 +49,7 @@ import math
 import numpy as np
 
 from .jit import by_precision, inlined, kernel
+from .products import add_product
 
 # ---------------------------------------------------------------------------------- RNN
 
@@ -269,35 +270,6 @@ def add_recurrent_backward(n, da, W_hT, m, dv, dh):
     for row in range(n):
         for k in range(dh.shape[1]):
             dh[row, k] += m[row, k] * dv[row, k]
-
-
-@kernel
-def add_product(n, A, B, C):
-    """C[:n] += A[:n] B, on rows rounded up to a multiple of 4.
-
-    BLAS gives a row other bits in other company; here a row's sum runs in one order whatever
-    stands beside it, so a prediction depends on its sequence alone. Four rows share each row
-    of B while it is in registers. For the few rows of one time step this is also the faster:
-    64 GFLOP/s to OpenBLAS' 27 at (16, 64) x (64, 256) in float32 on one Zen 3 core.
-    """
-    K, N = B.shape
-    whole = K - K % 4
-    for i in range(0, n, 4):
-        for k in range(0, whole, 4):
-            p0, p1, p2, p3 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
-            q0, q1, q2, q3 = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
-            r0, r1, r2, r3 = A[i + 2, k], A[i + 2, k + 1], A[i + 2, k + 2], A[i + 2, k + 3]
-            s0, s1, s2, s3 = A[i + 3, k], A[i + 3, k + 1], A[i + 3, k + 2], A[i + 3, k + 3]
-            for j in range(N):
-                b0, b1, b2, b3 = B[k, j], B[k + 1, j], B[k + 2, j], B[k + 3, j]
-                C[i, j] += p0 * b0 + p1 * b1 + p2 * b2 + p3 * b3
-                C[i + 1, j] += q0 * b0 + q1 * b1 + q2 * b2 + q3 * b3
-                C[i + 2, j] += r0 * b0 + r1 * b1 + r2 * b2 + r3 * b3
-                C[i + 3, j] += s0 * b0 + s1 * b1 + s2 * b2 + s3 * b3
-        for k in range(whole, K):
-            for row in range(i, i + 4):
-                for j in range(N):
-                    C[row, j] += A[row, k] * B[k, j]
 
 
 # tanh(x) = x P(x^2) / Q(x^2) on [-7.9, 7.9], fitted to the least largest relative error (1.5e-9

@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from .batches import Batch, whole_tiles
+from .batches import Batch
+from .products import whole_tiles
 
 Masks = dict[str, np.ndarray]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .batches import Batch, Sequences, blocks, make_batch
+from .batches import Batch, Sequences, blocks, distinct, make_batch
 from .layers import Workspace
 from .network import Network
 from .outputs import Attention
@@ -78,14 +78,15 @@ def project_tokens(
         return sequences, {}
     values, tokens = sequences.values, np.arange(len(parameters["embedding"]))
     if values.size < tokens.size:
-        tokens, values = np.unique(values, return_inverse=True)
+        tokens, values = distinct(values)
     layers = network.layers[0].directions()
     widths = [parameters[f"{layer.name}.b"].size for layer in layers]
     if tokens.size * sum(widths) * dtype.itemsize > TABLE_BYTES:
         return sequences, {}
-    x = network.embedding.forward(parameters, tokens, Workspace(dtype))
+    work = Workspace(dtype)
+    x = network.embedding.forward(parameters, tokens, work)
     projected = {}
     for layer, width in zip(layers, widths, strict=True):
         projected[layer.name] = np.empty((len(x), width), dtype)
-        layer.project(parameters, x, projected[layer.name])
+        layer.project(parameters, x, projected[layer.name], work)
     return Sequences(values, sequences.offsets), projected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,6 +54,7 @@ class Network:
         start |= self.pooling.initialize(random) | self.dense.initialize(random)
         return {name: np.ascontiguousarray(value, dtype) for name, value in start.items()}
 
+    @functools.cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter, in the order of `initialize`."""
         embedding = [] if self.embedding is None else [self.embedding]
@@ -63,7 +65,7 @@ class Network:
         self, parameters: dict[str, np.ndarray], dtype: np.dtype, finite: bool = False
     ) -> None:
         """Refuse parameters that a kernel could not index, which would read memory at random."""
-        shapes = self.shapes()
+        shapes = self.shapes
         for name in [*shapes, *parameters]:
             if (name in shapes) != (name in parameters):
                 which = "lacks" if name in shapes else "is not to have"

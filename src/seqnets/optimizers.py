@@ -1,7 +1,7 @@
 """Stochastic gradient descent with momentum, Adam, AdamW and RMSprop.
 
-Parameters are updated by rows. A step on an embedding touches the rows of the words it saw and
-leaves every other row, its momentum and its moments as they were.
+Parameters are updated by rows: dW[i] is the gradient of W[rows[i]]. A step on an embedding touches
+the rows of the words it saw and leaves every other row, its momentum and its moments as they were.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ VANISHED = 1e-36  # a normal float32 still; below it moments decay into slow den
 def sgd_step(rows, W, dW, velocity, step_size, momentum, nesterov):
     step_size, momentum = W.dtype.type(step_size), W.dtype.type(momentum)
     vanished, zero = W.dtype.type(VANISHED), W.dtype.type(0)
-    for row in rows:
+    for i in range(rows.size):
+        row = rows[i]
         for k in range(W.shape[1]):
-            step = step_size * dW[row, k]
+            step = step_size * dW[i, k]
             v = momentum * velocity[row, k] - step
             velocity[row, k] = zero if abs(v) < vanished else v
             W[row, k] += momentum * v - step if nesterov else v
@@ -34,10 +35,11 @@ def adam_step(rows, W, dW, m, v, step_size, beta_1, beta_2, correction, epsilon)
     new_1, new_2 = W.dtype.type(1.0 - beta_1), W.dtype.type(1.0 - beta_2)
     step_size, correction = W.dtype.type(step_size), W.dtype.type(correction)
     epsilon, vanished, zero = W.dtype.type(epsilon), W.dtype.type(VANISHED), W.dtype.type(0)
-    for row in rows:
+    for i in range(rows.size):
+        row = rows[i]
         for k in range(W.shape[1]):
-            m_k = keep_1 * m[row, k] + new_1 * dW[row, k]
-            v_k = keep_2 * v[row, k] + new_2 * dW[row, k] * dW[row, k]
+            m_k = keep_1 * m[row, k] + new_1 * dW[i, k]
+            v_k = keep_2 * v[row, k] + new_2 * dW[i, k] * dW[i, k]
             m[row, k] = zero if abs(m_k) < vanished else m_k
             v[row, k] = zero if v_k < vanished else v_k
             W[row, k] -= step_size * m_k / (np.sqrt(v_k) * correction + epsilon)
@@ -48,26 +50,35 @@ def rmsprop_step(rows, W, dW, v, step_size, decay, epsilon):
     keep, new = W.dtype.type(decay), W.dtype.type(1.0 - decay)
     step_size, epsilon = W.dtype.type(step_size), W.dtype.type(epsilon)
     vanished, zero = W.dtype.type(VANISHED), W.dtype.type(0)
-    for row in rows:
+    for i in range(rows.size):
+        row = rows[i]
         for k in range(W.shape[1]):
-            v_k = keep * v[row, k] + new * dW[row, k] * dW[row, k]
+            v_k = keep * v[row, k] + new * dW[i, k] * dW[i, k]
             v[row, k] = zero if v_k < vanished else v_k
-            W[row, k] -= step_size * dW[row, k] / (np.sqrt(v_k) + epsilon)
+            W[row, k] -= step_size * dW[i, k] / (np.sqrt(v_k) + epsilon)
 
 
 @kernel
-def add_squares(rows, dW, total):
-    """Sums in float64; total[0] += ||dW[rows]||^2."""
-    for row in rows:
-        for k in range(dW.shape[1]):
-            total[0] += np.float64(dW[row, k]) * np.float64(dW[row, k])
+def add_squares(dW, total):
+    """total[0] += ||dW||^2 in float64, as four sums: one would wait for each of its additions."""
+    sum_0 = sum_1 = sum_2 = sum_3 = 0.0
+    n = dW.shape[1]
+    for row in range(dW.shape[0]):
+        for k in range(0, n - n % 4, 4):
+            sum_0 += np.float64(dW[row, k]) * np.float64(dW[row, k])
+            sum_1 += np.float64(dW[row, k + 1]) * np.float64(dW[row, k + 1])
+            sum_2 += np.float64(dW[row, k + 2]) * np.float64(dW[row, k + 2])
+            sum_3 += np.float64(dW[row, k + 3]) * np.float64(dW[row, k + 3])
+        for k in range(n - n % 4, n):
+            sum_0 += np.float64(dW[row, k]) * np.float64(dW[row, k])
+    total[0] += (sum_0 + sum_1) + (sum_2 + sum_3)
 
 
 @kernel
-def scale_rows(rows, dW, factor):
-    """dW[rows] *= factor."""
+def scale(dW, factor):
+    """dW *= factor."""
     factor = dW.dtype.type(factor)
-    for row in rows:
+    for row in range(dW.shape[0]):
         for k in range(dW.shape[1]):
             dW[row, k] *= factor
 
@@ -80,20 +91,18 @@ def add_rows(rows, part, dW):
             dW[rows[i], k] += part[i, k]
 
 
-def clip_by_global_norm(
-    gradients: dict[str, np.ndarray], rows: dict[str, np.ndarray], max_norm: float
-) -> float:
+def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> float:
     """Scale all gradients so that their joint norm is at most `max_norm`; return the norm.
 
-    Pascanu, Mikolov & Bengio (2013). `rows` are those that a step touches.
+    Pascanu, Mikolov & Bengio (2013).
     """
     total = np.zeros(1)
-    for name, gradient in gradients.items():
-        add_squares(rows[name], gradient, total)
+    for gradient in gradients.values():
+        add_squares(gradient, total)
     norm = math.sqrt(total[0])
     if norm > max_norm:
-        for name, gradient in gradients.items():
-            scale_rows(rows[name], gradient, max_norm / norm)
+        for gradient in gradients.values():
+            scale(gradient, max_norm / norm)
     return norm
 
 
@@ -114,7 +123,7 @@ class Optimizer:
             self.learning_rate = self.schedule.next()
 
     def update(self, name: str, W: np.ndarray, dW: np.ndarray, rows: np.ndarray) -> None:
-        """One step on these rows of a parameter (R, C)."""
+        """One step on these rows of a parameter (R, C), whose gradient is dW (rows.size, C)."""
         if name not in self.moments:
             self.moments[name] = tuple(np.zeros_like(W) for _ in range(self.n_moments))
         self.step(rows, W, dW, *self.moments[name])

@@ -6,7 +6,6 @@ import numpy as np
 
 from . import initializers
 from .batches import Batch
-from .cells import add_product
 from .layers import Workspace
 from .pooling import (
     POOLINGS,
@@ -15,6 +14,7 @@ from .pooling import (
     attention_scores,
     attention_shares,
 )
+from .products import add_product
 
 
 class Pooling:
@@ -111,7 +111,8 @@ class Attention(Pooling):
         u, score, _ = self._memory(batch, work)
         u[:] = parameters["attention.b"]
         rows = h[1:].reshape(-1, self.n_units)
-        add_product(len(rows), rows, parameters["attention.W"], u.reshape(rows.shape))
+        W = work.panels("attention.W", parameters["attention.W"])
+        add_product(len(rows), rows, W, u.reshape(rows.shape))
         attention_scores(batch.start, batch.lengths, parameters["attention.v"], u, score)
 
     def shares(self, batch: Batch, work: Workspace) -> np.ndarray:
@@ -145,7 +146,8 @@ class Dense:
     def forward(self, parameters: dict, pooled: np.ndarray, work: Workspace) -> np.ndarray:
         logits = work.array("logits", len(pooled), self.n_outputs)
         logits[:] = parameters["dense.b"]
-        add_product(len(pooled), pooled, parameters["dense.W"], logits)
+        W = work.panels("dense.W", parameters["dense.W"])
+        add_product(len(pooled), pooled, W, logits)
         return logits
 
     def backward(

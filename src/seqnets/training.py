@@ -9,7 +9,7 @@ from itertools import count
 
 import numpy as np
 
-from .batches import Sequences, blocks, make_batch
+from .batches import Sequences, blocks, distinct, make_batch
 from .dropout import NO_DROPOUT, NO_MASKS, Dropout
 from .layers import Workspace
 from .losses import LOSSES
@@ -50,13 +50,12 @@ class Trainer:
         self.dropout, self.random, self.bptt_steps = dropout, random, bptt_steps
         self.after_step: Callable[[], None] | None = None
         self._block_gradients: list[Workspace] = []
+        self._gradients = Workspace(workers.dtype)
         self._penalized = [
             name for name, W in parameters.items() if W.ndim == 2 and name != "embedding"
         ]
         self._trained = {name: W for name, W in parameters.items() if name not in frozen}
         self._rows = {name: np.arange(len(np.atleast_2d(W))) for name, W in self._trained.items()}
-        if "embedding" in self._trained:
-            self._d_embedding = np.zeros_like(parameters["embedding"])
 
     def epoch(
         self,
@@ -112,36 +111,38 @@ class Trainer:
         return loss
 
     def _update(self, gradients: dict[str, np.ndarray], used: dict[str, np.ndarray]) -> None:
-        """Clip the gradients and step; `used` are the rows that are not zero."""
+        """Clip the gradients and step on the rows `used`, to which they belong."""
         if self.max_grad_norm is not None:
-            clip_by_global_norm(gradients, used, self.max_grad_norm)
+            clip_by_global_norm(gradients, self.max_grad_norm)
         self.optimizer.begin_step()
         for name, dW in gradients.items():
             W = np.atleast_2d(self.parameters[name])
             if self.optimizer.decouples and name in self._penalized:
                 W *= W.dtype.type(1 - self.optimizer.learning_rate * self.alpha)
             self.optimizer.update(name, W, dW, used[name])
-        if "embedding" in used:
-            self._d_embedding[used["embedding"]] = 0
         if self.after_step is not None:
             self.after_step()
 
     def _sum_blocks(
         self, tokens: list[np.ndarray]
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """All gradients, summed in the order of the blocks, and the rows that are not zero."""
-        gradients, used = {}, dict(self._rows)
+        """All gradients, summed in the order of the blocks, and the rows to which they belong."""
+        gradients, rows = {}, dict(self._rows)
+        parts = self._block_gradients[: len(tokens)]
         for name, W in self._trained.items():
             if name == "embedding":
-                for words, block in zip(tokens, self._block_gradients, strict=False):
-                    add_rows(words, block.array(name, words.size, W.shape[1]), self._d_embedding)
-                gradients[name], used[name] = self._d_embedding, np.unique(np.concatenate(tokens))
+                rows[name], places = distinct(np.concatenate(tokens))
+                total = self._gradients.array(name, rows[name].size, W.shape[1])
+                total[:] = 0
+                ends = np.cumsum([words.size for words in tokens])
+                for part, here in zip(parts, np.split(places, ends[:-1]), strict=True):
+                    add_rows(here, part.array(name, here.size, W.shape[1]), total)
             else:
-                parts = [block.array(name, *W.shape) for block in self._block_gradients]
-                for part in parts[1 : len(tokens)]:
-                    parts[0] += part
-                gradients[name] = np.atleast_2d(parts[0])
-        return gradients, used
+                total, *others = (part.array(name, *W.shape) for part in parts)
+                for other in others:
+                    total += other
+            gradients[name] = np.atleast_2d(total)
+        return gradients, rows
 
     def _add_penalty(self, gradients: dict[str, np.ndarray], batch_weight: float) -> float:
         """Add alpha W / weight to the gradients of weight matrices; the penalty's value."""

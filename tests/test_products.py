@@ -1,0 +1,69 @@
+"""The product with few rows against the textbook's sums, and what is promised of its bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from seqnets.layers import Workspace
+from seqnets.products import LINE, ROWS, add_product, whole_tiles
+
+TOLERANCE = {np.float64: 1e-13, np.float32: 2e-6}
+
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+each_width = pytest.mark.parametrize("N", [1, 7, 8, 16, 20, 37])
+
+
+def in_panels(B, transposed=False):
+    return Workspace(B.dtype).panels("B", B, transposed)
+
+
+def test_whole_tiles():
+    assert [whole_tiles(n) for n in range(6)] == [0, 4, 4, 4, 4, 8]
+
+
+@each_dtype
+@each_width
+@pytest.mark.parametrize("K", [1, 5])
+def test_panels_hold_the_columns_a_cache_line_each_and_zeros_after_the_last(K, N, dtype):
+    B = np.arange(1, 1 + K * N, dtype=dtype).reshape(K, N)
+    for panels in (in_panels(B), in_panels(np.ascontiguousarray(B.T), transposed=True)):
+        side_by_side = np.concatenate(list(panels), axis=1)
+        np.testing.assert_array_equal(side_by_side[:, :N], B)
+        assert not side_by_side[:, N:].any()
+        assert panels[0, 0].nbytes == LINE
+        assert panels.ctypes.data % LINE == 0
+
+
+@each_dtype
+@each_width
+@pytest.mark.parametrize("K", [0, 1, 2, 9, 64])
+def test_add_product(K, N, dtype):
+    random = np.random.default_rng(0)
+    A = random.normal(size=(12, K)).astype(dtype)
+    B = random.normal(size=(K, N)).astype(dtype)
+    start = random.normal(size=(12, N)).astype(dtype)
+    for n in (0, 1, 4, 5, 9):
+        C = start.copy()
+        add_product(n, A, in_panels(B), C)
+        expected = start[:n] + A[:n].astype(float) @ B
+        np.testing.assert_allclose(C[:n], expected, rtol=0, atol=TOLERANCE[dtype] * (1 + K))
+        np.testing.assert_array_equal(C[whole_tiles(n) :], start[whole_tiles(n) :])
+
+
+@each_dtype
+@each_width
+@pytest.mark.parametrize("K", [1, 7, 37])
+def test_a_row_has_the_same_bits_at_any_place(K, N, dtype):
+    random = np.random.default_rng(0)
+    row, start = random.normal(size=K).astype(dtype), random.normal(size=N).astype(dtype)
+    B = in_panels(random.normal(size=(K, N)).astype(dtype))
+    seen = set()
+    for place in range(2 * ROWS):
+        for n in (place + 1, 2 * ROWS):
+            A = random.normal(size=(2 * ROWS, K)).astype(dtype)
+            C = random.normal(size=(2 * ROWS, N)).astype(dtype)
+            A[place], C[place] = row, start
+            add_product(n, A, B, C)
+            seen.add(C[place].tobytes())
+    assert len(seen) == 1
