@@ -72,7 +72,7 @@ def make_arrays(random, cell, p, sequences):
     if "W_h" in p:
         work = Workspace(dtype)
         arrays.W_h = work.panels("W_h", p["W_h"])
-        arrays.W_hT = work.panels("W_hT", p["W_h"], transposed=True)
+        arrays.W_hT = work.panels("W_hT", p["W_h"].T)
     arrays.b_h = p.get("b_h")
     for row, s in enumerate(sequences):
         T = len(s["x"])

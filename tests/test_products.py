@@ -14,8 +14,8 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 each_width = pytest.mark.parametrize("N", [1, 7, 8, 16, 20, 37])
 
 
-def in_panels(B, transposed=False):
-    return Workspace(B.dtype).panels("B", B, transposed)
+def in_panels(B):
+    return Workspace(B.dtype).panels("B", B)
 
 
 def test_whole_tiles():
@@ -27,7 +27,7 @@ def test_whole_tiles():
 @pytest.mark.parametrize("K", [1, 5])
 def test_panels_hold_the_columns_a_cache_line_each_and_zeros_after_the_last(K, N, dtype):
     B = np.arange(1, 1 + K * N, dtype=dtype).reshape(K, N)
-    for panels in (in_panels(B), in_panels(np.ascontiguousarray(B.T), transposed=True)):
+    for panels in (in_panels(B), in_panels(np.asfortranarray(B))):
         side_by_side = np.concatenate(list(panels), axis=1)
         np.testing.assert_array_equal(side_by_side[:, :N], B)
         assert not side_by_side[:, N:].any()

@@ -22,7 +22,6 @@ from .products import (
     LINE,
     add_product,
     fill_panels,
-    fill_panels_transposed,
     panels_shape,
     whole_tiles,
 )
@@ -44,11 +43,11 @@ class Workspace:
             buffer = self._buffers[name] = zeros(size, np.dtype(dtype or self.dtype))
         return buffer[:size].reshape(shape)
 
-    def panels(self, name: str, B: np.ndarray, transposed: bool = False) -> np.ndarray:
-        """B or its transpose as `add_product` reads it."""
-        K, N = reversed(B.shape) if transposed else B.shape
+    def panels(self, name: str, B: np.ndarray) -> np.ndarray:
+        """B as `add_product` reads it."""
+        K, N = B.shape
         panels = self.array(f"{name} in panels", *panels_shape(K, N, self.dtype))
-        (fill_panels_transposed if transposed else fill_panels)(B, panels)
+        fill_panels(B, panels)
         return panels
 
     def inner(self, name: str) -> Workspace:
@@ -163,8 +162,8 @@ class Recurrent:
         """
         arrays = self._arguments(self.cell.forward, parameters, batch, work, masks)
         if lookup is None:
-            rows = arrays["a"].reshape(len(x), arrays["a"].shape[2])
-            self.project(parameters, x, rows, work)
+            of_steps = arrays["a"].reshape(len(x), arrays["a"].shape[2])
+            self.project(parameters, x, of_steps, work)
         else:
             rows = batch.projected.get(self.name)
             if rows is None:
@@ -256,7 +255,7 @@ class Recurrent:
                 arrays[name] = batch.n_active
             elif name in ("W_h", "W_hT"):
                 W_h = parameters[f"{self.name}.W_h"]
-                arrays[name] = work.panels(name, W_h, transposed=name == "W_hT")
+                arrays[name] = work.panels(name, W_h if name == "W_h" else W_h.T)
             elif f"{self.name}.{name}" in parameters:
                 arrays[name] = parameters[f"{self.name}.{name}"]
             elif name in ("h", "c", "dh"):

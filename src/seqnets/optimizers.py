@@ -60,18 +60,12 @@ def rmsprop_step(rows, W, dW, v, step_size, decay, epsilon):
 
 @kernel
 def add_squares(dW, total):
-    """total[0] += ||dW||^2 in float64, as four sums: one would wait for each of its additions."""
-    sum_0 = sum_1 = sum_2 = sum_3 = 0.0
-    n = dW.shape[1]
+    """Sums in float64; total[0] += ||dW||^2."""
+    squares = 0.0  # not total[0], which would be stored at every step
     for row in range(dW.shape[0]):
-        for k in range(0, n - n % 4, 4):
-            sum_0 += np.float64(dW[row, k]) * np.float64(dW[row, k])
-            sum_1 += np.float64(dW[row, k + 1]) * np.float64(dW[row, k + 1])
-            sum_2 += np.float64(dW[row, k + 2]) * np.float64(dW[row, k + 2])
-            sum_3 += np.float64(dW[row, k + 3]) * np.float64(dW[row, k + 3])
-        for k in range(n - n % 4, n):
-            sum_0 += np.float64(dW[row, k]) * np.float64(dW[row, k])
-    total[0] += (sum_0 + sum_1) + (sum_2 + sum_3)
+        for k in range(dW.shape[1]):
+            squares += np.float64(dW[row, k]) * np.float64(dW[row, k])
+    total[0] += squares
 
 
 @kernel

@@ -118,9 +118,9 @@ def max_forward(start, lengths, h, total, best, pooled):
                 pooled[row, k] = h[min(1, n), row, k]
         for t in range(n):
             for k in range(h.shape[2]):
-                larger = h[t + 1, row, k] > pooled[row, k]  # both are written: no jump in the loop
-                best[row, k] = start + t if larger else best[row, k]
-                pooled[row, k] = h[t + 1, row, k] if larger else pooled[row, k]
+                if h[t + 1, row, k] > pooled[row, k]:
+                    pooled[row, k] = h[t + 1, row, k]
+                    best[row, k] = start + t
 
 
 @kernel

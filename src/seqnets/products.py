@@ -53,30 +53,13 @@ def panels_shape(K: int, N: int, dtype: np.dtype) -> tuple[int, int, int]:
     return -(-N // W), K, W
 
 
-@kernel
-def fill_panels(B, panels):
-    """Copy B (K, N) into panels."""
-    P, K, _ = panels.shape
-    N, W = B.shape[1], LINE // panels.itemsize  # W known to the compiler, which copies vectors
-    for p in range(N // W):
-        for k in range(K):
-            for q in range(W):
-                panels[p, k, q] = B[k, p * W + q]
-    for p in range(N // W, P):
-        for k in range(K):
-            for q in range(W):
-                panels[p, k, q] = B[k, p * W + q] if p * W + q < N else 0
-
-
-@kernel
-def fill_panels_transposed(B, panels):
-    """Copy the transpose of B (N, K) into panels."""
-    P, K, W = panels.shape
-    N = B.shape[0]
-    for p in range(P):
-        for k in range(K):
-            for q in range(W):
-                panels[p, k, q] = B[p * W + q, k] if p * W + q < N else 0
+def fill_panels(B: np.ndarray, panels: np.ndarray) -> None:
+    """Copy B (K, N), which may be a transpose, into panels."""
+    _, K, W = panels.shape
+    n_whole, rest = divmod(B.shape[1], W)
+    panels[:n_whole] = B[:, : n_whole * W].reshape(K, n_whole, W).swapaxes(0, 1)
+    panels[n_whole:, :, :rest] = B[:, n_whole * W :]
+    panels[n_whole:, :, rest:] = 0
 
 
 def add_tile(A, B, C, p, i, n_columns):
