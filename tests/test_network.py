@@ -150,6 +150,30 @@ def test_network_equals_its_twin(cell, kind, pooling, sizes, n_outputs, lengths)
         assert not dx[:, len(lengths) :].any()
 
 
+@pytest.mark.parametrize("window", [None, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("sizes", [(3,), (3, 2)], ids=str)
+def test_parameters_gradients_do_not_need_that_of_series(sizes, bidirectional, window):
+    if bidirectional and window:
+        pytest.skip("windows are for one direction")
+    network = Network("gru", D, sizes, "mean", 1, bidirectional=bidirectional)
+    parameters = network.initialize(np.random.RandomState(0), np.dtype(float))
+    sequences, _, _ = make_data("series", (4, 2, 3), 1)
+    batch, work = make_batch(join(sequences), np.arange(3)), Workspace(np.dtype(float))
+    network.forward(parameters, batch, work, window=window)
+    masks = {"layer0": np.full((batch.lengths.size, D), 2.0)}
+    found = []
+    for of_x in (True, False):
+        kept = Workspace(np.dtype(float))
+        dlogits = np.array([[1.0], [-2.0], [0.5], [0.0]])
+        dx = network.backward(parameters, batch, dlogits, work, kept, masks, window, of_x)
+        found.append({name: kept.array(name, *W.shape).copy() for name, W in parameters.items()})
+    assert dx.size == 0 or window
+    for name, gradient in found[0].items():
+        assert gradient.any()
+        np.testing.assert_array_equal(gradient, found[1][name])
+
+
 @each_pair
 @each_kind
 @pytest.mark.parametrize("sizes", [(3,), (3, 2)], ids=str)

@@ -196,7 +196,10 @@ class Recurrent:
         dx: np.ndarray,
         masks: Masks = NO_MASKS,
     ) -> None:
-        """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
+        """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`.
+
+        An empty `dx` is left so.
+        """
         arrays = self._arguments(self.cell.backward, parameters, batch, work, masks)
         self.cell.backward(*arrays.values())
         W_x = parameters[f"{self.name}.W_x"]
@@ -213,7 +216,8 @@ class Recurrent:
             np.matmul(v.T, du, out=gradients.array(f"{self.name}.W_h", H, GH))
         if f"{self.name}.b_h" in parameters:
             du[:, -H:].sum(axis=0, out=gradients.array(f"{self.name}.b_h", H))
-        np.matmul(rows, W_x.T, out=dx)
+        if dx.size:
+            np.matmul(rows, W_x.T, out=dx)
 
     def directions(self) -> list[Recurrent]:
         return [self]
@@ -287,6 +291,7 @@ def add_to_rows(lookup, da, rows):
     rows[:] = 0
     for t in range(lookup.shape[0]):
         for b in range(lookup.shape[1]):
-            if lookup[t, b] >= 0:
+            row = lookup[t, b]  # read here: within the loop it would keep LLVM from vectorizing
+            if row >= 0:
                 for k in range(da.shape[2]):
-                    rows[lookup[t, b], k] += da[t, b, k]
+                    rows[row, k] += da[t, b, k]

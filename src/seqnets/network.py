@@ -119,19 +119,22 @@ class Network:
         gradients: Workspace,
         masks: Masks = NO_MASKS,
         window: int | None = None,
+        of_x: bool = True,
     ) -> np.ndarray:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
-        The embedding's gradient has a row for each token of `batch.x`. `masks` and `window` are
-        those of the forward pass. No gradient goes from a window to the one before it (truncated
-        BPTT; Williams & Peng 1990).
+        Without `of_x` that of series may be empty, for no parameter needs it. The embedding's
+        gradient has a row for each token of `batch.x`. `masks` and `window` are those of the
+        forward pass. No gradient goes from a window to the one before it (truncated BPTT;
+        Williams & Peng 1990).
         """
         pooled = work.array("pooled", batch.lengths.size, self.pooling.n_units)
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
         if "dense" in masks:
             dpooled *= masks["dense"]
         last, *earlier = reversed(windows(batch, window))
-        dx = self._backward(parameters, last, dpooled, work, gradients, masks)
+        of_x = of_x or self.embedding is not None or len(earlier) > 0
+        dx = self._backward(parameters, last, dpooled, work, gradients, masks, of_x)
         if earlier:
             dx = self._backward_earlier(
                 parameters, batch, earlier, dpooled, work, gradients, masks, dx
@@ -155,19 +158,20 @@ class Network:
         work: Workspace,
         gradients: Workspace,
         masks: Masks,
+        of_x: bool = True,
     ) -> np.ndarray:
         """From the pooled state's gradient back to that of x, by the states that are in `work`."""
         h, dh = (self.layers[-1].states(name, batch, work) for name in ("h", "dh"))
         self.pooling.backward(parameters, h, dpooled, batch, work, gradients, dh)
         for i in reversed(range(len(self.layers))):
             x, lookup = self._input(i, parameters, batch, work, masks)
-            dx = work.array("dx", *x.shape)
+            dx = work.array("dx", *(x.shape if of_x else (0, 0)))
             if i > 0:
                 below = self.layers[i - 1].states("dh", batch, work)
                 below[0] = 0
                 dx = below[1:].reshape(x.shape)
             self.layers[i].backward(parameters, x, lookup, batch, work, gradients, dx, masks)
-            if f"layer{i}" in masks:
+            if dx.size and f"layer{i}" in masks:
                 multiply(dx, masks[f"layer{i}"], dx)
         return dx
 

@@ -81,8 +81,9 @@ def scale(dW, factor):
 def add_rows(rows, part, dW):
     """dW[rows] += part, rows being distinct."""
     for i in range(rows.size):
+        row = rows[i]
         for k in range(dW.shape[1]):
-            dW[rows[i], k] += part[i, k]
+            dW[row, k] += part[i, k]
 
 
 def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> float:

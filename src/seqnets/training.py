@@ -96,7 +96,7 @@ class Trainer:
                 shares = weights[batch.rows] / batch_weight
                 self.loss(logits, targets[batch.rows], shares, losses, dlogits)
                 self.network.backward(
-                    self.parameters, batch, dlogits, work, gradients, masks, window
+                    self.parameters, batch, dlogits, work, gradients, masks, window, of_x=False
                 )
             return losses.sum(), batch.x
 
