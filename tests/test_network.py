@@ -160,10 +160,10 @@ def test_parameters_gradients_do_not_need_that_of_series(sizes, bidirectional, w
     parameters = network.initialize(np.random.RandomState(0), np.dtype(float))
     sequences, _, _ = make_data("series", (4, 2, 3), 1)
     batch, work = make_batch(join(sequences), np.arange(3)), Workspace(np.dtype(float))
-    network.forward(parameters, batch, work, window=window)
     masks = {"layer0": np.full((batch.lengths.size, D), 2.0)}
     found = []
     for of_x in (True, False):
+        network.forward(parameters, batch, work, masks, window)
         kept = Workspace(np.dtype(float))
         dlogits = np.array([[1.0], [-2.0], [0.5], [0.0]])
         dx = network.backward(parameters, batch, dlogits, work, kept, masks, window, of_x)
