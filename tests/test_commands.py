@@ -97,6 +97,8 @@ def test_a_verdict_is_explained_word_by_word(capsys):
 
 def test_colors_are_for_terminals(capsys, monkeypatch):
     model = str(MODELS / "texts-1.seqnets")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     for terminal, wish, colors in [(True, "", True), (True, "1", False), (False, "", False)]:
         monkeypatch.setenv("NO_COLOR", wish)
         monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal)

@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from seqnets.classifier import RecurrentClassifier
+from seqnets.colors import colored, colors_wanted
 from seqnets.comparison import (
     Data,
     one_line,
@@ -35,7 +36,6 @@ from seqnets.inspection import attributions, staged_predict_proba, words
 from seqnets.labels import several
 from seqnets.layers import CELLS
 from seqnets.persistence import load, save
-from seqnets.plots import colored
 from seqnets.vectorizer import SequenceVectorizer
 
 LINES = 256  # of a text file, labeled at a time
@@ -193,7 +193,7 @@ def explain(arguments: argparse.Namespace) -> None:
     label = one_line(model.classes_[chosen])
     print(f"{label}\t{probabilities[chosen]:.4f}")
     [steps], [moved] = words(model, texts), attributions(model, texts, "integrated_gradients")
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+    if colors_wanted():
         print(f"\n{colored(steps, moved)}")
     width = max(map(len, ["word", *steps]))
     print(f"\n{'word':{width}}  for {label}  {label} so far")
