@@ -251,6 +251,17 @@ def test_one_text_has_its_words_beside_its_line_and_its_class_as_color():
     assert [*display.labels] == predicted
 
 
+def test_beside_a_long_way_stand_a_few_words_those_of_the_longest_steps():
+    way = np.cumsum(np.random.RandomState(0).normal(size=(500, 2)) * 9, axis=0)
+    words = [str(t) for t in range(500)]
+    display = plots.TrajectoryDisplay([way], ["a"], [words], [1, 0]).plot()
+    written = [int(text.get_text()) for text in display.ax_.texts]
+    assert len(written) == curves.MOST_WORDS
+    lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)
+    assert written[0] == 499
+    assert np.median(lengths[written]) > np.quantile(lengths, 0.8)
+
+
 def test_states_that_never_change_are_one_point():
     points, shares = curves.flattened(np.ones((3, 4), np.float32))
     assert not points.any()

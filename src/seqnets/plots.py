@@ -77,7 +77,7 @@ class GateDisplay(Display):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.01, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
         >>> display = plots.GateDisplay.from_estimator(clf, [0, 1, 2], "layer0.z")
         >>> display.values.shape
         (3, 8)
@@ -142,7 +142,7 @@ class StagedPredictionDisplay(Display):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.01, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
         >>> display = plots.StagedPredictionDisplay.from_estimator(clf, [0, 1, 2])
         >>> display.probabilities[-1] == clf.predict_proba([[0, 1, 2]])[0]
         array([ True,  True])
@@ -224,10 +224,10 @@ class AttributionDisplay(Display):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.01, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
         >>> display = plots.AttributionDisplay.from_estimator(clf, [1, 2, 4])
-        >>> display.target, display.attributions.shape
-        ('up', (3, 1))
+        >>> print(display.target, display.attributions.shape)
+        up (3, 1)
         """
         (words,) = inspection.words(estimator, [x])
         (found,) = inspection.attributions(estimator, [x], method, target)
