@@ -111,9 +111,10 @@ def test_an_empty_text_has_nothing_to_explain(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
+@pytest.mark.parametrize("n_bytes", [1, 7, 2**15])
 @pytest.mark.parametrize("n_lines", [1, 3, 4, 9])
-def test_a_label_for_each_line(n_lines, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "LINES", 3)
+def test_a_label_for_each_line(n_lines, n_bytes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "BYTES", n_bytes)
     lines = ["good", "", "  ", "\u00e9t\u00e9, a bad film"] * 3
     path, name = tmp_path / "texts.txt", MODELS / "texts-1.seqnets"
     content = b"\xef\xbb\xbf" + "\r\n".join(lines[:n_lines]).encode()
@@ -134,13 +135,52 @@ def test_labels_are_printed_as_they_come():
     command = [sys.executable, "-m", "seqnets", "predict", MODELS / "texts-1.seqnets"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as process:
-        process.stdin.write(b"good\n" * cli.LINES)
-        process.stdin.flush()
-        assert process.stdout.readline().startswith(b"no\t0.5")
+        for line in (b"good\n", b"a bad film\n"):  # as typed: a label before the next line
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(b"no\t0.")
         process.stdout.close()  # as head does
-        _, err = process.communicate(b"good\n" * 3 * cli.LINES, timeout=60)
+        _, err = process.communicate(b"good\n" * cli.BYTES, timeout=60)
     assert err == b""
     assert process.returncode == 0
+
+
+def test_a_last_line_may_be_empty_or_not_end(tmp_path, capsys):
+    path = tmp_path / "texts.txt"
+    for content, n in [(b"good\n", 1), (b"good", 1), (b"good\n\n", 2), (b"\n", 1)]:
+        path.write_bytes(content)
+        assert len(predicted(capsys, MODELS / "texts-1.seqnets", path)[0]) == n
+    path.write_bytes(b"")
+    assert cli.main(["predict", str(MODELS / "texts-1.seqnets"), str(path)]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("rows", [1, 3, 256])
+def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "ROWS", rows)
+    texts = ["good", "", "a bad film,\nnot good", "not bad"]
+    path = write_csv(tmp_path / "reviews.csv", [(i, text) for i, text in enumerate(texts)])
+    model = MODELS / "texts-1.seqnets"
+    labels, probabilities = predicted(capsys, model, path, "--text", "verdict")
+    proba = seqnets.load(model).predict_proba(texts)
+    assert labels == [*seqnets.load(model).predict(texts)]
+    np.testing.assert_allclose(probabilities, proba.max(axis=1), atol=1e-4)
+
+    assert "no column 'text'; the columns are: review, verdict" in failure(
+        capsys, "predict", str(model), path, "--text", "text"
+    )
+    assert "FILE is missing" in failure(capsys, "predict", str(model), "--text", "verdict")
+    assert cli.main(["predict", str(model), path]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 6  # the header's, and one text has two lines
+    assert "--text COLUMN" in err
+
+
+@pytest.mark.parametrize("word", ["trian", "compare", "Train"])
+def test_a_command_that_is_none(word, capsys):
+    line = failure(capsys, word, "reviews.csv", *COLUMNS)
+    assert f"{word!r} is neither a file nor a command" in line
+    assert "train, predict, explain" in line
 
 
 @pytest.mark.parametrize("place", ["none/model", "folder", "reviews.csv", os.devnull])
