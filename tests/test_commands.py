@@ -140,7 +140,7 @@ def test_labels_are_printed_as_they_come():
             process.stdin.flush()
             assert process.stdout.readline().startswith(b"no\t0.")
         process.stdout.close()  # as head does
-        _, err = process.communicate(b"good\n" * cli.BYTES, timeout=60)
+        _, err = process.communicate(b"good\n" * 1000, timeout=60)
     assert err == b""
     assert process.returncode == 0
 
@@ -262,7 +262,7 @@ def test_unusable_models(model, message, capsys):
     assert message in failure(capsys, "predict", str(MODELS / model))
 
 
-def test_unusable_texts(tmp_path, capsys):
+def test_unusable_texts(tmp_path, capsys, monkeypatch):
     model, path = str(MODELS / "texts-1.seqnets"), tmp_path / "texts"
     line = failure(capsys, "predict", model, str(path))
     assert f"{path}: No such file or directory" in line
@@ -270,6 +270,12 @@ def test_unusable_texts(tmp_path, capsys):
     assert f"{path}, line 2: not text in UTF-8: invalid start byte" in failure(
         capsys, "predict", model, str(path)
     )
+    monkeypatch.setattr(cli, "BYTES", 6)
+    path.write_bytes(b"a\nb\nc\nd\n\nb\xff\n")
+    assert cli.main(["predict", model, str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert "line 6: not text" in err
+    assert len(out.splitlines()) == 3  # what was read before
 
 
 @pytest.mark.parametrize("command", ["train", "predict"])
