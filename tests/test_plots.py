@@ -243,8 +243,6 @@ def test_one_text_has_its_words_beside_its_line_and_its_class_as_color():
     place = display.points[0][-1]
     np.testing.assert_array_equal(display.ax_.texts[0].xy, place)
     assert display.ax_.lines[0].get_color() == colors.BLUE
-    boxes = [text.get_window_extent() for text in display.ax_.texts]
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     display = plots.TrajectoryDisplay.from_estimator(text_model(), TEXTS)
     assert not display.ax_.texts
     predicted = [*text_model().predict(TEXTS)]
@@ -260,6 +258,9 @@ def test_beside_a_long_way_stand_a_few_words_those_of_the_longest_steps():
     lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)
     assert written[0] == 499
     assert np.median(lengths[written]) > np.quantile(lengths, 0.8)
+    boxes = [text.get_window_extent() for text in display.ax_.texts]
+    boxes.append(display.ax_.get_legend().get_window_extent())
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def test_states_that_never_change_are_one_point():
