@@ -190,6 +190,7 @@ def test_the_largest_bars_are_named_first(pyplot):
     assert weightiest(np.array([1.0, 5.0, 4.0, 3.0, 2.0, 6.0]), 2) == [1, 3, 5]
 
 
+@pytest.mark.compiled  # no kernel is in it
 @pytest.mark.parametrize(("n", "shown"), [(3, 3), (40, 8), (500, 10), (20000, 4)])
 def test_steps_without_words_have_round_numbers(n, shown, pyplot):
     _, ax = pyplot.subplots()
@@ -249,6 +250,7 @@ def test_one_text_has_its_words_beside_its_line_and_its_class_as_color():
     assert [*display.labels] == predicted
 
 
+@pytest.mark.compiled  # no kernel is in it
 def test_beside_a_long_way_stand_a_few_words_those_of_the_longest_steps():
     way = np.cumsum(np.random.RandomState(0).normal(size=(500, 2)) * 9, axis=0)
     words = [str(t) for t in range(500)]
