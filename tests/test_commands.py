@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -135,12 +136,15 @@ def test_labels_are_printed_as_they_come():
     command = [sys.executable, "-m", "seqnets", "predict", MODELS / "texts-1.seqnets"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as process:
+        late = threading.Timer(60, process.kill)  # if it waits for more lines
+        late.start()
         for line in (b"good\n", b"a bad film\n"):  # as typed: a label before the next line
             process.stdin.write(line)
             process.stdin.flush()
             assert process.stdout.readline().startswith(b"no\t0.")
         process.stdout.close()  # as head does
         _, err = process.communicate(b"good\n" * 1000, timeout=60)
+        late.cancel()
     assert err == b""
     assert process.returncode == 0
 
