@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def test_a_verdict_is_explained_word_by_word(capsys):
 
 def test_colors_are_for_terminals(capsys, monkeypatch):
     model = str(MODELS / "texts-1.seqnets")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     for terminal, wish, colors in [(True, "", True), (True, "1", False), (False, "", False)]:
         monkeypatch.setenv("NO_COLOR", wish)
         monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal)
@@ -109,9 +112,10 @@ def test_an_empty_text_has_nothing_to_explain(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
+@pytest.mark.parametrize("n_bytes", [1, 7, 2**15])
 @pytest.mark.parametrize("n_lines", [1, 3, 4, 9])
-def test_a_label_for_each_line(n_lines, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "LINES", 3)
+def test_a_label_for_each_line(n_lines, n_bytes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "BYTES", n_bytes)
     lines = ["good", "", "  ", "\u00e9t\u00e9, a bad film"] * 3
     path, name = tmp_path / "texts.txt", MODELS / "texts-1.seqnets"
     content = b"\xef\xbb\xbf" + "\r\n".join(lines[:n_lines]).encode()
@@ -132,13 +136,55 @@ def test_labels_are_printed_as_they_come():
     command = [sys.executable, "-m", "seqnets", "predict", MODELS / "texts-1.seqnets"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as process:
-        process.stdin.write(b"good\n" * cli.LINES)
-        process.stdin.flush()
-        assert process.stdout.readline().startswith(b"no\t0.5")
+        late = threading.Timer(60, process.kill)  # if it waits for more lines
+        late.start()
+        for line in (b"good\n", b"a bad film\n"):  # as typed: a label before the next line
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(b"no\t0.")
         process.stdout.close()  # as head does
-        _, err = process.communicate(b"good\n" * 3 * cli.LINES, timeout=60)
+        _, err = process.communicate(b"good\n" * 1000, timeout=60)
+        late.cancel()
     assert err == b""
     assert process.returncode == 0
+
+
+def test_a_last_line_may_be_empty_or_not_end(tmp_path, capsys):
+    path = tmp_path / "texts.txt"
+    for content, n in [(b"good\n", 1), (b"good", 1), (b"good\n\n", 2), (b"\n", 1)]:
+        path.write_bytes(content)
+        assert len(predicted(capsys, MODELS / "texts-1.seqnets", path)[0]) == n
+    path.write_bytes(b"")
+    assert cli.main(["predict", str(MODELS / "texts-1.seqnets"), str(path)]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("rows", [1, 3, 256])
+def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "ROWS", rows)
+    texts = ["good", "", "a bad film,\nnot good", "not bad"]
+    path = write_csv(tmp_path / "reviews.csv", [(i, text) for i, text in enumerate(texts)])
+    model = MODELS / "texts-1.seqnets"
+    labels, probabilities = predicted(capsys, model, path, "--text", "verdict")
+    proba = seqnets.load(model).predict_proba(texts)
+    assert labels == [*seqnets.load(model).predict(texts)]
+    np.testing.assert_allclose(probabilities, proba.max(axis=1), atol=1e-4)
+
+    assert "no column 'text'; the columns are: review, verdict" in failure(
+        capsys, "predict", str(model), path, "--text", "text"
+    )
+    assert "FILE is missing" in failure(capsys, "predict", str(model), "--text", "verdict")
+    assert cli.main(["predict", str(model), path]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 6  # the header's, and one text has two lines
+    assert "--text COLUMN" in err
+
+
+@pytest.mark.parametrize("word", ["trian", "compare", "Train"])
+def test_a_command_that_is_none(word, capsys):
+    line = failure(capsys, word, "reviews.csv", *COLUMNS)
+    assert f"{word!r} is neither a file nor a command" in line
+    assert "train, predict, explain" in line
 
 
 @pytest.mark.parametrize("place", ["none/model", "folder", "reviews.csv", os.devnull])
@@ -220,7 +266,7 @@ def test_unusable_models(model, message, capsys):
     assert message in failure(capsys, "predict", str(MODELS / model))
 
 
-def test_unusable_texts(tmp_path, capsys):
+def test_unusable_texts(tmp_path, capsys, monkeypatch):
     model, path = str(MODELS / "texts-1.seqnets"), tmp_path / "texts"
     line = failure(capsys, "predict", model, str(path))
     assert f"{path}: No such file or directory" in line
@@ -228,6 +274,12 @@ def test_unusable_texts(tmp_path, capsys):
     assert f"{path}, line 2: not text in UTF-8: invalid start byte" in failure(
         capsys, "predict", model, str(path)
     )
+    monkeypatch.setattr(cli, "BYTES", 6)
+    path.write_bytes(b"a\nb\nc\nd\n\nb\xff\n")
+    assert cli.main(["predict", model, str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert "line 6: not text" in err
+    assert len(out.splitlines()) == 3  # what was read before
 
 
 @pytest.mark.parametrize("command", ["train", "predict"])

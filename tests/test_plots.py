@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from seqnets import RecurrentClassifier, SequenceVectorizer, inspection, plots
+from seqnets import RecurrentClassifier, SequenceVectorizer, colors, curves, inspection, plots
+from seqnets.display import weightiest
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -78,8 +79,38 @@ def test_states_are_drawn_around_zero_and_what_is_no_gate_is_refused():
     display = plots.GateDisplay.from_estimator(clf, X[0], "layer0.reverse.h")
     low, high = display.ax_.images[0].get_clim()
     assert low == -high < 0
-    with pytest.raises(ValueError, match=r"name='layer0.c'.*layer0.r, layer0.z"):
-        plots.GateDisplay.from_estimator(clf, X[0], "layer0.c")
+    for name, reason in [("layer0.c", "is not in the trace"), ("pooled", "belongs to no step")]:
+        with pytest.raises(ValueError, match=rf"name='{name}' {reason}.*layer0.r, layer0.z"):
+            plots.GateDisplay.from_estimator(clf, X[0], name)
+
+
+def test_attention_is_bars_named_by_their_words():
+    clf = RecurrentClassifier("gru", 2, pooling="attention", max_iter=1, n_jobs=1, random_state=0)
+    X = [[1.0, 2.0, 0.0], [0.0, 1.0]]
+    display = plots.GateDisplay.from_estimator(clf.fit(X, [0, 1]), X[0], "attention")
+    heights = [bar.get_height() for bar in display.ax_.patches]
+    np.testing.assert_array_equal(heights, clf.attention_weights(X)[0])
+    assert tick_labels(display) == ["1", "2", "3"]
+
+
+def test_blue_is_positive_and_open_orange_negative_and_shut():
+    def ends(display):
+        image = display.plot().ax_.images[0]
+        return [
+            to_hex(image.cmap(image.norm(value))) for value in (image.norm.vmin, image.norm.vmax)
+        ]
+
+    from matplotlib.colors import to_hex
+
+    values, words = np.array([[-0.5], [0.3]]), ["a", "b"]
+    expected = [colors.DIVERGING[0], colors.DIVERGING[2]]
+    assert ends(plots.GateDisplay(values, words, "layer0.h")) == expected
+    assert ends(plots.GateDisplay(values + 0.5, words, "layer0.z")) == expected
+    assert ends(plots.AttributionDisplay(values, words, "yes")) == expected
+    bars = plots.AttributionDisplay(values[:, 0], words, "yes").plot().ax_.patches
+    assert [to_hex(bar.get_facecolor()) for bar in bars] == [colors.ORANGE, colors.BLUE]
+    display = plots.StagedPredictionDisplay(np.array([[0.4, 0.6]]), ["a"], ["no", "yes"]).plot()
+    assert display.ax_.lines[0].get_color() == colors.BLUE  # as the class that it speaks for
 
 
 def test_of_two_classes_one_line_of_several_all():
@@ -142,10 +173,106 @@ def test_any_number_of_words_is_named_without_overlap(n):
     words = [f"word{t}" for t in range(n)]
     display = plots.AttributionDisplay(np.linspace(-1, 1, n), words, "a").plot()
     shown = tick_labels(display)
-    assert shown[0] == "word0"
     assert set(shown) <= set(words)
+    assert {words[0], words[-1]} & set(shown)  # the largest
+    assert len(shown) >= min(n, 40)
     boxes = [label.get_window_extent() for label in display.ax_.get_xticklabels()]
     assert not any(a.x1 > b.x0 for a, b in zip(boxes, boxes[1:], strict=False))
+
+
+def test_the_largest_bars_are_named_first(pyplot):
+    values = np.random.RandomState(0).normal(size=100)
+    _, ax = pyplot.subplots(figsize=(3, 2))
+    display = plots.AttributionDisplay(values, [f"w{t}" for t in range(100)], "a").plot(ax=ax)
+    named = [int(label[1:]) for label in tick_labels(display)]
+    assert 5 < len(named) < 20
+    assert np.abs(values).argmax() in named
+    assert weightiest(np.array([1.0, 5.0, 4.0, 3.0, 2.0, 6.0]), 2) == [1, 3, 5]
+
+
+@pytest.mark.compiled  # no kernel is in it
+@pytest.mark.parametrize(("n", "shown"), [(3, 3), (40, 8), (500, 10), (20000, 4)])
+def test_steps_without_words_have_round_numbers(n, shown, pyplot):
+    _, ax = pyplot.subplots()
+    words = [str(t + 1) for t in range(n)]
+    display = plots.StagedPredictionDisplay(np.full((n, 2), 0.5), words, [0, 1]).plot(ax=ax)
+    labels = tick_labels(display)
+    assert len(labels) == shown
+    apart = n // shown
+    assert labels == [str(apart * (k + 1)) for k in range(shown)]
+    assert [*ax.get_xticks()] == [int(label) - 1 for label in labels]
+    assert ax.get_xlabel() == "step"
+
+
+def test_a_trajectory_is_the_states_seen_from_where_they_differ_most():
+    from sklearn.decomposition import PCA
+
+    clf, X, y = series_model()
+    display = plots.TrajectoryDisplay.from_estimator(clf, X, y, "layer0.h")
+    states = np.concatenate([trace["layer0.h"] for trace in clf.trace(X)])
+    pca = PCA(2, svd_solver="full").fit(states)
+    np.testing.assert_allclose(np.concatenate(display.points), pca.transform(states), atol=1e-9)
+    np.testing.assert_allclose(display.shares, pca.explained_variance_ratio_)
+    for row, (way, x) in enumerate(zip(display.points, X, strict=True)):
+        line, first, last = display.ax_.lines[3 * row : 3 * row + 3]
+        assert len(way) == len(x)
+        np.testing.assert_array_equal(line.get_xydata(), way)
+        np.testing.assert_array_equal(first.get_xydata(), way[:1])
+        np.testing.assert_array_equal(last.get_xydata(), way[-1:])
+        assert line.get_color() == colors.CLASSES[y[row]]
+    markers = {line.get_marker() for line in display.ax_.lines[2:18:3]}
+    styles = {line.get_linestyle() for line in display.ax_.lines[0:18:3]}
+    assert len(markers) == len(styles) == 3
+
+
+def test_a_second_direction_goes_from_the_last_step_back():
+    clf, X, _ = series_model()
+    display = plots.TrajectoryDisplay.from_estimator(clf, X[:1], name="layer0.reverse.h")
+    states = clf.trace(X[:1])[0]["layer0.reverse.h"]
+    apart = np.linalg.norm(display.points[0][0] - display.points[0], axis=1)
+    exact = np.linalg.norm(states[-1] - states, axis=1)[::-1]
+    assert (apart <= exact + 1e-9).all()  # of four dimensions two
+    assert apart[-1] > 0.5 * exact[-1]
+    assert display.words == [["5", "4", "3", "2", "1"]]
+
+
+def test_one_text_has_its_words_beside_its_line_and_its_class_as_color():
+    display = plots.TrajectoryDisplay.from_estimator(text_model(), [TEXTS[0]], ["yes"])
+    texts = {text.get_text(): text for text in display.ax_.texts}
+    assert set(texts) <= set(TEXTS[0].split())
+    assert TEXTS[0].split()[-1] in texts
+    place = display.points[0][-1]
+    np.testing.assert_array_equal(display.ax_.texts[0].xy, place)
+    assert display.ax_.lines[0].get_color() == colors.BLUE
+    display = plots.TrajectoryDisplay.from_estimator(text_model(), TEXTS)
+    assert not display.ax_.texts
+    predicted = [*text_model().predict(TEXTS)]
+    assert [*display.labels] == predicted
+
+
+@pytest.mark.compiled  # no kernel is in it
+def test_beside_a_long_way_stand_a_few_words_those_of_the_longest_steps():
+    way = np.cumsum(np.random.RandomState(0).normal(size=(500, 2)) * 9, axis=0)
+    words = [str(t) for t in range(500)]
+    display = plots.TrajectoryDisplay([way], ["a"], [words], [1, 0]).plot()
+    written = [int(text.get_text()) for text in display.ax_.texts]
+    assert len(written) == curves.MOST_WORDS
+    lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)
+    assert written[0] == 499
+    assert np.median(lengths[written]) > np.quantile(lengths, 0.8)
+    boxes = [text.get_window_extent() for text in display.ax_.texts]
+    boxes.append(display.ax_.get_legend().get_window_extent())
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_states_that_never_change_are_one_point():
+    points, shares = curves.flattened(np.ones((3, 4), np.float32))
+    assert not points.any()
+    assert not shares.any()
+    points, shares = curves.flattened(np.array([[1.0], [3.0]]))
+    assert np.abs(points).tolist() == [[1, 0], [1, 0]]
+    assert shares.tolist() == [1, 0]
+    assert curves.flattened(np.empty((0, 4)))[0].shape == (0, 2)
 
 
 def test_axes_may_be_given(pyplot):
@@ -156,6 +283,7 @@ def test_axes_may_be_given(pyplot):
         plots.StagedPredictionDisplay.from_estimator(clf, X[0], ax=ax),
         plots.LossCurveDisplay.from_estimator(clf, ax=ax),
         plots.GradientFlowDisplay.from_estimator(clf, X, y, ax=ax),
+        plots.TrajectoryDisplay.from_estimator(clf, X, y, ax=ax),
         plots.AttributionDisplay.from_estimator(clf, X[0]).plot(ax=ax),
     ):
         assert display.ax_ is ax
@@ -182,10 +310,10 @@ def test_html_shows_every_word_escaped_and_the_sign_twice():
     assert [float(value) for _, value, _ in spans] == values.tolist()
     assert "&lt;class&gt;" in text
     strong, against, weak, none = (style for style, _, _ in spans)
-    assert "rgba(0, 114, 178, 0.60)" in strong and "solid" in strong
-    assert "rgba(230, 159, 0, 0.30)" in against and "dotted" in against
-    assert "0.03" in weak and "border" not in weak
-    assert "0.00" in none
+    assert "#0072b299" in strong and "solid" in strong
+    assert "#e69f004c" in against and "dotted" in against
+    assert "#0072b208" in weak and "border" not in weak
+    assert "00;" not in none and none.endswith("00")
 
 
 def test_the_terminal_gets_the_same_words():
@@ -193,13 +321,35 @@ def test_the_terminal_gets_the_same_words():
     text = plots.colored(words, [3.0, -3.0, 0.1, 1.2])
     assert re.sub(r"\x1b\[[\d;]*m", "", text) == "good bad weak so"
     good, bad, weak, so = text.split(" ")
-    assert good == "\x1b[38;5;16;48;5;111mgood\x1b[0m"
-    assert bad == "\x1b[4;38;5;16;48;5;214mbad\x1b[0m"
+    assert good == "\x1b[38;5;16;48;5;39mgood\x1b[0m"
+    assert bad == "\x1b[4;38;5;16;48;5;208mbad\x1b[0m"
     assert weak == "weak"
-    assert so == "\x1b[38;5;16;48;5;153mso\x1b[0m"
-    assert str(plots.AttributionDisplay(np.array([3.0, -3.0, 0.1, 1.2]), words, "a")) == text
+    assert so == "\x1b[38;5;16;48;5;110mso\x1b[0m"
     assert plots.colored(["a"], [0.0]) == "a"
     assert plots.colored([], []) == ""
+
+
+@pytest.mark.parametrize(
+    ("terminal", "variables", "in_color"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"TERM": "dumb"}, False),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (False, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_str_has_colors_where_they_are_shown(terminal, variables, in_color, monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    words, values = ["good", "bad", "weak"], [3.0, -0.456, 0.1]
+    text = str(plots.AttributionDisplay(np.array(values), words, "a"))
+    assert text == (plots.colored(words, values) if in_color else "good(+3) bad(-0.46) weak")
 
 
 def test_an_empty_text_can_be_shown():
@@ -212,3 +362,6 @@ def test_an_empty_text_can_be_shown():
         plots.StagedPredictionDisplay.from_estimator(text_model(), ""),
     ):
         assert tick_labels(shown) == []
+    display = plots.TrajectoryDisplay.from_estimator(text_model(), ["", "good bad"])
+    assert [way.shape for way in display.points] == [(0, 2), (2, 2)]
+    assert not plots.TrajectoryDisplay.from_estimator(text_model(), [""]).ax_.texts

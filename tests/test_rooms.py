@@ -14,8 +14,8 @@ TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("
 
 # Imports point down: a room uses rooms of lower floors only.
 FLOORS = [
-    {"cache", "estimators", "files"},
-    {"jit"},
+    {"cache", "colors", "estimators", "files"},
+    {"display", "jit"},
     {"products"},
     {"batches", "cells", "initializers", "losses", "pooling", "schedules"},
     {"dropout", "labels", "optimizers", "sequences", "vectorizer"},
@@ -26,15 +26,17 @@ FLOORS = [
     {"explanation", "parameters", "progress"},
     {"fitting"},
     {"prediction"},
+    {"inside"},
     {"classifier"},
     {"ahead", "comparison", "inspection", "persistence"},
+    {"curves"},
     {"plots"},
     {"__init__"},
     {"__main__"},
 ]
 TOP = {"__init__", "__main__", "ahead", "comparison", "inspection", "persistence"}
-MAY_IMPORT_SKLEARN = TOP | {"classifier", "data", "fitting", "labels", "parameters"}
-MAY_IMPORT_SKLEARN |= {"estimators", "prediction", "inputs", "scaler", "sequences"}
+MAY_IMPORT_SKLEARN = TOP | {"classifier", "curves", "data", "fitting", "labels", "parameters"}
+MAY_IMPORT_SKLEARN |= {"estimators", "inside", "prediction", "inputs", "scaler", "sequences"}
 MAY_IMPORT_SKLEARN |= {"vectorizer", "word_vectors"}
 
 each_room = pytest.mark.parametrize("room", sorted(TREES))

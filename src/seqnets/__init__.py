@@ -1,4 +1,15 @@
-"""Recurrent neural networks for scikit-learn: RNN, LSTM and GRU with a compiled core."""
+"""Recurrent neural networks for scikit-learn: RNN, LSTM and GRU with a compiled core.
+
+Examples
+--------
+>>> from sklearn.pipeline import make_pipeline
+>>> from seqnets import RecurrentClassifier, SequenceVectorizer
+>>> texts, y = ["a good film", "not bad", "a bad film", "not good"], ["yes", "yes", "no", "no"]
+>>> clf = RecurrentClassifier("gru", embedding_dim=8, dropout=0, random_state=0)
+>>> model = make_pipeline(SequenceVectorizer(), clf).fit(texts, y)
+>>> model.predict(["not good", "not bad"])
+array(['no', 'yes'], dtype='<U3')
+"""
 
 from .ahead import warmup
 from .classifier import RecurrentClassifier

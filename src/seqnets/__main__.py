@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import csv
 import os
+import re
 import signal
 import sys
 import warnings
@@ -16,11 +17,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
 from seqnets.classifier import RecurrentClassifier
+from seqnets.colors import colored, colors_wanted
 from seqnets.comparison import (
     Data,
     one_line,
@@ -35,10 +38,11 @@ from seqnets.inspection import attributions, staged_predict_proba, words
 from seqnets.labels import several
 from seqnets.layers import CELLS
 from seqnets.persistence import load, save
-from seqnets.plots import colored
 from seqnets.vectorizer import SequenceVectorizer
 
-LINES = 256  # of a text file, labeled at a time
+BYTES = 2**15  # of a text file, labeled at a time, and so many rows of a CSV file:
+ROWS = 256
+COMMANDS = ("train", "predict", "explain")
 
 
 class UserError(Exception):
@@ -62,15 +66,32 @@ def read_movie_reviews() -> Data:
 
 
 def read_csv(path: str, text: str | None, label: str | None) -> Data:
-    """Read two columns of a CSV file that has a header line."""
+    """Read two columns of a CSV file, the texts and their labels, and check every one of them."""
+    texts, labels = [], []
+    for where, fields in read_columns(path, text=text, label=label):
+        for field, kind, column in zip(fields, ("text", "label"), (text, label), strict=True):
+            if not field.strip():
+                raise UserError(f"{where}: no {kind} in column {column!r}")
+        texts.append(fields[0])
+        labels.append(fields[1].strip())
+    return Data(path, as_array(texts), as_array(labels))
+
+
+def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
+    """Yield where a row of a CSV file with a header line stands, and its fields in the columns."""
     csv.field_size_limit(2**31 - 1)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True, strict=True)
             try:
-                text = checked_column(path, reader, "--text", text)
-                label = checked_column(path, reader, "--label", label)
-                return read_rows(path, reader, text, label)
+                names = [checked_column(path, reader, f"--{k}", v) for k, v in columns.items()]
+                for row in reader:
+                    where = f"{path}, line {reader.line_num}"
+                    if None in row:
+                        raise UserError(
+                            f"{where}: more fields than columns; is a comma not in quotes?"
+                        )
+                    yield where, [row[name] or "" for name in names]
             except csv.Error as error:
                 where = f"{path}, after line {reader.line_num}"
                 raise UserError(f"{where}: not CSV: {error}") from error
@@ -95,33 +116,36 @@ def checked_column(path: str, reader: csv.DictReader, option: str, column: str |
     return column
 
 
-def read_rows(path: str, reader: csv.DictReader, text: str, label: str) -> Data:
-    """Read the texts and the labels, and check every one of them."""
-    texts, labels = [], []
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        if None in row:
-            raise UserError(f"{where}: more fields than columns; is a comma not in quotes?")
-        for column, kind in ((text, "text"), (label, "label")):
-            if not (row[column] or "").strip():
-                raise UserError(f"{where}: no {kind} in column {column!r}")
-        texts.append(row[text])
-        labels.append(row[label].strip())
-    return Data(path, as_array(texts), as_array(labels))
-
-
-def read_lines(path: str | None) -> Iterator[str]:
-    """Yield the lines of a text file, or of standard input, as they come."""
+def read_lines(path: str | None) -> Iterator[list[str]]:
+    """Yield the lines of a text file, or of standard input, as many at a time as are there."""
     name, number = path or "standard input", 0
+    begun: list[bytes] = []
+    file: Any
     try:
         with open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
-            for line in file:
-                number += 1
-                yield line.decode("utf-8-sig").rstrip("\r\n")
+            while part := file.read1(BYTES):
+                whole, end, rest = part.rpartition(b"\n")
+                if end:
+                    yield decoded(b"".join([*begun, whole]), name, number)
+                    number += part.count(b"\n")
+                    begun = []
+                begun.append(rest)
+        if any(begun):
+            yield decoded(b"".join(begun), name, number)
     except OSError as error:
         raise UserError(f"{name}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name}, line {number}: not text in UTF-8: {error.reason}") from error
+
+
+def decoded(lines: bytes, name: str, number: int) -> list[str]:
+    """Return lines as strings; `number` lines of the file called `name` stand before them."""
+    strings = []
+    for line in lines.split(b"\n"):
+        number += 1
+        try:
+            strings.append(line.decode("utf-8-sig").rstrip("\r\n"))
+        except UnicodeDecodeError as error:
+            raise UserError(f"{name}, line {number}: not text in UTF-8: {error.reason}") from error
+    return strings
 
 
 @contextlib.contextmanager
@@ -193,7 +217,7 @@ def explain(arguments: argparse.Namespace) -> None:
     label = one_line(model.classes_[chosen])
     print(f"{label}\t{probabilities[chosen]:.4f}")
     [steps], [moved] = words(model, texts), attributions(model, texts, "integrated_gradients")
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+    if colors_wanted():
         print(f"\n{colored(steps, moved)}")
     width = max(map(len, ["word", *steps]))
     print(f"\n{'word':{width}}  for {label}  {label} so far")
@@ -203,14 +227,25 @@ def explain(arguments: argparse.Namespace) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Print the likeliest label of each line and its probability."""
+    """Print the likeliest label of each line, or row of a CSV file, and its probability."""
+    path, column = arguments.file, arguments.text
+    if column is not None and path is None:
+        raise UserError("--text names a column of a file: FILE is missing")
     model = text_classifier(arguments.model)
-    lines = read_lines(arguments.file)
-    while texts := list(islice(lines, LINES)):
+    if column is None and str(path).lower().endswith(".csv"):
+        say(f"{path}: labeled line by line, the first included; --text COLUMN labels a column")
+    for texts in read_lines(path) if column is None else rows_of(path, column):
         for probabilities in model.predict_proba(texts):
             label = one_line(model.classes_[probabilities.argmax()])
             print(f"{label}\t{probabilities.max():.4f}")
         sys.stdout.flush()
+
+
+def rows_of(path: str, column: str) -> Iterator[list[str]]:
+    """Yield the texts of a column, some at a time."""
+    rows = read_columns(path, text=column)
+    while some := list(islice(rows, ROWS)):
+        yield [text for _, [text] in some]
 
 
 def text_classifier(path: str) -> Pipeline:
@@ -248,10 +283,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if arguments[:1] == ["predict"]:
         parser = argparse.ArgumentParser(
             prog="python -m seqnets predict",
-            description="Label texts, one a line: print the label, a tab and its probability.",
+            description="Label texts, one a line, or those of a column of a CSV file: print the "
+            "label, a tab and its probability. Lines that are typed are labeled at once.",
         )
         parser.add_argument("model", metavar="MODEL", help="a file that train has written")
         parser.add_argument("file", nargs="?", metavar="FILE", help="default: standard input")
+        parser.add_argument(
+            "--text", metavar="COLUMN", help="FILE is CSV with a header line: label this column"
+        )
         parser.set_defaults(run=predict)
         return parser.parse_args(arguments[1:])
     if arguments[:1] == ["explain"]:
@@ -264,6 +303,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.add_argument("sentence", metavar="TEXT", help="the text, in quotes")
         parser.set_defaults(run=explain)
         return parser.parse_args(arguments[1:])
+    word = "".join(arguments[:1])
+    if word and not re.search(r"^-|[./\\]", word) and not os.path.exists(word):
+        listed = ", ".join(COMMANDS)
+        raise UserError(f"{word!r} is neither a file nor a command; the commands are: {listed}")
     parser = argparse.ArgumentParser(
         prog="python -m seqnets",
         parents=[columns],
@@ -280,8 +323,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
-    parsed = parse(arguments)
     try:
+        parsed = parse(arguments)
         parsed.run(parsed)
     except UserError as error:
         say(f"seqnets: {one_line(error)}")

@@ -38,7 +38,6 @@ def warmup(**parameters: Any) -> None:
     --------
     >>> import seqnets
     >>> seqnets.warmup(cell="gru", embedding_dim=64)
-    >>> seqnets.warmup(cell="lstm", dtype="float32")
     """
     once = {
         **{"class_weight": None, "early_stopping": False, "scoring": "loss", "verbose": False},

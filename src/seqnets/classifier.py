@@ -11,11 +11,11 @@ from sklearn.utils import Tags
 
 from .estimators import EstimatorMixin, unchanged_on_error, with_callbacks
 from .fitting import fit_network, partial_fit_network
+from .inside import InsideMixin
 from .parameters import CONSTRAINTS
-from .prediction import PredictionMixin
 
 
-class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, BaseEstimator):
+class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEstimator):
     """Recurrent neural network classifier of sequences: RNN, LSTM or GRU.
 
     Reads each sequence step by step, carrying a state from one step to the next, so that order
@@ -30,133 +30,99 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         "lstm" (i, f, o, g): input, forget, output gate (Hochreiter & Schmidhuber 1997; Gers 2000).
         "gru" (r, z, n): reset gate, after the product, and update gate (Cho et al. 2014).
         "mingru" (z, n): update gate of the input alone, no W_h, fast (Feng et al. 2024).
-
     hidden_layer_sizes : int or array-like of int, default=(64,)
         The number of units of each recurrent layer, the lowest first.
-
     bidirectional : bool, default=False
         Whether each layer has a second one of as many units beside it, which reads every sequence
         from its end (Schuster & Paliwal 1997).
-
     pooling : {"auto", "last", "mean", "max", "attention"}, default="auto"
         How the top layer's states of all steps become one vector: the last step's, their mean,
         their elementwise maximum, or a mean with learned weights (Bahdanau et al. 2015; Yang et
         al. 2016), see `attention_weights`. "last" of a layer that reads from the end is its state
         at the first step. "auto" is "last" for series and "max" for tokens.
-
     embedding_dim : int, default=None
         None: `X` holds numeric series. An int: `X` holds token ids, each of which is given a
         learned vector of that many numbers.
-
     embeddings : array-like of shape (n_ids, embedding_dim), default=None
         Pretrained vectors to start from, row i for id i, as `embedding_matrix` makes them of a
         vocabulary, which the vectorizer must be given too. Larger ids are an error then; ids that
         fit has not seen keep their vectors.
-
     train_embeddings : bool, default=True
         Whether training changes the embeddings.
-
     dropout : float or "auto", default="auto"
         Probability of each number that a layer reads, the dense layer included, to be left out
         while training, all along a sequence; in [0, 1). "auto": 0.3 for tokens, 0 for series.
-
     recurrent_dropout : float, default=0.0
         Probability of each number of a layer's state to be left out of its own product with W_h
         while training, all along a sequence (Gal & Ghahramani 2016); in [0, 1). Not with
         "mingru", which has no W_h.
-
     embedding_dropout : float, default=0.0
         Probability of whole tokens to be left out while training, in [0, 1).
-
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         "adam" (Kingma & Ba 2015), "adamw" (with decoupled weight decay, Loshchilov & Hutter 2019),
         "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. Of an embedding, a step
         moves only the rows of the tokens that it saw.
-
     alpha : float, default=0.0001
         Strength of the L2 penalty alpha / 2 * ||W||^2, divided by the batch's sum of weights; for
         "adamw" the weight decay, by which each step takes learning rate * alpha * W off. On
         weight matrices, not on embeddings and biases.
-
     batch_size : int or "auto", default="auto"
         Sequences a step. "auto" is min(32, n_sequences).
-
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         How the step size changes, for every solver. "invscaling": learning_rate_init /
         (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
         stop for want of improvement, it is divided by 5 instead, down to 1e-6. "cosine": it rises
         during the first 5 % of `max_iter` epochs and falls to 0 over the rest.
-
     learning_rate_init : float or "auto", default="auto"
         The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
-
     power_t : float, default=0.5
         The exponent of learning rate "invscaling".
-
     momentum : float, default=0.9
         Momentum of solver "sgd", in [0, 1].
-
     nesterovs_momentum : bool, default=True
         Whether solver "sgd" uses Nesterov's momentum.
-
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of the moment estimates of "adam" and "adamw", in [0, 1); `beta_2` also of "rmsprop".
-
     epsilon : float, default=1e-8
         Added to the root of the second moment by "adam", "adamw" and "rmsprop".
-
     max_grad_norm : float or None, default=1.0
         A gradient whose norm over all parameters is larger is scaled down to it (Pascanu et al.
         2013). None: never.
-
     bptt_steps : int, default=None
         Steps that gradients go back at most, and that training has in memory at a time (truncated
         BPTT, Williams & Peng 1990); the state is carried through all. For one direction only.
-
     max_iter : int, default=200
         Epochs at most.
-
     shuffle : bool, default=True
         Whether to shuffle the sequences in each epoch. Shuffled batches hold sequences of like
         length, which saves time.
-
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
         much for more than `n_iter_no_change` epochs.
-
     n_iter_no_change : int, default=3
         Epochs in a row that may pass without improvement.
-
     early_stopping : bool or "auto", default="auto"
         Whether to set aside a stratified validation set, unless fit is given one, stop by its
         score and return its best epoch's weights, each a running mean of about an epoch's steps
         (Polyak & Juditsky 1992). "auto": if there are 1,000 sequences or more, or `X_val`.
         Classes with one member stay in training.
-
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in (0, 1).
-
     scoring : str or callable, default="loss"
         The score on the validation set: the negative loss, or any scorer of scikit-learn.
-
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced": n_sequences /
         (n_classes * sequences of the class). For one label a sequence.
-
     warm_start : bool, default=False
         Whether fit goes on from where the fit before has left, with its weights, optimizer,
         random numbers and standardization, for `max_iter` epochs more.
-
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
-
     n_jobs : int, default=None
         Threads, which change no result. None: all that this process may use, minding
         OMP_NUM_THREADS; inside joblib's workers those that it allows.
-
     random_state : int, RandomState instance or None, default=None
         Determines start weights, the validation set and the order of the sequences.
-
     verbose : bool or int, default=False
         Whether to print a line an epoch. Inside a search, or for a progress bar, see
         `set_callbacks` (scikit-learn 1.9).
@@ -346,6 +312,13 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         ValueError
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
             diverges. An estimator that was fitted before is left as it was.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0)
+        >>> clf.fit(X, y).score(X, y)
+        1.0
         """
         fit_network(self, X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
@@ -386,6 +359,13 @@ class RecurrentClassifier(EstimatorMixin, PredictionMixin, ClassifierMixin, Base
         TypeError, ValueError
             As by fit; and if a parameter needs all data at once: `early_stopping=True`,
             `class_weight="balanced"` and the learning rates "adaptive" and "cosine".
+
+        Examples
+        --------
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0)
+        >>> clf = clf.partial_fit([[0, 1, 2], [2, 1]], ["up", "down"], classes=["down", "up"])
+        >>> clf.partial_fit([[1, 3], [3, 1, 0]], ["up", "down"]).n_iter_
+        2
         """
         partial_fit_network(self, X, y, classes, sample_weight)
         return self

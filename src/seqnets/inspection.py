@@ -2,6 +2,17 @@
 
 The functions take a `RecurrentClassifier`, or a pipeline that ends in one, and X as its `predict`
 takes it: texts, where the pipeline begins with a `SequenceVectorizer`.
+
+Examples
+--------
+>>> from sklearn.pipeline import make_pipeline
+>>> from seqnets import RecurrentClassifier, SequenceVectorizer, inspection
+>>> texts, y = ["a good film", "not bad", "a bad film", "not good"], ["yes", "yes", "no", "no"]
+>>> clf = RecurrentClassifier("gru", embedding_dim=8, dropout=0, random_state=0)
+>>> model = make_pipeline(SequenceVectorizer(), clf).fit(texts, y)
+>>> [words], [moved] = inspection.words(model, texts[:1]), inspection.attributions(model, texts[:1])
+>>> words[moved.argmax()]
+'good'
 """
 
 from __future__ import annotations
@@ -46,6 +57,15 @@ def trace(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[dict[str, n
     -------
     traces : list of dict of str to ndarray
         See `RecurrentClassifier.trace`.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> texts, y = ["a good film", "not bad", "a bad film", "not good"], ["yes", "yes", "no", "no"]
+    >>> clf = RecurrentClassifier("gru", embedding_dim=8, dropout=0, random_state=0)
+    >>> model = make_pipeline(SequenceVectorizer(), clf).fit(texts, y)
+    >>> seqnets.trace(model, ["not a bad film"])[0]["layer0.h"].shape
+    (4, 64)
     """
     classifier, X = _with_inputs(estimator, X)
     return classifier.trace(X)
@@ -66,6 +86,17 @@ def staged_predict_proba(estimator: RecurrentClassifier | Pipeline, X: Any) -> I
     -------
     stages : generator of ndarray of shape (n_sequences, n_classes)
         See `RecurrentClassifier.staged_predict_proba`.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> texts, y = ["a good film", "not bad", "a bad film", "not good"], ["yes", "yes", "no", "no"]
+    >>> clf = RecurrentClassifier("gru", embedding_dim=8, dropout=0, random_state=0)
+    >>> model = make_pipeline(SequenceVectorizer(), clf).fit(texts, y)
+    >>> for proba in inspection.staged_predict_proba(model, ["not good"]):
+    ...     print(model.classes_[proba.argmax()])
+    no
+    no
     """
     classifier, X = _with_inputs(estimator, X)
     return classifier.staged_predict_proba(X)
@@ -101,6 +132,16 @@ def attributions(
     -------
     attributions : ndarray of shape (n_sequences,), dtype object
         For each sequence an array: of tokens (n_steps,), of series (n_steps, n_features).
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> texts, y = ["a good film", "not bad", "a bad film", "not good"], ["yes", "yes", "no", "no"]
+    >>> clf = RecurrentClassifier("gru", embedding_dim=8, dropout=0, random_state=0)
+    >>> model = make_pipeline(SequenceVectorizer(), clf).fit(texts, y)
+    >>> [moved] = inspection.attributions(model, ["a good film"], "integrated_gradients")
+    >>> int(moved.argmax())
+    1
     """
     classifier, X = _with_inputs(estimator, X)
     return classifier.attributions(X, method, target, n_steps)
@@ -126,6 +167,16 @@ def gradient_flow(
     -------
     norms : list of dict of str to ndarray
         See `RecurrentClassifier.gradient_flow`.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> texts, y = ["a good film", "not bad", "a bad film", "not good"], ["yes", "yes", "no", "no"]
+    >>> clf = RecurrentClassifier("gru", embedding_dim=8, dropout=0, random_state=0)
+    >>> model = make_pipeline(SequenceVectorizer(), clf).fit(texts, y)
+    >>> [norms] = inspection.gradient_flow(model, ["not good"], ["no"])
+    >>> norms["layer0.h"].shape
+    (2,)
     """
     classifier, X = _with_inputs(estimator, X)
     return classifier.gradient_flow(X, y)
@@ -183,6 +234,15 @@ def permutation_importance(
     ------
     ValueError
         If a parameter is not allowed.
+
+    Examples
+    --------
+    >>> X = np.random.RandomState(0).normal(size=(40, 3, 2))
+    >>> y = X[:, :, 0].sum(axis=1) > 0
+    >>> clf = RecurrentClassifier("gru", 8, tol=0.01, random_state=0).fit(X, y)
+    >>> result = inspection.permutation_importance(clf, X, y, by="channel", random_state=0)
+    >>> int(result.importances_mean.argmax())
+    0
     """
     classifier, X = _with_inputs(estimator, X)
     check_is_fitted(classifier)
@@ -234,6 +294,15 @@ def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
         Of each sequence: the words of a text, where the pipeline begins with a
         `SequenceVectorizer`, those in brackets that it does not know; else token ids, or the
         numbers of the steps from 1 on.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> texts, y = ["a good film", "not bad", "a bad film", "not good"], ["yes", "yes", "no", "no"]
+    >>> clf = RecurrentClassifier("gru", embedding_dim=8, dropout=0, random_state=0)
+    >>> model = make_pipeline(SequenceVectorizer(), clf).fit(texts, y)
+    >>> inspection.words(model, ["Not so bad"])
+    [['not', '[so]', 'bad']]
     """
     classifier, sequences = _with_inputs(estimator, X)
     sequences = read_again(classifier, sequences)

@@ -18,7 +18,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from .classifier import RecurrentClassifier
-from .files import Arrays, Take, decode_all, encode_all, read_file, write_file
+from .files import (
+    Arrays,
+    Take,
+    decode_all,
+    encode_all,
+    is_array,
+    is_count,
+    is_number,
+    read_file,
+    write_file,
+)
 from .inputs import UNKNOWN_ID
 from .layers import CELLS
 from .network import Network
@@ -63,12 +73,11 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
 
     Examples
     --------
-    >>> import os, seqnets, tempfile
+    >>> import seqnets
     >>> clf = seqnets.RecurrentClassifier("gru", 8, random_state=0, tol=0.01).fit(
     ...     [[1.0, 2.0, 4.0], [0.0, 1.0], [3.0, 1.0, 0.0], [2.0, 0.0]], list("uudd"))
-    >>> path = os.path.join(tempfile.mkdtemp(), "trend.seqnets")
-    >>> seqnets.save(clf, path)
-    >>> seqnets.load(path).predict([[0.5, 1.5, 2.5]])
+    >>> seqnets.save(clf, "trend.seqnets")
+    >>> seqnets.load("trend.seqnets").predict([[0.5, 1.5, 2.5]])
     array(['u'], dtype='<U1')
     """
     arrays: Arrays = {}
@@ -103,7 +112,13 @@ def load(path: str | os.PathLike) -> Any:
 
     See Also
     --------
-    save : Write the file, with an example.
+    save : Write the file.
+
+    Examples
+    --------
+    >>> seqnets.save(SequenceScaler().fit([[0.0, 2.0], [4.0]]), "scaler.seqnets")
+    >>> seqnets.load("scaler.seqnets").mean_
+    array([2.])
     """
     return read_file(path, build)
 
@@ -232,22 +247,6 @@ def check_fitted(fitted: dict[str, Any], rules: dict[str, Rule], owner: str) -> 
             raise ValueError(
                 f"{owner}: {name} is {reprlib.repr(fitted[name])}, expected {rule.allowed}"
             )
-
-
-def is_number(x: Any) -> bool:
-    """Return whether x is a number, and not True or False."""
-    return type(x) in (int, float)
-
-
-def is_count(x: Any, lowest: int = 0) -> bool:
-    """Return whether x is a whole number from `lowest` on."""
-    return type(x) is int and x >= lowest
-
-
-def is_array(x: Any, shape: tuple[int, ...], dtype: Any) -> bool:
-    """Return whether x is an array of this shape and type, of finite numbers."""
-    is_one = type(x) is np.ndarray and x.shape == shape and x.dtype == dtype
-    return is_one and bool(np.isfinite(x).all())
 
 
 def is_network(arguments: Any, fitted: dict[str, Any]) -> bool:

@@ -1,112 +1,44 @@
 """Displays of what a model learned and does, in the manner of scikit-learn's.
 
 Each has `from_estimator`, `plot(ax=...)`, and then `ax_` and `figure_`. Texts stay in the colors of
-the style in use, light or dark; what colors tell, the kind of line tells too, or the place.
+the style in use, light or dark. In all of them blue is positive, open or for a class and orange
+negative, shut or against it; what colors tell, the kind of line tells too, or the place, or the
+lightness.
+
+Examples
+--------
+>>> import numpy as np
+>>> from seqnets import plots
+>>> found = plots.AttributionDisplay(np.array([-0.4, 0.9]), ["not", "bad"], "yes")
+>>> print(found)
+not(-0.4) bad(+0.9)
+>>> found.plot().ax_.get_title()
+'for and against yes'
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
-from itertools import cycle
 from typing import Any, Self
 
 import numpy as np
 
 from . import inspection
+from .colors import as_html, colored, colors_wanted, plain
+from .curves import GradientFlowDisplay, LossCurveDisplay, TrajectoryDisplay
+from .display import Display, looks, meaning, of_steps, whole_numbers, width_for
 
-LINES = ["-", "--", "-.", ":"]
+__all__ = [
+    "AttributionDisplay",
+    "GateDisplay",
+    "GradientFlowDisplay",
+    "LossCurveDisplay",
+    "StagedPredictionDisplay",
+    "TrajectoryDisplay",
+    "colored",
+]
+
 SIGMOID = {"i", "f", "o", "r", "z"}  # gates, from 0 to 1; all else lies around 0
-FOR, AGAINST = (0, 114, 178), (230, 159, 0)  # blue and orange of Okabe & Ito 2008
-ANSI_FOR, ANSI_AGAINST = (195, 153, 111), (230, 222, 214)  # of 256 colors, weak to strong
-
-
-class Display:
-    """What the displays share: axes of their own, or those given."""
-
-    ax_: Any
-    figure_: Any
-
-    def _start(self, ax: Any, width: float = 6.4, height: float = 4.0) -> Any:
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError:
-            message = 'The displays need matplotlib: pip install "seqnets[plot]"'
-            raise ImportError(message) from None
-        if ax is None:
-            _, ax = plt.subplots(figsize=(width, height), layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
-        return ax
-
-    def _name_steps(self, words: Sequence[str]) -> None:
-        """Write the words under their steps, as many as there is room for."""
-        width = self.ax_.get_window_extent().width / self.figure_.dpi
-        apart = max(1, int(np.ceil(len(words) * 0.17 / width)))
-        places = range(0, len(words), apart)
-        shown = [word if len(word) <= 20 else f"{word[:19]}…" for word in words]
-        look: dict[str, Any] = {"rotation": 90, "fontsize": "small", "parse_math": False}
-        self.ax_.set_xticks(places, [shown[t] for t in places], **look)
-        self.ax_.set_xlim(-0.5, max(len(words), 1) - 0.5)
-
-    def _map(self, values: np.ndarray, label: str, **look: Any) -> None:
-        """Show values (T, n), a column a step."""
-        T, n = max(len(values), 1), values.shape[1]
-        look |= {"aspect": "auto", "interpolation": "nearest", "origin": "lower"}
-        image = self.ax_.imshow(values.T, extent=(-0.5, T - 0.5, -0.5, n - 0.5), **look)
-        self.figure_.colorbar(image, ax=self.ax_, label=label)
-
-
-def whole_numbers(axis: Any) -> None:
-    """Put the ticks at whole numbers."""
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(integer=True))
-
-
-def width_for(words: Sequence[str]) -> float:
-    """Inches: from a few words to as many as fit a page."""
-    return float(np.clip(1.6 + 0.3 * len(words), 4.0, 14.0))
-
-
-class LossCurveDisplay(Display):
-    """The loss, epoch by epoch.
-
-    Parameters
-    ----------
-    loss_curve : list of float
-        The training loss of each epoch.
-
-    validation_loss_curve : list of float, default=None
-        The validation loss of each epoch.
-    """
-
-    def __init__(
-        self, loss_curve: Sequence[float], validation_loss_curve: Sequence[float] | None = None
-    ) -> None:
-        self.loss_curve, self.validation_loss_curve = loss_curve, validation_loss_curve
-
-    @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """Plot the curves of a fitted classifier, or of a pipeline that ends in one."""
-        classifier = inspection.last_step(estimator)
-        return cls(classifier.loss_curve_, classifier.validation_loss_curve_).plot(ax=ax)
-
-    def plot(self, *, ax: Any = None) -> Self:
-        """Plot, on `ax` if given."""
-        ax = self._start(ax)
-        curves = {"training": self.loss_curve, "validation": self.validation_loss_curve}
-        for (name, curve), line in zip(curves.items(), LINES, strict=False):
-            if curve is not None:
-                marker = "." if len(curve) < 50 else ""
-                ax.plot(range(1, len(curve) + 1), curve, line, marker=marker, label=name)
-        if self.validation_loss_curve is not None:
-            best = int(np.argmin(self.validation_loss_curve))
-            ax.plot(best + 1, self.validation_loss_curve[best], "o", fillstyle="none", ms=10,
-                    color=ax.lines[-1].get_color(), label="its lowest")  # fmt: skip
-        whole_numbers(ax.xaxis)
-        ax.set(xlabel="epoch", ylabel="loss")
-        ax.legend()
-        return self
 
 
 class GateDisplay(Display):
@@ -114,14 +46,23 @@ class GateDisplay(Display):
 
     Parameters
     ----------
-    values : ndarray of shape (n_steps, n_units)
-        One array of a trace.
+    values : ndarray of shape (n_steps, n_units) or (n_steps,)
+        One array of a trace; of attention weights, which are one a step, bars are drawn.
 
     words : list of str
         The steps' names.
 
     name : str
         The array's name in the trace.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from seqnets.plots import GateDisplay
+    >>> forget = np.array([[0.9, 0.2], [0.8, 0.1], [0.1, 0.3]])
+    >>> display = GateDisplay(forget, ["not", "bad", "."], "layer0.f").plot()
+    >>> display.ax_.get_title()
+    'forget gate (layer0.f)'
     """
 
     def __init__(self, values: np.ndarray, words: Sequence[str], name: str) -> None:
@@ -131,23 +72,37 @@ class GateDisplay(Display):
     def from_estimator(
         cls, estimator: Any, x: Any, name: str = "layer0.h", *, ax: Any = None
     ) -> Self:
-        """Plot the array `name` of the trace of one text or sequence x."""
+        """Plot the array `name` of the trace of one text or sequence x.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> display = plots.GateDisplay.from_estimator(clf, [0, 1, 2], "layer0.z")
+        >>> display.values.shape
+        (3, 8)
+        """
         (trace,) = inspection.trace(estimator, [x])
         (words,) = inspection.words(estimator, [x])
-        names = [key for key, array in trace.items() if array.ndim == 2]
-        if name not in names:
-            raise ValueError(f"name={name!r} is not in the trace; it holds {', '.join(names)}.")
-        return cls(trace[name], words, name).plot(ax=ax)
+        return cls(of_steps(trace, name), words, name).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
-        """Plot, on `ax` if given; units that act alike stand together."""
+        """Plot, on `ax` if given; units that act alike stand together.
+
+        Examples
+        --------
+        >>> display = plots.GateDisplay(np.array([0.1, 0.9]), ["not", "bad"], "attention").plot()
+        >>> [float(bar.get_height()) for bar in display.ax_.patches]
+        [0.1, 0.9]
+        """
         ax = self._start(ax, width_for(self.words))
-        largest = float(np.abs(self.values).max(initial=1e-12))
-        limits = {"cmap": "PuOr_r", "vmin": -largest, "vmax": largest}
-        if self.name.rpartition(".")[2] in SIGMOID:
-            limits = {"cmap": "cividis", "vmin": 0.0, "vmax": 1.0}
+        ax.set(title=meaning(self.name))
+        if self.values.ndim == 1:
+            self._bars(self.values, self.words, self.name)
+            return self
         order = np.argsort(self.values.mean(axis=0)) if len(self.values) else slice(None)
-        self._map(self.values[:, order], self.name, **limits)
+        is_gate = self.name.rpartition(".")[2] in SIGMOID
+        self._map(self.values[:, order], self.name, 0.0 if is_gate else None)
         ax.set(ylabel="units, by their mean", yticks=[])
         self._name_steps(self.words)
         return self
@@ -166,6 +121,15 @@ class StagedPredictionDisplay(Display):
 
     classes : array-like of shape (n_classes,)
         The classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from seqnets.plots import StagedPredictionDisplay
+    >>> probabilities = np.array([[0.7, 0.3], [0.2, 0.8]])
+    >>> display = StagedPredictionDisplay(probabilities, ["not", "bad"], ["no", "yes"]).plot()
+    >>> display.ax_.get_ylabel()
+    'probability of yes'
     """
 
     def __init__(self, probabilities: np.ndarray, words: Sequence[str], classes: Any) -> None:
@@ -173,28 +137,46 @@ class StagedPredictionDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, x: Any, *, ax: Any = None) -> Self:
-        """Plot the staged probabilities of one text or sequence x."""
+        """Plot the staged probabilities of one text or sequence x.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> display = plots.StagedPredictionDisplay.from_estimator(clf, [0, 1, 2])
+        >>> display.probabilities[-1] == clf.predict_proba([[0, 1, 2]])[0]
+        array([ True,  True])
+        """
         (words,) = inspection.words(estimator, [x])
         classes = inspection.last_step(estimator).classes_
         stages = [stage[0] for stage in inspection.staged_predict_proba(estimator, [x])]
         return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
-        """Plot, on `ax` if given; where two classes share the probability the second's alone."""
+        """Plot, on `ax` if given; where two classes share the probability the second's alone.
+
+        Examples
+        --------
+        >>> probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
+        >>> display = plots.StagedPredictionDisplay(probabilities, ["1", "2"], ["a", "b", "c"])
+        >>> len(display.plot().ax_.lines)
+        3
+        """
         ax = self._start(ax, width_for(self.words))
         n_classes = len(self.classes)
         shared = n_classes == 2 and np.allclose(self.probabilities.sum(axis=1), 1)
-        shown = range(1, 2) if shared else range(n_classes)
-        marker = "." if len(self.words) <= 60 else ""
-        for number, line in zip(shown, cycle(LINES), strict=False):
-            ax.plot(self.probabilities[:, number], line, marker=marker, label=self.classes[number])
-        if len(shown) == 1:
+        few = len(self.words) <= 60
+        for number, (color, line, marker) in zip(range(n_classes), looks(), strict=False):
+            if number > 0 or not shared:
+                ax.plot(self.probabilities[:, number], "-" if shared else line, color=color,
+                        marker=marker if few else "", ms=4, label=self.classes[number])  # fmt: skip
+        if shared:
             ax.axhline(0.5, color="gray", linewidth=0.8, zorder=0)
             ax.set(ylabel=f"probability of {self.classes[-1]}")
         else:
             ax.set(ylabel="probability")
             ax.legend()
-        ax.set(ylim=(-0.02, 1.02))
+        ax.set(ylim=(-0.02, 1.02), title="the verdict so far")
         self._name_steps(self.words)
         return self
 
@@ -204,7 +186,8 @@ class AttributionDisplay(Display):
 
     In a notebook, the object shows itself as text: blue, underlined for words that spoke for it,
     orange, dotted for those against it, the stronger the darker. `str` gives the same for a
-    terminal.
+    terminal if standard output is one that shows colors (NO_COLOR and FORCE_COLOR are minded),
+    and else writes the numbers behind the words; `colored` always colors.
 
     Parameters
     ----------
@@ -216,6 +199,13 @@ class AttributionDisplay(Display):
 
     target : object
         The class they speak for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from seqnets.plots import AttributionDisplay
+    >>> print(AttributionDisplay(np.array([0.01, -0.4, 0.9]), ["it", "not", "bad"], "yes"))
+    it not(-0.4) bad(+0.9)
     """
 
     def __init__(self, attributions: np.ndarray, words: Sequence[str], target: Any) -> None:
@@ -229,110 +219,48 @@ class AttributionDisplay(Display):
         method: str = "integrated_gradients",
         target: Any = None,
     ) -> Self:
-        """Explain one text or sequence x; `plot` is left to the caller."""
+        """Explain one text or sequence x; `plot` is left to the caller.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> display = plots.AttributionDisplay.from_estimator(clf, [1, 2, 4])
+        >>> print(display.target, display.attributions.shape)
+        up (3, 1)
+        """
         (words,) = inspection.words(estimator, [x])
         (found,) = inspection.attributions(estimator, [x], method, target)
         target = estimator.predict([x])[0] if target is None else target
         return cls(found, words, target)
 
     def plot(self, *, ax: Any = None) -> Self:
-        """Plot, on `ax` if given: a bar a word, a row a channel."""
+        """Plot, on `ax` if given: a bar a word, a row a channel.
+
+        Examples
+        --------
+        >>> display = plots.AttributionDisplay(np.array([-0.4, 0.9]), ["not", "bad"], "yes")
+        >>> [float(bar.get_height()) for bar in display.plot().ax_.patches]
+        [-0.4, 0.9]
+        """
         ax = self._start(ax, width_for(self.words))
         label = f"speaks for {self.target}"
+        ax.set(title=f"for and against {self.target}")
         if self.attributions.ndim == 1:
-            colors = [
-                tuple(c / 255 for c in (FOR if a > 0 else AGAINST)) for a in self.attributions
-            ]
-            ax.bar(range(len(self.words)), self.attributions, color=colors)
-            ax.axhline(0, color="gray", linewidth=0.8)
-            ax.set(ylabel=label)
-        else:
-            largest = float(np.abs(self.attributions).max(initial=1e-12))
-            self._map(self.attributions, label, cmap="PuOr", vmin=-largest, vmax=largest)
-            ax.set(ylabel="feature")
-            whole_numbers(ax.yaxis)
+            self._bars(self.attributions, self.words, label)
+            return self
+        self._map(self.attributions, label)
+        ax.set(ylabel="feature")
+        whole_numbers(ax.yaxis)
         self._name_steps(self.words)
         return self
 
     def __str__(self) -> str:
-        return colored(self.words, self._of_steps().tolist())
+        return (colored if colors_wanted() else plain)(self.words, self._of_steps())
 
     def _repr_html_(self) -> str:
-        strengths = self._of_steps() / (np.abs(self._of_steps()).max(initial=0.0) or 1.0)
-        parts = []
-        for word, value, a in zip(self.words, self._of_steps(), strengths, strict=True):
-            color, line = (FOR, "solid") if a > 0 else (AGAINST, "dotted")
-            red, green, blue = color
-            style = f"background: rgba({red}, {green}, {blue}, {0.6 * abs(a):.2f})"
-            if abs(a) >= 0.1:
-                style += f"; border-bottom: 2px {line} rgb({red}, {green}, {blue})"
-            parts.append(f'<span style="{style}" title="{value:+.3g}">{html.escape(word)}</span>')
-        title = f"for {html.escape(str(self.target))}: "
-        return f'<div style="line-height: 1.8"><b>{title}</b>{" ".join(parts)}</div>'
+        return as_html(self.words, self._of_steps(), f"for {self.target}:")
 
-    def _of_steps(self) -> np.ndarray:
+    def _of_steps(self) -> list[float]:
         """(n_steps,): the features' sum."""
-        return self.attributions.sum(axis=tuple(range(1, self.attributions.ndim)))
-
-
-def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
-    """Return the words with backgrounds for a terminal.
-
-    Parameters
-    ----------
-    words : sequence of str
-        The words.
-
-    attributions : sequence of float
-        How much each of them spoke for the decision.
-
-    Returns
-    -------
-    text : str
-        The words with ANSI colors, blue for, orange and underlined against, in three strengths
-        of black on bright, which stands out on light and on dark; below a tenth of the largest
-        none.
-    """
-    largest = max(map(abs, attributions), default=0.0)
-    parts = []
-    for word, a in zip(words, attributions, strict=True):
-        if abs(a) < 0.1 * largest or largest == 0:
-            parts.append(word)
-            continue
-        shades, line = (ANSI_FOR, "") if a > 0 else (ANSI_AGAINST, "4;")
-        shade = shades[min(int(3 * abs(a) / largest), 2)]
-        parts.append(f"\x1b[{line}38;5;16;48;5;{shade}m{word}\x1b[0m")
-    return " ".join(parts)
-
-
-class GradientFlowDisplay(Display):
-    """How much of the gradient comes back to each step, counted from the end.
-
-    Parameters
-    ----------
-    norms : list of dict of str to ndarray
-        Of each sequence, as `gradient_flow` returns them.
-    """
-
-    def __init__(self, norms: list[dict[str, np.ndarray]]) -> None:
-        self.norms = norms
-
-    @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Plot the gradient flow of these sequences and labels."""
-        return cls(inspection.gradient_flow(estimator, X, y)).plot(ax=ax)
-
-    def plot(self, *, ax: Any = None) -> Self:
-        """Plot, on `ax` if given: the medians over the sequences that are so long."""
-        ax = self._start(ax)
-        longest = max((len(norms) for each in self.norms for norms in each.values()), default=0)
-        for name, line in zip(self.norms[0], cycle(LINES), strict=False):
-            table = np.full((len(self.norms), longest), np.nan)
-            for row, each in zip(table, self.norms, strict=True):
-                row[longest - len(each[name]) :] = each[name]
-            places = np.flatnonzero((table > 0).any(axis=0))
-            medians = [np.median(table[table[:, t] > 0, t]) for t in places]
-            ax.plot(places - longest + 1, medians, line, label=name)
-        ax.set(yscale="log", xlabel="steps from the last", ylabel="|d loss / d h|")
-        ax.legend()
-        return self
+        return self.attributions.sum(axis=tuple(range(1, self.attributions.ndim))).tolist()

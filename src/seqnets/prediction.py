@@ -1,38 +1,26 @@
-"""What a fitted classifier says: labels, probabilities, and what they come from."""
+"""What a fitted classifier says: labels and probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from numbers import Integral
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .explanation import (
-    Target,
-    complete_integrated_gradients,
-    gradient_flow,
-    gradient_x_input,
-    integrated_gradients,
-    staged,
-    trace,
-)
 from .fitting import n_threads
-from .inference import attention, decision
+from .inference import decision
 from .inputs import read
-from .labels import check_labels, check_same_kind, make_targets, several
+from .labels import several
 from .losses import LOSSES
 from .network import Network
-from .outputs import Attention
 from .threads import Workers
 
 
 class PredictionMixin(BaseEstimator):
-    """What a fitted `RecurrentClassifier` does."""
+    """What a fitted `RecurrentClassifier` says."""
 
     classes_: np.ndarray
     n_outputs_: int
@@ -55,6 +43,13 @@ class PredictionMixin(BaseEstimator):
         y : ndarray of shape (n_sequences,) or (n_sequences, n_labels)
             The most probable class, the first of equals; with several labels a sequence, 1 for
             those above one half.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf.predict([[0, 2, 4], [3, 1]])
+        array(['up', 'down'], dtype='<U4')
         """
         log_proba = self.predict_log_proba(X)
         if several(self.n_outputs_, self.out_activation_):
@@ -73,6 +68,13 @@ class PredictionMixin(BaseEstimator):
         -------
         proba : ndarray of shape (n_sequences, n_classes), float64
             In the order of `classes_`; rows sum to one, except with several labels a sequence.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf.predict_proba([[0, 2, 4]]).round(2)
+        array([[0.01, 0.99]])
         """
         return np.exp(self.predict_log_proba(X))
 
@@ -88,41 +90,15 @@ class PredictionMixin(BaseEstimator):
         -------
         log_proba : ndarray of shape (n_sequences, n_classes), float64
             In the order of `classes_`.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf.predict_log_proba([[3, 1]]).round(2)
+        array([[-0.05, -3.02]])
         """
         return self._log_proba(finite(self._inferred(decision, X)))
-
-    def staged_predict_proba(self, X: Any) -> Iterator[np.ndarray]:
-        """Predict the probabilities after each step: the verdict as the words arrive.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences of the kind given to fit.
-
-        Yields
-        ------
-        proba : ndarray of shape (n_sequences, n_classes), float64
-            The t-th holds what `predict_proba` gives for the first t steps of each sequence, bit
-            by bit; one that has ended keeps its last row, an empty one its only. There are as
-            many as the longest sequence has steps; padding tokens are none. The last equals
-            ``predict_proba(X)``.
-
-        Notes
-        -----
-        The states of a beginning are the first states of the whole, so this costs about as much
-        as one prediction. If the network is `bidirectional`, its second direction starts from the
-        last step, hence each beginning is read anew: as many predictions as there are steps.
-        """
-        check_is_fitted(self)
-        sequences = read(self, X)
-        self._network.check(self.parameters_, self._dtype)
-        return self._staged(sequences)
-
-    def _staged(self, sequences: Sequences) -> Iterator[np.ndarray]:
-        """Return the generator, whose checks have been made when it is asked for."""
-        with Workers(n_threads(self.n_jobs), self._dtype) as workers:
-            for logits in staged(self._network, self.parameters_, sequences, workers):
-                yield np.exp(self._log_proba(finite(logits)))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the network's outputs, to which softmax or the logistic function is applied.
@@ -136,160 +112,16 @@ class PredictionMixin(BaseEstimator):
         -------
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
             For two classes one number a sequence, above 0 for the second class.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf.decision_function([[0, 2, 4], [3, 1]]) > 0
+        array([ True, False])
         """
         logits = finite(self._inferred(decision, X)).astype(np.float64)
         return logits.ravel() if self.n_outputs_ == 1 else logits
-
-    def attention_weights(self, X: Any) -> np.ndarray:
-        """Return how much each step counts in the state that is classified.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences of the kind given to fit.
-
-        Returns
-        -------
-        weights : ndarray of shape (n_sequences,), dtype object
-            For each sequence an array (n_steps,) that sums to one over its own steps; padding
-            tokens are not among them.
-
-        Raises
-        ------
-        AttributeError
-            If `pooling` is not "attention".
-        """
-        check_is_fitted(self)
-        if not isinstance(self._network.pooling, Attention):
-            raise AttributeError('attention_weights needs a fit with pooling="attention".')
-        return self._inferred(attention, X)
-
-    def trace(self, X: Any) -> list[dict[str, np.ndarray]]:
-        """Return every gate and state of the network while it reads.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences of the kind given to fit.
-
-        Returns
-        -------
-        traces : list of dict of str to ndarray
-            Of each sequence, in the network's precision, arrays of shape (n_steps, n_units) by
-            name, a row a step; padding tokens are no steps.
-
-            - "layer0.h": the state that each step leaves, of every cell
-            - LSTM: "layer0.i", "layer0.f", "layer0.o" (input, forget and output gate),
-              "layer0.g" (candidate) and "layer0.c" (cell state)
-            - GRU: "layer0.r", "layer0.z" (reset and update gate), "layer0.n" (candidate);
-              minGRU: the last two
-            - RNN: "layer0.a", the sum whose tanh the state is
-            - "layer1.h", ..., of the layers above; "layer0.reverse.h", ..., of a second direction,
-              whose row t is what it knows having read from the last step back to t
-            - "attention" (n_steps,), the weights of that pooling
-            - "pooled" (n_units,), what the output layer reads, and "logits" (n_outputs,)
-
-        Notes
-        -----
-        These are the numbers that the prediction itself was computed from, not a second
-        computation; the equations are in `seqnets.cells`.
-        """
-        return self._inferred(trace, X)
-
-    def attributions(
-        self,
-        X: Any,
-        method: str = "gradient_x_input",
-        target: Any = None,
-        n_steps: int | None = None,
-    ) -> np.ndarray:
-        r"""Return how much each step moved the decision for a class.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences of the kind given to fit.
-
-        method : {"gradient_x_input", "integrated_gradients"}, default="gradient_x_input"
-            The first costs one pass back, the second one for each step of its integral.
-
-        target : label, default=None
-            The class whose decision function F is explained, one of `classes_`. None: the one
-            predicted for each sequence; with several labels a sequence it has to be named.
-
-        n_steps : int, default=None
-            Steps of the integral. None: 16, then twice as many, up to 1024, for those sequences
-            whose attributions miss their sum by more than 1e-3 of it (and more than 1e-5 of
-            the sum of their sizes, which is what single precision can tell).
-
-        Returns
-        -------
-        attributions : ndarray of shape (n_sequences,), dtype object
-            For each sequence an array: of tokens (n_steps,), of series (n_steps, n_features).
-            Above 0 speaks for `target`, below 0 against it.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not allowed, or if `target` is no class of the fit.
-
-        Notes
-        -----
-        With x what the network reads at all steps, embeddings or standardized series, gradient x
-        input is :math:`x \, \partial F / \partial x` (Shrikumar et al. 2016), and integrated
-        gradients are
-
-        .. math:: x \int_0^1 \frac{\partial F}{\partial x}(s x) \, ds
-
-        (Sundararajan, Taly & Yan 2017), by a trapezoid rule that minds where maxima change hands.
-        They sum to F(x) - F(0), where 0 is a series that stays at its channels' means, or words
-        whose embedding is zero. Of a token, the numbers of its embedding are summed.
-
-        F is the class' column of `decision_function`; of two classes it is the decision function
-        itself for the second, and the negative of it for the first.
-        """
-        check_is_fitted(self)
-        explained = self._target(target)
-        if method == "gradient_x_input":
-            return self._inferred(gradient_x_input, X, explained)
-        if method != "integrated_gradients":
-            allowed = '"gradient_x_input" or "integrated_gradients"'
-            raise ValueError(f"method={method!r}; allowed are {allowed}.")
-        if n_steps is None:
-            return self._inferred(complete_integrated_gradients, X, explained)
-        check_scalar(n_steps, "n_steps", Integral, min_val=1)
-        return self._inferred(integrated_gradients, X, explained, n_steps)[0]
-
-    def gradient_flow(self, X: Any, y: Any) -> list[dict[str, np.ndarray]]:
-        """Return how much of the gradient reaches each step on its way back through time.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences of the kind given to fit.
-
-        y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-            Their labels.
-
-        Returns
-        -------
-        norms : list of dict of str to ndarray
-            Of each sequence, for each layer and direction by name ("layer0.h",
-            "layer0.reverse.h", ...), an array (n_steps,): the Euclidean norm of d loss / d h_t,
-            with the loss that sequence's cross-entropy.
-
-        Notes
-        -----
-        Where the norms fall towards the first step, it can't be learned what that step means for
-        the label: the vanishing gradient (Bengio, Simard & Frasconi 1994). Of an LSTM, d h_t is
-        what comes back to the state alone; the cell state c_t has a way of its own beside it.
-        """
-        check_is_fitted(self)
-        sequences = read(self, X)
-        y = check_labels(y, sequences.lengths)
-        check_same_kind(y, self.n_outputs_, self.out_activation_)
-        targets = make_targets(y, self.classes_)
-        return self._run(gradient_flow, sequences, targets, self.out_activation_)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: plain values instead of the network and the data type."""
@@ -307,17 +139,6 @@ class PredictionMixin(BaseEstimator):
         if "_network" in state:
             self._network = Network(*state["_network"])
             self._dtype = np.dtype(state["_dtype"])
-
-    def _target(self, label: Any) -> Target:
-        if label is None and several(self.n_outputs_, self.out_activation_):
-            raise ValueError("With several labels a sequence, name the target: a column of y.")
-        try:
-            number = None if label is None else self.classes_.tolist().index(label)
-        except ValueError:
-            raise ValueError(
-                f"target={label!r} is not among the classes {self.classes_}."
-            ) from None
-        return Target(number, two_classes=len(self.classes_) == 2 and self.n_outputs_ == 1)
 
     def _log_proba(self, logits: np.ndarray) -> np.ndarray:
         log_proba = np.empty((len(logits), len(self.classes_)))

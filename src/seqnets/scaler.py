@@ -87,6 +87,11 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         ------
         TypeError, ValueError
             If a value or a shape in `X` is not allowed.
+
+        Examples
+        --------
+        >>> SequenceScaler().fit([[0.0, 2.0], [4.0]]).n_steps_seen_
+        3
         """
         return self._learn(X, first=True)
 
@@ -106,6 +111,12 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         -------
         self : SequenceScaler
             The scaler.
+
+        Examples
+        --------
+        >>> scaler = SequenceScaler().partial_fit([[0.0, 2.0], [4.0]])
+        >>> scaler.partial_fit([[6.0, 8.0, 10.0], [12.0]]).mean_
+        array([6.])
         """
         return self._learn(X, first=not hasattr(self, "_scaler"))
 
@@ -134,6 +145,11 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         -------
         X_scaled : ndarray
             Of the shape of `X`; ragged series come as a 1-D object array.
+
+        Examples
+        --------
+        >>> SequenceScaler().fit([[0.0, 2.0], [4.0, 2.0, 2.0]]).transform([[2.0, 2.0], [2.0]])
+        array([array([0., 0.]), array([0.])], dtype=object)
         """
         scaled = self._applied(StandardScaler.transform, X)
         container = _get_output_config("transform", self)["dense"]
@@ -156,6 +172,12 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         -------
         X_original : ndarray
             Of the shape of `X`; ragged series come as a 1-D object array.
+
+        Examples
+        --------
+        >>> scaler = SequenceScaler(with_std=False).fit([[0.0, 2.0], [4.0]])
+        >>> scaler.inverse_transform([[0.0, 1.0], [0.0]])
+        array([array([2., 3.]), array([2.])], dtype=object)
         """
         return self._applied(StandardScaler.inverse_transform, X)
 

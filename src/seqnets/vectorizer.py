@@ -134,14 +134,27 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.output = output
 
     def fit(self, X: Iterable[Any], y: Any = None) -> Self:
-        """Learn the vocabulary of the documents `X`, an iterable of strings; `y` is ignored."""
+        """Learn the vocabulary of the documents `X`, an iterable of strings; `y` is ignored.
+
+        Examples
+        --------
+        >>> SequenceVectorizer().fit(["not good", "good"]).vocabulary_
+        {'good': 2, 'not': 3}
+        """
         self.fit_transform(X)
         return self
 
     @as_one_task
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Iterable[Any], y: Any = None) -> np.ndarray:
-        """Do as `fit` and `transform`, but in one pass over the documents."""
+        """Do as `fit` and `transform`, but in one pass over the documents.
+
+        Examples
+        --------
+        >>> SequenceVectorizer(output="padded").fit_transform(["not good", "good"])
+        array([[3, 2],
+               [2, 0]], dtype=int32)
+        """
         if self.vocabulary is None:
             # A fit without documents gives scikit-learn's warnings of unused parameters
             self._count_vectorizer().set_params(vocabulary=["-"]).fit([])
@@ -163,6 +176,11 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         -------
         sequences : ndarray of shape (n_documents,) or (n_documents, n_columns)
             See `output`. A document without tokens is an empty sequence.
+
+        Examples
+        --------
+        >>> SequenceVectorizer(vocabulary=["not", "good"]).transform(["not so good"])[0]
+        array([2, 1, 3], dtype=int32)
         """
         self._validate_params()
         return self._pack(self._look_up(X, self._words()))
@@ -179,6 +197,11 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         -------
         documents : list of 1-D object arrays
             The words of each document.
+
+        Examples
+        --------
+        >>> SequenceVectorizer(vocabulary=["not", "good"]).inverse_transform([[2, 3, 0]])
+        [array(['not', 'good'], dtype=object)]
         """
         words = {number: word for word, number in self._words().items()} | {UNKNOWN: "<unknown>"}
         documents = []
@@ -196,12 +219,24 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         return documents
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the words in the order of their ids; `input_features` is ignored."""
+        """Return the words in the order of their ids; `input_features` is ignored.
+
+        Examples
+        --------
+        >>> SequenceVectorizer().fit(["not good", "good"]).get_feature_names_out()
+        array(['good', 'not'], dtype=object)
+        """
         words = self._words()
         return _object_array(sorted(words, key=words.__getitem__))
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Accept None or "default" as `transform`; data frames cannot hold sequences of ids."""
+        """Accept None or "default" as `transform`; data frames cannot hold sequences of ids.
+
+        Examples
+        --------
+        >>> SequenceVectorizer().set_output(transform="default")
+        SequenceVectorizer()
+        """
         if transform not in (None, "default"):
             raise ValueError(
                 f"SequenceVectorizer has no {transform!r} output: sequences of ids differ in "
@@ -210,7 +245,13 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         return self
 
     def build_analyzer(self) -> Callable[[Any], Iterable[Any]]:
-        """Return the function that splits a document into its tokens."""
+        """Return the function that splits a document into its tokens.
+
+        Examples
+        --------
+        >>> SequenceVectorizer().build_analyzer()("Isn't it good?")
+        ["isn't", 'it', 'good', '?']
+        """
         return self._count_vectorizer().build_analyzer()
 
     def _count_vectorizer(self) -> CountVectorizer:

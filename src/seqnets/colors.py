@@ -1,0 +1,92 @@
+"""One scheme of colors for all displays, and words colored by it.
+
+Blue is what is positive, open or speaks for a class, orange what is negative, shut or against it
+(Okabe & Ito 2008: told apart by the color-blind). Without color a second sign tells: the place, the
+kind of line, or in maps the lightness, which falls from orange to blue.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import sys
+from collections.abc import Sequence
+
+BLUE, ORANGE = "#0072b2", "#e69f00"
+CLASSES = [ORANGE, BLUE, "#009e73", "#cc79a7", "#56b4e9", "#d55e00"]  # the second is for, too
+DIVERGING = ["#ffbe3c", "#808080", "#003c78"]  # as light above the middle as dark below it
+# Of 256 colors, weak to strong by saturation: by lightness, dark terminals would turn it around
+ANSI_FOR, ANSI_AGAINST = (146, 110, 39), (180, 215, 208)
+
+
+def color_of(number: float) -> str:
+    """Return that of a number by its sign."""
+    return BLUE if number > 0 else ORANGE
+
+
+def strengths(attributions: Sequence[float]) -> list[float]:
+    """Return the attributions, the largest of which is 1 or -1."""
+    largest = max(map(abs, attributions), default=0.0) or 1.0
+    return [a / largest for a in attributions]
+
+
+def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
+    r"""Return the words with backgrounds for a terminal.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The words.
+
+    attributions : sequence of float
+        How much each of them spoke for the decision.
+
+    Returns
+    -------
+    text : str
+        The words with ANSI colors, blue for, orange and underlined against, in three strengths
+        under black letters, which stand out on light and on dark; below a tenth of the largest
+        none.
+
+    Examples
+    --------
+    >>> from seqnets.plots import colored
+    >>> colored(["a", "good", "film"], [0.0, 0.9, 0.01])
+    'a \x1b[38;5;16;48;5;39mgood\x1b[0m film'
+    """
+    parts = []
+    for word, a in zip(words, strengths(attributions), strict=True):
+        shades, line = (ANSI_FOR, "") if a > 0 else (ANSI_AGAINST, "4;")
+        shade = shades[min(int(3 * abs(a)), 2)]
+        strong = f"\x1b[{line}38;5;16;48;5;{shade}m{word}\x1b[0m"
+        parts.append(strong if abs(a) >= 0.1 else word)
+    return " ".join(parts)
+
+
+def plain(words: Sequence[str], attributions: Sequence[float]) -> str:
+    """Return the words, after each its attribution unless that is below a tenth of the largest."""
+    return " ".join(
+        f"{word}({a:+.2g})" if abs(strength) >= 0.1 else word
+        for word, a, strength in zip(words, attributions, strengths(attributions), strict=True)
+    )
+
+
+def colors_wanted() -> bool:
+    """Return whether standard output shows ANSI colors: see no-color.org, force-color.org."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (
+        sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    )
+
+
+def as_html(words: Sequence[str], attributions: Sequence[float], title: str) -> str:
+    """Return the words as HTML, on whatever background: half-transparent, and underlined."""
+    parts = []
+    for word, value, a in zip(words, attributions, strengths(attributions), strict=True):
+        color, line = color_of(a), "solid" if a > 0 else "dotted"
+        style = f"background: {color}{round(153 * abs(a)):02x}"  # 153 is six tenths of ff
+        if abs(a) >= 0.1:
+            style += f"; border-bottom: 2px {line} {color}"
+        parts.append(f'<span style="{style}" title="{value:+.3g}">{html.escape(word)}</span>')
+    return f'<div style="line-height: 1.8"><b>{html.escape(title)}</b> {" ".join(parts)}</div>'

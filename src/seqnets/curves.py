@@ -1,0 +1,285 @@
+"""Displays of a training, and of many sequences at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from . import inspection
+from .display import LINES, Display, looks, meaning, of_steps, shortened, whole_numbers
+
+MOST_WORDS = 40  # beside the line of a trajectory
+
+
+class LossCurveDisplay(Display):
+    """The loss, epoch by epoch.
+
+    Parameters
+    ----------
+    loss_curve : list of float
+        The training loss of each epoch.
+
+    validation_loss_curve : list of float, default=None
+        The validation loss of each epoch.
+
+    Examples
+    --------
+    >>> from seqnets.plots import LossCurveDisplay
+    >>> display = LossCurveDisplay([0.7, 0.5, 0.4], [0.7, 0.6, 0.65]).plot()
+    >>> display.ax_.get_xlabel()
+    'epoch'
+    """
+
+    def __init__(
+        self, loss_curve: Sequence[float], validation_loss_curve: Sequence[float] | None = None
+    ) -> None:
+        self.loss_curve, self.validation_loss_curve = loss_curve, validation_loss_curve
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
+        """Plot the curves of a fitted classifier, or of a pipeline that ends in one.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> display = plots.LossCurveDisplay.from_estimator(clf)
+        >>> len(display.loss_curve) == clf.n_iter_
+        True
+        """
+        classifier = inspection.last_step(estimator)
+        return cls(classifier.loss_curve_, classifier.validation_loss_curve_).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> Self:
+        """Plot, on `ax` if given.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> figure, (left, right) = plt.subplots(1, 2)
+        >>> display = plots.LossCurveDisplay([0.7, 0.5, 0.4]).plot(ax=right)
+        >>> display.figure_ is figure
+        True
+        """
+        ax = self._start(ax)
+        curves = {"training": self.loss_curve, "validation": self.validation_loss_curve}
+        for (name, curve), line in zip(curves.items(), LINES, strict=False):
+            if curve is not None:
+                marker = "." if len(curve) < 50 else ""
+                ax.plot(range(1, len(curve) + 1), curve, line, marker=marker, label=name)
+        if self.validation_loss_curve is not None:
+            best = int(np.argmin(self.validation_loss_curve))
+            ax.plot(best + 1, self.validation_loss_curve[best], "o", fillstyle="none", ms=10,
+                    color=ax.lines[-1].get_color(), label="its lowest")  # fmt: skip
+        whole_numbers(ax.xaxis)
+        ax.set(xlabel="epoch", ylabel="loss", title="loss by epoch")
+        ax.legend()
+        return self
+
+
+class GradientFlowDisplay(Display):
+    """How much of the gradient comes back to each step, counted from the end.
+
+    Parameters
+    ----------
+    norms : list of dict of str to ndarray
+        Of each sequence, as `gradient_flow` returns them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from seqnets.plots import GradientFlowDisplay
+    >>> norms = [{"layer0.h": np.array([0.01, 0.1, 1.0])}]
+    >>> display = GradientFlowDisplay(norms).plot()
+    >>> display.ax_.lines[0].get_xdata()
+    array([-2, -1,  0])
+    """
+
+    def __init__(self, norms: list[dict[str, np.ndarray]]) -> None:
+        self.norms = norms
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
+        """Plot the gradient flow of these sequences and labels.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> display = plots.GradientFlowDisplay.from_estimator(clf, X, y)
+        >>> display.norms[3]["layer0.h"].shape
+        (2,)
+        """
+        return cls(inspection.gradient_flow(estimator, X, y)).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> Self:
+        """Plot, on `ax` if given: the medians over the sequences that are so long.
+
+        Examples
+        --------
+        >>> norms = [{"layer0.h": np.array([0.1, 1.0])}, {"layer0.h": np.array([3.0])}]
+        >>> display = plots.GradientFlowDisplay(norms).plot()
+        >>> [float(norm) for norm in display.ax_.lines[0].get_ydata()]
+        [0.1, 2.0]
+        """
+        ax = self._start(ax)
+        longest = max((len(norms) for each in self.norms for norms in each.values()), default=0)
+        marker = "." if longest < 50 else ""
+        for name, (color, line, _) in zip(self.norms[0], looks(), strict=False):
+            table = np.full((len(self.norms), longest), np.nan)
+            for row, each in zip(table, self.norms, strict=True):
+                row[longest - len(each[name]) :] = each[name]
+            places = np.flatnonzero((table > 0).any(axis=0))
+            medians = [np.median(table[table[:, t] > 0, t]) for t in places]
+            ax.plot(places - longest + 1, medians, line, color=color, marker=marker, label=name)
+        whole_numbers(ax.xaxis)
+        ax.set(yscale="log", xlabel="steps from the last", ylabel="|d loss / d h|",
+               title="gradient flow")  # fmt: skip
+        ax.legend()
+        return self
+
+
+class TrajectoryDisplay(Display):
+    """The way that the hidden state goes, in the two directions in which states differ most.
+
+    Parameters
+    ----------
+    points : list of ndarray of shape (n_steps, 2)
+        The states of each sequence, in the order of reading.
+
+    labels : array-like of shape (n_sequences,)
+        Their classes.
+
+    words : list of list of str
+        The steps' names, in the order of reading; they are written if there is one sequence.
+
+    shares : array-like of shape (2,)
+        How much of the states' variance each of the directions holds.
+
+    name : str, default="layer0.h"
+        The states' name in the trace.
+
+    classes : array-like, default=None
+        All classes, in the order of their colors; None: those of the labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from seqnets.plots import TrajectoryDisplay
+    >>> points = [np.array([[0.0, 0.0], [1.0, 0.5]]), np.array([[0.0, 0.1], [-1.0, 0.3]])]
+    >>> words = [["very", "good"], ["very", "bad"]]
+    >>> display = TrajectoryDisplay(points, ["yes", "no"], words, [0.9, 0.1]).plot()
+    >>> display.ax_.get_xlabel()
+    'component 1 (90 %)'
+    """
+
+    def __init__(
+        self,
+        points: Sequence[np.ndarray],
+        labels: Any,
+        words: Sequence[Sequence[str]],
+        shares: Any,
+        name: str = "layer0.h",
+        classes: Any = None,
+    ) -> None:
+        self.points, self.labels, self.words = points, labels, words
+        self.shares, self.name, self.classes = shares, name, classes
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any = None, name: str = "layer0.h", *, ax: Any = None
+    ) -> Self:
+        """Plot what the array `name` of the traces of X does; y None: colored as predicted.
+
+        A second direction of a layer is followed from the last step back, as it reads.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> display = plots.TrajectoryDisplay.from_estimator(clf, X, y)
+        >>> [way.shape for way in display.points]
+        [(3, 2), (2, 2), (3, 2), (2, 2)]
+        """
+        traces = inspection.trace(estimator, X)
+        states = [np.atleast_2d(of_steps(trace, name).T).T for trace in traces]
+        words, labels = inspection.words(estimator, X), estimator.predict(X) if y is None else y
+        if ".reverse." in name:
+            states, words = [h[::-1] for h in states], [names[::-1] for names in words]
+        points, shares = flattened(np.concatenate(states))
+        ends = np.cumsum([len(h) for h in states])[:-1]
+        classes = inspection.last_step(estimator).classes_ if np.ndim(labels) == 1 else None
+        return cls(np.split(points, ends), labels, words, shares, name, classes).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> Self:
+        """Plot, on `ax` if given: from a small ring, the first step, to a large mark, the last.
+
+        Examples
+        --------
+        >>> points = [np.array([[0.0, 0.0], [1.0, 0.5]])]
+        >>> display = plots.TrajectoryDisplay(points, ["yes"], [["not", "bad"]], [0.8, 0.2])
+        >>> [text.get_text() for text in display.plot().ax_.texts]
+        ['bad', 'not']
+        """
+        ax = self._start(ax, 6.4, 4.8)
+        labels = [named(label) for label in self.labels]
+        classes = map(named, sorted(set(labels)) if self.classes is None else self.classes)
+        styles = dict(zip(dict.fromkeys([*classes, *labels]), looks(), strict=False))
+        alone = len(self.points) == 1
+        for way, label in zip(self.points, labels, strict=True):
+            color, line, marker = styles[label]
+            look = {"color": color, "alpha": 1.0 if len(self.points) <= 20 else 0.7}
+            shape = {"marker": ".", "markersize": 4} if alone else {"linestyle": line}
+            ax.plot(*way.T, **look, **shape, linewidth=1)
+            ax.plot(*way[:1].T, "o", **look, fillstyle="none", markersize=5)
+            ax.plot(*way[-1:].T, marker, **look, markersize=8)
+        for label in [label for label in styles if label in labels]:
+            color, line, marker = styles[label]
+            ax.plot([], [], "-" if alone else line, color=color, marker=marker, label=label)
+        ax.plot([], [], "o", color="gray", fillstyle="none", markersize=5, label="first step")
+        ax.margins(0.1)
+        x, y = (f"component {k + 1} ({100 * s:.0f} %)" for k, s in enumerate(self.shares))
+        ax.set(xlabel=x, ylabel=y, title=meaning(self.name))
+        ax.legend()
+        if alone:
+            self._write(self.points[0], self.words[0])
+        return self
+
+    def _write(self, way: np.ndarray, words: Sequence[str]) -> None:
+        """Write the words at their steps where there is room, the last and long steps' first."""
+        self.figure_.draw_without_rendering()  # puts the axes where they will be
+        paper = {"facecolor": self.ax_.get_facecolor(), "linewidth": 0, "alpha": 0.6, "pad": 0.5}
+        inside, taken = self.ax_.bbox, [self.ax_.get_legend().get_window_extent()]
+        lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)
+        lengths[-1:] = np.inf
+        for t in np.argsort(-lengths, kind="stable"):
+            text = self.ax_.annotate(
+                shortened(words[t]), way[t], (5, 5), textcoords="offset points", fontsize="small",
+                parse_math=False, in_layout=False, bbox=paper,
+            )  # fmt: skip
+            box = text.get_window_extent()
+            if box.x1 > inside.x1 or any(box.overlaps(other) for other in taken):
+                text.remove()
+            else:
+                taken.append(box)
+            if len(taken) > MOST_WORDS:
+                break
+
+
+def named(label: Any) -> str:
+    """Return the label, or the labels of a sequence that has several, as a string."""
+    return ", ".join(map(str, np.atleast_1d(label)))
+
+
+def flattened(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the states (n, H) in two dimensions, and the share of the variance of each."""
+    from sklearn.decomposition import PCA  # slow to import
+
+    points, shares = np.zeros((len(states), 2)), np.zeros(2)
+    if (states != states[:1]).any():
+        k = min(2, *states.shape)
+        pca = PCA(k, svd_solver="covariance_eigh").fit(states.astype(np.float64))
+        points[:, :k], shares[:k] = pca.transform(states), pca.explained_variance_ratio_
+    return points, shares

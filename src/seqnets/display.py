@@ -1,0 +1,127 @@
+"""What the displays share: axes of their own or given, steps named, bars and maps in one scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+
+from .colors import CLASSES, DIVERGING, color_of
+
+LINES = ["-", "--", "-.", ":"]
+MARKERS = ["o", "s", "^", "D", "v"]
+MEANING = {"h": "hidden state", "c": "cell state", "i": "input gate", "f": "forget gate",
+           "o": "output gate", "g": "candidate", "n": "candidate", "r": "reset gate",
+           "z": "update gate", "a": "sum under the tanh", "attention": "pooling"}  # fmt: skip
+LABEL, LETTER = 0.17, 0.15  # inches: of a word on end its height, of each letter
+
+
+class Display:
+    """A figure's axes, and what is drawn on them by more than one display."""
+
+    ax_: Any
+    figure_: Any
+
+    def _start(self, ax: Any, width: float = 6.4, height: float = 4.0) -> Any:
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError:
+            message = 'The displays need matplotlib: pip install "seqnets[plot]"'
+            raise ImportError(message) from None
+        if ax is None:
+            _, ax = plt.subplots(figsize=(width, height), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+    def _name_steps(self, words: Sequence[str], weights: np.ndarray | None = None) -> None:
+        """Write the words under their steps, as many as there is room for, the weightiest first."""
+        box, n = self.ax_.get_window_extent(), len(words)
+        width, height = box.width / self.figure_.dpi, box.height / self.figure_.dpi
+        self.ax_.set_xlim(-0.5, max(n, 1) - 0.5)
+        if is_numbered(words):
+            each = 0.15 + 0.1 * len(words[-1])
+            apart = next(m * 10**e for e in range(9) for m in (1, 2, 5)
+                         if m * 10**e * width >= n * each)  # fmt: skip
+            places: Any = range(apart - 1, n, apart)
+            self.ax_.set_xticks(places, [words[t] for t in places])
+            self.ax_.set_xlabel("step")
+            return
+        apart = max(1, int(np.ceil(n * LABEL / width)))
+        places = range(0, n, apart) if weights is None else weightiest(weights, apart)
+        look: dict[str, Any] = {"rotation": 90, "fontsize": "small", "parse_math": False}
+        letters = int(np.clip(height / LETTER, 6, 20))
+        self.ax_.set_xticks(places, [shortened(words[t], letters) for t in places], **look)
+        self.ax_.set_xlabel("word")
+
+    def _bars(self, values: np.ndarray, words: Sequence[str], label: str) -> None:
+        """Show values (T,), a bar a step; the largest are named first."""
+        width = min(0.2 * len(values), 0.8) if len(values) <= 100 else 1.0
+        self.ax_.bar(range(len(values)), values, width, color=[color_of(v) for v in values])
+        self.ax_.axhline(0, color="gray", linewidth=0.8)
+        self.ax_.set(ylabel=label)
+        self._name_steps(words, np.abs(values))
+
+    def _map(self, values: np.ndarray, label: str, low: float | None = None) -> None:
+        """Show values (T, n), a column a step: from `low` to 1, or all around 0."""
+        from matplotlib.colors import LinearSegmentedColormap
+
+        T, n = max(len(values), 1), values.shape[1]
+        largest = 1.0 if low is not None else float(np.abs(values).max(initial=1e-12))
+        image = self.ax_.imshow(
+            values.T, LinearSegmentedColormap.from_list("against-for", DIVERGING),
+            vmin=-largest if low is None else low, vmax=largest, origin="lower",
+            aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, -0.5, n - 0.5),
+        )  # fmt: skip
+        self.figure_.colorbar(image, ax=self.ax_, label=label)
+
+
+def is_numbered(words: Sequence[str]) -> bool:
+    """Whether the steps have no other names than their numbers."""
+    return len(words) > 0 and all(word == str(t + 1) for t, word in enumerate(words))
+
+
+def shortened(word: str, letters: int = 20) -> str:
+    """The word, or its first letters."""
+    return word if len(word) <= letters else f"{word[: letters - 1]}…"
+
+
+def weightiest(weights: np.ndarray, apart: int) -> list[int]:
+    """Places at least so far apart, those of large weights rather than others."""
+    chosen: list[int] = []
+    for t in np.argsort(-weights, kind="stable").tolist():
+        if all(abs(t - other) >= apart for other in chosen):
+            chosen.append(t)
+    return sorted(chosen)
+
+
+def looks() -> Iterator[tuple[str, str, str]]:
+    """A color, a kind of line and a marker for one class after the other."""
+    return zip(cycle(CLASSES), cycle(LINES), cycle(MARKERS), strict=False)
+
+
+def whole_numbers(axis: Any) -> None:
+    """Put the ticks at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+
+
+def width_for(words: Sequence[str]) -> float:
+    """Inches: from a few words to as many as fit a page."""
+    return float(np.clip(1.6 + 0.3 * len(words), 4.0, 14.0))
+
+
+def of_steps(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """What a trace holds under this name, a row or a number a step."""
+    names = [key for key in trace if key not in ("pooled", "logits")]
+    if name not in names:
+        reason = "belongs to no step" if name in trace else "is not in the trace"
+        raise ValueError(f"name={name!r} {reason}; what has steps: {', '.join(names)}.")
+    return trace[name]
+
+
+def meaning(name: str) -> str:
+    """What an array of a trace is, and its name there."""
+    return f"{MEANING[name.rpartition('.')[2]]} ({name})"

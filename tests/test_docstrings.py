@@ -1,0 +1,76 @@
+"""Every public docstring has an example, and what examples say is so, those of the README too."""
+
+import doctest
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seqnets
+from seqnets import inspection, plots
+
+pytestmark = pytest.mark.compiled
+
+README = Path(__file__).parents[1] / "README.md"
+# What examples need not import
+NAMES = {name: getattr(seqnets, name) for name in seqnets.__all__ if name != "__version__"}
+NAMES |= {"inspection": inspection, "np": np, "plots": plots, "seqnets": seqnets}
+
+
+def public() -> dict:
+    """The public modules, what they export, and the methods of the classes, by name."""
+    found = {}
+    for module in (seqnets, inspection, plots):
+        found[module.__name__] = module
+        for thing in (getattr(module, name) for name in module.__all__ if name != "__version__"):
+            found[f"{thing.__module__}.{thing.__qualname__}"] = thing
+            for name, method in inspect.getmembers(thing, callable):
+                ours = str(getattr(method, "__module__", "")).startswith("seqnets.")
+                if inspect.isclass(thing) and ours and not name.startswith("_"):
+                    found[f"{thing.__module__}.{thing.__qualname__}.{name}"] = method
+    return found
+
+
+PUBLIC = public()
+
+
+@pytest.fixture(autouse=True)
+def a_place_of_its_own(tmp_path, monkeypatch):
+    """Where examples may write files and leave figures open."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
+    monkeypatch.chdir(tmp_path)
+    yield
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_example_is_so(name):
+    text = inspect.getdoc(PUBLIC[name])
+    test = doctest.DocTestParser().get_doctest(text, dict(NAMES), name, None, None)
+    assert test.examples, "no example"
+    told: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(test, out=told.append)
+    assert not told, "".join(told)
+
+
+def test_nothing_public_is_left_out():
+    names = {name.rpartition(".")[2] for name in PUBLIC}
+    assert {"RecurrentClassifier", "partial_fit", "load", "words", "from_estimator"} <= names
+    assert len(PUBLIC) >= 57
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_readme_runs():
+    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.M)
+    first_use, search, on_disk = blocks
+    texts = ["a good film", "not bad", "a bad film", "not good"] * 8
+    names = {"texts": texts, "labels": ["yes", "yes", "no", "no"] * 8}
+    exec(first_use, names)
+    exec("from sklearn.model_selection import GridSearchCV\n" + search, names)
+    before, proba = names["model"], names["model"].predict_proba(texts)
+    exec(on_disk, names)
+    assert names["model"] is not before
+    np.testing.assert_array_equal(names["model"].predict_proba(texts), proba)
