@@ -32,7 +32,11 @@ def test_panels_hold_the_columns_a_cache_line_each_and_zeros_after_the_last(K, N
         np.testing.assert_array_equal(side_by_side[:, :N], B)
         assert not side_by_side[:, N:].any()
         assert panels[0, 0].nbytes == LINE
-        assert panels.ctypes.data % LINE == 0
+
+
+@each_dtype
+def test_large_panels_lie_on_cache_lines(dtype):
+    assert in_panels(np.ones((64, 64), dtype)).ctypes.data % LINE == 0
 
 
 @each_dtype

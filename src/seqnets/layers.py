@@ -27,6 +27,9 @@ from .products import (
 )
 
 
+PAGE = 4096  # bytes
+
+
 class Workspace:
     """Arrays by name, kept from batch to batch: a fresh large one costs a fault for each page."""
 
@@ -58,6 +61,8 @@ class Workspace:
 def zeros(size: int, dtype: np.dtype) -> np.ndarray:
     """They begin where a cache line does: a vector in two lines costs a tenth of the speed."""
     n_bytes = size * dtype.itemsize
+    if n_bytes < PAGE:  # to find out where they lie takes longer than making them
+        return np.zeros(size, dtype)
     raw = np.zeros(n_bytes + LINE, np.uint8)
     start = -raw.ctypes.data % LINE
     return raw[start : start + n_bytes].view(dtype)
