@@ -26,7 +26,6 @@ from .products import (
     whole_tiles,
 )
 
-
 PAGE = 4096  # bytes
 
 
