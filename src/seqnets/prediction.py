@@ -24,7 +24,7 @@ from .explanation import (
 from .fitting import n_threads
 from .inference import attention, decision
 from .inputs import read
-from .labels import check_labels, check_same_kind, make_targets, several
+from .labels import check_labels, check_outputs, check_same_kind, make_targets, several
 from .losses import LOSSES
 from .network import Network
 from .outputs import Attention
@@ -115,7 +115,7 @@ class PredictionMixin(BaseEstimator):
         """
         check_is_fitted(self)
         sequences = read(self, X)
-        self._network.check(self.parameters_, self._dtype)
+        self._check()
         return self._staged(sequences)
 
     def _staged(self, sequences: Sequences) -> Iterator[np.ndarray]:
@@ -286,6 +286,7 @@ class PredictionMixin(BaseEstimator):
         """
         check_is_fitted(self)
         sequences = read(self, X)
+        self._check()
         y = check_labels(y, sequences.lengths)
         check_same_kind(y, self.n_outputs_, self.out_activation_)
         targets = make_targets(y, self.classes_)
@@ -330,8 +331,13 @@ class PredictionMixin(BaseEstimator):
             check_is_fitted(self)
         return self._run(function, read(self, X), *arguments)
 
+    def _check(self) -> None:
+        """Refuse what a user may have set, and no kernel could use."""
+        self._network.check(self.parameters_, self._dtype)
+        check_outputs(self.classes_, self._network.dense.n_outputs, self.out_activation_)
+
     def _run(self, function: Callable, sequences: Sequences, *arguments: Any) -> Any:
-        self._network.check(self.parameters_, self._dtype)  # a user may have set them
+        self._check()
         with Workers(n_threads(self.n_jobs), self._dtype) as workers:
             return function(self._network, self.parameters_, sequences, workers, *arguments)
 
