@@ -25,6 +25,7 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -324,6 +325,11 @@ def test_what_cannot_be_saved_is_named(tmp_path):
             "Pipeline.standardscaler is a sklearn.preprocessing._data.StandardScaler; what can",
         ),
         (LogisticRegression().fit(frame(), AB), TypeError, "LogisticRegression is a sklearn"),
+        (
+            GridSearchCV(classifier(), {"cell": ["rnn"]}, cv=2).fit(series(), AB),
+            TypeError,
+            "GridSearchCV is a .*; what can be saved is: .* Save its best_estimator_",
+        ),
         (None, TypeError, "NoneType is a builtins.NoneType"),
         (
             Pipeline(texts.steps, memory="cache"),
