@@ -185,9 +185,13 @@ def documented(draw, kind):
     return RENDER[form](draw, parts)
 
 
+def of_some_dtype(draw, array):
+    return array.astype(draw(st.sampled_from(dtypes_of(array))))
+
+
 def typed(draw, array):
-    kind = draw(st.sampled_from(dtypes_of(array)))
-    return lay_out(array.astype(kind), draw(each_layout) if kind != "O" else "C")
+    array = of_some_dtype(draw, array)
+    return array if array.dtype == object else lay_out(array, draw(each_layout))
 
 
 def padded(draw, parts):
@@ -212,7 +216,7 @@ def of_arrays(draw, parts):
 
 RENDER = {
     "array": lambda draw, parts: typed(draw, np.array(parts)),
-    "frame": lambda draw, parts: pd.DataFrame(typed(draw, np.array(parts)).astype(np.float64)),
+    "frame": lambda draw, parts: pd.DataFrame(of_some_dtype(draw, np.array(parts))),
     "polars": lambda draw, parts: pl.DataFrame(np.array(parts), orient="row"),
     "lists": in_lists,
     "padded": padded,
@@ -266,7 +270,7 @@ def arrays(draw):
     """Of any dtype, shape and layout, some of them masked or sparse."""
     dtype = draw(hnp.scalar_dtypes() | st.sampled_from(["f8", "f8", "f4", "i8"]).map(np.dtype))
     shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
-    array = lay_out(draw(hnp.arrays(dtype, shape)), "C")
+    array = draw(hnp.arrays(dtype, shape))
     if array.ndim and array.dtype.kind in "biufc":
         array = lay_out(array, draw(each_layout))
     wrapped = draw(st.sampled_from([None, None, None, np.ma.array, sparse.coo_array]))
@@ -278,14 +282,15 @@ def containers(inner):
     return some | some.map(tuple) | some.map(object_array) | some.map(pd.Series)
 
 
-frames = st.lists(st.lists(anything, min_size=3, max_size=3), min_size=1, max_size=3).map(
-    lambda rows: pd.DataFrame(rows)
-)
+rows = st.lists(anything, min_size=WIDTH, max_size=WIDTH)
+frames = st.lists(rows, min_size=1, max_size=3).map(pd.DataFrame)
 nested = st.recursive(anything | arrays(), containers, max_leaves=8)
 
 
-def spoil(draw, X):
-    """One number of it is no number, or a sequence no sequence."""
+@st.composite
+def spoiled(draw):
+    """As documented, but that one number may be no number, or a sequence no sequence."""
+    X = draw(any_documented)[1]
     where = draw(st.integers(0, len(X) - 1))
     if isinstance(X, list) and isinstance(X[where], list) and X[where]:
         X[where][draw(st.integers(0, len(X[where]) - 1))] = draw(anything)
@@ -293,11 +298,6 @@ def spoil(draw, X):
         X = list(X)
         X[where] = draw(anything | arrays())
     return X
-
-
-@st.composite
-def spoiled(draw):
-    return spoil(draw, draw(any_documented)[1])
 
 
 whatever = nested | arrays() | frames | spoiled() | any_documented.map(lambda case: case[1])
