@@ -136,17 +136,15 @@ def test_series_of_any_size(cell, dtype, scale):
 
 
 @each_dtype
-def test_series_that_hardly_change(dtype):
-    """The smallest numbers there are, and a change that the weights make smaller than rounding."""
-    tiny = np.finfo(dtype).smallest_subnormal
-    X = (tiny * np.arange(24).reshape(12, 2) % 3).astype(dtype)
+def test_a_deviation_that_is_no_number_of_this_precision(dtype):
+    """Smaller than the smallest, and, of large numbers, by the weights almost nothing."""
+    X = np.zeros((12, 2), dtype)
+    X[0, 0] = np.finfo(dtype).smallest_subnormal
     assert_probabilities(fit(X), X)
-    X = np.ones((12, 2))
-    X[0] = 1.5
-    X = X.astype(dtype)
+    X = np.full((12, 2), 1e30, dtype)
+    X[0] *= 1.5
     weights = np.where(np.arange(12) == 0, 1e-300, 1.0)
-    clf = RecurrentClassifier(hidden_layer_sizes=2, max_iter=1).fit(X, Y, weights)
-    assert_probabilities(clf, X)
+    assert_probabilities(RecurrentClassifier("rnn", 2, max_iter=1).fit(X, Y, weights), X)
 
 
 @each_cell
