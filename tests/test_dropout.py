@@ -146,3 +146,17 @@ def test_embedding_dropout_is_of_tokens():
     settings = [{"dropout": 0.0}, {"dropout": 0.0, "embedding_dropout": 0.5}]
     a, b = (make_classifier("tokens", **s).fit(make("tokens"), y) for s in settings)
     assert a.loss_curve_ != b.loss_curve_
+
+
+def test_masks_are_drawn_anew_in_each_batch_and_block(monkeypatch):
+    draw, seeds = Dropout.draw, []
+
+    def spied(self, seed, *arguments):
+        seeds.append(seed)
+        return draw(self, seed, *arguments)
+
+    monkeypatch.setattr(Dropout, "draw", spied)
+    make_classifier("series", dropout=0.5, batch_size=20).fit(make("series"), np.arange(40) % 2)
+    assert [block for _, block in seeds] == [0, 1] * 6  # 3 epochs of 2 batches of 2 blocks
+    assert len(set(seeds)) == 12
+    assert len({seed for seed, _ in seeds}) == 6

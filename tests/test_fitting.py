@@ -457,3 +457,33 @@ def test_when_to_warn(recwarn, stopped, y, weights, loss, message):
     found = [str(warning.message) for warning in recwarn]
     assert len(found) == (message is not None)
     assert not found or re.search(message, found[0])
+
+
+# -------------------------------------------------------------------- ids taken for numbers
+
+
+def words_as(dtype, lowest=1):
+    """Texts as SequenceVectorizer makes them, if the type is int32."""
+    parts = [lowest + np.arange(T, dtype=dtype) for T in (2, 3, 1, 4)]
+    return np.fromiter(parts, dtype=object, count=len(parts))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_texts_without_an_embedding_are_one_warning(method):
+    clf, classes = make_classifier(tol=10.0), {"classes": [0, 1]} if method != "fit" else {}
+    with pytest.warns(UserWarning, match="looks like token ids.*set embedding_dim") as caught:
+        getattr(clf, method)(words_as(np.int32), [0, 1, 0, 1], **classes)
+    assert [w.filename for w in caught if w.category is UserWarning] == [__file__]
+    assert sum(w.category is UserWarning for w in caught) == 1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "X", [words_as(np.int64), words_as(np.float32), words_as(np.int32, lowest=-1)], ids=str
+)
+def test_series_are_no_texts(X):
+    make_classifier(tol=10.0).fit(X, [0, 1, 0, 1])
+
+
+def test_texts_with_an_embedding():
+    make_classifier("tokens", tol=10.0).fit(words_as(np.int32), [0, 1, 0, 1])

@@ -13,6 +13,7 @@ from gradcheck import central_differences, relative_error
 from numba import config
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import seqnets
@@ -696,6 +697,10 @@ def test_what_is_not_fitted_or_not_ours_is_refused():
             getattr(inspection, name)(RecurrentClassifier(), [[1.0]], *arguments)
         with pytest.raises(TypeError, match="RecurrentClassifier.*not LogisticRegression"):
             getattr(inspection, name)(LogisticRegression(), [[1.0]], *arguments)
+        search = GridSearchCV(LogisticRegression(), {"C": [1]}, cv=2)
+        search.fit([[0], [1], [2], [3]], [0, 1, 0, 1])
+        with pytest.raises(TypeError, match="not GridSearchCV; give its best_estimator_"):
+            getattr(inspection, name)(search, [[1.0]], *arguments)
     with pytest.raises(NotFittedError):
         inspection.permutation_importance(RecurrentClassifier(), [[1.0]], [0])
 

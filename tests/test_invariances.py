@@ -132,6 +132,20 @@ def test_two_directions(cell, pooling):
     assert_company_does_not_matter(clf, X, clf.decision_function(X))
 
 
+@each_kind
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_windows_of_long_sequences_change_no_bit(kind, bidirectional):
+    """Against the trace, which is made of whole sequences."""
+    clf, _ = model("gru", "last", kind, "float64", (5, 3), bidirectional=bidirectional)
+    random = np.random.RandomState(0)
+    lengths = [1, *(inference.WINDOW + k for k in (-1, 0, 1, 30))]
+    X = [random.randint(1, 12, T) for T in lengths]
+    if kind != "tokens":
+        X = [random.normal(size=(T, 3)) for T in lengths]
+    whole = [trace["logits"] for trace in clf.trace(X)]
+    assert_same_bits(clf.decision_function(X), whole)
+
+
 @each_cell
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):

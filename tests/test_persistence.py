@@ -25,6 +25,7 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -324,6 +325,11 @@ def test_what_cannot_be_saved_is_named(tmp_path):
             "Pipeline.standardscaler is a sklearn.preprocessing._data.StandardScaler; what can",
         ),
         (LogisticRegression().fit(frame(), AB), TypeError, "LogisticRegression is a sklearn"),
+        (
+            GridSearchCV(classifier(), {"cell": ["rnn"]}, cv=2).fit(series(), AB),
+            TypeError,
+            "GridSearchCV is a .*; what can be saved is: .* Save its best_estimator_",
+        ),
         (None, TypeError, "NoneType is a builtins.NoneType"),
         (
             Pipeline(texts.steps, memory="cache"),
@@ -705,6 +711,20 @@ while True:
 """
 
 
+FITTING = """
+import sys
+import seqnets
+def scoring(*_):
+    print("writing", flush=True)
+    return 0.0
+clf = seqnets.RecurrentClassifier(
+    "rnn", 2, max_iter=10**6, n_iter_no_change=10**6, early_stopping=True, scoring=scoring
+)
+clf.fit([[0.0, 1.0], [1.0, 0.0]] * 20, [0, 1] * 20)
+seqnets.save(clf.set_params(scoring="loss"), sys.argv[1])
+"""
+
+
 def signaled(program, arguments, number, seconds=0.0):
     """Run the program until it says that it is writing, and a little longer."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
@@ -728,6 +748,22 @@ def test_a_save_that_is_stopped_leaves_the_old_file(number, tmp_path):
     signaled(STOPPED, [MODELS / "texts-1.seqnets", path], number)
     assert path.read_bytes() == b"old"
     assert len(os.listdir(tmp_path)) == (2 if number == signal.SIGKILL else 1)
+
+
+@not_windows
+@pytest.mark.parametrize(
+    "number", [getattr(signal, "SIGKILL", None), signal.SIGINT], ids=["SIGKILL", "SIGINT"]
+)
+def test_a_fit_that_is_stopped_leaves_a_whole_file(number, tmp_path):
+    """Killed, the old one; interrupted, the new one, of a model that has learned less."""
+    path, old = tmp_path / "model", (MODELS / "series-1.seqnets").read_bytes()
+    path.write_bytes(old)
+    signaled(FITTING, [path], number, seconds=0.2)
+    assert os.listdir(tmp_path) == ["model"]
+    assert (path.read_bytes() == old) == (number == signal.SIGKILL)
+    model = seqnets.load(path)
+    if number == signal.SIGINT:
+        assert len(model.loss_curve_) == model.n_iter_ > 0
 
 
 @not_windows

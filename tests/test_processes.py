@@ -88,11 +88,7 @@ def test_a_search_in_workers(backend, alone, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with parallel_config(backend):
         results = search(N_JOBS)
-    assert results["params"] == alone["params"]
-    for name in ("accuracy", "loss"):
-        np.testing.assert_array_equal(of_folds(results, name), of_folds(alone, name))
-    assert len(set(of_folds(alone, "loss").ravel())) == 9
-
+    assert_same_scores(results, alone)
     processes = set(of_folds(results, "process").ravel())
     assert (os.getpid() in processes) == (backend == "threading")
     assert len(processes) <= N_JOBS
@@ -100,6 +96,27 @@ def test_a_search_in_workers(backend, alone, monkeypatch):
     assert (N_JOBS * threads).max() <= max(N_JOBS, joblib.cpu_count())
     if backend != "loky":  # which shares the processors out among its workers
         assert set(threads.ravel()) == {1}
+
+
+def assert_same_scores(results, alone):
+    assert results["params"] == alone["params"]
+    for name in ("accuracy", "loss"):
+        np.testing.assert_array_equal(of_folds(results, name), of_folds(alone, name))
+    assert len(set(of_folds(alone, "loss").ravel())) == 9
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_a_search_in_dask_s_workers(alone, monkeypatch):
+    distributed = pytest.importorskip("dask.distributed")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cluster = distributed.LocalCluster(N_JOBS, threads_per_worker=1, dashboard_address=None)
+    with cluster, distributed.Client(cluster), parallel_config("dask"):
+        results = search(N_JOBS)
+    assert_same_scores(results, alone)
+    processes = set(of_folds(results, "process").ravel())
+    assert len(processes - {os.getpid()}) == N_JOBS
+    assert (N_JOBS * of_folds(results, "threads")).max() <= max(N_JOBS, joblib.cpu_count())
 
 
 def test_without_workers_all_threads_are_ours(alone, monkeypatch):

@@ -342,6 +342,19 @@ def test_ids_out_of_range(monkeypatch, call, value, X):
 
 
 @each_call
+@pytest.mark.parametrize("form", [np.array, list], ids=["array", "ragged"])
+def test_the_first_id_that_is_too_large_as_a_float32(monkeypatch, call, form):
+    """2^31 - 1 is none, and rounds to 2^31."""
+    X = form(np.float32([[1, 2], [3, 2**31], [5, 6], [7, 8]]))
+    message = r"X\[1\] holds 2147483648.0 at step 1; token ids"
+    assert_refused(monkeypatch, call, fitted("tokens"), X, ValueError, message)
+
+
+def test_ids_as_small_floats():
+    assert read_tokens(np.float16([[1, 2048]])).values.tolist() == [1, 2048]
+
+
+@each_call
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(
     ("kind", "X", "place", "where"),
@@ -399,6 +412,7 @@ STRINGS = {
     "the first missing": pd.DataFrame({"text": [None, *TEXTS[1:]]}),
     "the first a number": pd.DataFrame({"text": [1, *TEXTS[1:]]}, dtype=object),
 }
+DATES = np.datetime64("2020-01-01") + np.arange(12).reshape(4, 3)
 REFUSED = {
     "csr matrix": (sparse.csr_matrix(TABLE), TypeError, "X is a sparse matrix.*SequenceVectorizer"),
     "coo array": (sparse.coo_array(TABLE), TypeError, "X is a sparse matrix.*SequenceVectorizer"),
@@ -415,7 +429,16 @@ REFUSED = {
     "complex number": (with_value([[1, 2], [3, 4]] * 2, (2, 1), 1j), ValueError, "[Cc]omplex"),
     "no steps": (np.empty((4, 0)), ValueError, r"\(4, 0\)"),
     "None": ([[1, 2, None], [3, 4, 5], [6, 7, 8], [9, 1, 2]], ValueError, "None|nan|NaN"),
-    "no sequences": ([], ValueError, r"array=\[\]|empty"),
+    "no sequences": ([], ValueError, "X is empty: there is no sequence in it"),
+    "an empty array": (np.empty(0), ValueError, "X is empty: there is no sequence in it"),
+    "dates": (DATES, TypeError, r"dtype datetime64\[D\].*make numbers of it"),
+    "a list of dates": (DATES.tolist(), (TypeError, ValueError), "not 'datetime.date'"),
+    "lists of dates": (list(DATES), ValueError, r"X\[0\].*datetime64\[D\].*real numbers"),
+    "dates in a frame": (pd.DataFrame(DATES), TypeError, r"dtype datetime64\[.*make numbers of it"),
+    "a cube of dates": (DATES[..., np.newaxis], TypeError, r"dtype datetime64\[D\]"),
+    "time spans": (DATES - DATES[0, 0], TypeError, r"dtype timedelta64\[D\].*make numbers of it"),
+    "a number of 400 digits": ([[1, 2, 10**400]] * 4, ValueError, "too large"),
+    "numbers of 400 digits": ([[1], [10**400], [3, 4], [5]], ValueError, "too large"),
     "1-D": (np.ones(4), ValueError, "1D array|1-D"),
     "a number": (3.0, ValueError, "scalar"),
     "numbers and lists": ([1, [2], [3, 4], [5]], ValueError, r"X\[0\] has shape \(\)"),

@@ -71,6 +71,41 @@ def test_training_does_not_go_on_from_them(wrong):
             go_on(make(), Y)
 
 
+OTHERS_WRONG = [
+    ("classes_", np.arange(2)),
+    ("classes_", np.arange(0)),
+    ("classes_", np.arange(4)),
+    ("classes_", [0, 1, 2]),
+    ("classes_", np.arange(3)[:, np.newaxis]),
+    ("out_activation_", "logits"),
+    ("input_scale_", np.zeros(2)),
+    ("input_scale_", np.array([1.0, np.nan])),
+    ("input_scale_", np.ones(2, np.float32)),
+    ("input_scale_", [1.0, 1.0]),
+    ("input_shift_", np.zeros(3)),
+    ("input_shift_", np.zeros((1, 2))),
+    ("input_shift_", np.array([0.0, -np.inf])),
+    ("input_shift_", None),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), OTHERS_WRONG)
+@pytest.mark.parametrize(
+    "method", ["predict", "attributions", "staged_predict_proba", "gradient_flow", "partial_fit"]
+)
+def test_other_attributes_that_do_not_fit_the_network(name, value, method):
+    clf = fit()
+    setattr(clf, name, value)
+    with pytest.raises(ValueError, match=rf"{name}="):
+        list(getattr(clf, method)(make(), *[Y] * (method in ("gradient_flow", "partial_fit"))))
+
+
+def test_labels_may_have_other_names():
+    clf = fit()
+    clf.classes_ = np.array(["x", "y", "z"])
+    assert clf.predict(make()).tolist() == ["xyz"[k] for k in fit().predict(make())]
+
+
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
 def test_nan_never_leaves(method):
     clf = fit()
@@ -98,6 +133,18 @@ def test_series_of_any_size(cell, dtype, scale):
     np.testing.assert_allclose(  # the size is standardized away
         clf.predict_proba(X), fit(cell=cell, dtype=dtype).predict_proba(make()), atol=1e-3
     )
+
+
+@each_dtype
+def test_a_deviation_that_is_no_number_of_this_precision(dtype):
+    """Smaller than the smallest, and, of large numbers, by the weights almost nothing."""
+    X = np.zeros((12, 2), dtype)
+    X[0, 0] = np.finfo(dtype).smallest_subnormal
+    assert_probabilities(fit(X), X)
+    X = np.full((12, 2), 1e30, dtype)
+    X[0] *= 1.5
+    weights = np.where(np.arange(12) == 0, 1e-300, 1.0)
+    assert_probabilities(RecurrentClassifier("rnn", 2, max_iter=1).fit(X, Y, weights), X)
 
 
 @each_cell

@@ -57,7 +57,9 @@ def read_training_data(
     )
     rows = np.flatnonzero(weights)
     if resume:
-        labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
+        n_outputs, activation = estimator._network.dense.n_outputs, estimator.out_activation_
+        labels.check_outputs(estimator.classes_, n_outputs, activation)
+        labels.check_same_kind(y, n_outputs, activation)
     else:
         estimator.classes_ = labels.find_classes(y[rows]) if classes is None else classes
         outputs = labels.outputs(y, estimator.classes_)

@@ -67,6 +67,7 @@ def fit_network(
     resume = estimator.warm_start and hasattr(estimator, "parameters_")
     state = begin(estimator, resume)
     data, of_class = read_training_data(estimator, X, y, sample_weight, resume)
+    warn_of_ids(estimator, X, data)
     held_out = X_val, y_val, sample_weight_val
     chosen = None
     if wants_split(estimator, data, *held_out):
@@ -99,6 +100,7 @@ def partial_fit_network(
     _check_partial_fit_first_call(estimator, classes)
     state = begin(estimator, resume)
     data, _ = read_training_data(estimator, X, y, sample_weight, resume, estimator.classes_)
+    warn_of_ids(estimator, X, data)
     prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
     history = run_epochs(estimator, data, None, state, progress, 1)
@@ -339,6 +341,20 @@ def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> No
             f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
             "optimization hasn't converged yet.",
             ConvergenceWarning,
+        )
+
+
+def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
+    """Series are hardly ever what `SequenceVectorizer` makes: int32, one by one, from 1 on."""
+    if estimator._kind != "ragged" or not isinstance(X, np.ndarray) or X.ndim != 1:
+        return
+    dtypes = {getattr(x, "dtype", None) for x in X}
+    if dtypes == {np.dtype(np.int32)} and data.sequences.values.min(initial=np.inf) >= 1:
+        warn(
+            "X looks like token ids, as SequenceVectorizer makes them, and is read as series of "
+            "numbers, since embedding_dim is None. For token ids set embedding_dim, to 64 say; "
+            "series without this warning are floats.",
+            UserWarning,
         )
 
 

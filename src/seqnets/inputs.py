@@ -59,9 +59,23 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
     if estimator._kind == "tokens":
         rows = embedding_rows(sequences.values, estimator._known_ids)
         return sequences._replace(values=rows)
+    check_scale(estimator)
     with np.errstate(over="ignore"):
         values = sequences.values / estimator.input_scale_ - estimator.input_shift_
     return sequences._replace(values=np.clip(values, -FAR, FAR, out=values))
+
+
+def check_scale(estimator: Estimator) -> None:
+    """Refuse a standardization, set by hand, that would change the shape or the type of X."""
+    wanted = (estimator._n_channels,), estimator._dtype
+    for name, lowest in {"input_shift_": -np.inf, "input_scale_": 0}.items():
+        given = getattr(estimator, name)
+        right = isinstance(given, np.ndarray) and (given.shape, given.dtype) == wanted
+        if not (right and ((given > lowest) & (given < np.inf)).all()):
+            raise ValueError(
+                f"{name}={given!r} is no array of {wanted[1]}, one finite number for each of "
+                f"{wanted[0][0]} channels" + (", above 0." if lowest == 0 else ".")
+            )
 
 
 def check_embeddings(estimator: Estimator) -> np.ndarray | None:
@@ -102,7 +116,9 @@ def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) ->
         steps = np.repeat(weights, lengths)
         mean = np.average(values / unit, axis=0, weights=steps)
         deviation = np.sqrt(np.average((values / unit - mean) ** 2, axis=0, weights=steps))
+        deviation = np.maximum(deviation, np.finfo(np.float64).eps)  # what is less is rounding
         deviation[(values == values[0]).all(axis=0)] = 1.0
-        shift, scale = mean / deviation, deviation * unit
+        scale = np.maximum(deviation * unit, np.finfo(estimator._dtype).tiny)
+        shift = mean * unit / scale
     estimator.input_shift_ = shift.astype(estimator._dtype)
     estimator.input_scale_ = scale.astype(estimator._dtype)

@@ -63,7 +63,7 @@ class InsideMixin(PredictionMixin):
         """
         check_is_fitted(self)
         sequences = read(self, X)
-        self._network.check(self.parameters_, self._dtype)
+        self._check()
         return self._staged(sequences)
 
     def _staged(self, sequences: Sequences) -> Iterator[np.ndarray]:
@@ -256,6 +256,7 @@ class InsideMixin(PredictionMixin):
         """
         check_is_fitted(self)
         sequences = read(self, X)
+        self._check()
         y = check_labels(y, sequences.lengths)
         check_same_kind(y, self.n_outputs_, self.out_activation_)
         targets = make_targets(y, self.classes_)

@@ -344,9 +344,10 @@ def last_step(estimator: RecurrentClassifier | Pipeline) -> RecurrentClassifier:
     while isinstance(estimator, Pipeline):
         estimator = estimator[-1]
     if not isinstance(estimator, RecurrentClassifier):
+        hint = "; give its best_estimator_" if hasattr(estimator, "best_estimator_") else ""
         raise TypeError(
             "What is inspected is a RecurrentClassifier or a Pipeline that ends in one, not "
-            f"{type(estimator).__name__}."
+            f"{type(estimator).__name__}{hint}."
         )
     return estimator
 

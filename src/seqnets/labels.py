@@ -84,6 +84,18 @@ def check_same_kind(y: np.ndarray, n_outputs: int, activation: str) -> None:
         raise ValueError(f"y has {kinds[y.ndim - 1]}, but fit was given {kinds[2 - y.ndim]}.")
 
 
+def check_outputs(classes: Any, n_outputs: int, activation: str) -> None:
+    """Refuse classes and an activation, set by hand, that the network's outputs don't stand for."""
+    n = classes.size if isinstance(classes, np.ndarray) and classes.ndim == 1 else -1
+    logistic = n == n_outputs > 1 or (n, n_outputs) == (2, 1)
+    if not (logistic if activation == "logistic" else n == n_outputs and activation == "softmax"):
+        raise ValueError(
+            f"classes_={classes!r} and out_activation_={activation!r} don't fit the network's "
+            f"{n_outputs} outputs: classes_ is an array of one label an output, or of two labels "
+            'for one "logistic" output.'
+        )
+
+
 def strata(targets: np.ndarray, activation: str) -> np.ndarray:
     """The class number of each row; with several labels there is one stratum."""
     if several(targets.shape[1], activation):

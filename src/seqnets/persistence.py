@@ -145,7 +145,8 @@ def describe(estimator: Any, place: str, arrays: Arrays) -> Any:
     else:
         names = ", ".join(cls.__name__ for cls in [*FITTED, Pipeline])
         kind = f"{cls.__module__}.{cls.__qualname__}"
-        raise TypeError(f"{place} is a {kind}; what can be saved is: {names}.")
+        hint = " Save its best_estimator_." if hasattr(estimator, "best_estimator_") else ""
+        raise TypeError(f"{place} is a {kind}; what can be saved is: {names}.{hint}")
     return model | {"parameters": encode_all(parameters, place, arrays)}
 
 

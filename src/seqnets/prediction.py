@@ -13,7 +13,7 @@ from .batches import Sequences
 from .fitting import n_threads
 from .inference import decision
 from .inputs import read
-from .labels import several
+from .labels import check_outputs, several
 from .losses import LOSSES
 from .network import Network
 from .threads import Workers
@@ -151,8 +151,13 @@ class PredictionMixin(BaseEstimator):
             check_is_fitted(self)
         return self._run(function, read(self, X), *arguments)
 
+    def _check(self) -> None:
+        """Refuse what a user may have set, and no kernel could use."""
+        self._network.check(self.parameters_, self._dtype)
+        check_outputs(self.classes_, self._network.dense.n_outputs, self.out_activation_)
+
     def _run(self, function: Callable, sequences: Sequences, *arguments: Any) -> Any:
-        self._network.check(self.parameters_, self._dtype)  # a user may have set them
+        self._check()
         with Workers(n_threads(self.n_jobs), self._dtype) as workers:
             return function(self._network, self.parameters_, sequences, workers, *arguments)
 

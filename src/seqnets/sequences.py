@@ -11,7 +11,8 @@ passes through here. The kinds of X, fixed by fit:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,16 @@ LARGEST_ID = 2**31 - 1
 FLOATS = [np.float64, np.float32]
 
 
+@contextlib.contextmanager
+def too_large_is_wrong() -> Iterator[None]:
+    """Python has an error of its own for whole numbers that no float is near."""
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(f"X holds a number that is too large: {error}.") from error
+
+
+@too_large_is_wrong()
 def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
     """Ids as int64, without the padding."""
     X = _ordered(X)
@@ -40,6 +51,8 @@ def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
             X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
         values, offsets = _from_matrix(_as_numbers(X, "X"))
     values = values.reshape(-1)
+    if values.dtype.kind == "f":
+        values = values.astype(np.float64)  # `largest` is no float32: rounded, it is one too many
     allowed = (values >= 0) & (values <= largest)
     if values.dtype.kind == "f":
         allowed &= values == np.floor(values)
@@ -49,6 +62,7 @@ def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
     return Sequences(values[real].astype(np.int64), kept_before[offsets])
 
 
+@too_large_is_wrong()
 def read_series(
     estimator: BaseEstimator, X: Any, kind: str | None, dtype: np.dtype | None
 ) -> tuple[Sequences, str]:
@@ -104,7 +118,7 @@ def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _ordered(X: Any) -> Any:
-    """X, unless it is sparse, masked or text, which would pass for something that it is not."""
+    """X, unless it is sparse, masked, text or dates, which would pass for something else."""
     if hasattr(X, "to_numpy") and len(np.shape(X)) == 1:  # a column of sequences
         X = X.to_numpy()
     if sparse.issparse(X):
@@ -120,7 +134,15 @@ def _ordered(X: Any) -> Any:
         X = np.asarray(X)
     if isinstance(X, np.ndarray) and not X.dtype.isnative:
         X = X.astype(X.dtype.newbyteorder("="))
-    if _has_text(X):
+    table = np.asarray(X) if hasattr(X, "columns") else X  # a data frame, pandas' or polars'
+    if getattr(table, "shape", None) == (0,):
+        raise ValueError("X is empty: there is no sequence in it.")
+    if _dtype_kind(table) in "mM":
+        raise TypeError(
+            f"X has dtype {table.dtype}, whose numbers depend on a unit: make numbers of it, such "
+            "as days since a first one."
+        )
+    if _has_text(table):
         raise TypeError(
             "X holds strings. SequenceVectorizer makes sequences of token ids of them: "
             "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
@@ -136,9 +158,6 @@ def _is_matrix(X: Any) -> bool:
 def _has_text(X: Any) -> bool:
     if isinstance(X, str) or _dtype_kind(X) in "US":
         return True
-    if hasattr(X, "columns"):  # a data frame, pandas' or polars'
-        X = np.asarray(X)
-        return X.dtype.kind in "OUS" and any(isinstance(x, str) for x in X.flat)
     if isinstance(X, list | tuple) or _dtype_kind(X) == "O":
         return any(isinstance(x, str) or _has_text(x) for x in X)
     return False

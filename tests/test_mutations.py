@@ -1,0 +1,82 @@
+"""Do the tests notice? One fault at a time is planted in a copy, and a test of its room must fail.
+
+Each is (file, tests, what stands there, what is put in its place).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parents[1]
+CELLS, NETWORK, TRAINING = "test_cells", "test_network", "test_training"
+FAULTS = [
+    ("cells", CELLS, "* (one - h[row, k] * h[row, k])", "* (one - h[row, k])"),
+    ("cells", CELLS, "c[row, k] = a[row, f + k]", "c[row, k] = a[row, i + k]"),
+    ("cells", CELLS, "dc[row, k] += dh[row, k] * out", "dc[row, k] = dh[row, k] * out"),
+    ("cells", CELLS, "dc[row, k] = flush(dc[row, k] * keep)", "dc[row, k] = flush(dc[row, k])"),
+    ("cells", CELLS, "    dc[:] = 0\n", ""),
+    ("cells", CELLS, "+ a[row, r + k] * u[row, new + k])", "+ a[row, z + k] * u[row, new + k])"),
+    ("cells", CELLS, "flush(d_new * reset)", "flush(d_new)"),
+    ("cells", CELLS, "    du[n:] = 0\n", ""),
+    ("cells", CELLS, "flush(dh[row, k] * (one - keep))", "flush(dh[row, k])"),
+    ("cells", CELLS, "for k in range(whole, K)", "for k in range(whole + 1, K)"),
+    ("cells", CELLS, "tanh(HALF * x)", "tanh(x)"),
+    ("cells", CELLS, "np.float32(7.9)", "np.float32(4.9)"),
+    ("cells", NETWORK, "+= m[row, k] * dv[row, k]", "+= dv[row, k]"),
+    ("pooling", "test_pooling", "max(lengths[row], 1))", "max(lengths[row] - 1, 1))"),
+    ("pooling", "test_pooling", "> pooled[row, k]", ">= pooled[row, k]"),
+    ("pooling", NETWORK, "share * (dshare - mean)", "share * dshare"),
+    ("pooling", NETWORK, "total[row, k] *= less", "total[row, k] *= 1"),
+    ("layers", NETWORK, "    rows[:] = 0\n", ""),
+    ("layers", NETWORK, "if lookup[t, b] >= 0", "if lookup[t, b] > 0"),
+    ("layers", NETWORK, "du[:, -H:].sum", "du[:, :H].sum"),
+    ("bidirectional", NETWORK, "= back[lengths[row] - t,", "= back[lengths[row] - t - 1,"),
+    ("bidirectional", NETWORK, "dx += more", "dx[:] = more"),
+    ("outputs", NETWORK, "dh[1:] += more", "dh[1:] = more"),
+    ("network", NETWORK, 'dpooled *= masks["dense"]', "pass"),
+    ("network", NETWORK, 'multiply(dx, masks[f"layer{i}"], dx)', "pass"),
+    ("network", NETWORK, "part.start * B if of_steps else 0", "0"),
+    ("batches", NETWORK, "range(T % n_steps or n_steps,", "range(n_steps,"),
+    ("batches", "test_batches", '-steps, side="left"', '-steps, side="right"'),
+    ("batches", "test_batches", 'part[np.argsort(lengths[part], kind="stable")]', "part"),
+    ("training", TRAINING, "weights[batch.rows] / batch_weight", "weights[batch.rows]"),
+    ("training", "test_dropout", "seed = self.random.randint(2**31 - 1)", "seed = 0"),
+    ("training", TRAINING, 'self._d_embedding[used["embedding"]] = 0', "pass"),
+    ("training", TRAINING, ">= best_score + tol", ">= best_score - tol"),
+    ("training", TRAINING, "W.dtype.type(self._share) * (W - mean)", "(W - mean)"),
+    ("training", TRAINING, 'W.ndim == 2 and name != "embedding"', "W.ndim == 2"),
+    ("optimizers", "test_optimizers", "* correction + epsilon)", "* correction)"),
+    ("optimizers", "test_optimizers", "momentum * v - step if nesterov", "v - step if nesterov"),
+    ("optimizers", "test_optimizers", "max_norm / norm", "max_norm"),
+    ("optimizers", "test_partial_fit", "np.insert(m, places, 0,", "np.insert(m, 0 * places, 0,"),
+    ("losses", "test_losses", "weight[row] * (math.exp(log_p) -", "(math.exp(log_p) -"),
+    ("losses", "test_losses", "min(z, 0.0) -", "min(z, 1.0) -"),
+    ("dropout", "test_dropout", "/ dtype.type(1 - p)", "/ dtype.type(1)"),
+    ("inference", "test_invariances", "None if network.bidirectional else WINDOW", "WINDOW"),
+    ("explanation", "test_inspection", "cut(batch.x * dx,", "cut(dx,"),
+    ("explanation", "test_inspection", "(array[:T, place][::-1] if", "(array[:T, place] if"),
+]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("room", "tests", "old", "new"), FAULTS)
+def test_a_fault_is_noticed(room, tests, old, new, tmp_path):
+    for name in ("src", "tests", "benchmarks", "pyproject.toml"):
+        copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy
+        copy(HERE / name, tmp_path / name)
+    path = tmp_path / "src" / "seqnets" / f"{room}.py"
+    source = path.read_text("utf-8")
+    assert source.count(old) == 1, f"{path.name} has changed: this fault needs another place"
+    path.write_text(source.replace(old, new), "utf-8")
+    # As plain Python: to compile all kernels for each fault takes ten times as long.
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider"]
+    command += ["-m", "not long and not bounds and not compiled", f"tests/{tests}.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 1, done.stdout.decode()  # 1: tests failed
