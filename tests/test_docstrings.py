@@ -65,7 +65,7 @@ def test_nothing_public_is_left_out():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_readme_runs():
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.M)
-    first_use, search, on_disk = blocks
+    first_use, search, on_disk, looking = blocks
     texts = ["a good film", "not bad", "a bad film", "not good"] * 8
     names = {"texts": texts, "labels": ["yes", "yes", "no", "no"] * 8}
     exec(first_use, names)
@@ -74,3 +74,7 @@ def test_the_readme_runs():
     exec(on_disk, names)
     assert names["model"] is not before
     np.testing.assert_array_equal(names["model"].predict_proba(texts), proba)
+    exec(
+        "import matplotlib.pyplot as plt\nfrom seqnets import plots\n" + looking,
+        names | {"text": texts[0]},
+    )
