@@ -74,21 +74,21 @@ def add_tile(A, B, C, p, i, n_columns):
     tile += total
 
 
-@overload(add_tile)
-def choose_compiled_tile(A, B, C, p, i, n_columns):
-    def call(A, B, C, p, i, n_columns):
-        compiled_tile(A, B, C, p, i, n_columns)  # type: ignore[call-arg]  # Numba adds the context
-
-    return call
-
-
-@intrinsic
-def compiled_tile(typing_context, A, B, C, p, i, n_columns):
+def in_vectors(typing_context, A, B, C, p, i, n_columns):
     """`add_tile` in vectors; each line of `build` writes an instruction of it."""
     return types.void(A, B, C, types.intp, types.intp, types.intp), build
 
 
+compiled_tile: Any = intrinsic(in_vectors)
+
+
+@overload(add_tile)
+def choose_compiled_tile(A, B, C, p, i, n_columns):
+    return lambda A, B, C, p, i, n_columns: compiled_tile(A, B, C, p, i, n_columns)
+
+
 def build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+    """Write the code: sums in registers over k, then C += them, a whole panel or its part."""
     kind = signature.args[0].dtype
     number, size = context.get_value_type(kind), kind.bitwidth // 8
     vector, halves = ir.VectorType(number, VECTOR // size), range(LINE // VECTOR)
