@@ -125,7 +125,7 @@ def test_not_fitted(kind, method):
 @each_kind
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_failed_fit_changes_nothing(kind, n_jobs, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise MemoryError("in the middle of the first step")
 
     new, old = make_classifier(kind, n_jobs=n_jobs), fit(kind, n_jobs=n_jobs)

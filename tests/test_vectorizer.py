@@ -1,6 +1,5 @@
 """SequenceVectorizer against scikit-learn's CountVectorizer, and against what its page promises."""
 
-import doctest
 import pickle
 import tracemalloc
 import weakref
@@ -109,11 +108,6 @@ def test_clone_pickle_joblib(tmp_path):
     copy = clone(vectorizer)
     assert copy.get_params() == vectorizer.get_params() and not hasattr(copy, "vocabulary_")
     assert ids(copy.fit_transform(REVIEWS)) == expected
-
-
-def test_docstring_examples():
-    results = doctest.testmod(seqnets.vectorizer)
-    assert results.attempted == 6 and results.failed == 0
 
 
 # ---------------------------------------------------------------- against CountVectorizer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,6 +45,10 @@ class Network:
         kind = Attention if pooling == "attention" else Pooling
         self.pooling = kind(pooling, n_inputs)
         self.dense = Dense(n_inputs, n_outputs)
+        embedding = [] if self.embedding is None else [self.embedding]
+        parts = [*embedding, *self.layers, self.pooling, self.dense]
+        # Of each parameter, in the order of `initialize`.
+        self.shapes = {name: shape for part in parts for name, shape in part.shapes().items()}
 
     def initialize(self, random: np.random.RandomState, dtype: np.dtype) -> dict[str, np.ndarray]:
         start = {} if self.embedding is None else self.embedding.initialize(random)
@@ -53,13 +56,6 @@ class Network:
             start |= layer.initialize(random)
         start |= self.pooling.initialize(random) | self.dense.initialize(random)
         return {name: np.ascontiguousarray(value, dtype) for name, value in start.items()}
-
-    @functools.cached_property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each parameter, in the order of `initialize`."""
-        embedding = [] if self.embedding is None else [self.embedding]
-        parts = [*embedding, *self.layers, self.pooling, self.dense]
-        return {name: shape for part in parts for name, shape in part.shapes().items()}
 
     def check(
         self, parameters: dict[str, np.ndarray], dtype: np.dtype, finite: bool = False
