@@ -17,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks, get_tags
 
-import seqnets.vectorizer
 from seqnets.vectorizer import TOKEN_PATTERN, SequenceVectorizer
 
 REVIEWS = [
