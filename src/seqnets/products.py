@@ -62,6 +62,14 @@ def fill_panels(B: np.ndarray, panels: np.ndarray) -> None:
     panels[n_whole:, :, rest:] = 0
 
 
+def in_panels(B: np.ndarray) -> np.ndarray:
+    """B (K, N) in new panels."""
+    K, N = B.shape
+    panels = np.empty(panels_shape(K, N, B.dtype), B.dtype)
+    fill_panels(B, panels)
+    return panels
+
+
 def add_tile(A, B, C, p, i, n_columns):
     """C[i : i + ROWS, p W :] += A[i : i + ROWS] B[p], on a panel's first `n_columns` columns.
 
