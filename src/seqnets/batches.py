@@ -42,9 +42,9 @@ class Sequences(NamedTuple):
 class Batch(NamedTuple):
     """B sequences, longest first, as the layers take them.
 
-    B is filled up to whole tiles with sequences of length 0. For tokens, every
-    distinct one stands once in `x` and `lookup` says where, so that what is linear in the
-    embedding is computed once a word and not once an occurrence.
+    B is filled up to whole tiles with sequences of length 0. For tokens, every distinct one stands
+    once in `x` and `lookup` says where, so that what is linear in the embedding is computed once a
+    word and not once an occurrence.
     """
 
     rows: np.ndarray  # (n,) which sequences these are, in the order of the first n rows

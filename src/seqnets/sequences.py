@@ -151,7 +151,7 @@ def _ordered(X: Any) -> Any:
 
 
 def _is_matrix(X: Any) -> bool:
-    """Whether `check_array` would find nothing here; it is half of a short prediction's time."""
+    """Whether `check_array` would find nothing; it is a quarter of a short prediction's time."""
     return type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype.kind in "biuf"
 
 
