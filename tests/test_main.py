@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 
 import numpy as np
@@ -185,7 +186,8 @@ def test_help(capsys):
 @pytest.mark.compiled
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 @pytest.mark.parametrize(  # a terminal signals the folds' processes too
-    ("progress", "terminal"), [("compiling", True), ("fold 1", True), ("fold 1", False)]
+    ("progress", "terminal"),
+    [("compiling", True), ("ready", True), ("fold 1", True), ("fold 1", False)],
 )
 def test_interrupt_ends_everything_without_a_traceback(progress, terminal, tmp_path):
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(2000))
@@ -194,6 +196,8 @@ def test_interrupt_ends_everything_without_a_traceback(progress, terminal, tmp_p
     with subprocess.Popen(command, start_new_session=True, **pipes) as process:
         lines = iter(process.stderr.readline, "")
         assert any(progress in line for line in lines)
+        if progress == "ready":
+            time.sleep(0.2)  # the folds' processes are importing
         if terminal:
             os.killpg(process.pid, signal.SIGINT)
         else:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import signal
 import sys
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,7 +110,9 @@ def cross_validate(data: Data, splits: list, n_processes: int) -> dict[str, list
         delayed(run_fold)(candidates[name], data, rows) for name in candidates for rows in splits
     )
     with Parallel(n_processes, return_as="generator") as parallel:
-        for name, fold in zip(names, parallel(tasks), strict=True):
+        with interrupts_ignored():  # by the folds' processes; this one ends them
+            running = parallel(tasks)
+        for name, fold in zip(names, running, strict=True):
             folds = results[name]
             if not folds:
                 say(name)
@@ -118,6 +123,16 @@ def cross_validate(data: Data, splits: list, n_processes: int) -> dict[str, list
                 for warning in dict.fromkeys(text for fold in folds for text in fold.warnings):
                     say(f"  warning: {warning}")
     return results
+
+
+@contextlib.contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C for the 20 ms it takes to start processes: they inherit that for good."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_comparison(data: Data) -> None:
