@@ -59,13 +59,11 @@ def rmsprop_step(rows, W, dW, v, step_size, decay, epsilon):
 
 
 @kernel
-def add_squares(dW, total):
-    """Sums in float64; total[0] += ||dW||^2."""
-    squares = 0.0  # not total[0], which would be stored at every step
+def add_squares(dW, squares):
+    """squares[k] += dW[:, k]^2, in float64; LLVM vectorizes the columns' sums, not that of all."""
     for row in range(dW.shape[0]):
         for k in range(dW.shape[1]):
-            squares += np.float64(dW[row, k]) * np.float64(dW[row, k])
-    total[0] += squares
+            squares[k] += np.float64(dW[row, k]) * np.float64(dW[row, k])
 
 
 @kernel
@@ -91,10 +89,12 @@ def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> fl
 
     Pascanu, Mikolov & Bengio (2013).
     """
-    total = np.zeros(1)
+    total = 0.0
     for gradient in gradients.values():
-        add_squares(gradient, total)
-    norm = math.sqrt(total[0])
+        squares = np.zeros(gradient.shape[1])
+        add_squares(gradient, squares)
+        total += squares.sum()
+    norm = math.sqrt(total)
     if norm > max_norm:
         for gradient in gradients.values():
             scale(gradient, max_norm / norm)

@@ -117,10 +117,10 @@ def max_forward(start, lengths, h, total, best, pooled):
             for k in range(h.shape[2]):
                 pooled[row, k] = h[min(1, n), row, k]
         for t in range(n):
+            for k in range(h.shape[2]):  # two loops, as LLVM vectorizes no stores under an if
+                best[row, k] = start + t if h[t + 1, row, k] > pooled[row, k] else best[row, k]
             for k in range(h.shape[2]):
-                if h[t + 1, row, k] > pooled[row, k]:
-                    pooled[row, k] = h[t + 1, row, k]
-                    best[row, k] = start + t
+                pooled[row, k] = max(h[t + 1, row, k], pooled[row, k])
 
 
 @kernel
