@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from seqnets import batches
 from seqnets.batches import (
     BLOCK_ROWS,
     POOL,
@@ -121,6 +122,15 @@ def test_blocks(n):
     assert 1 <= found[-1].size <= BLOCK_ROWS
     order = np.concatenate(found).tolist()
     assert order == sorted(range(n), key=lambda row: -lengths[row])
+
+
+def test_blocks_of_short_sequences_have_more_rows(monkeypatch):
+    monkeypatch.setattr(batches, "BLOCK_STEPS", 1000)
+    lengths = np.repeat([0, 10, 40, 50, 100], [2000, 250, 30, 30, 20])
+    found = blocks(lengths)
+    assert [lengths[block].max() for block in found] == [100, 100, 50, 40, 40, 10, 10, 10, 0, 0]
+    assert [block.size for block in found] == [16, 16, 20, 25, 25, 100, 100, 100, 1000, 928]
+    assert sorted(np.concatenate(found)) == list(range(lengths.size))
 
 
 @pytest.mark.parametrize("shuffle", [False, True])

@@ -35,21 +35,26 @@ class Workspace:
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
         self._buffers: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, np.ndarray] = {}
         self._inner: dict[str, Workspace] = {}
 
     def array(self, name: str, *shape: int, dtype: type | None = None) -> np.ndarray:
         """An array of this shape, holding what was last written under its name."""
-        size = math.prod(shape)
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.size < size:
-            buffer = self._buffers[name] = zeros(size, np.dtype(dtype or self.dtype))
-        return buffer[:size].reshape(shape)
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape:  # a batch asks for most of them several times
+            size = math.prod(shape)
+            buffer = self._buffers.get(name)
+            if buffer is None or buffer.size < size:
+                buffer = self._buffers[name] = zeros(size, np.dtype(dtype or self.dtype))
+            array = self._arrays[name] = buffer[:size].reshape(shape)
+        return array
 
-    def panels(self, name: str, B: np.ndarray) -> np.ndarray:
-        """B as `add_product` reads it."""
+    def panels(self, name: str, B: np.ndarray, filled: bool = False) -> np.ndarray:
+        """B as `add_product` reads it; `filled` by an earlier call, it is not copied again."""
         K, N = B.shape
         panels = self.array(f"{name} in panels", *panels_shape(K, N, self.dtype))
-        fill_panels(B, panels)
+        if not filled:
+            fill_panels(B, panels)
         return panels
 
     def inner(self, name: str) -> Workspace:
@@ -261,9 +266,11 @@ class Recurrent:
         for name in argument_names(compiled):
             if name == "n_active":
                 arrays[name] = batch.n_active
-            elif name in ("W_h", "W_hT"):
-                W_h = parameters[f"{self.name}.W_h"]
-                arrays[name] = work.panels(name, W_h if name == "W_h" else W_h.T)
+            elif name == "W_h":
+                own = f"{self.name}.W_h"
+                arrays[name] = work.panels(own, parameters[own], filled=batch.window > 0)
+            elif name == "W_hT":
+                arrays[name] = work.panels(name, parameters[f"{self.name}.W_h"].T)
             elif f"{self.name}.{name}" in parameters:
                 arrays[name] = parameters[f"{self.name}.{name}"]
             elif name in ("h", "c", "dh"):

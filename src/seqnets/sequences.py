@@ -101,6 +101,8 @@ def read_series(
 
 def is_ragged(X: Any) -> bool:
     """Whether X holds its sequences one by one, each of its own length."""
+    if _all_arrays(X):
+        return True
     if isinstance(X, list | tuple):
         lengths = _lengths(X)
         return any(getattr(x, "ndim", 0) > 0 for x in X) or len(lengths) > 1 or lengths == {0}
@@ -113,6 +115,11 @@ def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Rows of the embedding: 1 + the place among the sorted `known` ids, 0 for all others."""
     if known.size == 0:
         return np.zeros(ids.size, dtype=np.int64)
+    beyond = known[-1] + 1
+    if ids.size > beyond:  # a table of all numbers up to there takes less time than the search
+        rows = np.zeros(beyond + 1, dtype=np.int64)
+        rows[known] = np.arange(1, known.size + 1)
+        return rows[np.minimum(ids, beyond)]
     place = np.minimum(np.searchsorted(known, ids), known.size - 1)
     return np.where(known[place] == ids, place + 1, 0)
 
@@ -121,6 +128,8 @@ def _ordered(X: Any) -> Any:
     """X, unless it is sparse, masked, text or dates, which would pass for something else."""
     if hasattr(X, "to_numpy") and len(np.shape(X)) == 1:  # a column of sequences
         X = X.to_numpy()
+    if _all_arrays(X):
+        return X
     if sparse.issparse(X):
         raise TypeError(
             "X is a sparse matrix. Counts and tf-idf have lost the order of the words, which is "
@@ -148,6 +157,17 @@ def _ordered(X: Any) -> Any:
             "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
         )
     return X
+
+
+def _all_arrays(X: Any) -> bool:
+    """Whether X holds plain arrays of numbers and nothing else, which a look at each would tell
+    too, in a fifth of the time that a long list's prediction takes.
+    """
+    if not isinstance(X, list) and not (type(X) is np.ndarray and X.dtype == object):
+        return False
+    if set(map(type, X)) != {np.ndarray}:
+        return False
+    return {x.dtype.kind for x in X} <= set("biuf") and all(x.ndim for x in X)
 
 
 def _is_matrix(X: Any) -> bool:
