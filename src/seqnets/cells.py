@@ -285,8 +285,8 @@ Q = np.array([1.0, 0.46783946, 0.026192233, 0.00034236483, 8.5987657e-07], dtype
 _, P1, P2, P3, P4 = P
 _, Q1, Q2, Q3, Q4 = Q
 # s(x) - 1 / 2 = tanh(x / 2) / 2 the same way. Powers of two move into the coefficients as they are.
-R0, R1, R2, R3, R4 = P / np.float32([4, 16, 64, 256, 1024])
-_, S1, S2, S3, S4 = Q / np.float32([1, 4, 16, 64, 256])
+R0, R1, R2, R3, R4 = P / np.array([4, 16, 64, 256, 1024], np.float32)
+_, S1, S2, S3, S4 = Q / np.array([1, 4, 16, 64, 256], np.float32)
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 TINY32, TINY64 = np.float32(1e-18), 1e-150
 
