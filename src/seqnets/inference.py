@@ -13,7 +13,7 @@ from .outputs import Attention
 from .threads import Workers
 
 # Steps that are computed at a time: what they leave is still in the cache when it is read.
-WINDOW = 64
+WINDOW = 128
 
 # What the products of all distinct tokens may take; where it is more, each block has its own.
 TABLE_BYTES = 2**26
