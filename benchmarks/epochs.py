@@ -15,6 +15,7 @@ from .timing import Once, Result, Run, Settings, Turn, fastest, paired, result
 CELLS = ("lstm", "gru", "rnn")
 BATCH, WIDTH, LONGEST, N_WORDS = 32, 64, 400, 20_000
 TRIAL = 4 * BATCH  # reviews on which PyTorch's ways are tried
+SEARCHED = 2_000  # sentences: with all 8,530 skorch's search takes many minutes
 
 
 def rows() -> dict[str, Callable[[Settings], list[Result]]]:
@@ -183,7 +184,7 @@ def grid_search(row: str, settings: Settings) -> list[Result]:
     from .others import skorch_classifier
 
     os.environ["PYTHONWARNINGS"] = "ignore"  # of the workers: three epochs do not converge
-    texts, y = read_reviews("rotten_tomatoes", 600 if settings.quick else None)
+    texts, y = read_reviews("rotten_tomatoes", 600 if settings.quick else SEARCHED)
 
     def search(steps: list, cells: str, n: int | None = None) -> None:
         grid = {cells: list(CELLS)}

@@ -13,7 +13,7 @@ import pytest
 from naive import CELLS
 from threadpoolctl import threadpool_info
 
-from seqnets import RecurrentClassifier, inference
+from seqnets import RecurrentClassifier, batches, inference
 
 # What is learned does not matter here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -149,7 +149,10 @@ def test_windows_of_long_sequences_change_no_bit(kind, bidirectional):
 @each_cell
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
-    """Of the embedding's rows where there is much to read, of the tokens at hand otherwise."""
+    """Of the embedding's rows where there is much to read, of the tokens at hand otherwise; for one
+    block there is none.
+    """
+    monkeypatch.setattr(batches, "BLOCK_ROWS", 1)
     clf, X = model(cell, "max", "tokens", "float32", (5, 3), bidirectional=bidirectional)
     many, few = clf.decision_function(X), clf.decision_function(X[7:9])
     sizes = []
@@ -163,6 +166,7 @@ def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
     monkeypatch.setattr(inference, "Workspace", Few)
     assert_same_bits(clf.decision_function(X), many)
     assert_same_bits(clf.decision_function(X[7:9]), few)
+    assert_same_bits(clf.decision_function(X[7:8]), few[:1])
     assert sizes == [12, 4]
     monkeypatch.setattr(inference, "TABLE_BYTES", 0)
     assert_same_bits(clf.decision_function(X), many)

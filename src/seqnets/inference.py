@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .batches import Batch, Sequences, blocks, distinct, make_batch
+from .batches import NOT_YET, Batch, Sequences, blocks, distinct, make_batch
 from .layers import Workspace
 from .network import Network
 from .outputs import Attention
@@ -58,13 +58,15 @@ def over_blocks(
 ) -> None:
     """Call `take` with each block's batch, workspace and logits after its forward pass."""
     window = None if network.bidirectional else WINDOW
-    sequences, projected = project_tokens(network, parameters, sequences, workers.dtype)
+    chosen, projected = blocks(sequences.lengths), NOT_YET
+    if len(chosen) > 1:
+        sequences, projected = project_tokens(network, parameters, sequences, workers.dtype)
 
     def run(work: Workspace, rows: np.ndarray) -> None:
         batch = make_batch(sequences, rows, projected)
         take(batch, work, network.forward(parameters, batch, work, window=window))
 
-    workers.map(run, blocks(sequences.lengths))
+    workers.map(run, chosen)
 
 
 def project_tokens(
