@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from .data import LEARNING_RATE, Data, Task, read_reviews
-from .timing import Once, Result, Run, Settings, Turn, fastest, paired, result
+from .timing import THREADS, Once, Result, Run, Settings, Turn, fastest, paired, result
 
 CELLS = ("lstm", "gru", "rnn")
 BATCH, WIDTH, LONGEST, N_WORDS = 32, 64, 400, 20_000
 TRIAL = 4 * BATCH  # reviews on which PyTorch's ways are tried
-SEARCHED = 2_000  # sentences: with all 8,530 skorch's search takes many minutes
 
 
 def rows() -> dict[str, Callable[[Settings], list[Result]]]:
@@ -184,7 +183,9 @@ def grid_search(row: str, settings: Settings) -> list[Result]:
     from .others import skorch_classifier
 
     os.environ["PYTHONWARNINGS"] = "ignore"  # of the workers: three epochs do not converge
-    texts, y = read_reviews("rotten_tomatoes", 600 if settings.quick else SEARCHED)
+    for variable in THREADS:
+        os.environ[variable] = "1"  # in each of them; with more they would wait for each other
+    texts, y = read_reviews("rotten_tomatoes", 600 if settings.quick else None)
 
     def search(steps: list, cells: str, n: int | None = None) -> None:
         grid = {cells: list(CELLS)}

@@ -8,7 +8,7 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 
 from . import epochs, processes, scaling, steps
-from .timing import Result, Settings
+from .timing import THREADS, Result, Settings
 
 ROWS = steps.rows() | epochs.rows() | processes.rows() | scaling.rows()
 
@@ -21,7 +21,7 @@ def run_row(name: str, settings: Settings) -> list[Result]:
 
 def in_fresh_process(name: str, settings: Settings) -> list[Result]:
     """The row in a process that knows its number of threads from the start."""
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for variable in THREADS:
         os.environ[variable] = str(settings.threads)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:

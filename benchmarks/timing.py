@@ -32,6 +32,7 @@ class Settings(NamedTuple):
 
 
 LONG_PAIRS = 5
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # of a process to come
 
 
 class Result(NamedTuple):
