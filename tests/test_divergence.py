@@ -13,7 +13,10 @@ from seqnets import RecurrentClassifier
 from seqnets.batches import BLOCK_ROWS
 
 # Most fits are too short to learn anything.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("several_blocks"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 N = 12
 # Float64 has room for such weights: there, it is their penalty that overflows.

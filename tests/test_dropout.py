@@ -7,7 +7,10 @@ from seqnets import RecurrentClassifier
 from seqnets.batches import Sequences, make_batch
 from seqnets.dropout import NO_DROPOUT, Dropout
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("several_blocks"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 FLOAT32 = np.dtype(np.float32)
 

@@ -16,7 +16,10 @@ from threadpoolctl import threadpool_info
 from seqnets import RecurrentClassifier, batches, inference
 
 # What is learned does not matter here.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("several_blocks"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 # Two blocks; every place among the rows that are computed together; equal lengths and the ends
 LENGTHS = [9, 1, 3, 0, 3, 5, 7, 2, 1, 4, 6, 3, 8, 3, 0, 2, 9, 5, 3, 1, 4]

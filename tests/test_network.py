@@ -458,6 +458,7 @@ class NaiveOptimizer:
                 self.memory[name, row] = [m, v]
 
 
+@pytest.mark.usefixtures("several_blocks")
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize(
     "make_optimizer",

@@ -9,6 +9,8 @@ from seqnets.optimizers import SGD, Adam, AdamW
 from seqnets.threads import Workers
 from seqnets.training import Average, DivergenceError, History, Trainer, train
 
+pytestmark = pytest.mark.usefixtures("several_blocks")
+
 N, D, N_TOKENS = 2 * BLOCK_ROWS + 5, 2, 6
 LENGTHS = np.resize([3, 1, 0, 2], N)
 TARGETS = np.eye(3)[np.arange(N) % 3]

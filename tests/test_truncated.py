@@ -11,7 +11,10 @@ from naive import CELLS
 from seqnets import RecurrentClassifier
 from seqnets.inference import WINDOW
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("several_blocks"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 

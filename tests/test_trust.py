@@ -16,6 +16,7 @@ from seqnets import RecurrentClassifier
 
 pytestmark = [
     pytest.mark.compiled,
+    pytest.mark.usefixtures("several_blocks"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 

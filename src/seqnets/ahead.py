@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .batches import BLOCK_ROWS, BLOCK_STEPS
 from .classifier import RecurrentClassifier
 
 
@@ -41,11 +42,12 @@ def warmup(**parameters: Any) -> None:
     """
     once = {
         **{"class_weight": None, "early_stopping": False, "scoring": "loss", "verbose": False},
-        **{"max_iter": 1, "warm_start": False},
+        **{"max_iter": 1, "warm_start": False, "batch_size": 2 * BLOCK_ROWS},
     }
     clf = RecurrentClassifier(**parameters).set_params(**once)
-    X = np.full((6, 2), 2)  # ids that any embedding has; or numbers
+    # Ids that any embedding has, or numbers; two blocks of them, whose gradients are summed.
+    X = np.full((2 * BLOCK_ROWS, BLOCK_STEPS // BLOCK_ROWS), 2)
     for n_classes in (2, 3):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            clf.fit(X, np.arange(6) % n_classes).predict(X)
+            clf.fit(X, np.arange(len(X)) % n_classes).predict(X)
