@@ -114,6 +114,7 @@ def test_a_batch_keeps_the_dtype(dtype):
 # ------------------------------------------------------------------- blocks and minibatches
 
 
+@pytest.mark.usefixtures("several_blocks")
 @pytest.mark.parametrize("n", [1, BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
 def test_blocks(n):
     lengths = np.random.RandomState(0).randint(0, 9, n)
