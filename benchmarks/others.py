@@ -20,7 +20,7 @@ class SkorchModule(torch.nn.Module):
 
     def __init__(self, cell: str, n_words: int, width: int, packed: bool = False) -> None:
         super().__init__()
-        torch.set_flush_denormal(True)  # Adam's moments of unused words take ten times as long
+        torch.set_flush_denormal(True)  # else Adam is slow on words not used
         task = Task(cell, 0, 0, width, width, n_words, True, "max")
         self.model = Model(task, packed, n_outputs=2)
 

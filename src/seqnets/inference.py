@@ -12,7 +12,7 @@ from .network import Network
 from .outputs import Attention
 from .threads import Workers
 
-# Steps that are computed at a time: what they leave is still in the cache when it is read.
+# Steps that are computed at a time: more want more memory, fewer more of Python's time.
 WINDOW = 128
 
 # What the products of all distinct tokens may take; where it is more, each block has its own.

@@ -266,7 +266,7 @@ class Recurrent:
         for name in argument_names(compiled):
             if name == "n_active":
                 arrays[name] = batch.n_active
-            elif name == "W_h":
+            elif name == "W_h":  # one copy serves all windows of a batch
                 own = f"{self.name}.W_h"
                 arrays[name] = work.panels(own, parameters[own], filled=batch.window > 0)
             elif name == "W_hT":
