@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from seqnets.layers import Workspace
-from seqnets.products import LINE, ROWS, add_product, whole_tiles
+from seqnets.products import LINE, ROWS, WIDTH, add_product, whole_tiles
 
 TOLERANCE = {np.float64: 1e-13, np.float32: 2e-6}
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-each_width = pytest.mark.parametrize("N", [1, 7, 8, 16, 20, 37])
+each_width = pytest.mark.parametrize("N", [1, 7, 8, 16, 20, 37, 64, 150])
 
 
 def in_panels(B):
     work = Workspace(B.dtype)
     K, N = B.shape
-    work.panels("B", np.full((K, N + LINE), np.nan, B.dtype))  # what was here before may not show
+    work.panels("B", np.full((K, N + WIDTH), np.nan, B.dtype))  # what was here before may not show
     return work.panels("B", B)
 
 
@@ -28,13 +28,13 @@ def test_whole_tiles():
 @each_dtype
 @each_width
 @pytest.mark.parametrize("K", [1, 5])
-def test_panels_hold_the_columns_a_cache_line_each_and_zeros_after_the_last(K, N, dtype):
+def test_panels_hold_the_columns_side_by_side_and_zeros_after_the_last(K, N, dtype):
     B = np.arange(1, 1 + K * N, dtype=dtype).reshape(K, N)
     for panels in (in_panels(B), in_panels(np.asfortranarray(B))):
         side_by_side = np.concatenate(list(panels), axis=1)
         np.testing.assert_array_equal(side_by_side[:, :N], B)
         assert not side_by_side[:, N:].any()
-        assert panels[0, 0].nbytes == LINE
+        assert panels[0, 0].nbytes == WIDTH
 
 
 @each_dtype

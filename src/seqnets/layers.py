@@ -49,6 +49,12 @@ class Workspace:
             array = self._arrays[name] = buffer[:size].reshape(shape)
         return array
 
+    @property
+    def n_bytes(self) -> int:
+        """What all its arrays take."""
+        inner = sum(work.n_bytes for work in self._inner.values())
+        return inner + sum(buffer.nbytes for buffer in self._buffers.values())
+
     def panels(self, name: str, B: np.ndarray, filled: bool = False) -> np.ndarray:
         """B as `add_product` reads it; `filled` by an earlier call, it is not copied again."""
         K, N = B.shape

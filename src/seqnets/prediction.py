@@ -158,7 +158,8 @@ class PredictionMixin(BaseEstimator):
 
     def _run(self, function: Callable, sequences: Sequences, *arguments: Any) -> Any:
         self._check()
-        with Workers(n_threads(self.n_jobs), self._dtype) as workers:
+        alone = sequences.offsets.size == 2  # one block needs no thread
+        with Workers(1 if alone else n_threads(self.n_jobs), self._dtype) as workers:
             return function(self._network, self.parameters_, sequences, workers, *arguments)
 
 

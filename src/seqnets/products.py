@@ -4,19 +4,22 @@ BLAS gives a row other bits in other company, and it is slow at the few rows of 
 a row's sum runs in one order whatever stands beside it, so that a prediction depends on its
 sequence alone.
 
-B comes in panels (P, K, W): panel p holds the columns from p W on, a cache line of each row, zero
-beyond the last column. So what the innermost loop reads of B lies end to end, and a tile of C,
-`ROWS` rows by one panel, stays in registers until its sum over K is complete. LLVM does not find
-this by itself, it vectorizes innermost loops only; hence the vectors are spelled out. One Zen 3
-core, float32, whose peak is 100 GFLOP/s:
+B comes in panels (P, K, W): panel p holds the columns from p W on, zero beyond the last column. So
+what the innermost loop reads of B lies end to end, and a tile of C, `ROWS` rows by one panel, stays
+in registers until its sum over K is complete. LLVM does not find this by itself, it vectorizes
+innermost loops only; hence the vectors are spelled out. GFLOP/s of one core, float32, with AVX2
+(Zen 3) and with AVX-512 (Sapphire Rapids):
 
-    (16, 64) x (64, 256)     80 GFLOP/s; 55 in plain loops, 57 by OpenBLAS
-    (16, 128) x (128, 512)   82          61                 56
-    (16, 512) x (512, 2048)  71          44                 52
+                             AVX2: tiles, plain loops, OpenBLAS    AVX-512: tiles, OpenBLAS
+    (16, 64) x (64, 256)           80           55        57                140      110
+    (16, 128) x (128, 512)         82           61        56                180      100
+    (16, 512) x (512, 2048)        71           44        52                105       65
+    768 x 768 x 768                                      100                         190
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -25,11 +28,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from .jit import kernel
+from .jit import has_avx512, kernel
 
 ROWS = 4  # of a tile
-LINE = 64  # bytes of a cache line, a panel's width
-VECTOR = 32  # bytes of a register
+LINE = 64  # bytes of a cache line
+# Bytes of a register, and of a panel's width: the sums of a tile fill half of the registers. Each
+# number of C is summed over k alone, so neither changes a bit.
+VECTOR, WIDTH = (64, 256) if has_avx512() else (32, 64)
 CONTRACT = ("contract",)  # a product may fuse with the sum that it goes into
 
 
@@ -40,16 +45,20 @@ def whole_tiles(n: int) -> int:
 
 @kernel
 def add_product(n, A, B, C):
-    """C[:n] += A[:n] B, on rows rounded up to whole tiles; B in panels."""
+    """C[:n] += A[:n] B, B in panels; rows after n, up to a whole tile, may be added to as well."""
     P, _, W = B.shape
     for p in range(P):
+        n_columns = min(W, C.shape[1] - p * W)
         for i in range(0, n, ROWS):
-            add_tile(A, B, C, p, i, min(W, C.shape[1] - p * W))
+            if i + 1 < n:
+                add_tile(A, B, C, p, i, n_columns)
+            else:
+                add_row(A, B, C, p, i, n_columns)
 
 
 def panels_shape(K: int, N: int, dtype: np.dtype) -> tuple[int, int, int]:
     """The shape of B (K, N) in panels."""
-    W = LINE // dtype.itemsize
+    W = WIDTH // dtype.itemsize
     return -(-N // W), K, W
 
 
@@ -71,35 +80,44 @@ def in_panels(B: np.ndarray) -> np.ndarray:
 
 
 def add_tile(A, B, C, p, i, n_columns):
-    """C[i : i + ROWS, p W :] += A[i : i + ROWS] B[p], on a panel's first `n_columns` columns.
+    """C[i : i + ROWS, p W :] += A[i : i + ROWS] B[p], on a panel's first `n_columns` columns."""
+    for row in range(i, i + ROWS):
+        add_row(A, B, C, p, row, n_columns)
 
-    Kernels call `compiled_tile` in its place.
-    """
-    tile = C[i : i + ROWS, p * B.shape[2] :][:, :n_columns]
-    total = np.zeros_like(tile)
+
+def add_row(A, B, C, p, i, n_columns):
+    """The same for one row, which a single sequence has, in a third of the time."""
+    total = np.zeros_like(C[i, :n_columns])
     for k in range(B.shape[1]):
-        total += A[i : i + ROWS, k, None] * B[p, k, :n_columns]
-    tile += total
+        total += A[i, k] * B[p, k, :n_columns]
+    C[i, p * B.shape[2] :][:n_columns] += total
 
 
-def in_vectors(typing_context, A, B, C, p, i, n_columns):
-    """`add_tile` in vectors; each line of `build` writes an instruction of it."""
-    return types.void(A, B, C, types.intp, types.intp, types.intp), build
+def in_vectors(function: Any, n_rows: int) -> None:
+    """Where kernels call `function`, let them have the vectors that `build` writes."""
+
+    def typed(typing_context, A, B, C, p, i, n_columns):
+        signature = types.void(A, B, C, types.intp, types.intp, types.intp)
+        return signature, functools.partial(build, n_rows)
+
+    compiled: Any = intrinsic(typed)
+
+    @overload(function)
+    def choose(A, B, C, p, i, n_columns):
+        return lambda A, B, C, p, i, n_columns: compiled(A, B, C, p, i, n_columns)
 
 
-compiled_tile: Any = intrinsic(in_vectors)
+in_vectors(add_tile, ROWS)
+in_vectors(add_row, 1)
 
 
-@overload(add_tile)
-def choose_compiled_tile(A, B, C, p, i, n_columns):
-    return lambda A, B, C, p, i, n_columns: compiled_tile(A, B, C, p, i, n_columns)
-
-
-def build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+def build(
+    n_rows: int, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any
+) -> Any:
     """Write the code: sums in registers over k, then C += them, a whole panel or its part."""
     kind = signature.args[0].dtype
     number, size = context.get_value_type(kind), kind.bitwidth // 8
-    vector, halves = ir.VectorType(number, VECTOR // size), range(LINE // VECTOR)
+    vector, parts = ir.VectorType(number, VECTOR // size), range(WIDTH // VECTOR)
     integer = context.get_value_type(types.intp)
     p, i, n_columns = arguments[3:]
     panels = context.make_array(signature.args[1])(context, builder, arguments[1])
@@ -115,7 +133,7 @@ def build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -
     def line(start: Any) -> list[Any]:
         """Pointers to the vectors that begin with this number."""
         first = builder.bitcast(start, vector.as_pointer())
-        return [builder.gep(first, [integer(half)]) for half in halves]
+        return [builder.gep(first, [integer(part)]) for part in parts]
 
     def load(place: Any) -> Any:
         return builder.load(place, align=size)
@@ -127,29 +145,29 @@ def build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -
         all_first = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
         return builder.shuffle_vector(only_first, unset, all_first)
 
-    rows = [builder.add(i, integer(row)) for row in range(ROWS)]
+    rows = [builder.add(i, integer(row)) for row in range(n_rows)]
     first_column = builder.mul(p, W)
     zero = ir.Constant(vector, None)
-    totals = [[cgutils.alloca_once_value(builder, zero) for _ in halves] for _ in rows]
+    totals = [[cgutils.alloca_once_value(builder, zero) for _ in parts] for _ in rows]
     with cgutils.for_range(builder, K) as k:
         b = [load(place) for place in line(pointer("B", p, k.index, integer(0)))]
         for row, total in zip(rows, totals, strict=True):
             a = repeat(load(pointer("A", row, k.index)))
-            for half in halves:
-                product = builder.fmul(a, b[half], flags=CONTRACT)
-                total_so_far = builder.fadd(builder.load(total[half]), product, flags=CONTRACT)
-                builder.store(total_so_far, total[half])
-    with builder.if_else(builder.icmp_signed("==", n_columns, W)) as (whole, part):
+            for part in parts:
+                product = builder.fmul(a, b[part], flags=CONTRACT)
+                total_so_far = builder.fadd(builder.load(total[part]), product, flags=CONTRACT)
+                builder.store(total_so_far, total[part])
+    with builder.if_else(builder.icmp_signed("==", n_columns, W)) as (whole, narrow):
         with whole:
             for row, total in zip(rows, totals, strict=True):
                 for place, sums in zip(line(pointer("C", row, first_column)), total, strict=True):
                     builder.store(builder.fadd(load(place), builder.load(sums)), place, align=size)
-        with part:
+        with narrow:
             for row, total in zip(rows, totals, strict=True):
-                sums = cgutils.alloca_once(builder, ir.ArrayType(vector, len(halves)))
-                for half in halves:
-                    place = cgutils.gep_inbounds(builder, sums, 0, half)
-                    builder.store(builder.load(total[half]), place)
+                sums = cgutils.alloca_once(builder, ir.ArrayType(vector, len(parts)))
+                for part in parts:
+                    place = cgutils.gep_inbounds(builder, sums, 0, part)
+                    builder.store(builder.load(total[part]), place)
                 numbers = builder.bitcast(sums, number.as_pointer())
                 with cgutils.for_range(builder, n_columns) as q:
                     place = pointer("C", row, builder.add(first_column, q.index))
