@@ -1,5 +1,7 @@
 """Threads over blocks, and BLAS limited to one thread meanwhile."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from seqnets.threads import Workers, one_blas_thread
+from seqnets.threads import SPARE_BYTES, Workers, one_blas_thread
 
 each_number = pytest.mark.parametrize("n_threads", [1, 2, 3])
 DTYPE = np.dtype(np.float32)
@@ -171,3 +173,27 @@ def test_the_last_to_leave_restores():
         go.set()
         assert last.result(WAIT)
     assert limits() == before
+
+
+def test_a_program_ends_with_someone_inside():
+    """Its end closes what was left open, when no thread begins any more."""
+    code = (
+        "from seqnets.threads import one_blas_thread\n"
+        "inside = one_blas_thread()\n"
+        "inside.__enter__()\n"
+        "del one_blas_thread\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=WAIT)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_short_predictions_share_a_workspace_and_long_ones_leave_none():
+    dtype = np.dtype(np.float32)
+    seen = []
+    for size in (10, 10, SPARE_BYTES):
+        with Workers(1, dtype) as workers:
+            workers.map(lambda work, size: seen.append(work.array("a", size)), [size])
+    assert np.shares_memory(seen[0], seen[1])
+    with Workers(1, dtype) as workers:
+        workers.map(lambda work, size: seen.append(work.array("a", size)), [10])
+    assert not any(np.shares_memory(seen[3], array) for array in seen[:3])

@@ -111,9 +111,7 @@ in_vectors(add_tile, ROWS)
 in_vectors(add_row, 1)
 
 
-def build(
-    n_rows: int, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any
-) -> Any:
+def build(n_rows: int, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
     """Write the code: sums in registers over k, then C += them, a whole panel or its part."""
     kind = signature.args[0].dtype
     number, size = context.get_value_type(kind), kind.bitwidth // 8

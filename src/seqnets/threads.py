@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -84,7 +85,8 @@ def one_blas_thread() -> Iterator[None]:
     finally:
         with _lock:
             _holders.discard(holder)
-            if not _holders and _limit is not None:
+            ends = sys.is_finalizing()  # then a new thread would never begin, and we wait for it
+            if not _holders and _limit is not None and not ends:
                 _in_its_own_thread(_limit.restore_original_limits)
                 _limit = None
 
