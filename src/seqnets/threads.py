@@ -16,7 +16,6 @@ from threadpoolctl import ThreadpoolController
 
 from .layers import Workspace
 
-
 # The last workspace of each dtype that was no larger, for the next short prediction: arrays of its
 # own would take a quarter of its time. What is in it is written before it is read, as ever.
 SPARE_BYTES = 2**20
