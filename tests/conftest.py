@@ -1,8 +1,14 @@
 """What several tests share."""
 
+import signal
+
 import pytest
 
 from seqnets import batches
+
+# A run in the background of a shell without job control has Ctrl-C ignored, and so would its
+# children: then tests that interrupt wait for what never comes.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
