@@ -92,6 +92,24 @@ def test_embeddings_that_do_not_fit(parameters, message):
         make_classifier(**parameters).fit(X, Y)
 
 
+def test_vectors_that_are_no_float32():
+    clf = RecurrentClassifier("rnn", 3, embedding_dim=2, embeddings=[[0, 0], [0, 0], [1e300, 0]])
+    with pytest.raises(ValueError, match="embeddings holds numbers beyond 3.4"):
+        clf.fit([[2, 2], [2]], [0, 1])
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_training_without_vectors_does_not_go_on_with_them(method):
+    X, y = [[2, 3], [3, 2, 2]], [0, 1]
+    clf = RecurrentClassifier("rnn", 3, embedding_dim=2, warm_start=True, max_iter=1).fit(X, y)
+    before = clf.predict_proba(X)
+    clf.set_params(embeddings=np.ones((9, 2)))
+    with pytest.raises(ValueError, match="embeddings or dtype have changed"):
+        getattr(clf, method)(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+
+
 # ----------------------------------------------------------------------- embedding_matrix
 
 
@@ -121,6 +139,14 @@ def test_from_a_file(header, tmp_path):
     path.write_text(header + "".join(lines), encoding="utf-8")
     found = embedding_matrix(VOCABULARY, path, random_state=0)
     np.testing.assert_array_equal(found, embedding_matrix(VOCABULARY, VECTORS, random_state=0))
+
+
+def test_a_file_s_words_with_spaces(tmp_path):
+    """Of which GloVe's largest file has some."""
+    path = tmp_path / "vectors.txt"
+    path.write_text("the 2 3.5\nfilm at 9 9\n. . . 8 8\nfilm 1 2\n", encoding="utf-8")
+    found = embedding_matrix({"film": 2, "the": 3}, path)
+    assert found[2:].tolist() == [[1, 2], [2, 3.5]]
 
 
 @pytest.mark.parametrize(

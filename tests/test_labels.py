@@ -201,7 +201,8 @@ def test_targets_of_many_classes_are_one_hot():
 
 @pytest.mark.parametrize("dtype", [int, bool, object])
 def test_targets_of_several_labels_are_themselves(dtype):
-    found = make_targets(INDICATOR.astype(dtype), np.arange(3))
+    found = make_targets(INDICATOR.astype(dtype, order="F"), np.arange(3))
+    assert found.flags.c_contiguous
     np.testing.assert_array_equal(found, INDICATOR.astype(float), strict=True)
 
 

@@ -77,6 +77,15 @@ def test_adam_adds_epsilon_after_the_bias_correction():
     np.testing.assert_allclose(W, -0.1 * dW / (abs(dW) + 1e-3), rtol=1e-12)
 
 
+@pytest.mark.parametrize("optimizer", [Adam(*ADAM[:3], 1e-60), RMSprop(0.01, 0.9, 1e-60)])
+def test_an_epsilon_that_is_no_float32(optimizer):
+    """A gradient of zero moves nothing, where 0 / 0 would be NaN."""
+    W = np.ones((1, 3), np.float32)
+    optimizer.begin_step()
+    optimizer.update("W", W, np.zeros_like(W), np.arange(1))
+    np.testing.assert_array_equal(W, 1)
+
+
 def rmsprop_step(w, g, v, learning_rate, decay, epsilon):
     """v' = decay v + (1 - decay) g^2;  w' = w - learning_rate g / (sqrt(v') + epsilon)."""
     n = range(len(w))

@@ -446,7 +446,7 @@ def test_what_is_no_model_is_named(tmp_path):
         (json_with('"n_iter_": 2', '"n_iter_": 2, "x": 0'), "RecurrentClassifier has no 'x'"),
         (
             json_with('"out_activation_": "logistic"', '"out_activation_": "softmax"'),
-            "expected tha",
+            "don't fit the network's 1 outputs",
         ),
         (json_with('"_largest_id": 2147483647', '"_largest_id": 3'), "_largest_id is 3"),
         (json_with('"recurrentclassifier", {', '"sequencevectorizer", {'), "each its own"),

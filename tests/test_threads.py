@@ -1,5 +1,6 @@
 """Threads over blocks, and BLAS limited to one thread meanwhile."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -191,9 +192,40 @@ def test_short_predictions_share_a_workspace_and_long_ones_leave_none():
     dtype = np.dtype(np.float32)
     seen = []
     for size in (10, 10, SPARE_BYTES):
-        with Workers(1, dtype) as workers:
+        with Workers(1, dtype, spare=True) as workers:
             workers.map(lambda work, size: seen.append(work.array("a", size)), [size])
     assert np.shares_memory(seen[0], seen[1])
-    with Workers(1, dtype) as workers:
-        workers.map(lambda work, size: seen.append(work.array("a", size)), [10])
-    assert not any(np.shares_memory(seen[3], array) for array in seen[:3])
+    for spare in (True, False):
+        with Workers(1, dtype, spare) as workers:
+            workers.map(lambda work, size: seen.append(work.array("a", size)), [10])
+    assert not np.shares_memory(seen[3], seen[2])
+    assert not any(np.shares_memory(seen[4], array) for array in seen[:4])
+
+
+FORKS = """
+import os, threading
+from seqnets import threads
+
+inside, go = threading.Event(), threading.Event()
+
+def hold():
+    with threads._lock:
+        inside.set()
+        go.wait()
+
+threading.Thread(target=hold).start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    with threads.one_blas_thread():
+        os._exit(7)
+go.set()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")
+def test_a_fork_while_another_thread_has_the_lock():
+    command = [sys.executable, "-W", "ignore", "-c", FORKS]
+    done = subprocess.run(command, capture_output=True, timeout=WAIT)
+    assert (done.stdout, done.stderr) == (b"7\n", b"")

@@ -101,10 +101,35 @@ def test_other_attributes_that_do_not_fit_the_network(name, value, method):
         list(getattr(clf, method)(make(), *[Y] * (method in ("gradient_flow", "partial_fit"))))
 
 
+@pytest.mark.parametrize("method", ["predict", "attributions", "gradient_flow"])
+def test_another_number_of_outputs(method):
+    clf = fit()
+    clf.n_outputs_ = 2
+    with pytest.raises(ValueError, match="n_outputs_=2, but the network has 3"):
+        getattr(clf, method)(make(), *[Y] * (method == "gradient_flow"))
+
+
 def test_labels_may_have_other_names():
     clf = fit()
     clf.classes_ = np.array(["x", "y", "z"])
     assert clf.predict(make()).tolist() == ["xyz"[k] for k in fit().predict(make())]
+
+
+def test_one_model_s_nan_is_not_another_s():
+    """Workspaces go from prediction to prediction."""
+    wrong, expected = fit(), fit().parameters_
+    for W in wrong.parameters_.values():
+        W[:] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        wrong.predict(make())
+    wrong.trace(make())
+    right = fit()
+    for name, W in right.parameters_.items():
+        np.testing.assert_array_equal(W, expected[name])
+    probabilities = right.predict_proba(make())
+    with pytest.raises(ValueError, match="not finite"):
+        wrong.predict(make())
+    np.testing.assert_array_equal(right.predict_proba(make()), probabilities)
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
@@ -217,6 +242,33 @@ def test_four_threads_at_once(n):
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(work, seed) for seed in range(4)]:
             done.result(timeout=300)
+
+
+def test_a_fit_changes_the_classifier_in_one_piece():
+    """Whoever asks meanwhile, in another thread say, is answered by the network from before."""
+    X, seen = make(), []
+    clf = fit(early_stopping=True, validation_fraction=0.5)
+    before = clf.predict_proba(X)
+
+    def score(model, X_val, y_val):
+        assert model.predict_proba(X_val).shape == (len(X_val), 2)
+        seen.append(clf.predict_proba(X))
+        return 0.0
+
+    clf.set_params(scoring=score, hidden_layer_sizes=7, bidirectional=True)
+    clf.fit(X[..., :1], Y % 2)
+    np.testing.assert_array_equal(seen, [before, before])
+    assert clf.predict_proba(X[..., :1]).shape == (12, 2)
+
+
+def test_stages_are_those_of_the_network_that_was_asked():
+    clf = fit()
+    expected = [stage.copy() for stage in clf.staged_predict_proba(make())]
+    stages = clf.staged_predict_proba(make())
+    found = [next(stages).copy()]
+    clf.fit(np.tile(make(), 9), Y % 2)
+    found += [stage.copy() for stage in stages]
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")

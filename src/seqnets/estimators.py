@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+Estimator = TypeVar("Estimator")
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -24,19 +26,37 @@ class EstimatorMixin(CallbackSupportMixin):
     _doc_link_template = "https://seqnets.readthedocs.io/en/stable/{estimator_name}.html"
 
 
-def unchanged_on_error(method: Callable) -> Callable:
-    """Leave the estimator as it was before the call, whatever ends it."""
+def snapshot(estimator: Estimator) -> Estimator:
+    """A copy with the same attributes, which stays as it is if another thread fits the estimator.
+
+    Not `copy.copy`, which goes by way of the pickle and so copies all weights.
+    """
+    same = object.__new__(type(estimator))
+    same.__dict__ = estimator.__dict__.copy()
+    return same
+
+
+def in_one_piece(method: Callable) -> Callable:
+    """Change the estimator at the end and all at once, or not at all, whatever ends the call."""
 
     @functools.wraps(method)
-    def guarded(self, *args, **kwargs):
-        before = self.__dict__.copy()
-        try:
-            return method(self, *args, **kwargs)
-        except BaseException:
-            self.__dict__ = before
-            raise
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        changed = snapshot(self)
+        method(changed, *args, **kwargs)
+        self.__dict__ = changed.__dict__
+        return self
 
     return guarded
+
+
+def of_one_moment(method: Callable) -> Callable:
+    """Answer from the estimator as it was when it was asked."""
+
+    @functools.wraps(method)
+    def asked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return method(snapshot(self), *args, **kwargs)
+
+    return asked
 
 
 def as_one_task(method: Callable) -> Callable:

@@ -30,9 +30,18 @@ from .data import (
     split_off,
     wants_split,
 )
+from .estimators import snapshot
 from .inference import decision
 from .initializers import new_embedding_rows
-from .inputs import UNKNOWN_ID, Estimator, as_inputs, check_embeddings, learn_scale, learn_tokens
+from .inputs import (
+    UNKNOWN_ID,
+    Estimator,
+    as_inputs,
+    check_embeddings,
+    had_embeddings,
+    learn_scale,
+    learn_tokens,
+)
 from .losses import LOSSES
 from .network import Network
 from .optimizers import Optimizer
@@ -152,14 +161,15 @@ def prepare(
     network = build_network(estimator)
     if not resume:
         estimator.parameters_ = network.initialize(state.random, estimator._dtype)
-        given = check_embeddings(estimator) if estimator._kind == "tokens" else None
-        if given is not None:
-            estimator.parameters_["embedding"] = given[UNKNOWN_ID:].astype(estimator._dtype)
+        if estimator._kind == "tokens" and had_embeddings(estimator):
+            given = check_embeddings(estimator)[UNKNOWN_ID:]
+            estimator.parameters_["embedding"] = np.array(given, estimator._dtype)
     else:
         check_same_network(estimator, network)
         estimator._network.check(estimator.parameters_, estimator._dtype)
         estimator.parameters_ = {name: W.copy() for name, W in estimator.parameters_.items()}
         add_tokens(estimator.parameters_, state, known, new)
+        network.check(estimator.parameters_, estimator._dtype)
     estimator._network = network
     estimator.n_layers_ = len(network.layers) + 2
 
@@ -170,12 +180,13 @@ def check_same_network(estimator: Estimator, network: Network) -> None:
         network.shape == estimator._network.shape
         and estimator.dtype in ("auto", estimator._dtype.name)
         and (estimator.embedding_dim is not None) == (estimator._kind == "tokens")
+        and (estimator.embeddings is None or had_embeddings(estimator))
     )
     if not same:
         raise ValueError(
             "Training can't go on with another network: cell, hidden_layer_sizes, bidirectional, "
-            "embedding_dim or dtype have changed since the fit before. Set them back, or fit anew "
-            "with warm_start=False."
+            "embedding_dim, embeddings or dtype have changed since the fit before. Set them back, "
+            "or fit anew with warm_start=False."
         )
 
 
@@ -271,8 +282,8 @@ def validator(
     workers: Workers,
 ) -> Callable[[], tuple[float, float]]:
     """A function that gives the loss and the score of the weights `judged`."""
-    model = copy.copy(estimator)
-    model.__dict__["parameters_"] = judged
+    model = snapshot(estimator)
+    model.parameters_ = judged
     scorer = None if estimator.scoring == "loss" else check_scoring(model, estimator.scoring)
     _, loss = LOSSES[estimator.out_activation_]
     weights = validation.weights / validation.weights.sum()

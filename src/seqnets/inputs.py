@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from .batches import Sequences
-from .sequences import LARGEST_ID, embedding_rows, read_series, read_tokens
+from .sequences import FLOATS, LARGEST_ID, embedding_rows, read_series, read_tokens
 
 Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
@@ -34,7 +34,7 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
         sequences, estimator._kind = read_series(estimator, X, None, dtype)
         estimator._dtype, estimator._n_channels = sequences.values.dtype, sequences.values.shape[1]
         return sequences
-    given = check_embeddings(estimator)
+    given = None if estimator.embeddings is None else check_embeddings(estimator)
     estimator._largest_id = LARGEST_ID if given is None else len(given) - 1
     sequences, estimator._kind = read_tokens(X, estimator._largest_id), "tokens"
     estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
@@ -78,11 +78,12 @@ def check_scale(estimator: Estimator) -> None:
             )
 
 
-def check_embeddings(estimator: Estimator) -> np.ndarray | None:
+def check_embeddings(estimator: Estimator) -> np.ndarray:
     """The pretrained vectors, a row an id."""
-    if estimator.embeddings is None:
-        return None
-    given = check_array(estimator.embeddings, dtype=np.float64, input_name="embeddings")
+    given = check_array(estimator.embeddings, dtype=FLOATS, input_name="embeddings")
+    largest = np.finfo(np.float64 if estimator.dtype == "float64" else np.float32).max
+    if np.abs(given).max(initial=0) > largest:
+        raise ValueError(f"embeddings holds numbers beyond {largest}, the largest of its type.")
     if given.shape[1] != estimator.embedding_dim or len(given) <= UNKNOWN_ID:
         raise ValueError(
             f"embeddings has shape {given.shape}: it needs a row for each id from 0 on, and "
@@ -91,9 +92,14 @@ def check_embeddings(estimator: Estimator) -> np.ndarray | None:
     return given
 
 
+def had_embeddings(estimator: Estimator) -> bool:
+    """Whether the fit began with vectors for its ids, which then are the only ones."""
+    return estimator._largest_id < LARGEST_ID
+
+
 def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequences]) -> np.ndarray:
     """Know the ids of these sequences too, or all that have embeddings; return the new ones."""
-    if estimator.embeddings is not None:
+    if had_embeddings(estimator):
         estimator._known_ids = np.arange(UNKNOWN_ID + 1, estimator._largest_id + 1)
         return known[:0]
     ids = np.unique(np.concatenate([part.values for part in sequences]))

@@ -11,6 +11,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
+from .estimators import of_one_moment
 from .explanation import (
     Target,
     complete_integrated_gradients,
@@ -32,6 +33,7 @@ from .threads import Workers
 class InsideMixin(PredictionMixin):
     """How a fitted `RecurrentClassifier` comes to what it says."""
 
+    @of_one_moment
     def staged_predict_proba(self, X: Any) -> Iterator[np.ndarray]:
         """Predict the probabilities after each step: the verdict as the words arrive.
 
@@ -72,6 +74,7 @@ class InsideMixin(PredictionMixin):
             for logits in staged(self._network, self.parameters_, sequences, workers):
                 yield np.exp(self._log_proba(finite(logits)))
 
+    @of_one_moment
     def attention_weights(self, X: Any) -> np.ndarray:
         """Return how much each step counts in the state that is classified.
 
@@ -103,6 +106,7 @@ class InsideMixin(PredictionMixin):
             raise AttributeError('attention_weights needs a fit with pooling="attention".')
         return self._inferred(attention, X)
 
+    @of_one_moment
     def trace(self, X: Any) -> list[dict[str, np.ndarray]]:
         """Return every gate and state of the network while it reads.
 
@@ -146,6 +150,7 @@ class InsideMixin(PredictionMixin):
         """
         return self._inferred(trace, X)
 
+    @of_one_moment
     def attributions(
         self,
         X: Any,
@@ -220,6 +225,7 @@ class InsideMixin(PredictionMixin):
         check_scalar(n_steps, "n_steps", Integral, min_val=1)
         return self._inferred(integrated_gradients, X, explained, n_steps)[0]
 
+    @of_one_moment
     def gradient_flow(self, X: Any, y: Any) -> list[dict[str, np.ndarray]]:
         """Return how much of the gradient reaches each step on its way back through time.
 

@@ -18,6 +18,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -246,7 +247,7 @@ def permutation_importance(
     """
     classifier, X = _with_inputs(estimator, X)
     check_is_fitted(classifier)
-    check_scalar(n_repeats, "n_repeats", int, min_val=1)
+    check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
     if by not in ("step", "channel"):
         raise ValueError(f'by={by!r}; allowed are "step" and "channel".')
     if classifier._kind == "2d":
@@ -304,6 +305,7 @@ def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
     >>> inspection.words(model, ["Not so bad"])
     [['not', '[so]', 'bad']]
     """
+    X = list(X) if isinstance(X, Iterator) else X
     classifier, sequences = _with_inputs(estimator, X)
     sequences = read_again(classifier, sequences)
     if isinstance(estimator, Pipeline) and isinstance(estimator[0], SequenceVectorizer):

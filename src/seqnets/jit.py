@@ -54,7 +54,7 @@ def _compiled(function: Callable, flags: dict[str, Any]) -> Callable:
 
 def has_avx512() -> bool:
     """Whether Numba compiles for a processor with registers of 64 bytes."""
-    features = numba.config.CPU_FEATURES  # NUMBA_CPU_FEATURES, if set
+    features = getattr(numba.config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES, if set
     return "+avx512f" in (get_host_cpu_features() if features is None else features)
 
 

@@ -59,7 +59,7 @@ def make_targets(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     if y.ndim == 2:
         if y.shape[1] != classes.size:
             raise ValueError(f"y has {y.shape[1]} columns, but there are {classes.size} labels.")
-        return y.astype(np.float64)
+        return np.ascontiguousarray(y, dtype=np.float64)
     numbers = class_numbers(y, classes)
     if classes.size == 2:
         return numbers[:, np.newaxis].astype(np.float64)

@@ -119,7 +119,7 @@ class Network:
     ) -> np.ndarray:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
-        Without `of_x` that of series may be empty, for no parameter needs it. The embedding's
+        Without `of_x` that may be empty: of series, or of an embedding that is not trained. Its
         gradient has a row for each token of `batch.x`. `masks` and `window` are those of the
         forward pass. No gradient goes from a window to the one before it (truncated BPTT;
         Williams & Peng 1990).
@@ -129,13 +129,13 @@ class Network:
         if "dense" in masks:
             dpooled *= masks["dense"]
         last, *earlier = reversed(windows(batch, window))
-        of_x = of_x or self.embedding is not None or len(earlier) > 0
+        of_x = of_x or len(earlier) > 0
         dx = self._backward(parameters, last, dpooled, work, gradients, masks, of_x)
         if earlier:
             dx = self._backward_earlier(
                 parameters, batch, earlier, dpooled, work, gradients, masks, dx
             )
-        if self.embedding is not None:
+        if self.embedding is not None and dx.size:
             self.embedding.backward(batch.x, dx, gradients)
         return dx
 

@@ -136,6 +136,11 @@ class Optimizer:
         self.t, self.moments = other.t, other.moments
 
 
+def not_zero(epsilon: float, dtype: np.dtype) -> float:
+    """Epsilon, or the least number of `dtype` where it would be zero, and 0 / 0 a step of NaN."""
+    return max(epsilon, float(np.finfo(dtype).tiny))
+
+
 class SGD(Optimizer):
     """v' = momentum v - step dW;  W' = W + v', or with Nesterov W + momentum v' - step dW."""
 
@@ -165,9 +170,8 @@ class Adam(Optimizer):
     def step(self, rows: np.ndarray, W: np.ndarray, dW: np.ndarray, *moments: np.ndarray) -> None:
         step_size = self.learning_rate / (1.0 - self.beta_1**self.t)
         correction = 1.0 / math.sqrt(1.0 - self.beta_2**self.t)
-        adam_step(
-            rows, W, dW, *moments, step_size, self.beta_1, self.beta_2, correction, self.epsilon
-        )
+        epsilon = not_zero(self.epsilon, W.dtype)
+        adam_step(rows, W, dW, *moments, step_size, self.beta_1, self.beta_2, correction, epsilon)
 
 
 class AdamW(Adam):
@@ -189,4 +193,5 @@ class RMSprop(Optimizer):
         self.decay, self.epsilon = decay, epsilon
 
     def step(self, rows: np.ndarray, W: np.ndarray, dW: np.ndarray, *moments: np.ndarray) -> None:
-        rmsprop_step(rows, W, dW, *moments, self.learning_rate, self.decay, self.epsilon)
+        epsilon = not_zero(self.epsilon, W.dtype)
+        rmsprop_step(rows, W, dW, *moments, self.learning_rate, self.decay, epsilon)

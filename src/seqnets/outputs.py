@@ -79,7 +79,7 @@ class Attention(Pooling):
     def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
         self._score(parameters, h, batch, work)
         pooled, total, _ = self._arrays(batch, work)
-        _, score, scale = self._memory(batch, work)
+        score, scale = self._scores(batch, work)
         attention_forward(batch.start, batch.lengths, h, score, scale, total, pooled)
         return pooled
 
@@ -97,7 +97,7 @@ class Attention(Pooling):
             self._score(parameters, h, batch, work)
         W, v = parameters["attention.W"], parameters["attention.v"]
         _, total, _ = self._arrays(batch, work)
-        u, score, scale = self._memory(batch, work)
+        u, (score, scale) = self._u(batch, work), self._scores(batch, work)
         du, dv = work.array("attention.du", *u.shape), gradients.array("attention.v", *v.shape)
         pooled = score, scale, total
         attention_backward(batch.start, batch.lengths, h, v, u, *pooled, dpooled, dh, du, dv)
@@ -108,7 +108,7 @@ class Attention(Pooling):
         dh[1:] += more.reshape(dh[1:].shape)
 
     def _score(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> None:
-        u, score, _ = self._memory(batch, work)
+        u, (score, _) = self._u(batch, work), self._scores(batch, work)
         u[:] = parameters["attention.b"]
         rows = h[1:].reshape(-1, self.n_units)
         W = work.panels("attention.W", parameters["attention.W"])
@@ -117,17 +117,19 @@ class Attention(Pooling):
 
     def shares(self, batch: Batch, work: Workspace) -> np.ndarray:
         """(B, T): the weight of each step of a batch, after its forward pass."""
-        _, score, scale = self._memory(batch, work)
+        score, scale = self._scores(batch, work)
         share = work.array("attention.share", *score.shape)
         attention_shares(batch.lengths, score, scale, share)
         return share
 
-    def _memory(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """u, score and scale, see `pooling`."""
-        T, B = batch.n_active.size, batch.lengths.size
-        u = work.array("attention.u", T, B, self.n_units)
+    def _u(self, batch: Batch, work: Workspace) -> np.ndarray:
+        return work.array("attention.u", batch.n_active.size, batch.lengths.size, self.n_units)
+
+    def _scores(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
+        """Score and scale, see `pooling`: of all steps, not only those of this window."""
+        B = batch.lengths.size
         score = work.array("attention.score", B, int(batch.lengths[0]))
-        return u, score, work.array("attention.scale", B, 2, dtype=np.float64)
+        return score, work.array("attention.scale", B, 2, dtype=np.float64)
 
 
 class Dense:

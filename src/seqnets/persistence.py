@@ -30,6 +30,7 @@ from .files import (
     write_file,
 )
 from .inputs import UNKNOWN_ID
+from .labels import check_outputs
 from .layers import CELLS
 from .network import Network
 from .scaler import SequenceScaler
@@ -282,11 +283,9 @@ def are_classes(classes: Any, _: dict[str, Any]) -> bool:
 
 
 def is_activation(name: Any, fitted: dict[str, Any]) -> bool:
-    """Return whether it is as `labels.outputs` decides."""
-    n_outputs, n_classes = fitted["_network"][4], fitted["classes_"].size
-    if name == "logistic":
-        return n_outputs == n_classes > 1 or (n_outputs, n_classes) == (1, 2)
-    return name == "softmax" and n_outputs == n_classes != 2
+    """Return whether the outputs can have it, of which `labels` says what is wrong."""
+    check_outputs(fitted["classes_"], fitted["_network"][4], name)
+    return True
 
 
 def channels(fitted: dict[str, Any]) -> int:

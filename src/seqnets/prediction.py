@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
+from .estimators import of_one_moment
 from .fitting import n_threads
 from .inference import decision
 from .inputs import read
@@ -30,6 +31,7 @@ class PredictionMixin(BaseEstimator):
     _dtype: np.dtype
     _network: Network
 
+    @of_one_moment
     def predict(self, X: Any) -> np.ndarray:
         """Predict the label of each sequence.
 
@@ -78,6 +80,7 @@ class PredictionMixin(BaseEstimator):
         """
         return np.exp(self.predict_log_proba(X))
 
+    @of_one_moment
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithm of each probability, finite even where that rounds to 0.
 
@@ -100,6 +103,7 @@ class PredictionMixin(BaseEstimator):
         """
         return self._log_proba(finite(self._inferred(decision, X)))
 
+    @of_one_moment
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the network's outputs, to which softmax or the logistic function is applied.
 
@@ -154,12 +158,15 @@ class PredictionMixin(BaseEstimator):
     def _check(self) -> None:
         """Refuse what a user may have set, and no kernel could use."""
         self._network.check(self.parameters_, self._dtype)
-        check_outputs(self.classes_, self._network.dense.n_outputs, self.out_activation_)
+        n_outputs = self._network.dense.n_outputs
+        check_outputs(self.classes_, n_outputs, self.out_activation_)
+        if self.n_outputs_ != n_outputs:
+            raise ValueError(f"n_outputs_={self.n_outputs_!r}, but the network has {n_outputs}.")
 
     def _run(self, function: Callable, sequences: Sequences, *arguments: Any) -> Any:
         self._check()
-        alone = sequences.offsets.size == 2  # one block needs no thread
-        with Workers(1 if alone else n_threads(self.n_jobs), self._dtype) as workers:
+        n = 1 if sequences.offsets.size == 2 else n_threads(self.n_jobs)  # one block, one thread
+        with Workers(n, self._dtype, spare=True) as workers:
             return function(self._network, self.parameters_, sequences, workers, *arguments)
 
 

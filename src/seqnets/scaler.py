@@ -13,7 +13,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import EstimatorMixin, as_one_task, unchanged_on_error
+from .estimators import EstimatorMixin, as_one_task, in_one_piece
 from .sequences import is_ragged, read_series
 
 
@@ -120,7 +120,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         """
         return self._learn(X, first=not hasattr(self, "_scaler"))
 
-    @unchanged_on_error
+    @in_one_piece
     @_fit_context(prefer_skip_nested_validation=True)
     def _learn(self, X: Any, first: bool) -> SequenceScaler:
         series, kind = read_series(self, X, None if first else self._kind, None)

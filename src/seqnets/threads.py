@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 import threading
 import weakref
@@ -16,17 +17,22 @@ from threadpoolctl import ThreadpoolController
 
 from .layers import Workspace
 
-# The last workspace of each dtype that was no larger, for the next short prediction: arrays of its
-# own would take a quarter of its time. What is in it is written before it is read, as ever.
+# Predictions leave their workspace, if it is no larger, to the next one: of a short one's time, new
+# arrays would take a quarter. Not to training, whose products multiply rows that have ended by
+# zero: where another model left NaN in them, that is NaN.
 SPARE_BYTES = 2**20
 _spare: dict[np.dtype, Workspace] = {}
 
 
 class Workers:
-    """Runs a function over blocks, each thread with its own workspace of `dtype`."""
+    """Runs a function over blocks, each thread with its own workspace of `dtype`.
 
-    def __init__(self, n_threads: int, dtype: np.dtype) -> None:
+    `spare`: it may be one that has been used.
+    """
+
+    def __init__(self, n_threads: int, dtype: np.dtype, spare: bool = False) -> None:
         self.dtype = dtype
+        self._spare: dict[Any, Any] = _spare if spare else {}
         self._idle: list[Workspace] = []  # list and dict each change in one piece for all threads
         self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
 
@@ -41,7 +47,7 @@ class Workers:
         try:
             work = self._idle.pop()
         except IndexError:
-            work = _spare.pop(self.dtype, None) or Workspace(self.dtype)
+            work = self._spare.pop(self.dtype, None) or Workspace(self.dtype)
         try:
             return function(work, block)
         finally:
@@ -55,7 +61,7 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
         for work in self._idle:
             if work.n_bytes <= SPARE_BYTES:
-                _spare[self.dtype] = work
+                self._spare[self.dtype] = work
 
 
 _lock = threading.Lock()
@@ -88,6 +94,17 @@ def one_blas_thread() -> Iterator[None]:
             if not _holders and _limit is not None and not ends:
                 _in_its_own_thread(_limit.restore_original_limits)
                 _limit = None
+
+
+def _after_fork() -> None:
+    """A child has none of the other threads, who may have been inside or held the lock."""
+    global _lock
+    _lock = threading.Lock()
+    _holders.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Holder:

@@ -84,6 +84,8 @@ class Trainer:
         if self.random is not None and self.dropout != NO_DROPOUT:
             seed = self.random.randint(2**31 - 1)  # a block's masks depend on it and on no thread
 
+        of_x = "embedding" in self._trained
+
         def run(work: Workspace, block: tuple[int, np.ndarray]) -> tuple[float, np.ndarray]:
             number, chosen = block
             batch, masks = make_batch(sequences, chosen), NO_MASKS
@@ -96,7 +98,7 @@ class Trainer:
                 shares = weights[batch.rows] / batch_weight
                 self.loss(logits, targets[batch.rows], shares, losses, dlogits)
                 self.network.backward(
-                    self.parameters, batch, dlogits, work, gradients, masks, window, of_x=False
+                    self.parameters, batch, dlogits, work, gradients, masks, window, of_x
                 )
             return losses.sum(), batch.x
 

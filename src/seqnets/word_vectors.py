@@ -77,10 +77,13 @@ def embedding_matrix(
 
 
 def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
-    """Yield each line's word and numbers."""
+    """Yield each line's word, which may have spaces, and as many numbers as the first has."""
+    n_dims = 1
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file):
-            word, *numbers = line.rstrip().split(" ")
+            if n_dims == 1:
+                n_dims = line.rstrip().count(" ")
+            word, *numbers = line.rstrip().rsplit(" ", n_dims)
             if numbers and not (number == 0 and len(numbers) == 1):
                 yield word, numbers
 
