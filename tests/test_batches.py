@@ -6,6 +6,7 @@ import pytest
 from seqnets import batches
 from seqnets.batches import (
     BLOCK_ROWS,
+    BLOCK_STEPS,
     POOL,
     Sequences,
     blocks,
@@ -119,8 +120,8 @@ def test_a_batch_keeps_the_dtype(dtype):
 def test_blocks(n):
     lengths = np.random.RandomState(0).randint(0, 9, n)
     found = blocks(lengths)
-    assert [block.size for block in found[:-1]] == [BLOCK_ROWS] * (len(found) - 1)
-    assert 1 <= found[-1].size <= BLOCK_ROWS
+    assert len(found) == -(-n // BLOCK_ROWS)
+    assert all(1 <= block.size <= BLOCK_ROWS for block in found)
     order = np.concatenate(found).tolist()
     assert order == sorted(range(n), key=lambda row: -lengths[row])
 
@@ -130,8 +131,17 @@ def test_blocks_of_short_sequences_have_more_rows(monkeypatch):
     lengths = np.repeat([0, 10, 40, 50, 100], [2000, 250, 30, 30, 20])
     found = blocks(lengths)
     assert [lengths[block].max() for block in found] == [100, 100, 50, 40, 40, 10, 10, 10, 0, 0]
-    assert [block.size for block in found] == [16, 16, 20, 25, 25, 100, 100, 100, 1000, 928]
+    assert [block.size for block in found] == [16, 16, 20, 25, 25, 100, 100, 100, 964, 964]
     assert sorted(np.concatenate(found)) == list(range(lengths.size))
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"), [(32, [16, 16]), (20, [20]), (24, [12, 12]), (41, [16, 16, 9]), (64, [16] * 4)]
+)
+def test_blocks_are_of_like_size(n, sizes):
+    """The threads that take them end at the same time."""
+    lengths = np.full(n, BLOCK_STEPS // 20)
+    assert [block.size for block in blocks(lengths)] == sizes
 
 
 @pytest.mark.parametrize("shuffle", [False, True])

@@ -92,6 +92,12 @@ def test_embeddings_that_do_not_fit(parameters, message):
         make_classifier(**parameters).fit(X, Y)
 
 
+def test_ids_beyond_the_vectors():
+    clf = RecurrentClassifier("rnn", 3, embedding_dim=2, embeddings=np.zeros((5, 2)))
+    with pytest.raises(ValueError, match="holds 5 at step 1.* 0 to 4, the last row of embeddings"):
+        clf.fit([[2, 5], [2]], [0, 1])
+
+
 def test_vectors_that_are_no_float32():
     clf = RecurrentClassifier("rnn", 3, embedding_dim=2, embeddings=[[0, 0], [0, 0], [1e300, 0]])
     with pytest.raises(ValueError, match="embeddings holds numbers beyond 3.4"):

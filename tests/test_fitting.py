@@ -487,3 +487,10 @@ def test_series_are_no_texts(X):
 
 def test_texts_with_an_embedding():
     make_classifier("tokens", tol=10.0).fit(words_as(np.int32), [0, 1, 0, 1])
+
+
+def test_a_score_without_anything_to_judge_is_no_silent_wish():
+    clf = make_classifier(scoring="accuracy")
+    with pytest.warns(UserWarning, match="^scoring='accuracy' judges a validation set, and there"):
+        clf.fit(make(), Y)
+    assert clf.validation_scores_ is None

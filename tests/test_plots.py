@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from seqnets import RecurrentClassifier, SequenceVectorizer, colors, curves, inspection, plots
 from seqnets.display import weightiest
@@ -365,3 +366,31 @@ def test_an_empty_text_can_be_shown():
     display = plots.TrajectoryDisplay.from_estimator(text_model(), ["", "good bad"])
     assert [way.shape for way in display.points] == [(0, 2), (2, 2)]
     assert not plots.TrajectoryDisplay.from_estimator(text_model(), [""]).ax_.texts
+
+
+def test_labels_that_matplotlib_would_take_for_something_else():
+    """A formula, or a name that legends leave out."""
+    classes, names = ["$<10$", "10^$", "_x"], ["$<10$", "10^$", " _x"]
+    shares = np.full((2, 3), 1 / 3)
+    staged = plots.StagedPredictionDisplay(shares, ["a", "b"], classes).plot()
+    points = [np.eye(2), 1 - np.eye(2), np.ones((2, 2))]
+    ways = plots.TrajectoryDisplay(points, classes, [["a", "b"]] * 3, [0.9, 0.1]).plot()
+    for display in (staged, ways):
+        display.figure_.canvas.draw()
+        found = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+        assert [text.replace(r"\$", "$") for text in found[:3]] == names
+    two = plots.StagedPredictionDisplay(np.full((2, 2), 0.5), ["a", "b"], classes[:2]).plot()
+    two.figure_.canvas.draw()
+    assert two.ax_.get_ylabel() == r"probability of 10^\$"
+
+
+def test_the_ends_of_a_trajectory_are_named_before_what_is_between():
+    points = [np.array([[0, 0], [0.01, 0.01], [1, 1]])]
+    words = [["first", "second", "third"]]
+    display = plots.TrajectoryDisplay(points, ["yes"], words, [0.9, 0.1]).plot()
+    assert [text.get_text() for text in display.ax_.texts] == ["third", "first"]
+
+
+def test_there_are_no_curves_before_a_fit():
+    with pytest.raises(NotFittedError):
+        plots.LossCurveDisplay.from_estimator(RecurrentClassifier())

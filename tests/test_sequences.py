@@ -497,7 +497,7 @@ def test_text_in_a_polars_frame(monkeypatch, call):
         ("predict", "3d", np.ones((1, 3, 3)), "X has 3 features, but.*expecting 2 features"),
         ("predict", "3d", np.ones((1, 3, 1)), "X has 1 features, but.*expecting 2 features"),
         ("predict", "3d", np.ones((1, 3, 2, 1)), r"\(1, 3, 2, 1\)"),
-        ("predict", "3d", np.ones((1, 2)), "X has 1 features, but.*expecting 2 features"),
+        ("predict", "3d", np.ones((1, 2)), r"X has 1 features.*expecting 2.* is given as \[x\]."),
         ("predict", "3d", [np.ones((2, 3))], "X has 3 features, but.*expecting 2 features"),
         ("predict", "ragged", [np.ones((2, 3))], "X has 3 features, but.*expecting 2 features"),
         ("predict", "ragged", [np.ones(2)], "X has 1 features, but.*expecting 2 features"),

@@ -116,7 +116,7 @@ def test_labels_may_have_other_names():
 
 
 def test_one_model_s_nan_is_not_another_s():
-    """Workspaces go from prediction to prediction; sequences that have ended leave rows as found."""
+    """Workspaces go from prediction to prediction; sequences that have ended leave rows alone."""
     X = [x[: 1 + i % 5] for i, x in enumerate(make())]
     wrong, right = fit(X, hidden_layer_sizes=(4, 3)), fit(X, hidden_layer_sizes=(4, 3))
     probabilities = right.predict_proba(X)

@@ -124,12 +124,13 @@ def windows(batch: Batch, n_steps: int | None) -> list[Batch]:
 def blocks(lengths: np.ndarray) -> list[np.ndarray]:
     """Cut sequences of these lengths into blocks of like lengths, longest first."""
     order = np.argsort(-lengths, kind="stable")
-    found, start = [], 0
-    while start < order.size:
-        longest = max(int(lengths[order[start]]), 1)
-        stop = start + max(BLOCK_ROWS, BLOCK_STEPS // longest)
-        found.append(order[start:stop])
-        start = stop
+    found = []
+    while order.size:
+        longest = max(int(lengths[order[0]]), 1)
+        most = max(BLOCK_ROWS, BLOCK_STEPS // longest)
+        n = whole_tiles(-(-order.size // -(-order.size // most)))  # no small one at the end
+        found.append(order[: min(n, most)])
+        order = order[min(n, most) :]
     return found
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from . import inspection
-from .display import LINES, Display, looks, meaning, of_steps, shortened, whole_numbers
+from .display import LINES, Display, literal, looks, meaning, of_steps, shortened, whole_numbers
 
 MOST_WORDS = 40  # beside the line of a trajectory
 
@@ -50,6 +51,7 @@ class LossCurveDisplay(Display):
         True
         """
         classifier = inspection.last_step(estimator)
+        check_is_fitted(classifier)
         return cls(classifier.loss_curve_, classifier.validation_loss_curve_).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
@@ -237,7 +239,8 @@ class TrajectoryDisplay(Display):
             ax.plot(*way[-1:].T, marker, **look, markersize=8)
         for label in [label for label in styles if label in labels]:
             color, line, marker = styles[label]
-            ax.plot([], [], "-" if alone else line, color=color, marker=marker, label=label)
+            ax.plot([], [], "-" if alone else line, color=color, marker=marker,
+                    label=literal(label))  # fmt: skip
         ax.plot([], [], "o", color="gray", fillstyle="none", markersize=5, label="first step")
         ax.margins(0.1)
         x, y = (f"component {k + 1} ({100 * s:.0f} %)" for k, s in enumerate(self.shares))
@@ -248,12 +251,12 @@ class TrajectoryDisplay(Display):
         return self
 
     def _write(self, way: np.ndarray, words: Sequence[str]) -> None:
-        """Write the words at their steps where there is room, the last and long steps' first."""
+        """Write the words at their steps where there is room: last, first, then long steps'."""
         self.figure_.draw_without_rendering()  # puts the axes where they will be
         paper = {"facecolor": self.ax_.get_facecolor(), "linewidth": 0, "alpha": 0.6, "pad": 0.5}
         inside, taken = self.ax_.bbox, [self.ax_.get_legend().get_window_extent()]
         lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)
-        lengths[-1:] = np.inf
+        lengths[:1], lengths[-1:] = np.finfo(float).max, np.inf
         for t in np.argsort(-lengths, kind="stable"):
             text = self.ax_.annotate(
                 shortened(words[t]), way[t], (5, 5), textcoords="offset points", fontsize="small",

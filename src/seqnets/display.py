@@ -87,6 +87,12 @@ def shortened(word: str, letters: int = 20) -> str:
     return word if len(word) <= letters else f"{word[: letters - 1]}…"
 
 
+def literal(label: Any) -> str:
+    """The label as matplotlib shows it: no formula between dollars, none left out for its "_"."""
+    text = str(label).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
 def weightiest(weights: np.ndarray, apart: int) -> list[int]:
     """Places at least so far apart, those of large weights rather than others."""
     chosen: list[int] = []

@@ -88,6 +88,12 @@ def fit_network(
         validation = split_off(estimator, chosen, X, weighted)
     elif X_val is not None:
         validation = read_validation(estimator, *held_out, of_class)
+    elif estimator.scoring != "loss":
+        warn(
+            f"scoring={estimator.scoring!r} judges a validation set, and there is none: set "
+            "early_stopping=True or give X_val.",
+            UserWarning,
+        )
     progress = Progress(estimator, X, y, sample_weight, estimator.max_iter)
     history = run_epochs(estimator, data, validation, state, progress, estimator.max_iter)
     keep(estimator, state if estimator.warm_start else None)

@@ -26,7 +26,7 @@ import numpy as np
 from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay, TrajectoryDisplay
-from .display import Display, looks, meaning, of_steps, whole_numbers, width_for
+from .display import Display, literal, looks, meaning, of_steps, whole_numbers, width_for
 
 __all__ = [
     "AttributionDisplay",
@@ -169,10 +169,10 @@ class StagedPredictionDisplay(Display):
         for number, (color, line, marker) in zip(range(n_classes), looks(), strict=False):
             if number > 0 or not shared:
                 ax.plot(self.probabilities[:, number], "-" if shared else line, color=color,
-                        marker=marker if few else "", ms=4, label=self.classes[number])  # fmt: skip
+                        marker=marker if few else "", ms=4, label=literal(self.classes[number]))  # fmt: skip
         if shared:
             ax.axhline(0.5, color="gray", linewidth=0.8, zorder=0)
-            ax.set(ylabel=f"probability of {self.classes[-1]}")
+            ax.set(ylabel=f"probability of {literal(self.classes[-1])}")
         else:
             ax.set(ylabel="probability")
             ax.legend()
@@ -244,7 +244,7 @@ class AttributionDisplay(Display):
         [-0.4, 0.9]
         """
         ax = self._start(ax, width_for(self.words))
-        label = f"speaks for {self.target}"
+        label = f"speaks for {literal(self.target)}"
         ax.set(title=f"for and against {self.target}")
         if self.attributions.ndim == 1:
             self._bars(self.attributions, self.words, label)

@@ -56,7 +56,8 @@ def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
     allowed = (values >= 0) & (values <= largest)
     if values.dtype.kind == "f":
         allowed &= values == np.floor(values)
-    _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}")
+    rows = "" if largest == LARGEST_ID else ", the last row of embeddings"
+    _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}{rows}")
     real = values != 0
     kept_before = np.concatenate(([0], np.cumsum(real)))
     return Sequences(values[real].astype(np.int64), kept_before[offsets])
@@ -92,9 +93,11 @@ def read_series(
         estimator.n_features_in_ = values.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)
     elif values.shape[1] != estimator.n_features_in_:
+        alone = getattr(X, "ndim", 0) == 2 and X.shape[1] == estimator.n_features_in_
         raise ValueError(
             f"X has {values.shape[1]} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input."
+            + " A single sequence x is given as [x]." * alone
         )
     return Sequences(values, offsets), kind
 
