@@ -168,8 +168,9 @@ class StagedPredictionDisplay(Display):
         few = len(self.words) <= 60
         for number, (color, line, marker) in zip(range(n_classes), looks(), strict=False):
             if number > 0 or not shared:
-                ax.plot(self.probabilities[:, number], "-" if shared else line, color=color,
-                        marker=marker if few else "", ms=4, label=literal(self.classes[number]))  # fmt: skip
+                ax.plot(self.probabilities[:, number], "-" if shared else line,
+                        color=color, marker=marker if few else "", markersize=4,
+                        label=literal(self.classes[number]))  # fmt: skip
         if shared:
             ax.axhline(0.5, color="gray", linewidth=0.8, zorder=0)
             ax.set(ylabel=f"probability of {literal(self.classes[-1])}")

@@ -94,10 +94,10 @@ def read_series(
         estimator.__dict__.pop("feature_names_in_", None)
     elif values.shape[1] != estimator.n_features_in_:
         alone = getattr(X, "ndim", 0) == 2 and X.shape[1] == estimator.n_features_in_
+        hint = " A single sequence x is given as [x]." if alone else ""
         raise ValueError(
             f"X has {values.shape[1]} features, but {type(estimator).__name__} is expecting "
-            f"{estimator.n_features_in_} features as input."
-            + " A single sequence x is given as [x]." * alone
+            f"{estimator.n_features_in_} features as input.{hint}"
         )
     return Sequences(values, offsets), kind
 
