@@ -49,7 +49,7 @@ FAULTS = [
     ("batches", "test_batches", 'part[np.argsort(lengths[part], kind="stable")]', "part"),
     ("training", TRAINING, "weights[batch.rows] / batch_weight", "weights[batch.rows]"),
     ("training", "test_dropout", "seed = self.random.randint(2**31 - 1)", "seed = 0"),
-    ("training", TRAINING, "total[:] = 0", "pass"),
+    ("training", NETWORK, "total[:] = 0", "pass"),
     ("training", TRAINING, "other in others:", "other in others[1:]:"),
     ("batches", "test_batches", "found, places[tokens]", "found, tokens"),
     ("training", TRAINING, ">= best_score + tol", ">= best_score - tol"),
