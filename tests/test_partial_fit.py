@@ -221,9 +221,17 @@ def test_an_error_leaves_the_classifier_as_it_was(kind):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(5))
-def test_chunks_of_real_sentences_teach_as_much_as_fit(seed):
-    """As many shuffled passes as fit took epochs; accuracy on held-out sentences."""
+def test_chunks_of_real_sentences_teach_as_much_as_fit(capsys):
+    """Within 0.01 in the mean of five seeds; of one alone, the standard error is as large."""
+    fitted, in_parts = np.transpose([accuracies(seed) for seed in range(5)])
+    with capsys.disabled():
+        print(f"\nby fit {fitted.round(3)}, in parts {in_parts.round(3)}", end=" ")
+    assert fitted.min() > 0.72
+    assert in_parts.mean() > fitted.mean() - 0.01
+
+
+def accuracies(seed):
+    """On held-out sentences: of a fit, and of as many shuffled passes as it took epochs."""
     data = read_movie_reviews()
     y = (data.labels == "positive").astype(int)
     train, test = train_test_split(np.arange(y.size), test_size=0.2, stratify=y, random_state=seed)
@@ -234,9 +242,7 @@ def test_chunks_of_real_sentences_teach_as_much_as_fit(seed):
     for _ in range(fitted.n_iter_):
         for chunk in np.array_split(random.permutation(train.size), 7):
             parts.partial_fit(X[chunk], y[train][chunk], classes=[0, 1])
-    expected = fitted.score(X_test, y[test])
-    assert expected > 0.72
-    assert parts.score(X_test, y[test]) > expected - 0.01
+    return fitted.score(X_test, y[test]), parts.score(X_test, y[test])
 
 
 # ----------------------------------------------------------------------------- warm_start
