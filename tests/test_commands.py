@@ -127,9 +127,10 @@ def test_a_label_for_each_line(n_lines, n_bytes, tmp_path, capsys, monkeypatch):
         probabilities, model.predict_proba(lines[:n_lines]).max(1), atol=1e-4
     )
 
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    again, same = predicted(capsys, name)
-    assert (again, [*same]) == (labels, [*probabilities])
+    for given in ((), ("-",)):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        again, same = predicted(capsys, name, *given)
+        assert (again, [*same]) == (labels, [*probabilities])
 
 
 def test_labels_are_printed_as_they_come():

@@ -228,7 +228,8 @@ def explain(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> None:
     """Print the likeliest label of each line, or row of a CSV file, and its probability."""
-    path, column = arguments.file, arguments.text
+    path = None if arguments.file == "-" else arguments.file
+    column = arguments.text
     if column is not None and path is None:
         raise UserError("--text names a column of a file: FILE is missing")
     model = text_classifier(arguments.model)
@@ -287,7 +288,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             "label, a tab and its probability. Lines that are typed are labeled at once.",
         )
         parser.add_argument("model", metavar="MODEL", help="a file that train has written")
-        parser.add_argument("file", nargs="?", metavar="FILE", help="default: standard input")
+        parser.add_argument("file", nargs="?", metavar="FILE", help="default, or -: standard input")
         parser.add_argument(
             "--text", metavar="COLUMN", help="FILE is CSV with a header line: label this column"
         )
@@ -297,7 +298,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser = argparse.ArgumentParser(
             prog="python -m seqnets explain",
             description="Label a text, and tell how much each word spoke for that label "
-            "(integrated gradients) and what the network thought of it after each word.",
+            "(integrated gradients) and what the network thought of it after each word. Words in "
+            "brackets are unknown to it.",
         )
         parser.add_argument("model", metavar="MODEL", help="a file that train has written")
         parser.add_argument("sentence", metavar="TEXT", help="the text, in quotes")

@@ -54,7 +54,7 @@ class LossCurveDisplay(Display):
         check_is_fitted(classifier)
         return cls(classifier.loss_curve_, classifier.validation_loss_curve_).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None) -> Self:
         """Plot, on `ax` if given.
 
         Examples
@@ -116,7 +116,7 @@ class GradientFlowDisplay(Display):
         """
         return cls(inspection.gradient_flow(estimator, X, y)).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None) -> Self:
         """Plot, on `ax` if given: the medians over the sequences that are so long.
 
         Examples
@@ -215,7 +215,7 @@ class TrajectoryDisplay(Display):
         classes = inspection.last_step(estimator).classes_ if np.ndim(labels) == 1 else None
         return cls(np.split(points, ends), labels, words, shares, name, classes).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None) -> Self:
         """Plot, on `ax` if given: from a small ring, the first step, to a large mark, the last.
 
         Examples

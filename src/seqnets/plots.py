@@ -86,7 +86,7 @@ class GateDisplay(Display):
         (words,) = inspection.words(estimator, [x])
         return cls(of_steps(trace, name), words, name).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None) -> Self:
         """Plot, on `ax` if given; units that act alike stand together.
 
         Examples
@@ -152,7 +152,7 @@ class StagedPredictionDisplay(Display):
         stages = [stage[0] for stage in inspection.staged_predict_proba(estimator, [x])]
         return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None) -> Self:
         """Plot, on `ax` if given; where two classes share the probability the second's alone.
 
         Examples
@@ -235,7 +235,7 @@ class AttributionDisplay(Display):
         target = estimator.predict([x])[0] if target is None else target
         return cls(found, words, target)
 
-    def plot(self, *, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None) -> Self:
         """Plot, on `ax` if given: a bar a word, a row a channel.
 
         Examples
