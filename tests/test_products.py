@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from llvmlite import binding
 
 from seqnets.layers import Workspace
-from seqnets.products import LINE, ROWS, WIDTH, add_product, whole_tiles
+from seqnets.products import LINE, ROWS, WIDTH, add_product, has_avx512, whole_tiles
 
 TOLERANCE = {np.float64: 1e-13, np.float32: 2e-6}
 
@@ -74,3 +79,35 @@ def test_a_row_has_the_same_bits_at_any_place(K, N, dtype):
             add_product(n, A, B, C)
             seen.add(C[place].tobytes())
     assert len(seen) == 1
+
+
+PRODUCTS = """
+import sys
+import numpy as np
+from seqnets import products
+random = np.random.default_rng(0)
+for dtype in (np.float32, np.float64):
+    for n, K, N in [(1, 9, 5), (5, 64, 256), (8, 33, 150)]:
+        A, B = random.normal(size=(8, K)).astype(dtype), random.normal(size=(K, N)).astype(dtype)
+        C = np.zeros((8, N), dtype)
+        products.add_product(n, A, products.in_panels(B), C)
+        print(products.WIDTH, C[:n].tobytes().hex())
+"""
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(not has_avx512(), reason="the processor has the shorter registers alone")
+def test_the_width_of_registers_changes_no_bit():
+    features = binding.get_host_cpu_features()
+    shorter = ",".join(f"{'+' * has or '-'}{name}" for name, has in features.items()
+                       if "avx512" not in name) + ",-avx512f"  # fmt: skip
+    found = {}
+    for given in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": shorter}):
+        command = [sys.executable, "-c", PRODUCTS]
+        done = subprocess.run(
+            command, env=os.environ | given, capture_output=True, text=True, check=True
+        )
+        widths, bits = zip(*map(str.split, done.stdout.splitlines()), strict=True)
+        found[widths[0]] = bits
+    assert len(found) == 2
+    assert found["64"] == found["256"]

@@ -228,7 +228,7 @@ def explain(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> None:
     """Print the likeliest label of each line, or row of a CSV file, and its probability."""
-    path = None if arguments.file == "-" else arguments.file
+    path: Any = None if arguments.file == "-" else arguments.file
     column = arguments.text
     if column is not None and path is None:
         raise UserError("--text names a column of a file: FILE is missing")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core.codegen import get_host_cpu_features
 from numba.extending import overload
 
 from .cache import keep_on_disk
@@ -50,12 +49,6 @@ def _compiled(function: Callable, flags: dict[str, Any]) -> Callable:
     compiled = numba.njit(**flags)(function)
     keep_on_disk(compiled)
     return compiled
-
-
-def has_avx512() -> bool:
-    """Whether Numba compiles for a processor with registers of 64 bytes."""
-    features = getattr(numba.config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES, if set
-    return "+avx512f" in (get_host_cpu_features() if features is None else features)
 
 
 def by_precision(single: Callable, double: Callable) -> Callable:

@@ -22,13 +22,21 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from .jit import has_avx512, kernel
+from .jit import kernel
+
+
+def has_avx512() -> bool:
+    """Whether kernels are compiled for a processor with registers of 64 bytes."""
+    given = getattr(numba.config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES
+    return "+avx512f" in (binding.get_host_cpu_features().flatten() if given is None else given)
+
 
 ROWS = 4  # of a tile
 LINE = 64  # bytes of a cache line
