@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -128,9 +129,10 @@ def blocks(lengths: np.ndarray) -> list[np.ndarray]:
     while order.size:
         longest = max(int(lengths[order[0]]), 1)
         most = max(BLOCK_ROWS, BLOCK_STEPS // longest)
-        n = whole_tiles(-(-order.size // -(-order.size // most)))  # no small one at the end
-        found.append(order[: min(n, most)])
-        order = order[min(n, most) :]
+        n_blocks = math.ceil(order.size / most)  # of like size: no small one at the end
+        n = min(whole_tiles(math.ceil(order.size / n_blocks)), most)
+        found.append(order[:n])
+        order = order[n:]
     return found
 
 
