@@ -175,6 +175,7 @@ def one_sentence(row: str, cell: str, settings: Settings) -> list[Result]:
 
 def grid_search(row: str, settings: Settings) -> list[Result]:
     """3 cells by 3 folds on movie-review sentences, 3 epochs a fit, `threads` folds at a time."""
+    from joblib.externals.loky import get_reusable_executor
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
 
@@ -208,4 +209,5 @@ def grid_search(row: str, settings: Settings) -> list[Result]:
     for run in runs:
         run(200)  # starts the workers, which import and compile
     taken = paired([Once(run) for run in runs], settings.long_pairs)
+    get_reusable_executor().shutdown()  # a process of multiprocessing waits for its children
     return [result(row, settings, "skorch", taken)]
