@@ -62,7 +62,7 @@ FAULTS = [
     ("losses", "test_losses", "weight[row] * (math.exp(log_p) -", "(math.exp(log_p) -"),
     ("losses", "test_losses", "min(z, 0.0) -", "min(z, 1.0) -"),
     ("dropout", "test_dropout", "/ dtype.type(1 - p)", "/ dtype.type(1)"),
-    ("inference", "test_invariances", "None if network.bidirectional else WINDOW", "WINDOW"),
+    ("inference", "test_invariances", "None if network.bidirectional else window", "window"),
     ("explanation", "test_inspection", "cut(batch.x * dx,", "cut(dx,"),
     ("explanation", "test_inspection", "(array[:T, place][::-1] if", "(array[:T, place] if"),
 ]

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .batches import Batch, Sequences, blocks, make_batch, windows
-from .inference import decision
+from .inference import decision, over_blocks
 from .layers import Recurrent, Workspace
 from .losses import LOSSES
 from .network import Network
@@ -36,10 +36,9 @@ def trace(
     """Of each sequence, what the forward pass has left, by name; steps in the sequence's order."""
     found: list[dict[str, np.ndarray]] = [{} for _ in sequences.lengths]
 
-    def run(work: Workspace, rows: np.ndarray) -> None:
-        batch = make_batch(sequences, rows)
-        logits = network.forward(parameters, batch, work)
-        pooled = work.array("pooled", batch.lengths.size, network.pooling.n_units)
+    def take(batch: Batch, work: Workspace, logits: np.ndarray) -> None:
+        pooled = work.array("pooled", batch.lengths.size, network.pooling.n_units).copy()
+        logits = logits.copy()
         for direction, reverse in readings(network):
             deal(direction.traces(batch, work), batch, found, reverse)
         share, pooling = None, network.pooling
@@ -48,9 +47,9 @@ def trace(
         for place, row in enumerate(batch.rows):
             if share is not None:
                 found[row]["attention"] = share[place, : batch.lengths[place]].copy()
-            found[row] |= {"pooled": pooled[place].copy(), "logits": logits[place].copy()}
+            found[row] |= {"pooled": pooled[place], "logits": logits[place]}
 
-    workers.map(run, blocks(sequences.lengths))
+    over_blocks(network, parameters, sequences, workers, take, window=None)
     return found
 
 

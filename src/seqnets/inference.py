@@ -55,9 +55,13 @@ def over_blocks(
     sequences: Sequences,
     workers: Workers,
     take: Callable[[Batch, Workspace, np.ndarray], None],
+    window: int | None = WINDOW,
 ) -> None:
-    """Call `take` with each block's batch, workspace and logits after its forward pass."""
-    window = None if network.bidirectional else WINDOW
+    """Call `take` with each block's batch, workspace and logits after its forward pass.
+
+    The workspace holds the states of the last `window` steps; None: of all.
+    """
+    window = None if network.bidirectional else window
     chosen, projected = blocks(sequences.lengths), NOT_YET
     if len(chosen) > 1:
         sequences, projected = project_tokens(network, parameters, sequences, workers.dtype)
