@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from llvmlite import binding
 
-from seqnets.layers import Workspace
-from seqnets.products import LINE, ROWS, WIDTH, add_product, has_avx512, whole_tiles
+from seqnets.layers import LINE, Workspace
+from seqnets.products import ROWS, WIDTH, add_product, has_avx512, whole_tiles
 
 TOLERANCE = {np.float64: 1e-13, np.float32: 2e-6}
 
@@ -82,7 +82,6 @@ def test_a_row_has_the_same_bits_at_any_place(K, N, dtype):
 
 
 PRODUCTS = """
-import sys
 import numpy as np
 from seqnets import products
 random = np.random.default_rng(0)

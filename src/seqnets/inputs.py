@@ -82,7 +82,7 @@ def check_embeddings(estimator: Estimator) -> np.ndarray:
     """The pretrained vectors, a row an id."""
     given = check_array(estimator.embeddings, dtype=FLOATS, input_name="embeddings")
     largest = np.finfo(np.float64 if estimator.dtype == "float64" else np.float32).max
-    if np.abs(given).max(initial=0) > largest:
+    if max(given.max(), -given.min()) > largest:
         raise ValueError(f"embeddings holds numbers beyond {largest}, the largest of its type.")
     if given.shape[1] != estimator.embedding_dim or len(given) <= UNKNOWN_ID:
         raise ValueError(

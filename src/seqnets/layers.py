@@ -18,15 +18,9 @@ from . import cells, initializers
 from .batches import Batch
 from .dropout import NO_MASKS, Masks
 from .jit import kernel
-from .products import (
-    LINE,
-    add_product,
-    fill_panels,
-    panels_shape,
-    whole_tiles,
-)
+from .products import add_product, fill_panels, panels_shape, whole_tiles
 
-PAGE = 4096  # bytes
+LINE, PAGE = 64, 4096  # bytes, of the cache and of memory
 
 
 class Workspace:

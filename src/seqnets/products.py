@@ -39,7 +39,6 @@ def has_avx512() -> bool:
 
 
 ROWS = 4  # of a tile
-LINE = 64  # bytes of a cache line
 # Bytes of a register, and of a panel's width: the sums of a tile fill half of the registers. Each
 # number of C is summed over k alone, so neither changes a bit.
 VECTOR, WIDTH = (64, 256) if has_avx512() else (32, 64)

@@ -78,14 +78,25 @@ def embedding_matrix(
 
 def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
     """Yield each line's word, which may have spaces, and as many numbers as the first has."""
-    n_dims = 1
+    n_dims = 0
     with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file):
-            if n_dims == 1:
-                n_dims = line.rstrip().count(" ")
-            word, *numbers = line.rstrip().rsplit(" ", n_dims)
+        for number, line in enumerate(map(str.rstrip, file)):
+            if n_dims < 2:  # nothing before, or an empty line, or a first one of two numbers
+                n_dims = line.count(" ")
+            word, *numbers = line.rsplit(" ", n_dims)
+            if is_number(word.rpartition(" ")[2]) and " " in word:  # a number too many
+                word, *numbers = line.split(" ")
             if numbers and not (number == 0 and len(numbers) == 1):
                 yield word, numbers
+
+
+def is_number(text: str) -> bool:
+    """Return whether it is one."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def checked(word: str, vector: Any, n_dims: int) -> np.ndarray:
