@@ -158,9 +158,7 @@ def test_a_file_s_words_with_spaces(tmp_path):
 def test_a_line_of_a_file_with_a_number_too_many(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("\nthe 2 3.5\nfilm 1 2 3\n", encoding="utf-8")
-    with pytest.raises(
-        ValueError, match="vector of 'the' is not of 3 finite numbers"
-    ):
+    with pytest.raises(ValueError, match="vector of 'the' is not of 3 finite numbers"):
         embedding_matrix({"film": 2, "the": 3}, path)
 
 
