@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from llvmlite import binding
 
+from seqnets import cells
 from seqnets.layers import LINE, Workspace
-from seqnets.products import ROWS, WIDTH, add_product, has_avx512, whole_tiles
+from seqnets.products import ROWS, WIDTH, add_product, whole_tiles
+from seqnets.registers import has_avx512
 
 TOLERANCE = {np.float64: 1e-13, np.float32: 2e-6}
 
@@ -49,7 +52,7 @@ def test_large_panels_lie_on_cache_lines(dtype):
 
 @each_dtype
 @each_width
-@pytest.mark.parametrize("K", [0, 1, 2, 9, 64])
+@pytest.mark.parametrize("K", [0, 1, 2, 9, 64, 300])
 def test_add_product(K, N, dtype):
     random = np.random.default_rng(0)
     A = random.normal(size=(12, K)).astype(dtype)
@@ -81,16 +84,21 @@ def test_a_row_has_the_same_bits_at_any_place(K, N, dtype):
     assert len(seen) == 1
 
 
-PRODUCTS = """
+BITS = """
 import numpy as np
-from seqnets import products
+from seqnets import cells, products
 random = np.random.default_rng(0)
 for dtype in (np.float32, np.float64):
-    for n, K, N in [(1, 9, 5), (5, 64, 256), (8, 33, 150)]:
+    for n, K, N in [(1, 9, 5), (5, 64, 256), (8, 33, 150), (4, 300, 20)]:
         A, B = random.normal(size=(8, K)).astype(dtype), random.normal(size=(K, N)).astype(dtype)
         C = np.zeros((8, N), dtype)
         products.add_product(n, A, products.in_panels(B), C)
-        print(products.WIDTH, C[:n].tobytes().hex())
+        c, h = np.zeros((2, n, K // 4), dtype)
+        cells.lstm_step(n, A, c.copy(), c, h)
+        dc, da = np.zeros_like(c), np.zeros_like(A)
+        cells.lstm_step_backward(n, A, c, c, h, dc, da)
+        bits = (array.tobytes().hex() for array in (C[:n], h, dc, da))
+        print(products.WIDTH, *bits, sep=",")
 """
 
 
@@ -102,11 +110,24 @@ def test_the_width_of_registers_changes_no_bit():
                        if "avx512" not in name) + ",-avx512f"  # fmt: skip
     found = {}
     for given in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": shorter}):
-        command = [sys.executable, "-c", PRODUCTS]
+        command = [sys.executable, "-c", BITS]
         done = subprocess.run(
             command, env=os.environ | given, capture_output=True, text=True, check=True
         )
-        widths, bits = zip(*map(str.split, done.stdout.splitlines()), strict=True)
-        found[widths[0]] = bits
+        lines = [line.partition(",") for line in done.stdout.splitlines()]
+        found[lines[0][0]] = [bits for _, _, bits in lines]
     assert len(found) == 2
     assert found["64"] == found["256"]
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(not has_avx512(), reason="the processor has the shorter registers alone")
+def test_loops_are_compiled_for_whole_registers():
+    a, h = np.ones((4, 64), np.float32), np.ones((4, 64), np.float32)
+    cells.rnn_step(4, a, h)
+    [code] = [
+        cells.rnn_step.inspect_asm(one)
+        for one in cells.rnn_step.signatures
+        if "float32" in str(one)
+    ]
+    assert re.search(r"vdivps\s+%zmm", code)

@@ -51,7 +51,7 @@ SWITCHES = (  # of Numba, that change the code; the variables are called NUMBA_B
     *("LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML"),
 )
 
-_sources = {PACKAGE / "cache.py", PACKAGE / "jit.py"}
+_sources = {PACKAGE / "cache.py", PACKAGE / "jit.py", PACKAGE / "registers.py"}
 _warned = False
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numba.extending import overload
 
 from .cache import keep_on_disk
+from .registers import whole_registers
 
 FLAGS: Any = {
     # Threads run kernels side by side; a kernel touches no Python object.
@@ -22,6 +23,7 @@ FLAGS: Any = {
     # ("reassoc"), a kernel from disk can give other bits than the same one freshly compiled.
     "fastmath": {"contract"},
 }
+WIDE = whole_registers()
 
 
 def kernel(function: Callable) -> Callable:
@@ -46,7 +48,7 @@ def inlined(function: Callable) -> Callable:
 
 
 def _compiled(function: Callable, flags: dict[str, Any]) -> Callable:
-    compiled = numba.njit(**flags)(function)
+    compiled = numba.njit(**flags, **WIDE)(function)
     keep_on_disk(compiled)
     return compiled
 

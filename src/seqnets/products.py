@@ -22,23 +22,17 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from .jit import kernel
-
-
-def has_avx512() -> bool:
-    """Whether kernels are compiled for a processor with registers of 64 bytes."""
-    given = getattr(numba.config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES
-    return "+avx512f" in (binding.get_host_cpu_features().flatten() if given is None else given)
-
+from .registers import has_avx512
 
 ROWS = 4  # of a tile
+DEPTH = 128  # terms of a sum at a time: what a tile reads of B meanwhile stays in the nearest cache
 # Bytes of a register, and of a panel's width: the sums of a tile fill half of the registers. Each
 # number of C is summed over k alone, so neither changes a bit.
 VECTOR, WIDTH = (64, 256) if has_avx512() else (32, 64)
@@ -53,14 +47,16 @@ def whole_tiles(n: int) -> int:
 @kernel
 def add_product(n, A, B, C):
     """C[:n] += A[:n] B, B in panels; rows after n, up to a whole tile, may be added to as well."""
-    P, _, W = B.shape
+    P, K, W = B.shape
     for p in range(P):
         n_columns = min(W, C.shape[1] - p * W)
-        for i in range(0, n, ROWS):
-            if i + 1 < n:
-                add_tile(A, B, C, p, i, n_columns)
-            else:
-                add_row(A, B, C, p, i, n_columns)
+        for start in range(0, K, DEPTH):
+            stop = min(K, start + DEPTH)
+            for i in range(0, n, ROWS):
+                if i + 1 < n:
+                    add_tile(A, B, C, p, i, n_columns, start, stop)
+                else:
+                    add_row(A, B, C, p, i, n_columns, start, stop)
 
 
 def panels_shape(K: int, N: int, dtype: np.dtype) -> tuple[int, int, int]:
@@ -86,16 +82,16 @@ def in_panels(B: np.ndarray) -> np.ndarray:
     return panels
 
 
-def add_tile(A, B, C, p, i, n_columns):
-    """C[i : i + ROWS, p W :] += A[i : i + ROWS] B[p], on a panel's first `n_columns` columns."""
+def add_tile(A, B, C, p, i, n_columns, start, stop):
+    """C[i : i + ROWS, p W :] += A[i : i + ROWS, start:stop] B[p, start:stop, :n_columns]."""
     for row in range(i, i + ROWS):
-        add_row(A, B, C, p, row, n_columns)
+        add_row(A, B, C, p, row, n_columns, start, stop)
 
 
-def add_row(A, B, C, p, i, n_columns):
+def add_row(A, B, C, p, i, n_columns, start, stop):
     """The same for one row, which a single sequence has, in a third of the time."""
     total = np.zeros_like(C[i, :n_columns])
-    for k in range(B.shape[1]):
+    for k in range(start, stop):
         total += A[i, k] * B[p, k, :n_columns]
     C[i, p * B.shape[2] :][:n_columns] += total
 
@@ -103,15 +99,17 @@ def add_row(A, B, C, p, i, n_columns):
 def in_vectors(function: Any, n_rows: int) -> None:
     """Where kernels call `function`, let them have the vectors that `build` writes."""
 
-    def typed(typing_context, A, B, C, p, i, n_columns):
-        signature = types.void(A, B, C, types.intp, types.intp, types.intp)
+    def typed(typing_context, A, B, C, p, i, n_columns, start, stop):
+        signature = types.void(A, B, C, *(types.intp,) * 5)
         return signature, functools.partial(build, n_rows)
 
     compiled: Any = intrinsic(typed)
 
     @overload(function)
-    def choose(A, B, C, p, i, n_columns):
-        return lambda A, B, C, p, i, n_columns: compiled(A, B, C, p, i, n_columns)
+    def choose(A, B, C, p, i, n_columns, start, stop):
+        return lambda A, B, C, p, i, n_columns, start, stop: compiled(
+            A, B, C, p, i, n_columns, start, stop
+        )
 
 
 in_vectors(add_tile, ROWS)
@@ -124,9 +122,9 @@ def build(n_rows: int, context: Any, builder: ir.IRBuilder, signature: Any, argu
     number, size = context.get_value_type(kind), kind.bitwidth // 8
     vector, parts = ir.VectorType(number, VECTOR // size), range(WIDTH // VECTOR)
     integer = context.get_value_type(types.intp)
-    p, i, n_columns = arguments[3:]
+    p, i, n_columns, start, stop = arguments[3:]
     panels = context.make_array(signature.args[1])(context, builder, arguments[1])
-    _, K, W = cgutils.unpack_tuple(builder, panels.shape)
+    _, _, W = cgutils.unpack_tuple(builder, panels.shape)
 
     def pointer(name: str, *place: Any) -> Any:
         """To one number of A, B or C, which must be there, if Numba is told to check."""
@@ -154,10 +152,10 @@ def build(n_rows: int, context: Any, builder: ir.IRBuilder, signature: Any, argu
     first_column = builder.mul(p, W)
     zero = ir.Constant(vector, None)
     totals = [[cgutils.alloca_once_value(builder, zero) for _ in parts] for _ in rows]
-    with cgutils.for_range(builder, K) as k:
-        b = [load(place) for place in line(pointer("B", p, k.index, integer(0)))]
+    with cgutils.for_range_slice(builder, start, stop, integer(1)) as (k, _):
+        b = [load(place) for place in line(pointer("B", p, k, integer(0)))]
         for row, total in zip(rows, totals, strict=True):
-            a = repeat(load(pointer("A", row, k.index)))
+            a = repeat(load(pointer("A", row, k)))
             for part in parts:
                 product = builder.fmul(a, b[part], flags=CONTRACT)
                 total_so_far = builder.fadd(builder.load(total[part]), product, flags=CONTRACT)

@@ -1,0 +1,60 @@
+"""The processor's vector registers, and kernels' loops in whole ones.
+
+LLVM vectorizes for AVX-512 with the lower half of its registers, since the first such processors
+slowed down over whole ones. Those of today do not, and our products use whole ones anyway: between
+them, gate loops of halves cost more than their own time. Forward pass of an LSTM with 128 units on
+Sapphire Rapids: 1,020 ns a token with halves, 820 with whole registers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+from llvmlite import binding
+
+
+def has_avx512() -> bool:
+    """Whether kernels are compiled for a processor with registers of 64 bytes."""
+    given = getattr(numba.config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES
+    return "+avx512f" in (binding.get_host_cpu_features().flatten() if given is None else given)
+
+
+def whole_registers() -> dict[str, Any]:
+    """What `numba.njit` takes to compile loops for whole registers; nothing, if it can't be had.
+
+    LLVM reads the wish from an attribute of the function, which is set where Numba begins to write
+    its code. It changes no bit: a loop's elements are computed one by one, whatever holds them.
+    """
+    if not has_avx512():
+        return {}
+    try:
+        from numba.core.compiler import CompilerBase, DefaultPassBuilder
+        from numba.core.compiler_machinery import register_pass
+        from numba.core.lowering import Lower
+        from numba.core.typed_passes import NativeLowering
+    except ImportError:
+        return {}
+
+    class WideLower(Lower):
+        def setup_function(self, fndesc: Any) -> None:
+            super().setup_function(fndesc)
+            # A set of the names that llvmlite knows; what it does not know, it writes all the same.
+            set.add(self.function.attributes, '"prefer-vector-width"="512"')
+
+    @register_pass(mutates_CFG=True, analysis_only=False)
+    class WideLowering(NativeLowering):
+        _name = "wide_native_lowering"
+        lowering_class = WideLower
+
+    class WideCompiler(CompilerBase):
+        def define_pipelines(self) -> list:
+            pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+            pipeline.passes = [
+                (WideLowering if step is NativeLowering else step, description)
+                for step, description in pipeline.passes
+            ]
+            pipeline.finalize()
+            return [pipeline]
+
+    return {"pipeline_class": WideCompiler}
