@@ -141,7 +141,8 @@ def test_windows_of_long_sequences_change_no_bit(kind, bidirectional):
     """Against the trace, which is made of whole sequences."""
     clf, _ = model("gru", "last", kind, "float64", (5, 3), bidirectional=bidirectional)
     random = np.random.RandomState(0)
-    lengths = [1, *(inference.WINDOW + k for k in (-1, 0, 1, 30))]
+    window = inference.WINDOW_STEPS // 8  # five sequences are two tiles of rows
+    lengths = [1, *(window + k for k in (-1, 0, 1, 30))]
     X = [random.randint(1, 12, T) for T in lengths]
     if kind != "tokens":
         X = [random.normal(size=(T, 3)) for T in lengths]
@@ -155,6 +156,7 @@ def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
     """Of the embedding's rows where there is much to read, of the tokens at hand otherwise; for one
     block there is none.
     """
+    monkeypatch.setattr(inference, "ROWS", 1)
     monkeypatch.setattr(batches, "BLOCK_ROWS", 1)
     clf, X = model(cell, "max", "tokens", "float32", (5, 3), bidirectional=bidirectional)
     many, few = clf.decision_function(X), clf.decision_function(X[7:9])

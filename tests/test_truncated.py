@@ -9,7 +9,7 @@ import pytest
 from naive import CELLS
 
 from seqnets import RecurrentClassifier
-from seqnets.inference import WINDOW
+from seqnets.inference import WINDOW_STEPS
 
 pytestmark = [
     pytest.mark.usefixtures("several_blocks"),
@@ -65,7 +65,8 @@ def test_a_lag_within_the_steps_is_learned_and_one_beyond_is_not():
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize("kind", ["series", "tokens"])
 def test_predictions_of_long_sequences_depend_on_themselves_alone(kind, pooling):
-    lengths = [2 * WINDOW + 3, WINDOW + 1, WINDOW, WINDOW - 1, 3, 2 * WINDOW] * 3
+    window = WINDOW_STEPS // 4  # of one sequence alone, which is a tile of rows
+    lengths = [2 * window + 3, window + 1, window, window - 1, 3, 2 * window] * 3
     X, embedding_dim = make_series(lengths), None
     if kind == "tokens":
         X, embedding_dim = [np.abs(x[:, 0] * 3).astype(int) + 1 for x in X], 3

@@ -49,7 +49,7 @@ def trace(
                 found[row]["attention"] = share[place, : batch.lengths[place]].copy()
             found[row] |= {"pooled": pooled[place], "logits": logits[place]}
 
-    over_blocks(network, parameters, sequences, workers, take, window=None)
+    over_blocks(network, parameters, sequences, workers, take, keep_steps=True)
     return found
 
 
