@@ -64,7 +64,7 @@ def make_arrays(random, cell, p, sequences):
         h=garbage(T + 1, B, H),
         c=garbage(T + 1, B, H),
         dh=garbage(T + 1, B, H),
-        dc=garbage(B, H),
+        dc=np.zeros((B, H), dtype),
         dv=garbage(B, H),
         da=garbage(T, B, GH),
         du=garbage(T, B, GH),

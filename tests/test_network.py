@@ -8,6 +8,7 @@ import pytest
 from gradcheck import assert_gradients
 from numba import config
 
+from seqnets import layers
 from seqnets.batches import Sequences, make_batch
 from seqnets.dropout import NO_MASKS, Dropout
 from seqnets.initializers import EMBEDDING_SCALE
@@ -233,11 +234,44 @@ each_option = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture
+def stretches_of_two_steps(monkeypatch):
+    """As if da were too large to go over it at once."""
+    monkeypatch.setattr(layers, "steps_of_a_stretch", lambda T, B, row_bytes: min(T, 2))
+
+
+def test_stretches_are_of_like_size_and_cover_all_steps():
+    row_bytes, B = 1024, 16
+    assert list(layers.stretches(64, B, row_bytes)) == [(0, 64)]  # 1 MB: all at once
+    assert list(layers.stretches(65, B, row_bytes)) == [
+        (52, 65),
+        (39, 52),
+        (26, 39),
+        (13, 26),
+        (0, 13),
+    ]
+    assert list(layers.stretches(67, B, row_bytes))[-1] == (0, 11)
+    assert list(layers.stretches(500, B, 2 * row_bytes)) == [(0, 500)]  # too few rows at a time
+    assert list(layers.stretches(0, B, row_bytes)) == [(0, 0)]
+
+
 @each_pair
 @each_kind
 @each_option
 @pytest.mark.parametrize("lengths", [(3, 0, 6, 4, 1, 1), (0, 0)], ids=["ragged", "all empty"])
 def test_options_equal_their_twins(cell, kind, pooling, option, lengths):
+    assert_options_equal_their_twins(cell, kind, pooling, option, lengths)
+
+
+@pytest.mark.usefixtures("stretches_of_two_steps")
+@each_pair
+@each_kind
+@each_option
+def test_options_equal_their_twins_in_stretches(cell, kind, pooling, option):
+    assert_options_equal_their_twins(cell, kind, pooling, option, (3, 0, 5, 4, 1, 1))
+
+
+def assert_options_equal_their_twins(cell, kind, pooling, option, lengths):
     bidirectional, dropout = OPTIONS[option]
     sizes = (3, 2)
     network, parameters = make_network(cell, kind, pooling, sizes, 3, bidirectional=bidirectional)
@@ -263,6 +297,7 @@ def test_options_equal_their_twins(cell, kind, pooling, option, lengths):
             assert_close(dx[: lengths[row], place], twin_dx[row])
 
 
+@pytest.mark.usefixtures("stretches_of_two_steps")
 @each_pair
 @each_kind
 @pytest.mark.parametrize("window", [1, 3, 4])

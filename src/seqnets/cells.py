@@ -15,7 +15,7 @@ H units, G gates. All arrays of one call have one dtype, float32 or float64.
     da, du   (T, B, G*H)  d loss / d a and d u, all of them written, zero where a sequence has ended
     dh       (T+1, B, H)  on entry d loss / d h as the layers above see it; the backward pass
                           adds what comes back through time
-    dc       (B, H)       d loss / d c, carried from step to step
+    dc       (B, H)       d loss / d c, carried from step to step; on entry that of the last c
     dv       (B, H)       d loss / d v of one step
 
 A gradient is d + name. Blocks of H columns stand in these orders: RNN a; LSTM i, f, o, g;
@@ -96,7 +96,6 @@ def lstm_forward(n_active, W_h, m, a, h, c, v):
 
 @kernel
 def lstm_backward(n_active, W_hT, m, a, c, dh, dc, dv, da):
-    dc[:] = 0
     for t in range(n_active.size - 1, -1, -1):
         lstm_step_backward(n_active[t], a[t], c[t], c[t + 1], dh[t + 1], dc, da[t])
         add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = ... + (m h) W_h

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -210,21 +210,39 @@ class Recurrent:
         An empty `dx` is left so.
         """
         arrays = self._arguments(self.cell.backward, parameters, batch, work, masks)
-        self.cell.backward(*arrays.values())
-        W_x = parameters[f"{self.name}.W_x"]
-        H, GH = self.n_units, W_x.shape[1]
-        rows = arrays["da"].reshape(-1, GH)
+        T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
+        GH = self.cell.n_gates * H
+        if "dc" in arrays:
+            arrays["dc"][:] = 0
         if lookup is not None:
             rows = work.array(f"{self.name}.da x", len(x), GH)
-            add_to_rows(lookup, arrays["da"], rows)
-        np.matmul(x.T, rows, out=gradients.array(f"{self.name}.W_x", *W_x.shape))
-        rows.sum(axis=0, out=gradients.array(f"{self.name}.b", GH))
-        du = arrays["d" + self.cell.recurrent].reshape(-1, GH)
-        if self.cell.has_product:
-            v = self._product_reads(batch, work, masks).reshape(-1, H)
-            np.matmul(v.T, du, out=gradients.array(f"{self.name}.W_h", H, GH))
-        if f"{self.name}.b_h" in parameters:
-            du[:, -H:].sum(axis=0, out=gradients.array(f"{self.name}.b_h", H))
+            rows[:] = 0
+        for start, stop in stretches(T, B, GH * work.dtype.itemsize):
+            part = {name: of_steps(name, array, start, stop) for name, array in arrays.items()}
+            self.cell.backward(*part.values())
+            add = Gradients(self.name, gradients, work, first=stop == T)
+            da, du = part["da"].reshape(-1, GH), part["d" + self.cell.recurrent].reshape(-1, GH)
+            if self.cell.has_product:
+                v = self._product_reads(batch, work, masks)[start:stop].reshape(-1, H)
+                add("W_h", (H, GH), functools.partial(np.matmul, v.T, du))
+            if f"{self.name}.b_h" in parameters:
+                add("b_h", (H,), functools.partial(np.sum, du[:, -H:], axis=0))
+            if lookup is None:
+                steps = slice(start * B, stop * B)
+                self._project_backward(parameters, x[steps], da, add, dx[steps])
+            else:
+                add_to_rows(lookup[start:stop], part["da"], rows)
+        if lookup is not None:
+            add = Gradients(self.name, gradients, work, first=True)
+            self._project_backward(parameters, x, rows, add, dx)
+
+    def _project_backward(
+        self, parameters: dict, x: np.ndarray, rows: np.ndarray, add: Gradients, dx: np.ndarray
+    ) -> None:
+        """Back through `project`: `rows` are now its gradient."""
+        W_x = parameters[f"{self.name}.W_x"]
+        add("W_x", W_x.shape, functools.partial(np.matmul, x.T, rows))
+        add("b", W_x.shape[1:], functools.partial(np.sum, rows, axis=0))
         if dx.size:
             np.matmul(rows, W_x.T, out=dx)
 
@@ -279,11 +297,66 @@ class Recurrent:
                 arrays[name] = masks.get(f"{self.name}.h", work.array("no mask", 0, H))
             elif name == "v":
                 arrays[name] = self._product_reads(batch, work, masks)
+            elif name in ("da", "du"):
+                GH = self.cell.n_gates * H
+                n_steps = steps_of_a_stretch(T, B, GH * work.dtype.itemsize)
+                arrays[name] = work.array(f"{self.name}.{name}", n_steps, B, GH)
             elif name in ("dc", "dv"):
                 arrays[name] = work.array(f"{self.name}.{name}", B, H)
             else:
                 arrays[name] = work.array(f"{self.name}.{name}", T, B, self.cell.n_gates * H)
         return arrays
+
+
+# Where da is larger than `WHOLE` bytes, the backward pass goes over this much of it at a time, if
+# that is rows enough for a good product. Nothing needs all of it at once, and what is read again
+# for dW_h is still in the cache. At 64 units it saves 3 to 9 % of an epoch on IMDB reviews.
+WHOLE, STRETCH_BYTES, STRETCH_ROWS = 2**20, 2**18, 256
+
+
+def steps_of_a_stretch(T: int, B: int, row_bytes: int) -> int:
+    """How many of T steps of B rows the backward pass takes at a time."""
+    n_steps = STRETCH_BYTES // (B * row_bytes)
+    if T * B * row_bytes <= WHOLE or n_steps * B < STRETCH_ROWS:
+        return T
+    return math.ceil(T / math.ceil(T / n_steps))  # of like size
+
+
+def stretches(T: int, B: int, row_bytes: int) -> Iterator[tuple[int, int]]:
+    """Their first steps and ends, the last one first; one without a step, if there is none."""
+    n_steps = steps_of_a_stretch(T, B, row_bytes)
+    for stop in range(T, 0, -n_steps) if T else [0]:
+        yield max(stop - n_steps, 0), stop
+
+
+def of_steps(name: str, array: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """The part of a backward kernel's argument for these steps."""
+    if name in ("da", "du"):  # they are of one stretch only
+        return array[: stop - start]
+    if name in ("n_active", "a", "u"):
+        return array[start:stop]
+    if name in ("h", "c", "dh"):
+        return array[start : stop + 1]
+    return array
+
+
+class Gradients(NamedTuple):
+    """Where one layer's gradients are summed over stretches; the first one overwrites."""
+
+    name: str
+    totals: Workspace
+    work: Workspace
+    first: bool
+
+    def __call__(self, key: str, shape: tuple[int, ...], compute: Callable) -> None:
+        """Add what `compute(out=...)` writes."""
+        total = self.totals.array(f"{self.name}.{key}", *shape)
+        if self.first:
+            compute(out=total)
+            return
+        part = self.work.array(f"{self.name}.{key} of a stretch", *shape)
+        compute(out=part)
+        total += part
 
 
 @kernel
@@ -298,8 +371,7 @@ def gather(lookup, rows, a):
 
 @kernel
 def add_to_rows(lookup, da, rows):
-    """rows[lookup[t, b]] += da[t, b], from zero: the way back of `gather`."""
-    rows[:] = 0
+    """rows[lookup[t, b]] += da[t, b]: the way back of `gather`."""
     for t in range(lookup.shape[0]):
         for b in range(lookup.shape[1]):
             row = lookup[t, b]  # read here: within the loop it would keep LLVM from vectorizing
