@@ -119,6 +119,7 @@ def test_a_folder(tmp_path, capsys):
         (b"review,verdict\n\xff\xfe,yes\n", "not a text file in UTF-8"),
         (b'review,verdict\nfine,yes\n"never closed,no\n', "after line 2: not CSV: unexpected end"),
         (b"a,b\nfine,yes\n", "no column 'review'; the columns are: a, b"),
+        (b"review;verdict\nfine;yes\n", "review;verdict (is it a comma that separates them?)"),
         (b"review,mark\nfine,yes\n", "no column 'verdict'; the columns are: review, mark"),
         (b"review,verdict,review\nx,y,z\n", "more than one column 'review'"),
         (b"review,verdict\nfine,yes\n   ,no\n", "line 3: no text in column 'review'"),

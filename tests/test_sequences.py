@@ -6,6 +6,7 @@ import re
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 
@@ -218,6 +219,22 @@ def test_names_of_columns():
         read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), None, None)
         read_series(clf, other, None, None)
         assert not hasattr(clf, "feature_names_in_")
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+def test_names_of_channels(library):
+    """Of a data frame for each series, as scikit-learn checks those of a table."""
+    clf = RecurrentClassifier()
+    frames = [library.DataFrame({"x": [1.0] * T, "y": [2.0] * T}) for T in (2, 3)]
+    read_series(clf, frames, None, None)
+    assert clf.feature_names_in_.tolist() == ["x", "y"]
+    swapped = [frame[["y", "x"]] for frame in frames]
+    with pytest.raises(ValueError, match="must be in the same order"):
+        read_series(clf, swapped, "ragged", None)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        read_series(clf, [np.ones((2, 2))], "ragged", None)
+    with pytest.raises(ValueError, match=r"X\[1\] has the columns \['y', 'x'\] and X\[0\]"):
+        read_series(clf, [frames[0], swapped[1]], None, None)
 
 
 # --------------------------------------------------------------------------------- tokens

@@ -110,7 +110,9 @@ def checked_column(path: str, reader: csv.DictReader, option: str, column: str |
     if column is None:
         raise UserError(f"{path}: name a column with {option}; the columns are: {listed}")
     if column not in columns:
-        raise UserError(f"{path}: no column {column!r}; the columns are: {listed}")
+        other = len(columns) == 1 and any(mark in listed for mark in ";\t|")
+        hint = " (is it a comma that separates them?)" if other else ""
+        raise UserError(f"{path}: no column {column!r}; the columns are: {listed}{hint}")
     if columns.count(column) > 1:
         raise UserError(f"{path}: more than one column {column!r}")
     return column

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_feature_names, validate_data
 
 from .batches import Sequences
 
@@ -89,9 +89,9 @@ def read_series(
     values = _finite(values, offsets, dtype)
     if not reset and len(values) == 0:
         values = values.reshape(0, estimator.n_features_in_)  # nothing tells otherwise
+    _check_feature_names(estimator, _named(X), reset=reset)
     if reset:
         estimator.n_features_in_ = values.shape[1]
-        estimator.__dict__.pop("feature_names_in_", None)
     elif values.shape[1] != estimator.n_features_in_:
         alone = getattr(X, "ndim", 0) == 2 and X.shape[1] == estimator.n_features_in_
         hint = " A single sequence x is given as [x]." if alone else ""
@@ -112,6 +112,17 @@ def is_ragged(X: Any) -> bool:
     if getattr(X, "ndim", None) == 1 and _dtype_kind(X) == "O":
         return len(_lengths(X)) > 0
     return False
+
+
+def _named(X: Any) -> Any:
+    """Of data frames one by one the first, if all have its columns; else X itself."""
+    if not is_ragged(X) or not all(hasattr(x, "columns") for x in X):
+        return X
+    names = list(X[0].columns)
+    for i, x in enumerate(X):
+        if list(x.columns) != names:
+            raise ValueError(f"X[{i}] has the columns {list(x.columns)} and X[0] has {names}.")
+    return X[0]
 
 
 def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -70,6 +70,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
     output : {"ragged", "padded"}, default="ragged"
         "ragged" is a 1-D object array of 1-D int32 arrays; "padded" an int32 matrix, padded on the
         right, of `max_length` columns or else as many as its longest sequence needs (at least 1).
+        A `ColumnTransformer` puts columns side by side, so it takes "padded" alone.
 
     Attributes
     ----------
