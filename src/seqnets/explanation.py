@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .batches import Batch, Sequences, blocks, make_batch, windows
+from .batches import BLOCK_ROWS, Batch, Sequences, blocks, make_batch, windows
 from .inference import decision, over_blocks
 from .layers import Recurrent, Workspace
 from .losses import LOSSES
@@ -213,38 +213,65 @@ def integrated_gradients(
 
     def run(work: Workspace, rows: np.ndarray) -> None:
         batch = as_vectors(parameters, make_batch(sequences, rows))
-        gradients = Workspace(work.dtype)
-        x = batch.x.reshape(batch.n_active.size, batch.lengths.size, batch.x.shape[1])
-        dlogits = target.gradient(reader.forward(parameters, batch, work))
-
-        def at(s: float) -> tuple[np.ndarray, np.ndarray]:
-            """F(s x), (B,), and x dF/dx (s x), (T, B, D)."""
-            part = batch._replace(x=batch.x * batch.x.dtype.type(s))
-            logits = reader.forward(parameters, part, work)
-            dx = reader.backward(parameters, part, dlogits, work, gradients)
-            return (dlogits * logits).sum(axis=1, dtype=np.float64), x * dx.reshape(x.shape)
-
-        total = np.zeros(x.shape)
-        F_0, before = at(0.0)
-        F = F_0
-        for k in range(n_steps):
-            F_next, after = at((k + 1) / n_steps)
-            share = share_of_first(n_steps * (F_next - F), before, after)
-            total += (share * before + (1 - share) * after) / n_steps
-            F, before = F_next, after
+        x, n = in_steps(batch), rows.size
+        total, F, before = np.zeros(x.shape), np.empty((n_steps + 1, n)), x[:, :n]
+        points = gradients_at(
+            reader, parameters, sequences, batch.rows, np.linspace(0, 1, n_steps + 1), target, work
+        )
+        for k, (F[k], after) in enumerate(points):
+            if k > 0:
+                share = share_of_first(n_steps * (F[k] - F[k - 1]), before, after)
+                total[:, :n] += (share * before + (1 - share) * after) / n_steps
+            before = after
         cut(total.reshape(batch.x.shape), batch, sequences, found)
-        change[batch.rows] = (F - F_0)[: rows.size]
+        change[batch.rows] = F[-1] - F[0]
 
     with one_blas_thread():
         workers.map(run, blocks(sequences.lengths))
     return found, change
 
 
+def gradients_at(
+    network: Network,
+    parameters: dict[str, np.ndarray],
+    sequences: Sequences,
+    rows: np.ndarray,
+    points: np.ndarray,
+    target: Target,
+    work: Workspace,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each point s F(s x), (n,), and x dF/dx (s x), (T, n, D), of n sequences, longest first.
+
+    Of few sequences several points are taken at once, side by side: a product of few rows is slow.
+    """
+    n, at_once = rows.size, max(BLOCK_ROWS // rows.size, 1)
+    batch = as_vectors(parameters, make_batch(sequences, np.repeat(rows, at_once)))
+    x, gradients = in_steps(batch), Workspace(work.dtype)
+    T, B, D = x.shape
+    dlogits = target.gradient(network.forward(parameters, batch, work))
+    s = np.zeros((B, 1), work.dtype)
+    for start in range(0, points.size, at_once):
+        here = points[start : start + at_once]
+        s[: n * at_once].reshape(n, at_once)[:, : here.size] = here
+        part = batch._replace(x=(s * x).reshape(batch.x.shape))
+        logits = network.forward(parameters, part, work)
+        dx = network.backward(parameters, part, dlogits, work, gradients)
+        F = (dlogits * logits).sum(axis=1, dtype=np.float64)[: n * at_once].reshape(n, at_once)
+        dF = (x * dx.reshape(x.shape))[:, : n * at_once].reshape(T, n, at_once, D)
+        for k in range(here.size):
+            yield F[:, k], dF[:, :, k]
+
+
+def in_steps(batch: Batch) -> np.ndarray:
+    """The batch's x as (T, B, D)."""
+    return batch.x.reshape(batch.n_active.size, batch.lengths.size, batch.x.shape[1])
+
+
 def share_of_first(slope: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """(B, 1): how much of a step the gradient stays as it was at the step's beginning.
+    """(n, 1): how much of a step the gradient stays as it was at the step's beginning.
 
     A half is the trapezoid rule. But where maxima change hands, the gradient jumps; where it does
-    so follows from the slope that F has over the whole step (B,).
+    so follows from the slope that F has over the whole step (n,).
     """
     first, last = (parts.sum(axis=(0, 2), dtype=np.float64) for parts in (before, after))
     share = np.full(slope.size, 0.5)
@@ -297,8 +324,7 @@ def as_vectors(parameters: dict[str, np.ndarray], batch: Batch) -> Batch:
 
 def cut(values: np.ndarray, batch: Batch, sequences: Sequences, found: np.ndarray) -> None:
     """Give each sequence its own of values (T*B, D), for tokens summed over D."""
-    values = values.reshape(batch.n_active.size, batch.lengths.size, values.shape[1])
-    values = values.astype(np.float64)
+    values = values.reshape(in_steps(batch).shape).astype(np.float64)
     if sequences.values.ndim == 1:
         values = values.sum(axis=2)
     for place, row in enumerate(batch.rows):
