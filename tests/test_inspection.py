@@ -7,6 +7,7 @@ import inspect
 import joblib
 import naive
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.inspection
 from gradcheck import central_differences, relative_error
@@ -567,6 +568,16 @@ def test_of_a_table_it_is_scikit_learns():
     ours = inspection.permutation_importance(clf, X, y, random_state=3)
     theirs = sklearn.inspection.permutation_importance(clf, X, y, random_state=3)
     np.testing.assert_array_equal(ours.importances, theirs.importances)
+
+
+def test_of_data_frames_it_is_that_of_their_arrays():
+    clf, X = fitted("rnn"), make("series")
+    frames = [pd.DataFrame(x, columns=["left", "right"]) for x in X]
+    named, y = copy.deepcopy(clf).fit(frames, clf.predict(X)), clf.predict(X)
+    found = inspection.permutation_importance(named, frames, y, random_state=3)
+    expected = inspection.permutation_importance(copy.deepcopy(clf).fit(X, y), X, y, random_state=3)
+    np.testing.assert_array_equal(found.importances, expected.importances)
+    assert named.feature_names_in_.tolist() == ["left", "right"]
 
 
 def test_importances_repeat_with_the_same_random_state():

@@ -99,6 +99,11 @@ def assert_company_does_not_matter(clf, X, expected):
     assert_same_bits(threaded.decision_function(take(X, shuffled)), expected[shuffled])
 
 
+def test_there_are_two_blocks():
+    """Else two threads would not share the work."""
+    assert len(batches.blocks(np.array(LENGTHS), inference.ROWS)) == 2
+
+
 # ---------------------------------------------------------------------------- predictions
 
 
@@ -157,7 +162,7 @@ def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
     block there is none.
     """
     monkeypatch.setattr(inference, "ROWS", 1)
-    monkeypatch.setattr(batches, "BLOCK_ROWS", 1)
+    monkeypatch.setattr(inference, "BLOCK_ROWS", 1)
     clf, X = model(cell, "max", "tokens", "float32", (5, 3), bidirectional=bidirectional)
     many, few = clf.decision_function(X), clf.decision_function(X[7:9])
     sizes = []

@@ -64,6 +64,10 @@ def frame():
     return pd.DataFrame(series()[:, :, 0], columns=["first", "then", "next", "last"])
 
 
+def frames():
+    return [pd.DataFrame(x, columns=["left", "right"]) for x in ragged()]
+
+
 AB = np.array(["no", "yes"] * 6)
 ABC = np.arange(12) % 3
 
@@ -85,6 +89,11 @@ MODELS_BY_NAME = {
         series()[:, :, 0],
     ),
     "data frame, bool labels": lambda: (classifier("gru").fit(frame(), AB == "no"), frame()),
+    "data frames one by one": lambda: (classifier().fit(frames(), AB), frames()),
+    "a pipeline of them": lambda: (
+        make_pipeline(SequenceScaler(), classifier()).fit(frames(), AB),
+        frames(),
+    ),
     "3-D, attention both ways, string labels": lambda: (
         classifier("lstm", bidirectional=True, pooling="attention", hidden_layer_sizes=(3, 2)).fit(
             series(), AB

@@ -169,6 +169,15 @@ def test_inverse_transform_undoes_transform(form, dtype, parameters):
     assert_same_form(found, X)
 
 
+def test_names_of_channels_are_checked_where_x_has_them():
+    frames = [pd.DataFrame(np.ones((T, 2)), columns=["x", "y"]) for T in (2, 3)]
+    scaler = SequenceScaler().fit(frames)
+    scaled = scaler.transform(frames)
+    np.testing.assert_array_equal(joined(scaler.inverse_transform(scaled)), joined(frames))
+    with pytest.raises(ValueError, match="must be in the same order"):
+        scaler.transform([frame[["y", "x"]] for frame in frames])
+
+
 @each_form
 @each_parameters
 def test_parts_teach_what_the_whole_does(form, parameters):

@@ -225,16 +225,20 @@ def test_names_of_columns():
 def test_names_of_channels(library):
     """Of a data frame for each series, as scikit-learn checks those of a table."""
     clf = RecurrentClassifier()
-    frames = [library.DataFrame({"x": [1.0] * T, "y": [2.0] * T}) for T in (2, 3)]
-    read_series(clf, frames, None, None)
-    assert clf.feature_names_in_.tolist() == ["x", "y"]
-    swapped = [frame[["y", "x"]] for frame in frames]
-    with pytest.raises(ValueError, match="must be in the same order"):
-        read_series(clf, swapped, "ragged", None)
-    with pytest.warns(UserWarning, match="does not have valid feature names"):
-        read_series(clf, [np.ones((2, 2))], "ragged", None)
-    with pytest.raises(ValueError, match=r"X\[1\] has the columns \['y', 'x'\] and X\[0\]"):
-        read_series(clf, [frames[0], swapped[1]], None, None)
+    for lengths in [(2, 3), (2, 2)]:
+        frames = [library.DataFrame({"x": [1.0] * T, "y": [2.0] * T}) for T in lengths]
+        assert read_series(clf, frames, None, None)[1] == "ragged"
+        assert clf.feature_names_in_.tolist() == ["x", "y"]
+        assert clf.n_features_in_ == 2
+        read_series(clf, frames[:1], "ragged", None)
+        swapped = [frame[["y", "x"]] for frame in frames]
+        for other in (swapped, swapped[:1]):
+            with pytest.raises(ValueError, match="must be in the same order"):
+                read_series(clf, other, "ragged", None)
+        with pytest.warns(UserWarning, match="does not have valid feature names"):
+            read_series(clf, [np.ones((2, 2))], "ragged", None)
+        with pytest.raises(ValueError, match=r"X\[1\] has the columns \['y', 'x'\] and X\[0\]"):
+            read_series(clf, [frames[0], swapped[1]], None, None)
 
 
 # --------------------------------------------------------------------------------- tokens

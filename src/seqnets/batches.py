@@ -122,16 +122,16 @@ def windows(batch: Batch, n_steps: int | None) -> list[Batch]:
     return parts
 
 
-def blocks(lengths: np.ndarray, rows: int | None = None) -> list[np.ndarray]:
+def blocks(lengths: np.ndarray, rows: int = BLOCK_ROWS) -> list[np.ndarray]:
     """Cut sequences of these lengths into blocks of like lengths, longest first.
 
-    They have at most `rows`, None: `BLOCK_ROWS`, or more, if they are short.
+    They have at most so many rows, or more, if they are short.
     """
     order = np.argsort(-lengths, kind="stable")
     found = []
     while order.size:
         longest = max(int(lengths[order[0]]), 1)
-        most = max(rows or BLOCK_ROWS, BLOCK_STEPS // longest)
+        most = max(rows, BLOCK_STEPS // longest)
         n_blocks = math.ceil(order.size / most)  # of like size: no small one at the end
         n = min(whole_tiles(math.ceil(order.size / n_blocks)), most)
         found.append(order[:n])

@@ -11,7 +11,8 @@ read-only install, a full disk, half a file, ends the caller's program. Here
 - a file is unpickled only if nobody else could have written it;
 - whatever goes wrong is one warning, and the kernel is compiled in memory.
 
-This is the only room that knows Numba's inside. Where that is not as expected nothing is cached.
+This is the only room that knows how Numba keeps code. Where that is not as expected nothing is
+cached.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The recurrent cells: their loops over time, forward and back.
 
 T steps, B rows (the sequences of a batch, longest first, filled up to whole tiles), D inputs,
-H units, G gates. All arrays of one call have one dtype, float32 or float64.
+H units, G gates. All arrays of one call have one dtype, float32 or float64. Backward, the T steps
+may be a stretch of all; then row 0 of a state is what the step before the stretch has left.
 
     n_active (T,)         sequences that still run at step t: the first rows
     W_h      (H, G*H)     recurrent weights, W_hT their transpose; both in panels (`products`)

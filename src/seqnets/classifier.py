@@ -134,7 +134,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     n_features_in_ : int
         Steps of 2-D series (one a column), features of 3-D and ragged ones; not set for tokens.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, if `X` was a data frame with string column names.
+        Column names, if `X` was a data frame with string column names, or one for each series.
     parameters_ : dict of str to ndarray
         The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens;
         "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h" (n_units, n_gates * n_units),

@@ -36,6 +36,13 @@ def snapshot(estimator: Estimator) -> Estimator:
     return same
 
 
+def nameless(estimator: Estimator) -> Estimator:
+    """The same for arrays made of its X, which have no names of features any more."""
+    same = snapshot(estimator)
+    same.__dict__.pop("feature_names_in_", None)
+    return same
+
+
 def in_one_piece(method: Callable) -> Callable:
     """Change the estimator at the end and all at once, or not at all, whatever ends the call."""
 

@@ -214,17 +214,16 @@ def integrated_gradients(
     def run(work: Workspace, rows: np.ndarray) -> None:
         batch = as_vectors(parameters, make_batch(sequences, rows))
         x, n = in_steps(batch), rows.size
-        total, F, before = np.zeros(x.shape), np.empty((n_steps + 1, n)), x[:, :n]
-        points = gradients_at(
-            reader, parameters, sequences, batch.rows, np.linspace(0, 1, n_steps + 1), target, work
-        )
-        for k, (F[k], after) in enumerate(points):
-            if k > 0:
-                share = share_of_first(n_steps * (F[k] - F[k - 1]), before, after)
-                total[:, :n] += (share * before + (1 - share) * after) / n_steps
-            before = after
+        total, points = np.zeros(x.shape), np.linspace(0, 1, n_steps + 1)
+        values = gradients_at(reader, parameters, sequences, batch.rows, points, target, work)
+        F_0, before = next(values)
+        F = F_0
+        for F_next, after in values:
+            share = share_of_first(n_steps * (F_next - F), before, after)
+            total[:, :n] += (share * before + (1 - share) * after) / n_steps
+            F, before = F_next, after
         cut(total.reshape(batch.x.shape), batch, sequences, found)
-        change[batch.rows] = F[-1] - F[0]
+        change[batch.rows] = F - F_0
 
     with one_blas_thread():
         workers.map(run, blocks(sequences.lengths))

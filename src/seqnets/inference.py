@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .batches import NOT_YET, Batch, Sequences, blocks, distinct, make_batch
+from .batches import BLOCK_ROWS, NOT_YET, Batch, Sequences, blocks, distinct, make_batch
 from .layers import Workspace
 from .network import Network
 from .outputs import Attention
 from .threads import Workers
 
-# What is computed at a time: so many rows, and as many steps as make so many in all. What a window
-# needs stays in the L2 cache, and less would be more of Python's time. (For IMDB reviews, 16 rows
-# and 128 steps took 6 to 8 % longer.)
+# What is computed at a time: so many rows, if there are as many for each thread, and as many steps
+# as make so many in all. What a window needs stays in the L2 cache, and less would be more of
+# Python's time. (For IMDB reviews, 16 rows and 128 steps took 6 to 8 % longer.)
 ROWS, WINDOW_STEPS = 32, 1024
 
 # What the products of all distinct tokens may take; where it is more, each block has its own.
@@ -64,7 +64,9 @@ def over_blocks(
     With `keep_steps` the workspace holds the states of all steps, else those of the last few.
     """
     keep_steps = keep_steps or network.bidirectional
-    chosen, projected = blocks(sequences.lengths, None if keep_steps else ROWS), NOT_YET
+    few = sequences.lengths.size < ROWS * workers.n_threads
+    rows = BLOCK_ROWS if few or keep_steps else ROWS
+    chosen, projected = blocks(sequences.lengths, rows), NOT_YET
     if len(chosen) > 1:
         sequences, projected = project_tokens(network, parameters, sequences, workers.dtype)
 

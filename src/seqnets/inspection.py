@@ -29,6 +29,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
 from .classifier import RecurrentClassifier
+from .estimators import nameless
 from .inputs import UNKNOWN_ID, read_again
 from .labels import check_labels
 from .vectorizer import SequenceVectorizer
@@ -261,15 +262,13 @@ def permutation_importance(
     sequences, random = read_again(classifier, X), check_random_state(random_state)
     if by == "channel" and sequences.values.ndim == 1:
         raise ValueError('Tokens have no channels; by="step" shuffles them among sequences.')
-    y = check_labels(y, sequences.lengths)
+    y, classifier = check_labels(y, sequences.lengths), nameless(classifier)
     scorer, shuffle = check_scoring(classifier, scoring), _SHUFFLES[by]
-    score = scorer(classifier, X, y)
+    score = scorer(classifier, _one_by_one(sequences.values, sequences), y)
     n = sequences.lengths.max() if by == "step" else np.atleast_2d(sequences.values.T).shape[0]
     importances = np.empty((n, n_repeats))
     for place in np.ndindex(importances.shape):
-        values = shuffle(sequences, place[0], random)
-        shuffled = np.empty(sequences.lengths.size, dtype=object)
-        shuffled[:] = np.split(values, sequences.offsets[1:-1])
+        shuffled = _one_by_one(shuffle(sequences, place[0], random), sequences)
         importances[place] = score - scorer(classifier, shuffled, y)
     return Bunch(
         importances=importances,
@@ -321,6 +320,13 @@ def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
         names = [str(t + 1) for T in sequences.lengths.tolist() for t in range(T)]
     ends = sequences.offsets.tolist()
     return [names[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def _one_by_one(values: np.ndarray, sequences: Sequences) -> np.ndarray:
+    """Return an array for each sequence, of values laid end to end as theirs are."""
+    parts = np.empty(sequences.lengths.size, dtype=object)
+    parts[:] = np.split(values, sequences.offsets[1:-1])
+    return parts
 
 
 def _shuffle_step(sequences: Sequences, t: int, random: np.random.RandomState) -> np.ndarray:

@@ -23,7 +23,7 @@ FLAGS: Any = {
     # ("reassoc"), a kernel from disk can give other bits than the same one freshly compiled.
     "fastmath": {"contract"},
 }
-WIDE = whole_registers()
+WIDE = whole_registers()  # of AVX-512; empty for other processors
 
 
 def kernel(function: Callable) -> Callable:

@@ -1,7 +1,8 @@
 """The layers: what each has of parameters, and its products over whole sequences.
 
 Only dh W_h^T has to wait for the step after it. All else that is linear, x W_x on the way
-forward, dW_x, dW_h and dx on the way back, is one matrix product over all steps at once.
+forward, dW_x, dW_h and dx on the way back, is a matrix product over all steps, or over a long
+stretch of them.
 """
 
 from __future__ import annotations
@@ -220,29 +221,29 @@ class Recurrent:
         for start, stop in stretches(T, B, GH * work.dtype.itemsize):
             part = {name: of_steps(name, array, start, stop) for name, array in arrays.items()}
             self.cell.backward(*part.values())
-            add = Gradients(self.name, gradients, work, first=stop == T)
+            sums = Sums(self.name, gradients, work, first=stop == T)
             da, du = part["da"].reshape(-1, GH), part["d" + self.cell.recurrent].reshape(-1, GH)
             if self.cell.has_product:
                 v = self._product_reads(batch, work, masks)[start:stop].reshape(-1, H)
-                add("W_h", (H, GH), functools.partial(np.matmul, v.T, du))
+                sums.add("W_h", (H, GH), functools.partial(np.matmul, v.T, du))
             if f"{self.name}.b_h" in parameters:
-                add("b_h", (H,), functools.partial(np.sum, du[:, -H:], axis=0))
+                sums.add("b_h", (H,), functools.partial(np.sum, du[:, -H:], axis=0))
             if lookup is None:
                 steps = slice(start * B, stop * B)
-                self._project_backward(parameters, x[steps], da, add, dx[steps])
+                self._project_backward(parameters, x[steps], da, sums, dx[steps])
             else:
                 add_to_rows(lookup[start:stop], part["da"], rows)
         if lookup is not None:
-            add = Gradients(self.name, gradients, work, first=True)
-            self._project_backward(parameters, x, rows, add, dx)
+            sums = Sums(self.name, gradients, work, first=True)
+            self._project_backward(parameters, x, rows, sums, dx)
 
     def _project_backward(
-        self, parameters: dict, x: np.ndarray, rows: np.ndarray, add: Gradients, dx: np.ndarray
+        self, parameters: dict, x: np.ndarray, rows: np.ndarray, sums: Sums, dx: np.ndarray
     ) -> None:
         """Back through `project`: `rows` are now its gradient."""
         W_x = parameters[f"{self.name}.W_x"]
-        add("W_x", W_x.shape, functools.partial(np.matmul, x.T, rows))
-        add("b", W_x.shape[1:], functools.partial(np.sum, rows, axis=0))
+        sums.add("W_x", W_x.shape, functools.partial(np.matmul, x.T, rows))
+        sums.add("b", W_x.shape[1:], functools.partial(np.sum, rows, axis=0))
         if dx.size:
             np.matmul(rows, W_x.T, out=dx)
 
@@ -340,15 +341,15 @@ def of_steps(name: str, array: np.ndarray, start: int, stop: int) -> np.ndarray:
     return array
 
 
-class Gradients(NamedTuple):
-    """Where one layer's gradients are summed over stretches; the first one overwrites."""
+class Sums(NamedTuple):
+    """One layer's gradients, summed over stretches; the first one overwrites what is there."""
 
     name: str
     totals: Workspace
     work: Workspace
     first: bool
 
-    def __call__(self, key: str, shape: tuple[int, ...], compute: Callable) -> None:
+    def add(self, key: str, shape: tuple[int, ...], compute: Callable) -> None:
         """Add what `compute(out=...)` writes."""
         total = self.totals.array(f"{self.name}.{key}", *shape)
         if self.first:

@@ -324,7 +324,7 @@ NUMBER = Rule("a number", lambda x, _: is_number(x))
 CURVE = Rule("a list of numbers", lambda x, _: type(x) is list and all(map(is_number, x)))
 MAYBE_CURVE = Rule("a list of numbers or None", lambda x, _: x is None or CURVE.holds(x, _))
 KIND = Rule(f"one of {', '.join(KINDS)}", lambda kind, _: kind in KINDS)
-NAMES = Rule("n_features_in_ strings", are_names, ("2d",), optional=True)
+NAMES = Rule("n_features_in_ strings", are_names, SERIES, optional=True)
 SCALE = Rule(
     "None or a finite float64 a channel",
     lambda x, fitted: x is None or is_array(x, (channels(fitted),), np.float64),

@@ -6,7 +6,7 @@ sequence alone.
 
 B comes in panels (P, K, W): panel p holds the columns from p W on, zero beyond the last column. So
 what the innermost loop reads of B lies end to end, and a tile of C, `ROWS` rows by one panel, stays
-in registers until its sum over K is complete. LLVM does not find this by itself, it vectorizes
+in registers over `DEPTH` terms of its sums. LLVM does not find this by itself, it vectorizes
 innermost loops only; hence the vectors are spelled out. GFLOP/s of one core, float32, with AVX2
 (Zen 3) and with AVX-512 (Sapphire Rapids):
 

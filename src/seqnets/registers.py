@@ -8,6 +8,7 @@ Sapphire Rapids: 1,020 ns a token with halves, 820 with whole registers.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numba
@@ -21,10 +22,11 @@ def has_avx512() -> bool:
 
 
 def whole_registers() -> dict[str, Any]:
-    """What `numba.njit` takes to compile loops for whole registers; nothing, if it can't be had.
+    """What `numba.njit` takes to compile loops for whole registers; nothing without AVX-512.
 
     LLVM reads the wish from an attribute of the function, which is set where Numba begins to write
     its code. It changes no bit: a loop's elements are computed one by one, whatever holds them.
+    Where another Numba's inside is not as expected, loops stay as they are.
     """
     if not has_avx512():
         return {}
@@ -40,7 +42,8 @@ def whole_registers() -> dict[str, Any]:
         def setup_function(self, fndesc: Any) -> None:
             super().setup_function(fndesc)
             # A set of the names that llvmlite knows; what it does not know, it writes all the same.
-            set.add(self.function.attributes, '"prefer-vector-width"="512"')
+            with contextlib.suppress(TypeError):
+                set.add(self.function.attributes, '"prefer-vector-width"="512"')
 
     @register_pass(mutates_CFG=True, analysis_only=False)
     class WideLowering(NativeLowering):
@@ -50,11 +53,12 @@ def whole_registers() -> dict[str, Any]:
     class WideCompiler(CompilerBase):
         def define_pipelines(self) -> list:
             pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
-            pipeline.passes = [
-                (WideLowering if step is NativeLowering else step, description)
-                for step, description in pipeline.passes
-            ]
-            pipeline.finalize()
+            with contextlib.suppress(TypeError, ValueError):
+                pipeline.passes = [
+                    (WideLowering if step is NativeLowering else step, description)
+                    for step, description in pipeline.passes
+                ]
+                pipeline.finalize()
             return [pipeline]
 
     return {"pipeline_class": WideCompiler}

@@ -13,7 +13,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import EstimatorMixin, as_one_task, in_one_piece
+from .estimators import EstimatorMixin, as_one_task, in_one_piece, nameless
 from .sequences import is_ragged, read_series
 
 
@@ -42,7 +42,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
     n_features_in_ : int
         Steps of 2-D series (one a column), features of 3-D and ragged ones.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, if `X` was a data frame with string column names.
+        Column names, if `X` was a data frame with string column names, or one for each series.
 
     See Also
     --------
@@ -179,7 +179,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         >>> scaler.inverse_transform([[0.0, 1.0], [0.0]])
         array([array([2., 3.]), array([2.])], dtype=object)
         """
-        return self._applied(StandardScaler.inverse_transform, X)
+        return nameless(self)._applied(StandardScaler.inverse_transform, X)
 
     def _applied(self, method: Callable, X: Any) -> np.ndarray:
         check_is_fitted(self)

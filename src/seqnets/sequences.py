@@ -81,15 +81,17 @@ def read_series(
         X = validate_data(estimator, X, dtype=FLOATS, ensure_all_finite=False, reset=reset)
         values, offsets = _from_matrix(X)
         return Sequences(_finite(values, offsets, dtype), offsets), kind
+    named = X
     if is_ragged(X):
         values, offsets = _join_sequences(X)
+        named = _with_names(X)
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
         values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
     values = _finite(values, offsets, dtype)
     if not reset and len(values) == 0:
         values = values.reshape(0, estimator.n_features_in_)  # nothing tells otherwise
-    _check_feature_names(estimator, _named(X), reset=reset)
+    _check_feature_names(estimator, named, reset=reset)
     if reset:
         estimator.n_features_in_ = values.shape[1]
     elif values.shape[1] != estimator.n_features_in_:
@@ -108,21 +110,11 @@ def is_ragged(X: Any) -> bool:
         return True
     if isinstance(X, list | tuple):
         lengths = _lengths(X)
-        return any(getattr(x, "ndim", 0) > 0 for x in X) or len(lengths) > 1 or lengths == {0}
+        apart = any(getattr(x, "ndim", 0) > 0 or _is_frame(x) for x in X)
+        return apart or len(lengths) > 1 or lengths == {0}
     if getattr(X, "ndim", None) == 1 and _dtype_kind(X) == "O":
         return len(_lengths(X)) > 0
     return False
-
-
-def _named(X: Any) -> Any:
-    """Of data frames one by one the first, if all have its columns; else X itself."""
-    if not is_ragged(X) or not all(hasattr(x, "columns") for x in X):
-        return X
-    names = list(X[0].columns)
-    for i, x in enumerate(X):
-        if list(x.columns) != names:
-            raise ValueError(f"X[{i}] has the columns {list(x.columns)} and X[0] has {names}.")
-    return X[0]
 
 
 def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -252,6 +244,22 @@ def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError(f"X[{i}] has {part.shape[1]} features a step, others have {D}.")
     values = np.concatenate([part for part in parts if len(part)] or [np.zeros((0, D))])
     return values, np.concatenate(([0], np.cumsum([len(part) for part in parts])))
+
+
+def _with_names(X: Any) -> Any:
+    """Of data frames one by one the first, which has the columns of all; else X itself."""
+    if not all(map(_is_frame, X)):
+        return X
+    names = list(X[0].columns)
+    for i, x in enumerate(X):
+        if list(x.columns) != names:
+            raise ValueError(f"X[{i}] has the columns {list(x.columns)} and X[0] has {names}.")
+    return X[0]
+
+
+def _is_frame(x: Any) -> bool:
+    """Whether it is a data frame, pandas' or polars'."""
+    return hasattr(x, "columns") and hasattr(x, "dtypes")
 
 
 def _from_matrix(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

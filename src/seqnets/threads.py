@@ -31,7 +31,7 @@ class Workers:
     """
 
     def __init__(self, n_threads: int, dtype: np.dtype, spare: bool = False) -> None:
-        self.dtype = dtype
+        self.n_threads, self.dtype = n_threads, dtype
         self._spare: dict[Any, Any] = _spare if spare else {}
         self._idle: list[Workspace] = []  # list and dict each change in one piece for all threads
         self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
