@@ -6,7 +6,7 @@ import pytest
 from seqnets import batches
 from seqnets.batches import (
     BLOCK_ROWS,
-    BLOCK_STEPS,
+    FEW_STEPS,
     POOL,
     Sequences,
     blocks,
@@ -128,6 +128,7 @@ def test_blocks(n):
 
 def test_blocks_of_short_sequences_have_more_rows(monkeypatch):
     monkeypatch.setattr(batches, "BLOCK_STEPS", 1000)
+    monkeypatch.setattr(batches, "FEW_STEPS", np.inf)
     lengths = np.repeat([0, 10, 40, 50, 100], [2000, 250, 30, 30, 20])
     found = blocks(lengths)
     assert [lengths[block].max() for block in found] == [100, 100, 50, 40, 40, 10, 10, 10, 0, 0]
@@ -136,11 +137,12 @@ def test_blocks_of_short_sequences_have_more_rows(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("n", "sizes"), [(32, [16, 16]), (20, [20]), (24, [12, 12]), (41, [16, 16, 9]), (64, [16] * 4)]
+    ("n", "sizes"),
+    [(16, [16]), (20, [20]), (24, [12, 12]), (32, [16, 16]), (41, [24, 17]), (96, [32] * 3)],
 )
 def test_blocks_are_of_like_size(n, sizes):
-    """The threads that take them end at the same time."""
-    lengths = np.full(n, BLOCK_STEPS // 20)
+    """The threads that take them end at the same time; two have work, if there is enough."""
+    lengths = np.full(n, FEW_STEPS // 20)
     assert [block.size for block in blocks(lengths)] == sizes
 
 

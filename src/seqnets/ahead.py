@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .batches import BLOCK_ROWS, BLOCK_STEPS
+from .batches import BLOCK_ROWS, FEW_STEPS
 from .classifier import RecurrentClassifier
 
 
@@ -47,7 +47,7 @@ def warmup(**parameters: Any) -> None:
     }
     clf = RecurrentClassifier(**parameters).set_params(**once)
     # Ids that any embedding has, or numbers; two blocks of them, whose gradients are summed.
-    X = np.full((2 * BLOCK_ROWS, BLOCK_STEPS // BLOCK_ROWS), 2)
+    X = np.full((2 * BLOCK_ROWS, FEW_STEPS // BLOCK_ROWS), 2)
     for n_classes in (2, 3):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)

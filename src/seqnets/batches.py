@@ -13,10 +13,11 @@ import numpy as np
 from .products import whole_tiles
 
 # What one thread takes at a time: so many rows, or more of short sequences, up to so many steps in
-# all, since with less to compute threads wait for Python: sentences on two took twice as long as on
-# one. The block, not the thread, decides the order of every sum, so that weights and predictions do
-# not depend on the number of threads.
-BLOCK_ROWS, BLOCK_STEPS = 16, 2048
+# all: the more, the fewer products and calls. Where there are more than `FEW_STEPS`, two threads
+# shall have work; with less to compute they would wait for Python: sentences on two took twice as
+# long as on one. The block, not the thread, decides the order of every sum, so that weights and
+# predictions do not depend on the number of threads.
+BLOCK_ROWS, BLOCK_STEPS, FEW_STEPS = 16, 4096, 2048
 
 # Batches that are shuffled together, then sorted by length.
 POOL = 16
@@ -128,12 +129,13 @@ def blocks(lengths: np.ndarray, rows: int = BLOCK_ROWS) -> list[np.ndarray]:
     They have at most so many rows, or more, if they are short.
     """
     order = np.argsort(-lengths, kind="stable")
-    found = []
+    found: list[np.ndarray] = []
+    at_least = 1 if lengths.sum() <= FEW_STEPS or order.size <= rows else 2
     while order.size:
         longest = max(int(lengths[order[0]]), 1)
         most = max(rows, BLOCK_STEPS // longest)
-        n_blocks = math.ceil(order.size / most)  # of like size: no small one at the end
-        n = min(whole_tiles(math.ceil(order.size / n_blocks)), most)
+        n_blocks = max(math.ceil(order.size / most), at_least - len(found))
+        n = min(whole_tiles(math.ceil(order.size / n_blocks)), most)  # of like size
         found.append(order[:n])
         order = order[n:]
     return found
