@@ -40,7 +40,7 @@ FAULTS = [
     ("layers", NETWORK, "first=stop == T", "first=True"),
     ("layers", NETWORK, "return array[start:stop]", "return array[: stop - start]"),
     ("layers", NETWORK, "if row >= 0", "if row > 0"),
-    ("layers", NETWORK, "np.sum, du[:, -H:]", "np.sum, du[:, :H]"),
+    ("layers", NETWORK, "sum_of_rows, du[:, -H:]", "sum_of_rows, du[:, :H]"),
     ("bidirectional", NETWORK, "= back[lengths[row] - t,", "= back[lengths[row] - t - 1,"),
     ("bidirectional", NETWORK, "dx += more", "dx[:] = more"),
     ("outputs", NETWORK, "dh[1:] += more", "dh[1:] = more"),

@@ -227,7 +227,7 @@ class Recurrent:
                 v = self._product_reads(batch, work, masks)[start:stop].reshape(-1, H)
                 sums.add("W_h", (H, GH), functools.partial(np.matmul, v.T, du))
             if f"{self.name}.b_h" in parameters:
-                sums.add("b_h", (H,), functools.partial(np.sum, du[:, -H:], axis=0))
+                sums.add("b_h", (H,), functools.partial(sum_of_rows, du[:, -H:]))
             if lookup is None:
                 steps = slice(start * B, stop * B)
                 self._project_backward(parameters, x[steps], da, sums, dx[steps])
@@ -243,7 +243,7 @@ class Recurrent:
         """Back through `project`: `rows` are now its gradient."""
         W_x = parameters[f"{self.name}.W_x"]
         sums.add("W_x", W_x.shape, functools.partial(np.matmul, x.T, rows))
-        sums.add("b", W_x.shape[1:], functools.partial(np.sum, rows, axis=0))
+        sums.add("b", W_x.shape[1:], functools.partial(sum_of_rows, rows))
         if dx.size:
             np.matmul(rows, W_x.T, out=dx)
 
@@ -358,6 +358,11 @@ class Sums(NamedTuple):
         part = self.work.array(f"{self.name}.{key} of a stretch", *shape)
         compute(out=part)
         total += part
+
+
+def sum_of_rows(dA: np.ndarray, out: np.ndarray) -> None:
+    """A product with ones, which takes a half to a seventh of the time of NumPy's sum."""
+    np.matmul(np.ones(len(dA), dA.dtype), dA, out=out)
 
 
 @kernel
