@@ -118,10 +118,12 @@ class Embedding:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {"embedding": (1 + self.n_tokens, self.n_dims)}
 
-    def forward(self, parameters: dict, tokens: np.ndarray, work: Workspace) -> np.ndarray:
+    def vectors(self, tokens: np.ndarray, work: Workspace) -> np.ndarray:
         """(R, E), R the number of distinct tokens, rounded up to whole tiles."""
-        n = tokens.size
-        x = work.array("embedding", whole_tiles(n), self.n_dims)
+        return work.array("embedding", whole_tiles(tokens.size), self.n_dims)
+
+    def forward(self, parameters: dict, tokens: np.ndarray, work: Workspace) -> np.ndarray:
+        n, x = tokens.size, self.vectors(tokens, work)
         parameters["embedding"].take(tokens, axis=0, out=x[:n], mode="clip")
         x[n:] = 0
         return x

@@ -142,7 +142,7 @@ class Network:
     def _states(self, parameters: dict, batch: Batch, work: Workspace, masks: Masks) -> np.ndarray:
         """(T+1, B, H): what the top layer leaves at each step."""
         for i, layer in enumerate(self.layers):
-            x, lookup = self._input(i, parameters, batch, work, masks)
+            x, lookup = self._input(i, parameters, batch, work, masks, again=False)
             h = layer.forward(parameters, x, lookup, batch, work, masks)
         return h
 
@@ -160,7 +160,7 @@ class Network:
         h, dh = (self.layers[-1].states(name, batch, work) for name in ("h", "dh"))
         self.pooling.backward(parameters, h, dpooled, batch, work, gradients, dh)
         for i in reversed(range(len(self.layers))):
-            x, lookup = self._input(i, parameters, batch, work, masks)
+            x, lookup = self._input(i, parameters, batch, work, masks, again=True)
             dx = work.array("dx", *(x.shape if of_x else (0, 0)))
             if i > 0:
                 below = self.layers[i - 1].states("dh", batch, work)
@@ -203,9 +203,12 @@ class Network:
         return total
 
     def _input(
-        self, i: int, parameters: dict, batch: Batch, work: Workspace, masks: Masks
+        self, i: int, parameters: dict, batch: Batch, work: Workspace, masks: Masks, again: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """What layer i reads: x (T*B, D), or the distinct tokens' vectors and the lookup."""
+        """What layer i reads: x (T*B, D), or the distinct tokens' vectors and the lookup.
+
+        With `again` it is there from the forward pass, or from an earlier window's.
+        """
         lookup = None
         if i > 0:
             h = self.layers[i - 1].states("h", batch, work)
@@ -213,14 +216,18 @@ class Network:
         elif batch.projected:  # and no more to be read
             return batch.x, batch.lookup
         elif self.embedding is not None:
-            x, lookup = self.embedding.forward(parameters, batch.x, work), batch.lookup
+            again = again or batch.window > 0
+            x, lookup = self.embedding.vectors(batch.x, work), batch.lookup
+            if not again:
+                self.embedding.forward(parameters, batch.x, work)
         else:
             x = batch.x
-        if f"layer{i}" in masks:
-            kept = work.array(f"layer{i}.kept", *x.shape)
+        if f"layer{i}" not in masks:
+            return x, lookup
+        kept = work.array(f"layer{i}.kept", *x.shape)
+        if not again:
             multiply(x, masks[f"layer{i}"], kept)
-            return kept, lookup
-        return x, lookup
+        return kept, lookup
 
 
 def multiply(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
