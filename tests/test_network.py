@@ -12,12 +12,12 @@ from seqnets import layers
 from seqnets.batches import Sequences, make_batch
 from seqnets.dropout import NO_MASKS, Dropout
 from seqnets.initializers import EMBEDDING_SCALE
-from seqnets.layers import Workspace
 from seqnets.losses import LOSSES
 from seqnets.network import Network
 from seqnets.optimizers import SGD, Adam
 from seqnets.threads import Workers
 from seqnets.training import Trainer
+from seqnets.workspace import Workspace
 
 D, N_TOKENS = 2, 6
 

@@ -13,9 +13,9 @@ import pytest
 from llvmlite import binding
 
 from seqnets import cells, jit
-from seqnets.layers import LINE, Workspace
 from seqnets.products import ROWS, WIDTH, add_product, whole_tiles
 from seqnets.registers import has_avx512
+from seqnets.workspace import LINE, Workspace
 
 TOLERANCE = {np.float64: 1e-13, np.float32: 2e-6}
 

@@ -17,7 +17,7 @@ FLOORS = [
     {"cache", "colors", "estimators", "files", "registers"},
     {"display", "jit"},
     {"products"},
-    {"batches", "cells", "initializers", "losses", "pooling", "schedules"},
+    {"batches", "cells", "initializers", "losses", "pooling", "schedules", "workspace"},
     {"dropout", "labels", "optimizers", "sequences", "vectorizer"},
     {"layers"},
     {"bidirectional", "inputs", "outputs", "scaler", "threads", "word_vectors"},

@@ -12,12 +12,12 @@ import pytest
 
 from seqnets.batches import Sequences, make_batch
 from seqnets.explanation import trace
-from seqnets.layers import Workspace
 from seqnets.losses import LOSSES
 from seqnets.network import Network
 from seqnets.optimizers import SGD, Adam, AdamW, RMSprop
 from seqnets.threads import Workers
 from seqnets.training import Trainer
+from seqnets.workspace import Workspace
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # on arrays this small, waiting for a second thread is most of the time

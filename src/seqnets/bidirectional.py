@@ -11,7 +11,8 @@ import numpy as np
 from .batches import Batch
 from .dropout import NO_MASKS, Masks
 from .jit import kernel
-from .layers import Recurrent, Workspace
+from .layers import Recurrent
+from .workspace import Workspace
 
 
 class Bidirectional:

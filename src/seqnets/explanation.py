@@ -21,11 +21,12 @@ import numpy as np
 
 from .batches import BLOCK_ROWS, Batch, Sequences, blocks, make_batch, windows
 from .inference import decision, over_blocks
-from .layers import Recurrent, Workspace
+from .layers import Recurrent
 from .losses import LOSSES
 from .network import Network
 from .outputs import Attention
 from .threads import Workers, one_blas_thread
+from .workspace import Workspace
 
 # ------------------------------------------------------------------------ the forward pass
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from .batches import BLOCK_ROWS, NOT_YET, Batch, Sequences, blocks, distinct, make_batch
-from .layers import Workspace
 from .network import Network
 from .outputs import Attention
 from .threads import Workers
+from .workspace import Workspace
 
 # What is computed at a time: so many rows, if there are as many for each thread, and as many steps
 # as make so many in all. What a window needs stays in the L2 cache, and less would be more of

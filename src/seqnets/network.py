@@ -9,8 +9,9 @@ import numpy as np
 from .batches import Batch, windows
 from .bidirectional import Bidirectional
 from .dropout import NO_MASKS, Masks
-from .layers import Embedding, Recurrent, Workspace
+from .layers import Embedding, Recurrent
 from .outputs import Attention, Dense, Pooling
+from .workspace import Workspace
 
 
 class Network:

@@ -6,7 +6,6 @@ import numpy as np
 
 from . import initializers
 from .batches import Batch
-from .layers import Workspace
 from .pooling import (
     POOLINGS,
     attention_backward,
@@ -15,6 +14,7 @@ from .pooling import (
     attention_shares,
 )
 from .products import add_product
+from .workspace import Workspace
 
 
 class Pooling:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from .layers import Workspace
+from .workspace import Workspace
 
 # Predictions leave their workspace, if it is no larger, to the next one: of a short one's time, new
 # arrays would take a quarter. Not to training, whose products multiply rows that have ended by

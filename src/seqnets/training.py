@@ -11,11 +11,11 @@ import numpy as np
 
 from .batches import Sequences, blocks, distinct, make_batch
 from .dropout import NO_DROPOUT, NO_MASKS, Dropout
-from .layers import Workspace
 from .losses import LOSSES
 from .network import Network
 from .optimizers import Optimizer, add_rows, clip_by_global_norm
 from .threads import Workers
+from .workspace import Workspace
 
 # The loss and the weights are: what is not finite ends training with an error of its own.
 overflow_is_checked = functools.partial(np.errstate, over="ignore", invalid="ignore")

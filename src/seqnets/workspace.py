@@ -1,0 +1,60 @@
+"""The arrays that the passes over a batch write into, kept from batch to batch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .products import fill_panels, panels_shape
+
+LINE, PAGE = 64, 4096  # bytes, of the cache and of memory
+
+
+class Workspace:
+    """Arrays by name, kept from batch to batch: a fresh large one costs a fault for each page."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self.dtype = dtype
+        self._buffers: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, np.ndarray] = {}
+        self._inner: dict[str, Workspace] = {}
+
+    def array(self, name: str, *shape: int, dtype: type | None = None) -> np.ndarray:
+        """An array of this shape, holding what was last written under its name."""
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape:  # a batch asks for most of them several times
+            size = math.prod(shape)
+            buffer = self._buffers.get(name)
+            if buffer is None or buffer.size < size:
+                buffer = self._buffers[name] = zeros(size, np.dtype(dtype or self.dtype))
+            array = self._arrays[name] = buffer[:size].reshape(shape)
+        return array
+
+    @property
+    def n_bytes(self) -> int:
+        """What all its arrays take."""
+        inner = sum(work.n_bytes for work in self._inner.values())
+        return inner + sum(buffer.nbytes for buffer in self._buffers.values())
+
+    def panels(self, name: str, B: np.ndarray, filled: bool = False) -> np.ndarray:
+        """B as `add_product` reads it; `filled` by an earlier call, it is not copied again."""
+        K, N = B.shape
+        panels = self.array(f"{name} in panels", *panels_shape(K, N, self.dtype))
+        if not filled:
+            fill_panels(B, panels)
+        return panels
+
+    def inner(self, name: str) -> Workspace:
+        """A workspace within, with names of its own."""
+        return self._inner.setdefault(name, Workspace(self.dtype))
+
+
+def zeros(size: int, dtype: np.dtype) -> np.ndarray:
+    """They begin where a cache line does: a vector in two lines costs a tenth of the speed."""
+    n_bytes = size * dtype.itemsize
+    if n_bytes < PAGE:  # to find out where they lie takes longer than making them
+        return np.zeros(size, dtype)
+    raw = np.zeros(n_bytes + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
+    return raw[start : start + n_bytes].view(dtype)
