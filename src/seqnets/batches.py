@@ -128,9 +128,11 @@ def blocks(lengths: np.ndarray, rows: int = BLOCK_ROWS) -> list[np.ndarray]:
 
     They have at most so many rows, or more, if they are short.
     """
+    if lengths.size == 1:  # it saves a twentieth of a short prediction's time
+        return [np.zeros(1, dtype=np.int64)]
     order = np.argsort(-lengths, kind="stable")
     found: list[np.ndarray] = []
-    at_least = 1 if lengths.sum() <= FEW_STEPS or order.size <= rows else 2
+    at_least = 1 if order.size <= rows or lengths.sum() <= FEW_STEPS else 2
     while order.size:
         longest = max(int(lengths[order[0]]), 1)
         most = max(rows, BLOCK_STEPS // longest)
