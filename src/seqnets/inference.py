@@ -65,8 +65,8 @@ def over_blocks(
     """
     keep_steps = keep_steps or network.bidirectional
     few = sequences.lengths.size < ROWS * workers.n_threads
-    rows = BLOCK_ROWS if few or keep_steps else ROWS
-    chosen, projected = blocks(sequences.lengths, rows), NOT_YET
+    most = BLOCK_ROWS if few or keep_steps else ROWS
+    chosen, projected = blocks(sequences.lengths, most), NOT_YET
     if len(chosen) > 1:
         sequences, projected = project_tokens(network, parameters, sequences, workers.dtype)
 

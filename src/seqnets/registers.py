@@ -1,9 +1,9 @@
 """The processor's vector registers, and kernels' loops in whole ones.
 
 LLVM vectorizes for AVX-512 with the lower half of its registers, since the first such processors
-slowed down over whole ones. Those of today do not, and our products use whole ones anyway: between
-them, gate loops of halves cost more than their own time. Forward pass of an LSTM with 128 units on
-Sapphire Rapids: 1,020 ns a token with halves, 820 with whole registers.
+slowed down over whole ones. Those of today do not, and our products use whole ones anyway. On
+Sapphire Rapids an LSTM's forward pass takes 15 to 20 % less with them when it runs alone, 5 % less
+within a step of training, where the processor is slower and waits for memory.
 """
 
 from __future__ import annotations
