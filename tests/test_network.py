@@ -242,15 +242,15 @@ def stretches_of_two_steps(monkeypatch):
 
 def test_stretches_are_of_like_size_and_cover_all_steps():
     row_bytes, B = 1024, 16
-    assert list(layers.stretches(64, B, row_bytes)) == [(0, 64)]  # 1 MB: all at once
-    assert list(layers.stretches(65, B, row_bytes)) == [
-        (52, 65),
-        (39, 52),
-        (26, 39),
-        (13, 26),
-        (0, 13),
+    assert list(layers.stretches(128, B, row_bytes)) == [(0, 128)]  # 2 MB: all at once
+    assert list(layers.stretches(129, B, row_bytes)) == [
+        (103, 129),
+        (77, 103),
+        (51, 77),
+        (25, 51),
+        (0, 25),
     ]
-    assert list(layers.stretches(67, B, row_bytes))[-1] == (0, 11)
+    assert list(layers.stretches(131, B, row_bytes))[-1] == (0, 23)
     assert list(layers.stretches(500, B, 2 * row_bytes)) == [(0, 500)]  # too few rows at a time
     assert list(layers.stretches(0, B, row_bytes)) == [(0, 0)]
 

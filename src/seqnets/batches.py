@@ -68,25 +68,23 @@ def make_batch(
     """Cut the sequences `rows` into one batch; of tokens, the values are rows of `projected`."""
     values, offsets = sequences
     lengths = offsets[rows + 1] - offsets[rows]
-    longest_first = np.argsort(-lengths, kind="stable")
-    rows, lengths = rows[longest_first], lengths[longest_first]
-    T, n = int(lengths[0]), rows.size
-    B = whole_tiles(n)
-    steps = np.arange(T)
+    rows = rows[np.argsort(-lengths, kind="stable")]
+    starts, lengths = np.zeros((2, whole_tiles(rows.size)), dtype=np.int64)
+    starts[: rows.size] = offsets[rows]
+    lengths[: rows.size] = offsets[rows + 1] - offsets[rows]
+    steps = np.arange(lengths[0])
     n_active = np.searchsorted(-lengths, -steps, side="left")
-    running = lengths > steps[:, None]  # (T, n)
-    where = (steps[:, None] + offsets[rows])[running]
-    lengths = np.concatenate((lengths, np.zeros(B - n, dtype=lengths.dtype)))
-    if values.ndim == 1:
-        lookup = np.full((T, B), -1, dtype=np.int64)
-        if projected:
-            lookup[:, :n][running] = values[where]
-            return Batch(rows, lengths, n_active, values[:0], lookup, projected)
-        x, lookup[:, :n][running] = distinct(values[where])
-        return Batch(rows, lengths, n_active, x, lookup)
-    x = np.zeros((T, B, values.shape[1]), dtype=values.dtype)
-    x[:, :n][running] = values[where]
-    return Batch(rows, lengths, n_active, x.reshape(T * B, x.shape[2]), None)
+    running = steps[:, None] < lengths  # (T, B)
+    x = values.take(steps[:, None] + starts, axis=0, mode="clip")  # (T, B) or (T, B, D)
+    if values.ndim == 2:
+        x[~running] = 0
+        return Batch(rows, lengths, n_active, x.reshape(-1, x.shape[2]), None)
+    lookup = np.full(x.shape, -1, dtype=np.int64)
+    if projected:
+        lookup[running] = x[running]
+        return Batch(rows, lengths, n_active, values[:0], lookup, projected)
+    x, lookup[running] = distinct(x[running])
+    return Batch(rows, lengths, n_active, x, lookup)
 
 
 def distinct(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

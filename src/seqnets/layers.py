@@ -263,8 +263,9 @@ class Recurrent:
 
 # Where da is larger than `WHOLE` bytes, the backward pass goes over this much of it at a time, if
 # that is rows enough for a good product. Nothing needs all of it at once, and what is read again
-# for dW_h is still in the cache. At 64 units it saves 3 to 9 % of an epoch on IMDB reviews.
-WHOLE, STRETCH_BYTES, STRETCH_ROWS = 2**21, 2**19, 256
+# for dW_h is still near. At 64 units it saves 3 to 9 % of an epoch on IMDB reviews; where da is
+# smaller, the calls cost more than that (series of 100 steps, 64 units: a tenth of a step).
+WHOLE, STRETCH_BYTES, STRETCH_ROWS = 2**21, 2**19, 512
 
 
 def steps_of_a_stretch(T: int, B: int, row_bytes: int) -> int:
