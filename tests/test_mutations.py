@@ -56,7 +56,7 @@ FAULTS = [
     ("training", TRAINING, "other in others:", "other in others[1:]:"),
     ("batches", "test_batches", "found, places[tokens]", "found, tokens"),
     ("training", TRAINING, ">= best_score + tol", ">= best_score - tol"),
-    ("training", TRAINING, "W.dtype.type(self._share) * (W - mean)", "(W - mean)"),
+    ("optimizers", TRAINING, "share * (W[row, k] - mean[row, k])", "(W[row, k] - mean[row, k])"),
     ("training", TRAINING, 'W.ndim == 2 and name != "embedding"', "W.ndim == 2"),
     ("optimizers", "test_optimizers", "* correction + epsilon)", "* correction)"),
     ("optimizers", "test_optimizers", "momentum * v - step if nesterov", "v - step if nesterov"),

@@ -13,7 +13,7 @@ from .batches import Sequences, blocks, distinct, make_batch
 from .dropout import NO_DROPOUT, NO_MASKS, Dropout
 from .losses import LOSSES
 from .network import Network
-from .optimizers import Optimizer, add_rows, clip_by_global_norm
+from .optimizers import Optimizer, add_rows, approach, clip_by_global_norm
 from .threads import Workers
 from .workspace import Workspace
 
@@ -183,8 +183,7 @@ class Average:
         if self._n_steps % self._every:
             return
         for name, W in self._source.items():
-            mean = self.parameters[name]
-            mean += W.dtype.type(self._share) * (W - mean)
+            approach(np.atleast_2d(self.parameters[name]), np.atleast_2d(W), self._share)
 
 
 HALF_LIFE = 1.2  # epochs until a weight counts half
