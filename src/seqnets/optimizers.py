@@ -6,6 +6,7 @@ the rows of the words it saw and leaves every other row, its momentum and its mo
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -98,12 +99,10 @@ def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> fl
 
     Pascanu, Mikolov & Bengio (2013).
     """
-    total = 0.0
+    squares = np.zeros(max(gradient.shape[1] for gradient in gradients.values()))
     for gradient in gradients.values():
-        squares = np.zeros(gradient.shape[1])
         add_squares(gradient, squares)
-        total += squares.sum()
-    norm = math.sqrt(total)
+    norm = math.sqrt(squares.sum())
     if norm > max_norm:
         for gradient in gradients.values():
             scale(gradient, max_norm / norm)
@@ -145,6 +144,7 @@ class Optimizer:
         self.t, self.moments = other.t, other.moments
 
 
+@functools.cache  # NumPy takes longer to tell the least number than a small step takes
 def not_zero(epsilon: float, dtype: np.dtype) -> float:
     """Epsilon, or the least number of `dtype` where it would be zero, and 0 / 0 a step of NaN."""
     return max(epsilon, float(np.finfo(dtype).tiny))

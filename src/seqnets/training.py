@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
@@ -55,7 +56,8 @@ class Trainer:
             name for name, W in parameters.items() if W.ndim == 2 and name != "embedding"
         ]
         self._trained = {name: W for name, W in parameters.items() if name not in frozen}
-        self._rows = {name: np.arange(len(np.atleast_2d(W))) for name, W in self._trained.items()}
+        self._matrices = {name: np.atleast_2d(W) for name, W in self._trained.items()}
+        self._rows = {name: np.arange(len(W)) for name, W in self._matrices.items()}
 
     def epoch(
         self,
@@ -69,7 +71,7 @@ class Trainer:
         with overflow_is_checked():
             for rows in minibatches:
                 total += self.step(sequences, targets, weights, rows) * weights[rows].sum()
-                if not np.isfinite(total):
+                if not math.isfinite(total):
                     raise DivergenceError
         if not all(np.isfinite(W).all() for W in self.parameters.values()):
             raise DivergenceError
@@ -118,7 +120,7 @@ class Trainer:
             clip_by_global_norm(gradients, self.max_grad_norm)
         self.optimizer.begin_step()
         for name, dW in gradients.items():
-            W = np.atleast_2d(self.parameters[name])
+            W = self._matrices[name]
             if self.optimizer.decouples and name in self._penalized:
                 W *= W.dtype.type(1 - self.optimizer.learning_rate * self.alpha)
             self.optimizer.update(name, W, dW, used[name])
