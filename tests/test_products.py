@@ -13,7 +13,7 @@ import pytest
 from llvmlite import binding
 
 from seqnets import cells, jit
-from seqnets.products import ROWS, WIDTH, add_product, whole_tiles
+from seqnets.products import ROWS, STRIP, WIDTH, add_product, whole_tiles
 from seqnets.registers import has_avx512
 from seqnets.workspace import LINE, Workspace
 
@@ -56,10 +56,10 @@ def test_large_panels_lie_on_cache_lines(dtype):
 @pytest.mark.parametrize("K", [0, 1, 2, 9, 64, 300])
 def test_add_product(K, N, dtype):
     random = np.random.default_rng(0)
-    A = random.normal(size=(12, K)).astype(dtype)
+    A = random.normal(size=(STRIP + 12, K)).astype(dtype)
     B = random.normal(size=(K, N)).astype(dtype)
-    start = random.normal(size=(12, N)).astype(dtype)
-    for n in (0, 1, 4, 5, 9):
+    start = random.normal(size=(STRIP + 12, N)).astype(dtype)
+    for n in (0, 1, 4, 5, 9, STRIP + 1, STRIP + 6):
         C = start.copy()
         add_product(n, A, in_panels(B), C)
         expected = start[:n] + A[:n].astype(float) @ B
@@ -88,12 +88,13 @@ def test_a_row_has_the_same_bits_at_any_place(K, N, dtype):
 BITS = """
 import numpy as np
 from seqnets import cells, products
+from seqnets.workspace import Workspace
 random = np.random.default_rng(0)
 for dtype in (np.float32, np.float64):
     for n, K, N in [(1, 9, 5), (5, 64, 256), (8, 33, 150), (4, 300, 20)]:
         A, B = random.normal(size=(8, K)).astype(dtype), random.normal(size=(K, N)).astype(dtype)
         C = np.zeros((8, N), dtype)
-        products.add_product(n, A, products.in_panels(B), C)
+        products.add_product(n, A, Workspace(B.dtype).panels("B", B), C)
         c, h = np.zeros((2, n, K // 4), dtype)
         cells.lstm_step(n, A, c.copy(), c, h)
         dc, da = np.zeros_like(c), np.zeros_like(A)

@@ -33,7 +33,7 @@ class Sequences(NamedTuple):
 
     @property
     def lengths(self) -> np.ndarray:
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
 
     def take(self, rows: np.ndarray) -> Sequences:
         """The sequences `rows`, in that order."""
@@ -67,13 +67,12 @@ def make_batch(
 ) -> Batch:
     """Cut the sequences `rows` into one batch; of tokens, the values are rows of `projected`."""
     values, offsets = sequences
-    lengths = offsets[rows + 1] - offsets[rows]
-    rows = rows[np.argsort(-lengths, kind="stable")]
+    rows = rows[(offsets[rows] - offsets[rows + 1]).argsort(kind="stable")]  # longest first
     starts, lengths = np.zeros((2, whole_tiles(rows.size)), dtype=np.int64)
     starts[: rows.size] = offsets[rows]
-    lengths[: rows.size] = offsets[rows + 1] - offsets[rows]
+    lengths[: rows.size] = offsets[rows + 1] - starts[: rows.size]
     steps = np.arange(lengths[0])
-    n_active = np.searchsorted(-lengths, -steps, side="left")
+    n_active = (-lengths).searchsorted(-steps, side="left")
     running = steps[:, None] < lengths  # (T, B)
     x = values.take(steps[:, None] + starts, axis=0, mode="clip")  # (T, B) or (T, B, D)
     if values.ndim == 2:
@@ -94,7 +93,7 @@ def distinct(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     seen = np.zeros(tokens.max(initial=-1) + 1, dtype=bool)
     seen[tokens] = True
-    found = np.flatnonzero(seen)
+    (found,) = seen.nonzero()
     places = np.empty(seen.size, dtype=np.int64)
     places[found] = np.arange(found.size)
     return found, places[tokens]

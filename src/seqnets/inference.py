@@ -64,9 +64,9 @@ def over_blocks(
     With `keep_steps` the workspace holds the states of all steps, else those of the last few.
     """
     keep_steps = keep_steps or network.bidirectional
-    few = sequences.lengths.size < ROWS * workers.n_threads
-    most = BLOCK_ROWS if few or keep_steps else ROWS
-    chosen, projected = blocks(sequences.lengths, most), NOT_YET
+    lengths, projected = sequences.lengths, NOT_YET
+    few = lengths.size < ROWS * workers.n_threads
+    chosen = blocks(lengths, BLOCK_ROWS if few or keep_steps else ROWS)
     if len(chosen) > 1:
         sequences, projected = project_tokens(network, parameters, sequences, workers.dtype)
 

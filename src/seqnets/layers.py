@@ -233,31 +233,31 @@ class Recurrent:
         self, compiled: Callable, parameters: dict, batch: Batch, work: Workspace, masks: Masks
     ) -> dict[str, np.ndarray]:
         T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
+        GH = self.cell.n_gates * H
+        stretch = steps_of_a_stretch(T, B, GH * work.dtype.itemsize)
+        shapes = {
+            **dict.fromkeys(("h", "c", "dh"), (T + 1, B, H)),
+            **dict.fromkeys(("a", "u"), (T, B, GH)),
+            **dict.fromkeys(("da", "du"), (stretch, B, GH)),
+            **dict.fromkeys(("dc", "dv"), (B, H)),
+        }
         arrays = {}
         for name in argument_names(compiled):
-            if name == "n_active":
+            own = f"{self.name}.{name}"
+            if name in shapes:
+                arrays[name] = work.array(own, *shapes[name])
+            elif name == "n_active":
                 arrays[name] = batch.n_active
             elif name == "W_h":  # one copy serves all windows of a batch
-                own = f"{self.name}.W_h"
                 arrays[name] = work.panels(own, parameters[own], filled=batch.window > 0)
             elif name == "W_hT":
                 arrays[name] = work.panels(name, parameters[f"{self.name}.W_h"].T)
-            elif f"{self.name}.{name}" in parameters:
-                arrays[name] = parameters[f"{self.name}.{name}"]
-            elif name in ("h", "c", "dh"):
-                arrays[name] = self.states(name, batch, work)
             elif name == "m":
                 arrays[name] = masks.get(f"{self.name}.h", work.array("no mask", 0, H))
             elif name == "v":
                 arrays[name] = self._product_reads(batch, work, masks)
-            elif name in ("da", "du"):
-                GH = self.cell.n_gates * H
-                n_steps = steps_of_a_stretch(T, B, GH * work.dtype.itemsize)
-                arrays[name] = work.array(f"{self.name}.{name}", n_steps, B, GH)
-            elif name in ("dc", "dv"):
-                arrays[name] = work.array(f"{self.name}.{name}", B, H)
             else:
-                arrays[name] = work.array(f"{self.name}.{name}", T, B, self.cell.n_gates * H)
+                arrays[name] = parameters[own]
         return arrays
 
 

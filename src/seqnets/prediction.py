@@ -172,10 +172,11 @@ class PredictionMixin(BaseEstimator):
 
 def finite(logits: np.ndarray) -> np.ndarray:
     """Return the logits (n, K), of which no probability is to come out as NaN."""
-    wrong = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-    if wrong.size:
-        raise ValueError(
-            f"The network's output for sequence {wrong[0]} is not finite: there are values in X or "
-            "in parameters_ that are too large for its precision, or NaN in parameters_."
-        )
-    return logits
+    are_finite = np.isfinite(logits)
+    if are_finite.all():
+        return logits
+    raise ValueError(
+        f"The network's output for sequence {are_finite.all(axis=1).argmin()} is not finite: there "
+        "are values in X or in parameters_ that are too large for its precision, or NaN in "
+        "parameters_."
+    )

@@ -20,23 +20,27 @@ innermost loops only; hence the vectors are spelled out. GFLOP/s of one core, fl
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 from .jit import kernel
 from .registers import has_avx512
 
-ROWS = 4  # of a tile
+ROWS = 4  # of a tile, which is one panel wide
 STRIP = 64  # rows of C at a time: of many, each panel's columns would come from memory again
 DEPTH = 128  # terms of a sum at a time: what a tile reads of B meanwhile stays in the nearest cache
 # Bytes of a register, and of a panel's width: the sums of a tile fill half of the registers. Each
 # number of C is summed over k alone, so neither changes a bit.
 VECTOR, WIDTH = (64, 256) if has_avx512() else (32, 64)
+PANELS = 8 * VECTOR // WIDTH  # that a row alone takes at once: fewer sums wait for themselves
 CONTRACT = ("contract",)  # a product may fuse with the sum that it goes into
 
 
@@ -49,17 +53,24 @@ def whole_tiles(n: int) -> int:
 def add_product(n, A, B, C):
     """C[:n] += A[:n] B, B in panels; rows after n, up to a whole tile, may be added to as well."""
     P, K, W = B.shape
-    for first in range(0, n, STRIP):
-        last = min(n, first + STRIP)
+    in_tiles = n - 1 if n % ROWS == 1 else n
+    for first in range(0, in_tiles, STRIP):
+        last = min(in_tiles, first + STRIP)
         for p in range(P):
             n_columns = min(W, C.shape[1] - p * W)
             for start in range(0, K, DEPTH):
                 stop = min(K, start + DEPTH)
                 for i in range(first, last, ROWS):
-                    if i + 1 < last:
-                        add_tile(A, B, C, p, i, n_columns, start, stop)
-                    else:
-                        add_row(A, B, C, p, i, n_columns, start, stop)
+                    add_tile(A, B, C, p, i, n_columns, start, stop)
+    if in_tiles < n:  # a row alone
+        full = C.shape[1] // W
+        at_once = full - full % PANELS
+        for start in range(0, K, DEPTH):
+            stop = min(K, start + DEPTH)
+            for p in range(0, at_once, PANELS):
+                add_row(A, B, C, p, in_tiles, W, start, stop)
+            for p in range(at_once, P):
+                add_tile(A, B, C, p, in_tiles, min(W, C.shape[1] - p * W), start, stop)
 
 
 def panels_shape(K: int, N: int, dtype: np.dtype) -> tuple[int, int, int]:
@@ -73,62 +84,63 @@ def fill_panels(B: np.ndarray, panels: np.ndarray) -> None:
     _, K, W = panels.shape
     n_whole, rest = divmod(B.shape[1], W)
     panels[:n_whole] = B[:, : n_whole * W].reshape(K, n_whole, W).swapaxes(0, 1)
-    panels[n_whole:, :, :rest] = B[:, n_whole * W :]
-    panels[n_whole:, :, rest:] = 0
+    if rest:
+        panels[n_whole, :, :rest] = B[:, n_whole * W :]
+        panels[n_whole, :, rest:] = 0
 
 
-def in_panels(B: np.ndarray) -> np.ndarray:
-    """B (K, N) in new panels."""
-    K, N = B.shape
-    panels = np.empty(panels_shape(K, N, B.dtype), B.dtype)
-    fill_panels(B, panels)
-    return panels
+def in_vectors(n_rows: int, n_panels: int) -> Callable:
+    """Let kernels have the vectors that `build` writes, in place, of what a function says.
+
+    Not as a function of its own: to pass three arrays took a sixth of a tile's time at 64 terms.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        def typed(typing_context, A, B, C, p, i, n_columns, start, stop):
+            signature = types.void(A, B, C, *(types.intp,) * 5)
+            return signature, functools.partial(build, n_rows, n_panels)
+
+        return function if numba.config.DISABLE_JIT else intrinsic(typed)  # type: ignore[attr-defined]
+
+    return decorate
 
 
+@in_vectors(ROWS, 1)
 def add_tile(A, B, C, p, i, n_columns, start, stop):
     """C[i : i + ROWS, p W :] += A[i : i + ROWS, start:stop] B[p, start:stop, :n_columns]."""
     for row in range(i, i + ROWS):
-        add_row(A, B, C, p, row, n_columns, start, stop)
+        total = np.zeros_like(C[row, :n_columns])
+        for k in range(start, stop):
+            total += A[row, k] * B[p, k, :n_columns]
+        C[row, p * B.shape[2] :][:n_columns] += total
 
 
+@in_vectors(1, PANELS)
 def add_row(A, B, C, p, i, n_columns, start, stop):
-    """The same for one row, which a single sequence has, in a third of the time."""
-    total = np.zeros_like(C[i, :n_columns])
-    for k in range(start, stop):
-        total += A[i, k] * B[p, k, :n_columns]
-    C[i, p * B.shape[2] :][:n_columns] += total
+    """The same for one row by `PANELS` panels, which a single sequence has, n_columns of each."""
+    for panel in range(p, p + PANELS):
+        total = np.zeros_like(C[i, :n_columns])
+        for k in range(start, stop):
+            total += A[i, k] * B[panel, k, :n_columns]
+        C[i, panel * B.shape[2] :][:n_columns] += total
 
 
-def in_vectors(function: Any, n_rows: int) -> None:
-    """Where kernels call `function`, let them have the vectors that `build` writes."""
-
-    def typed(typing_context, A, B, C, p, i, n_columns, start, stop):
-        signature = types.void(A, B, C, *(types.intp,) * 5)
-        return signature, functools.partial(build, n_rows)
-
-    compiled: Any = intrinsic(typed)
-
-    # Inlined: passing three arrays to a tile took a sixth of its time at 64 terms.
-    @overload(function, inline="always")
-    def choose(A, B, C, p, i, n_columns, start, stop):
-        return lambda A, B, C, p, i, n_columns, start, stop: compiled(
-            A, B, C, p, i, n_columns, start, stop
-        )
-
-
-in_vectors(add_tile, ROWS)
-in_vectors(add_row, 1)
-
-
-def build(n_rows: int, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-    """Write the code: sums in registers over k, then C += them, a whole panel or its part."""
+def build(
+    n_rows: int,
+    n_panels: int,
+    context: Any,
+    builder: ir.IRBuilder,
+    signature: Any,
+    arguments: Any,
+) -> Any:
+    """Write the code: sums in registers over k, then C += them, whole panels or part of one."""
     kind = signature.args[0].dtype
     number, size = context.get_value_type(kind), kind.bitwidth // 8
     vector, parts = ir.VectorType(number, VECTOR // size), range(WIDTH // VECTOR)
     integer = context.get_value_type(types.intp)
     p, i, n_columns, start, stop = arguments[3:]
-    panels = context.make_array(signature.args[1])(context, builder, arguments[1])
-    _, _, W = cgutils.unpack_tuple(builder, panels.shape)
+    in_panels = context.make_array(signature.args[1])(context, builder, arguments[1])
+    _, _, W = cgutils.unpack_tuple(builder, in_panels.shape)
 
     def pointer(name: str, *place: Any) -> Any:
         """To one number of A, B or C, which must be there, if Numba is told to check."""
@@ -153,31 +165,34 @@ def build(n_rows: int, context: Any, builder: ir.IRBuilder, signature: Any, argu
         return builder.shuffle_vector(only_first, unset, all_first)
 
     rows = [builder.add(i, integer(row)) for row in range(n_rows)]
-    first_column = builder.mul(p, W)
+    panels = [builder.add(p, integer(panel)) for panel in range(n_panels)]
+    places = [(row, builder.mul(panel, W)) for row in rows for panel in panels]
     zero = ir.Constant(vector, None)
-    totals = [[cgutils.alloca_once_value(builder, zero) for _ in parts] for _ in rows]
+    totals = [[cgutils.alloca_once_value(builder, zero) for _ in parts] for _ in places]
     with cgutils.for_range_slice(builder, start, stop, integer(1)) as (k, _):
-        b = [load(place) for place in line(pointer("B", p, k, integer(0)))]
-        for row, total in zip(rows, totals, strict=True):
-            a = repeat(load(pointer("A", row, k)))
+        a = [repeat(load(pointer("A", row, k))) for row in rows]
+        b = [
+            [load(place) for place in line(pointer("B", panel, k, integer(0)))] for panel in panels
+        ]
+        for total, (a_k, b_k) in zip(totals, itertools.product(a, b), strict=True):
             for part in parts:
-                product = builder.fmul(a, b[part], flags=CONTRACT)
+                product = builder.fmul(a_k, b_k[part], flags=CONTRACT)
                 total_so_far = builder.fadd(builder.load(total[part]), product, flags=CONTRACT)
                 builder.store(total_so_far, total[part])
     with builder.if_else(builder.icmp_signed("==", n_columns, W)) as (whole, narrow):
         with whole:
-            for row, total in zip(rows, totals, strict=True):
-                for place, sums in zip(line(pointer("C", row, first_column)), total, strict=True):
+            for (row, column), total in zip(places, totals, strict=True):
+                for place, sums in zip(line(pointer("C", row, column)), total, strict=True):
                     builder.store(builder.fadd(load(place), builder.load(sums)), place, align=size)
         with narrow:
-            for row, total in zip(rows, totals, strict=True):
+            for (row, column), total in zip(places, totals, strict=True):
                 sums = cgutils.alloca_once(builder, ir.ArrayType(vector, len(parts)))
                 for part in parts:
                     place = cgutils.gep_inbounds(builder, sums, 0, part)
                     builder.store(builder.load(total[part]), place)
                 numbers = builder.bitcast(sums, number.as_pointer())
                 with cgutils.for_range(builder, n_columns) as q:
-                    place = pointer("C", row, builder.add(first_column, q.index))
+                    place = pointer("C", row, builder.add(column, q.index))
                     more = builder.load(builder.gep(numbers, [q.index]))
                     builder.store(builder.fadd(builder.load(place), more), place)
     return context.get_dummy_value()

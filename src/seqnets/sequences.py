@@ -11,8 +11,8 @@ passes through here. The kinds of X, fixed by fit:
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,16 +27,20 @@ LARGEST_ID = 2**31 - 1
 FLOATS = [np.float64, np.float32]
 
 
-@contextlib.contextmanager
-def too_large_is_wrong() -> Iterator[None]:
+def too_large_is_wrong(read: Callable) -> Callable:
     """Python has an error of its own for whole numbers that no float is near."""
-    try:
-        yield
-    except OverflowError as error:
-        raise ValueError(f"X holds a number that is too large: {error}.") from error
+
+    @functools.wraps(read)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return read(*args, **kwargs)
+        except OverflowError as error:
+            raise ValueError(f"X holds a number that is too large: {error}.") from error
+
+    return checked
 
 
-@too_large_is_wrong()
+@too_large_is_wrong
 def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
     """Ids as int64, without the padding."""
     X = _ordered(X)
@@ -58,12 +62,15 @@ def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
         allowed &= values == np.floor(values)
     rows = "" if largest == LARGEST_ID else ", the last row of embeddings"
     _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}{rows}")
+    values = values.astype(np.int64)
     real = values != 0
+    if real.all():
+        return Sequences(values, offsets)
     kept_before = np.concatenate(([0], np.cumsum(real)))
-    return Sequences(values[real].astype(np.int64), kept_before[offsets])
+    return Sequences(values[real], kept_before[offsets])
 
 
-@too_large_is_wrong()
+@too_large_is_wrong
 def read_series(
     estimator: BaseEstimator, X: Any, kind: str | None, dtype: np.dtype | None
 ) -> tuple[Sequences, str]:
@@ -134,7 +141,7 @@ def _ordered(X: Any) -> Any:
     """X, unless it is sparse, masked, text or dates, which would pass for something else."""
     if hasattr(X, "to_numpy") and len(np.shape(X)) == 1:  # a column of sequences
         X = X.to_numpy()
-    if _all_arrays(X):
+    if _all_arrays(X) or (_is_matrix(X) and X.dtype.isnative):
         return X
     if sparse.issparse(X):
         raise TypeError(
