@@ -83,6 +83,10 @@ def fill_panels(B: np.ndarray, panels: np.ndarray) -> None:
     """Copy B (K, N), which may be a transpose, into panels."""
     _, K, W = panels.shape
     n_whole, rest = divmod(B.shape[1], W)
+    if B.flags.c_contiguous and not rest:
+        line = f"V{W * B.itemsize}"  # as one thing, it is copied in half the time
+        panels.view(line)[..., 0] = B.view(line).T
+        return
     panels[:n_whole] = B[:, : n_whole * W].reshape(K, n_whole, W).swapaxes(0, 1)
     if rest:
         panels[n_whole, :, :rest] = B[:, n_whole * W :]
