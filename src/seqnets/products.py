@@ -11,9 +11,9 @@ innermost loops only; hence the vectors are spelled out. GFLOP/s of one core, fl
 (Zen 3) and with AVX-512 (Sapphire Rapids):
 
                              AVX2: tiles, plain loops, OpenBLAS    AVX-512: tiles, OpenBLAS
-    (16, 64) x (64, 256)           80           55        57                175      105
-    (16, 128) x (128, 512)         82           61        56                170       85
-    (16, 512) x (512, 2048)        71           44        52                115       65
+    (16, 64) x (64, 256)           93           55        57                175      105
+    (16, 128) x (128, 512)         92           61        56                170       85
+    (16, 512) x (512, 2048)        84           44        52                115       65
     768 x 768 x 768                                      100                         190
 """
 
