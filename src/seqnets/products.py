@@ -112,7 +112,8 @@ def in_vectors(n_rows: int, n_panels: int) -> Callable:
             signature = types.void(A, B, C, *(types.intp,) * 5)
             return signature, functools.partial(build, n_rows, n_panels)
 
-        return function if numba.config.DISABLE_JIT else intrinsic(typed)  # type: ignore[attr-defined]
+        interpreted = getattr(numba.config, "DISABLE_JIT", False)  # NUMBA_DISABLE_JIT
+        return function if interpreted else intrinsic(typed)
 
     return decorate
 
