@@ -224,8 +224,8 @@ def test_an_error_leaves_the_classifier_as_it_was(kind):
 def test_chunks_of_real_sentences_teach_as_much_as_fit(capsys):
     """Within 0.01 in the mean of two cells and five seeds; a single one's error is as large.
 
-    Fit keeps its best epoch, so parts have as many passes as it took fit to come there. Nobody
-    stops them: after all epochs that fit ran, the LSTM has lost 0.013 in parts, the GRU 0.004.
+    After as many passes as fit ran epochs, and after as many as it took to the epoch that it keeps.
+    Nobody stops parts there: after all, the LSTM alone is 0.013 behind, the GRU 0.004.
     """
     each = [accuracies(cell, seed) for cell in ("lstm", "gru") for seed in range(5)]
     fitted, in_parts, after_all = np.transpose(each)
@@ -234,7 +234,7 @@ def test_chunks_of_real_sentences_teach_as_much_as_fit(capsys):
         print(f"after all passes {after_all.round(3)}", end=" ")
     assert fitted.min() > 0.72
     assert in_parts.mean() > fitted.mean() - 0.01
-    assert after_all.mean() > fitted.mean() - 0.02
+    assert after_all.mean() > fitted.mean() - 0.01
 
 
 def accuracies(cell, seed):

@@ -268,7 +268,8 @@ def add_recurrent(n, h, m, v, W_h, a):
 def add_recurrent_backward(n, da, W_hT, m, dv, dh):
     """dh += m * (da W_h^T)."""
     masked = m.shape[0] > 0
-    dv[:] = 0
+    if masked:
+        dv[:] = 0
     add_product(n, da, W_hT, dv if masked else dh)  # once, for each is compiled anew
     if masked:
         for row in range(n):

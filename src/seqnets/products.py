@@ -122,20 +122,22 @@ def in_vectors(n_rows: int, n_panels: int) -> Callable:
 def add_tile(A, B, C, p, i, n_columns, start, stop):
     """C[i : i + ROWS, p W :] += A[i : i + ROWS, start:stop] B[p, start:stop, :n_columns]."""
     for row in range(i, i + ROWS):
-        total = np.zeros_like(C[row, :n_columns])
-        for k in range(start, stop):
-            total += A[row, k] * B[p, k, :n_columns]
-        C[row, p * B.shape[2] :][:n_columns] += total
+        add_part(A, B, C, p, row, n_columns, start, stop)
 
 
 @in_vectors(1, PANELS)
 def add_row(A, B, C, p, i, n_columns, start, stop):
     """The same for one row by `PANELS` panels, which a single sequence has, n_columns of each."""
     for panel in range(p, p + PANELS):
-        total = np.zeros_like(C[i, :n_columns])
-        for k in range(start, stop):
-            total += A[i, k] * B[panel, k, :n_columns]
-        C[i, panel * B.shape[2] :][:n_columns] += total
+        add_part(A, B, C, panel, i, n_columns, start, stop)
+
+
+def add_part(A, B, C, p, i, n_columns, start, stop):
+    """The same for one row by one panel."""
+    total = np.zeros_like(C[i, :n_columns])
+    for k in range(start, stop):
+        total += A[i, k] * B[p, k, :n_columns]
+    C[i, p * B.shape[2] :][:n_columns] += total
 
 
 def build(
