@@ -271,10 +271,52 @@ def test_options_equal_their_twins_in_stretches(cell, kind, pooling, option):
     assert_options_equal_their_twins(cell, kind, pooling, option, (3, 0, 5, 4, 1, 1))
 
 
-def assert_options_equal_their_twins(cell, kind, pooling, option, lengths):
+@pytest.mark.usefixtures("stretches_of_two_steps")
+@each_cell
+@each_kind
+@pytest.mark.parametrize("option", ["dropout", "recurrent dropout"])
+@pytest.mark.parametrize(("shorter", "ends"), [(6, 5), (4, 3), (2, 1)])
+def test_backward_ends_where_all_gradients_have_vanished(
+    cell, kind, option, shorter, ends, monkeypatch
+):
+    """Of seven steps, in stretches of two; a shorter sequence's gradient enters where it ends."""
+    found, vanished = [], layers.vanished
+
+    def spy(arrays, start):
+        if yes := vanished(arrays, start):
+            found.append(start)
+        return yes
+
+    monkeypatch.setattr(layers, "vanished", spy)
+    lengths = (7, shorter, 0)
+    assert_options_equal_their_twins(cell, kind, "last", option, lengths, closed="fz")
+    assert found[-2:] == [ends, ends]  # of two layers
+
+
+@pytest.mark.usefixtures("stretches_of_two_steps")
+@each_kind
+def test_backward_goes_on_while_a_memory_alone_has_a_gradient(kind):
+    assert_options_equal_their_twins("lstm", kind, "last", "dropout", (7, 6, 0), closed="")
+
+
+def forget(parameters, cell, closed):
+    """Take out h W_h, and what gates named in `closed` let through from the step before."""
+    for name, W in parameters.items():
+        if name.endswith(".W_h"):
+            W[:] = 0
+        elif name.startswith("layer") and name.endswith(".b"):
+            gates = layers.CELLS[cell].gates
+            for gate, b in zip(gates, np.split(W, len(gates)), strict=True):
+                if gate in closed:
+                    b[:] = -100
+
+
+def assert_options_equal_their_twins(cell, kind, pooling, option, lengths, closed=None):
     bidirectional, dropout = OPTIONS[option]
     sizes = (3, 2)
     network, parameters = make_network(cell, kind, pooling, sizes, 3, bidirectional=bidirectional)
+    if closed is not None:
+        forget(parameters, cell, closed)
     sequences, targets, weights = make_data(kind, lengths, 3)
     work = used_workspace(network, parameters, kind, 3)
     batch = make_batch(join(sequences), np.arange(len(lengths)))
