@@ -207,7 +207,7 @@ class Recurrent:
         return [self]
 
     def states(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
-        """(T+1, B, H): the states h, or dh, where their gradient is collected."""
+        """(T+1, B, H): the states h or c, or dh, where the gradient of h is collected."""
         T, B = batch.n_active.size, batch.lengths.size
         return work.array(f"{self.name}.{name}", T + 1, B, self.n_units)
 
@@ -240,7 +240,6 @@ class Recurrent:
         GH = self.cell.n_gates * H
         stretch = steps_of_a_stretch(T, B, GH * work.dtype.itemsize)
         shapes = {
-            **dict.fromkeys(("h", "c", "dh"), (T + 1, B, H)),
             **dict.fromkeys(("a", "u"), (T, B, GH)),
             **dict.fromkeys(("da", "du"), (stretch, B, GH)),
             **dict.fromkeys(("dc", "dv"), (B, H)),
@@ -250,6 +249,8 @@ class Recurrent:
             own = f"{self.name}.{name}"
             if name in shapes:
                 arrays[name] = work.array(own, *shapes[name])
+            elif name in ("h", "c", "dh"):
+                arrays[name] = self.states(name, batch, work)
             elif name == "n_active":
                 arrays[name] = batch.n_active
             elif name == "W_h":  # one copy serves all windows of a batch
