@@ -543,7 +543,7 @@ WRONG = {
     "n_iter_no_change": [0, -1, 2.5, None],
     "early_stopping": ["yes", None, 2],
     "validation_fraction": [0.0, 1.0, -0.1, nan, None],
-    "scoring": ["best", None, 1],
+    "scoring": ["best", 1],
     "warm_start": ["yes", None, 2],
     "class_weight": ["balance", 2.0, [1, 2, 3], {0: -1.0, 1: 1.0, 2: 1.0}, {0: nan, 1: 1, 2: 1}],
     "dtype": ["float16", np.float32, None],

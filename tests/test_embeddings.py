@@ -179,6 +179,13 @@ def test_vectors_that_are_refused(vectors, message):
         embedding_matrix(VOCABULARY, vectors)
 
 
+@pytest.mark.parametrize("first", [-1, 0, 1])
+def test_a_vocabulary_of_another_vectorizer(first):
+    """CountVectorizer's ids begin at 0, where padding is."""
+    with pytest.raises(ValueError, match=f"gives 'a' the id {first}; words have ids from 2 to"):
+        embedding_matrix({"a": first, "film": 2}, {"film": [1.0]})
+
+
 def test_from_texts_to_predictions():
     vectorizer = SequenceVectorizer()
     ids = vectorizer.fit_transform(["the good film", "the bad film", "good", "bad"])

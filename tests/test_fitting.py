@@ -1,6 +1,7 @@
 """What fit does around training: validation set, standardization, weights, history, warnings."""
 
 import re
+import tracemalloc
 import types
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
 
-from seqnets import RecurrentClassifier, data, fitting, labels
+from seqnets import RecurrentClassifier, data, fitting, inputs, labels
 from seqnets.batches import Sequences
 from seqnets.data import Data
 from seqnets.inputs import as_inputs
@@ -132,6 +133,14 @@ def test_an_empty_validation_set_is_refused(y, fraction):
         split(y, validation_fraction=fraction)
 
 
+def test_no_validation_set_where_each_class_is_too_small():
+    y = np.repeat(np.arange(300), 4)  # of 4 sequences, 0.1 rounds to none
+    clf = make_classifier(max_iter=1, validation_fraction=0.1).fit(np.eye(300)[y], y)
+    assert clf.validation_scores_ is None
+    with pytest.raises(ValueError, match="validation set is empty"):
+        clf.set_params(early_stopping=True).fit(np.eye(300)[y], y)
+
+
 # ------------------------------------------------------------------------ standardization
 
 
@@ -174,6 +183,30 @@ def test_the_validation_set_is_not_looked_at(monkeypatch):
     np.testing.assert_array_equal(a.input_scale_, b.input_scale_)
     assert a.loss_curve_ == b.loss_curve_
     assert a.validation_loss_curve_ != b.validation_loss_curve_
+
+
+def test_standardization_takes_no_second_copy(monkeypatch):
+    """In parts as small as can be it learns the same, and computes on no more than a part."""
+    random = np.random.RandomState(0)
+    X = random.normal(size=(200, 500, 2)).astype(np.float32)
+    sequences = Sequences(X.reshape(-1, 2), 500 * np.arange(201))
+    weights, found = random.uniform(size=200), []
+    for part in (1, 2**16):
+        monkeypatch.setattr(inputs, "PART", part)
+        clf = types.SimpleNamespace(_dtype=np.dtype(np.float32), _kind="3d", _n_channels=2)
+        tracemalloc.start()
+        inputs.learn_scale(clf, sequences, weights)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        found.append((clf.input_shift_, clf.input_scale_))
+    assert peak < 8 * 2**16 * 2 * 8 / 2
+    assert peak > 2**16
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    tracemalloc.start()
+    as_inputs(clf, sequences)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.2 * X.nbytes
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -1e6])
@@ -245,6 +278,13 @@ def test_a_class_of_weight_0_is_dropped_but_known(spy):
     assert clf.classes_.tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="All weights are 0"):
         make_classifier(class_weight={0: 0.0, 1: 0.0, 2: 0.0}).fit(make(), Y)
+
+
+@pytest.mark.parametrize(("weight", "class_weight"), [(1e308, None), (1e-320, None), (2.0, 1e308)])
+def test_weights_without_a_sum(weight, class_weight):
+    clf = make_classifier(class_weight=class_weight and dict.fromkeys(range(3), class_weight))
+    with pytest.raises(ValueError, match=r"weights, sample_weight times .* sum to (inf|[23].*e-319)"):
+        clf.fit(make(), Y, np.full(N, weight))
 
 
 # -------------------------------------------------------------------------- learning rate
@@ -490,7 +530,7 @@ def test_texts_with_an_embedding():
 
 
 def test_a_score_without_anything_to_judge_is_no_silent_wish():
-    clf = make_classifier(scoring="accuracy")
-    with pytest.warns(UserWarning, match="^scoring='accuracy' judges a validation set, and there"):
+    clf = make_classifier(scoring="accuracy", early_stopping="auto")
+    with pytest.warns(UserWarning, match="^scoring='accuracy' has no effect without"):
         clf.fit(make(), Y)
     assert clf.validation_scores_ is None

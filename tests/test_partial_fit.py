@@ -184,6 +184,16 @@ def test_several_labels():
         clf.partial_fit(X, Y % 2)
 
 
+@pytest.mark.parametrize("classes", [[1, 0], ["b", "a"]])
+def test_names_of_columns_stay_in_their_order(classes):
+    """Sorted, they would name other columns."""
+    several = np.c_[Y == 0, Y == 1].astype(int)
+    with pytest.raises(ValueError, match="classes=.* name the columns of y"):
+        make_classifier("series").partial_fit(make("series"), several, classes=classes)
+    clf = make_classifier("series").partial_fit(make("series"), several, classes=["a", "b"])
+    assert clf.classes_.tolist() == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("early_stopping", True), ("class_weight", "balanced"), ("learning_rate", "adaptive"),

@@ -101,6 +101,16 @@ def test_other_attributes_that_do_not_fit_the_network(name, value, method):
         list(getattr(clf, method)(make(), *[Y] * (method in ("gradient_flow", "partial_fit"))))
 
 
+@pytest.mark.parametrize("method", ["predict", "trace", "partial_fit"])
+@pytest.mark.parametrize("n", [1, 3])
+def test_another_number_of_features(method, n):
+    """One channel would be taken for all of the network's, a third one be left out."""
+    clf, X = fit(), [x[:, :1].repeat(n, axis=1) for x in make()]
+    clf.n_features_in_ = n
+    with pytest.raises(ValueError, match=f"n_features_in_={n}, but the network reads 2 features"):
+        getattr(clf, method)(X, *[Y] * (method == "partial_fit"))
+
+
 @pytest.mark.parametrize("method", ["predict", "attributions", "gradient_flow"])
 def test_another_number_of_outputs(method):
     clf = fit()
@@ -111,8 +121,18 @@ def test_another_number_of_outputs(method):
 
 def test_labels_may_have_other_names():
     clf = fit()
-    clf.classes_ = np.array(["x", "y", "z"])
-    assert clf.predict(make()).tolist() == ["xyz"[k] for k in fit().predict(make())]
+    clf.classes_ = np.array(["z", "y", "x"])
+    assert clf.predict(make()).tolist() == ["zyx"[k] for k in fit().predict(make())]
+    named = np.array(["zyx"[k] for k in Y])
+    for here, there in zip(clf.gradient_flow(make(), named), fit().gradient_flow(make(), Y)):
+        np.testing.assert_array_equal(here["layer0.h"], there["layer0.h"])
+
+
+def test_weights_that_are_set_between_the_question_and_the_first_answer():
+    clf = fit()
+    expected, stages = next(clf.staged_predict_proba(make())), clf.staged_predict_proba(make())
+    clf.parameters_["layer0.W_h"] = np.full((1, 1), 1e3)
+    np.testing.assert_array_equal(next(stages), expected)
 
 
 def test_one_model_s_nan_is_not_another_s():

@@ -220,9 +220,10 @@ def test_validation_sets_that_are_refused(validation, message):
     assert vars(clf) == before
 
 
-def test_no_early_stopping_and_a_validation_set_contradict_each_other():
+@pytest.mark.parametrize("early_stopping", [False, np.False_])
+def test_no_early_stopping_and_a_validation_set_contradict_each_other(early_stopping):
     with pytest.raises(ValueError, match="X_val is given.*early_stopping=False"):
-        fit(early_stopping=False)
+        fit(early_stopping=early_stopping)
 
 
 def test_texts_as_validation_set():
@@ -257,6 +258,14 @@ def test_scores_are_those_of_each_epoch(own, scoring):
     assert len(set(expected)) > 1
     assert clf.best_validation_score_ == max(expected) == scorer(clf, X_val, y_val)
     assert_same_weights(clf, spy.models[expected.index(max(expected))])
+
+
+def test_no_scorer_is_the_estimator_s_own_score():
+    clf, named = (
+        make_classifier("series", scoring=scoring, early_stopping=True).fit(make("series"), Y)
+        for scoring in (None, "accuracy")
+    )
+    assert clf.validation_scores_ == named.validation_scores_
 
 
 def test_the_score_decides_and_not_the_loss():

@@ -105,17 +105,20 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         Whether to set aside a stratified validation set, unless fit is given one, stop by its
         score and return its best epoch's weights, each a running mean of about an epoch's steps
         (Polyak & Juditsky 1992). "auto": if there are 1,000 sequences or more, or `X_val`.
-        Classes with one member stay in training.
+        Classes with one member stay in training; where none has enough for one to be set aside,
+        "auto" sets none aside.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in (0, 1).
-    scoring : str or callable, default="loss"
-        The score on the validation set: the negative loss, or any scorer of scikit-learn.
+    scoring : str, callable or None, default="loss"
+        The score on the validation set: the negative loss, or any scorer of scikit-learn. None:
+        the accuracy, as `score` gives it.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced": n_sequences /
         (n_classes * sequences of the class). For one label a sequence.
     warm_start : bool, default=False
         Whether fit goes on from where the fit before has left, with its weights, optimizer,
-        random numbers and standardization, for `max_iter` epochs more.
+        random numbers and standardization, for `max_iter` epochs more. The step sizes of
+        "adaptive" and "cosine" begin anew.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
     n_jobs : int, default=None
@@ -222,7 +225,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         n_iter_no_change: int = 3,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
-        scoring: str | Callable = "loss",
+        scoring: str | Callable | None = "loss",
         class_weight: dict | str | None = None,
         warm_start: bool = False,
         dtype: str = "auto",
@@ -293,7 +296,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
             and ones: which of several labels a sequence has.
 
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weights, at least 0. Sequences of weight 0 are dropped before anything else.
+            Weights, at least 0. Sequences of weight 0 are checked and then left out.
 
         X_val, y_val, sample_weight_val : default=None
             A validation set for early stopping, like `X`, `y` and `sample_weight`. In a
@@ -345,7 +348,9 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
             Their labels.
 
         classes : array-like of shape (n_classes,), default=None
-            All labels that there will be; needed in the first call.
+            All labels that there will be; needed in the first call. With several labels a
+            sequence, those of the columns of `y` in their order, which has to be a sorted one:
+            ``np.arange(n_labels)`` as fit would have it.
 
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0.

@@ -66,6 +66,7 @@ def read_training_data(
         estimator.n_outputs_, estimator.out_activation_ = outputs
     of_class = labels.class_weights(estimator.class_weight, y[rows], estimator.classes_)
     weights = labels.weigh(weights[rows], of_class, y[rows], estimator.classes_)
+    check_sum(weights)
     rows, weights = rows[weights > 0], weights[weights > 0]
     if rows.size == 0:
         raise ValueError("All weights are 0: there is nothing to learn from.")
@@ -73,6 +74,18 @@ def read_training_data(
         sequences = sequences.take(rows)
     targets = labels.make_targets(y[rows], estimator.classes_)
     return Data(sequences, targets, weights, rows), of_class
+
+
+def check_sum(weights: np.ndarray) -> None:
+    """Refuse weights, not all of them 0, that can't be divided by their sum."""
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    lowest, largest = np.finfo(np.float64).tiny, np.finfo(np.float64).max
+    if total != 0 and not lowest <= total <= largest:
+        raise ValueError(
+            f"The weights, sample_weight times those of the classes, sum to {total}: it has to be "
+            f"from {lowest:.1e} to {largest:.1e}."
+        )
 
 
 def wants_split(
@@ -88,7 +101,7 @@ def wants_split(
         return estimator.early_stopping
     if y_val is None:
         raise ValueError("X_val is given without y_val.")
-    if estimator.early_stopping is False:
+    if not estimator.early_stopping:
         raise ValueError(
             "X_val is given, which is for early stopping, but early_stopping=False. Leave out one "
             "of them."
@@ -96,8 +109,10 @@ def wants_split(
     return False
 
 
-def split(estimator: Estimator, data: Data, random: np.random.RandomState) -> tuple[Data, Data]:
-    """The training set and the validation set.
+def split(
+    estimator: Estimator, data: Data, random: np.random.RandomState
+) -> tuple[Data, Data | None]:
+    """The training set and the validation set, or None if "auto" would set nothing aside.
 
     Stratified class by class, since scikit-learn's splitters refuse classes with one member;
     those stay in the training set. Sequences of several labels are one class.
@@ -111,6 +126,8 @@ def split(estimator: Estimator, data: Data, random: np.random.RandomState) -> tu
         size = round(estimator.validation_fraction * members.size)
         chosen.append(members[: min(size, members.size - 1)])
     validation = np.sort(np.concatenate(chosen))
+    if validation.size == 0 and estimator.early_stopping == "auto":
+        return data, None
     if validation.size == 0:
         raise ValueError(
             f"The validation set is empty: validation_fraction={estimator.validation_fraction} of "
@@ -143,7 +160,8 @@ def read_validation(
         weights = _check_sample_weight(
             sample_weight_val, sequences.lengths, dtype=np.float64, ensure_non_negative=True
         )
-    weights = labels.weigh(weights, of_class, y, estimator.classes_)
+        weights = labels.weigh(weights, of_class, y, estimator.classes_)
+        check_sum(weights)
     if not weights.any():
         raise ValueError("All weights of the validation set are 0.")
     weighted = sample_weight_val is not None or estimator.class_weight is not None

@@ -29,10 +29,13 @@ class EstimatorMixin(CallbackSupportMixin):
 def snapshot(estimator: Estimator) -> Estimator:
     """A copy with the same attributes, which stays as it is if another thread fits the estimator.
 
-    Not `copy.copy`, which goes by way of the pickle and so copies all weights.
+    Nor do weights that are set by name later get past the check that it has passed. Not
+    `copy.copy`, which goes by way of the pickle and so copies all weights.
     """
     same = object.__new__(type(estimator))
     same.__dict__ = estimator.__dict__.copy()
+    if "parameters_" in same.__dict__:
+        same.__dict__["parameters_"] = dict(same.__dict__["parameters_"])
     return same
 
 

@@ -90,7 +90,7 @@ def fit_network(
         validation = read_validation(estimator, *held_out, of_class)
     elif estimator.scoring != "loss":
         warn(
-            f"scoring={estimator.scoring!r} judges a validation set, and there is none: set "
+            f"scoring={estimator.scoring!r} has no effect without a validation set: set "
             "early_stopping=True or give X_val.",
             UserWarning,
         )
@@ -115,6 +115,8 @@ def partial_fit_network(
     _check_partial_fit_first_call(estimator, classes)
     state = begin(estimator, resume)
     data, _ = read_training_data(estimator, X, y, sample_weight, resume, estimator.classes_)
+    if labels.several(estimator.n_outputs_, estimator.out_activation_):
+        labels.check_order(classes, estimator.classes_)
     warn_of_ids(estimator, X, data)
     prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
@@ -191,8 +193,8 @@ def check_same_network(estimator: Estimator, network: Network) -> None:
     if not same:
         raise ValueError(
             "Training can't go on with another network: cell, hidden_layer_sizes, bidirectional, "
-            "embedding_dim, embeddings or dtype have changed since the fit before. Set them back, "
-            "or fit anew with warm_start=False."
+            "pooling, embedding_dim, embeddings or dtype have changed since the fit before. Set "
+            "them back, or fit anew with warm_start=False."
         )
 
 

@@ -6,6 +6,7 @@ ids that training has seen, and 0 for all others.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
 UNKNOWN_ID = 1  # what SequenceVectorizer calls words that it does not know
 FAR = 1e9  # standard deviations
+PART = 2**16  # steps, more or less, that are in memory in float64 at a time
 
 
 def read(estimator: Estimator, X: Any) -> Sequences:
@@ -60,8 +62,14 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
         rows = embedding_rows(sequences.values, estimator._known_ids)
         return sequences._replace(values=rows)
     check_scale(estimator)
+    if sequences.values.shape[1] != estimator._n_channels:
+        raise ValueError(
+            f"n_features_in_={estimator.n_features_in_!r}, but the network reads "
+            f"{estimator._n_channels} features a step."
+        )
     with np.errstate(over="ignore"):
-        values = sequences.values / estimator.input_scale_ - estimator.input_shift_
+        values = sequences.values / estimator.input_scale_
+        values -= estimator.input_shift_
     return sequences._replace(values=np.clip(values, -FAR, FAR, out=values))
 
 
@@ -108,22 +116,37 @@ def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequen
     return new
 
 
+def parts(
+    series: Sequences, weights: np.ndarray, unit: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Some sequences' values / unit, in float64, and the weight of each step, at a time."""
+    n = weights.size
+    at_once = max(1, PART * n // len(series.values))
+    for start in range(0, n, at_once):
+        stop = min(start + at_once, n)
+        values = series.values[series.offsets[start] : series.offsets[stop]]
+        steps = np.repeat(weights[start:stop], series.lengths[start:stop])
+        yield values / unit, steps[:, np.newaxis]
+
+
 def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) -> None:
     """Learn each channel's mean and deviation.
 
     The network's start values and step sizes are made for inputs of about one. Measured on
     JapaneseVowels, whose channels' deviations are 0.1 to 0.5: LSTM 0.94 without, 0.97 with.
     """
-    values, lengths = series.values, series.lengths
+    values = series.values
     shift, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
     if len(values):
-        _, exponent = np.frexp(np.abs(values).max(axis=0))
+        lowest, highest = values.min(axis=0), values.max(axis=0)
+        _, exponent = np.frexp(np.maximum(-lowest, highest))
         unit = np.ldexp(1.0, exponent - 1)  # a power of two, lest the squares overflow
-        steps = np.repeat(weights, lengths)
-        mean = np.average(values / unit, axis=0, weights=steps)
-        deviation = np.sqrt(np.average((values / unit - mean) ** 2, axis=0, weights=steps))
+        total = weights @ series.lengths
+        mean = sum((w * x).sum(axis=0) for x, w in parts(series, weights, unit)) / total
+        squares = ((w * (x - mean) ** 2).sum(axis=0) for x, w in parts(series, weights, unit))
+        deviation = np.sqrt(sum(squares) / total)
         deviation = np.maximum(deviation, np.finfo(np.float64).eps)  # what is less is rounding
-        deviation[(values == values[0]).all(axis=0)] = 1.0
+        deviation[lowest == highest] = 1.0
         scale = np.maximum(deviation * unit, np.finfo(estimator._dtype).tiny)
         shift = mean * unit / scale
     estimator.input_shift_ = shift.astype(estimator._dtype)

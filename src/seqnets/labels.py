@@ -45,13 +45,14 @@ def find_classes(y: np.ndarray) -> np.ndarray:
 
 
 def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The place of each label among the sorted classes."""
+    """The place of each label among the classes, sorted or, set by hand, not."""
     labels, numbers = np.unique(y, return_inverse=True)
     known = np.isin(labels, classes)
     if not known.all():
         unknown = labels[~known].tolist()[0]
         raise ValueError(f"y holds {unknown!r}, which is not among the classes {classes}.")
-    return np.searchsorted(classes, labels)[numbers]
+    order = np.argsort(classes)
+    return order[np.searchsorted(classes, labels, sorter=order)][numbers]
 
 
 def make_targets(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -79,9 +80,19 @@ def several(n_outputs: int, activation: str) -> bool:
 
 
 def check_same_kind(y: np.ndarray, n_outputs: int, activation: str) -> None:
-    if (y.ndim == 2) != several(n_outputs, activation):
-        kinds = ["one label a sequence, (n,)", "several labels a sequence, (n, n_labels)"]
-        raise ValueError(f"y has {kinds[y.ndim - 1]}, but fit was given {kinds[2 - y.ndim]}.")
+    one, more = "one label a sequence, (n,)", "several labels a sequence, (n, n_labels)"
+    fitted = more if several(n_outputs, activation) else one
+    given = more if y.ndim == 2 else one
+    if given != fitted:
+        raise ValueError(f"y has {given}, but fit was given {fitted}.")
+
+
+def check_order(given: Any, classes: np.ndarray) -> None:
+    """Refuse names of y's columns that are not sorted as `classes` are, for these stay in place."""
+    if given is not None and not np.array_equal(given, classes):
+        raise ValueError(
+            f"classes={given!r} name the columns of y, whose order stays, and have to be sorted."
+        )
 
 
 def check_outputs(classes: Any, n_outputs: int, activation: str) -> None:
@@ -137,7 +148,10 @@ def weigh(
     weights: np.ndarray, of_class: np.ndarray, y: np.ndarray, classes: np.ndarray
 ) -> np.ndarray:
     """The weights of sequences, times those of their classes."""
-    return weights if y.ndim == 2 else weights * of_class[class_numbers(y, classes)]
+    if y.ndim == 2:
+        return weights
+    with np.errstate(over="ignore"):  # their sum is checked
+        return weights * of_class[class_numbers(y, classes)]
 
 
 def guessing_loss(targets: np.ndarray, weights: np.ndarray, activation: str) -> float:

@@ -54,7 +54,7 @@ CONSTRAINTS: dict[str, list] = {
     "n_iter_no_change": [COUNT],
     "early_stopping": ["boolean", StrOptions({"auto"})],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "warm_start": ["boolean"],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
@@ -102,15 +102,18 @@ def build_network(estimator: Estimator) -> Network:
 
 
 def build_optimizer(estimator: Estimator) -> Optimizer:
+    """The solver; its numbers are Python's, since each other type would be compiled for anew."""
     rate = LEARNING_RATES[estimator.solver]
     if estimator.learning_rate_init != "auto":
         rate = float(estimator.learning_rate_init)
     if estimator.solver == "sgd":
-        return SGD(rate, estimator.momentum, estimator.nesterovs_momentum)
+        return SGD(rate, float(estimator.momentum), bool(estimator.nesterovs_momentum))
+    beta_1, beta_2 = float(estimator.beta_1), float(estimator.beta_2)
+    epsilon = float(estimator.epsilon)
     if estimator.solver == "rmsprop":
-        return RMSprop(rate, estimator.beta_2, estimator.epsilon)
+        return RMSprop(rate, beta_2, epsilon)
     kind = AdamW if estimator.solver == "adamw" else Adam
-    return kind(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
+    return kind(rate, beta_1, beta_2, epsilon)
 
 
 def build_dropout(estimator: Estimator) -> Dropout:

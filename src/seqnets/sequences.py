@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -191,9 +192,12 @@ def _is_matrix(X: Any) -> bool:
 def _has_text(X: Any) -> bool:
     if isinstance(X, str) or _dtype_kind(X) in "US":
         return True
-    if isinstance(X, list | tuple) or _dtype_kind(X) == "O":
-        return any(isinstance(x, str) or _has_text(x) for x in X)
-    return False
+    if not isinstance(X, list | tuple) and _dtype_kind(X) != "O":
+        return False
+    types = set(map(type, X))  # few, where a call for each of many numbers would take long
+    if any(issubclass(t, str) for t in types):
+        return True
+    return not all(issubclass(t, Number) for t in types) and any(map(_has_text, X))
 
 
 def _dtype_kind(X: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .vectorizer import FIRST_WORD, UNKNOWN
+from .vectorizer import FIRST_WORD, LAST_WORD, UNKNOWN
 
 
 def embedding_matrix(
@@ -44,7 +44,8 @@ def embedding_matrix(
     Raises
     ------
     ValueError
-        If no word has a vector, or if a vector is not `n_dims` finite numbers.
+        If no word has a vector, if a vector is not `n_dims` finite numbers, or if an id is below
+        2, as those of scikit-learn's `CountVectorizer`.
 
     Examples
     --------
@@ -57,6 +58,13 @@ def embedding_matrix(
     array([[ 0., -1.],
            [ 1.,  1.]], dtype=float32)
     """
+    for word, i in vocabulary.items():
+        if not FIRST_WORD <= i <= LAST_WORD:
+            raise ValueError(
+                f"vocabulary gives {word!r} the id {i!r}; words have ids from {FIRST_WORD} to "
+                f"{LAST_WORD}, as SequenceVectorizer gives them, 0 and 1 being padding and unknown "
+                "words."
+            )
     pairs = vectors.items() if isinstance(vectors, Mapping) else read_lines(vectors)
     found = {vocabulary[word]: vector for word, vector in pairs if word in vocabulary}
     if not found:
