@@ -283,7 +283,9 @@ def test_a_class_of_weight_0_is_dropped_but_known(spy):
 @pytest.mark.parametrize(("weight", "class_weight"), [(1e308, None), (1e-320, None), (2.0, 1e308)])
 def test_weights_without_a_sum(weight, class_weight):
     clf = make_classifier(class_weight=class_weight and dict.fromkeys(range(3), class_weight))
-    with pytest.raises(ValueError, match=r"weights, sample_weight times .* sum to (inf|[23].*e-319)"):
+    with pytest.raises(
+        ValueError, match=r"weights, sample_weight times .* sum to (inf|[23].*e-319)"
+    ):
         clf.fit(make(), Y, np.full(N, weight))
 
 
@@ -370,7 +372,7 @@ def interrupt(monkeypatch, at):
 
 @each_kind
 @each_early_stopping
-@pytest.mark.parametrize("epochs", [0, 2])
+@pytest.mark.parametrize("epochs", [1, 2])
 def test_an_interrupted_fit_is_a_fit(monkeypatch, kind, early_stopping, epochs):
     """It ends at the start of an epoch here: the model is that of the epochs before it."""
     X, settings = make(kind), {"early_stopping": early_stopping, "batch_size": N}
@@ -383,29 +385,42 @@ def test_an_interrupted_fit_is_a_fit(monkeypatch, kind, early_stopping, epochs):
     assert clf.n_iter_ == len(clf.loss_curve_) == epochs
     assert set(clf.predict(X)) <= {0, 1, 2}
     assert np.isfinite(clf.predict_log_proba(X)).all()
-    if epochs == 0:
-        assert (clf.loss_, clf.best_loss_, clf.t_) == (np.inf, np.inf, 0)
-        assert clf.validation_loss_curve_ is None
-        assert clf.best_validation_score_ is None
-    else:
-        short = make_classifier(kind, max_iter=epochs, **settings).fit(X, Y)
-        assert_same_weights(clf, short)
-        assert clf.loss_curve_ == short.loss_curve_
-        assert clf.validation_loss_curve_ == short.validation_loss_curve_
+    short = make_classifier(kind, max_iter=epochs, **settings).fit(X, Y)
+    assert_same_weights(clf, short)
+    assert clf.loss_curve_ == short.loss_curve_
+    assert clf.validation_loss_curve_ == short.validation_loss_curve_
+
+
+@each_early_stopping
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_interrupted_before_an_epoch_ends_nothing_changes(monkeypatch, early_stopping, warm_start):
+    settings = {"early_stopping": early_stopping, "batch_size": 4, "warm_start": warm_start}
+    clf, fitted = (make_classifier(**settings) for _ in range(2))
+    fitted.fit(make(), Y)
+    before = vars(fitted).copy()
+    weights = {name: W.copy() for name, W in fitted.parameters_.items()}
+    for estimator in (clf, fitted):
+        interrupt(monkeypatch, at=3)
+        with pytest.raises(KeyboardInterrupt):
+            estimator.fit(make(), Y)
+    assert not hasattr(clf, "parameters_")
+    assert vars(fitted) == before
+    for name, W in fitted.parameters_.items():
+        np.testing.assert_array_equal(W, weights[name])
 
 
 @each_early_stopping
 def test_interrupted_amid_an_epoch(monkeypatch, early_stopping):
     """Without a validation set the steps up to there count."""
     settings = {"early_stopping": early_stopping, "batch_size": 4}
-    interrupt(monkeypatch, at=3)
-    with pytest.warns(UserWarning, match="interrupted"):
-        clf = make_classifier(**settings).fit(make(), Y)
-    interrupt(monkeypatch, at=1)
-    with pytest.warns(UserWarning, match="interrupted"):
-        start = make_classifier(**settings).fit(make(), Y)
-    assert clf.loss_curve_ == []
-    assert np.any(clf.parameters_["dense.W"] != start.parameters_["dense.W"])
+    with monkeypatch.context() as patch:
+        interrupt(patch, at=11)  # of at most 8 an epoch
+        with pytest.warns(UserWarning, match="interrupted"):
+            clf = make_classifier(**settings).fit(make(), Y)
+    first = make_classifier(**settings, max_iter=1).fit(make(), Y)
+    assert clf.loss_curve_ == first.loss_curve_
+    same = np.array_equal(clf.parameters_["dense.W"], first.parameters_["dense.W"])
+    assert same == early_stopping
     assert np.isfinite(clf.predict_proba(make())).all()
 
 
@@ -482,7 +497,7 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
         ("max_iter", [0, 1], [1.0, 1.0], 0.69, "maximum iterations"),
         ("converged", [0, 1], [1.0, 1.0], 0.70, "never fell below 0.6931"),
         ("max_iter", [0, 1], [1.0, 1.0], 0.70, "never fell below 0.6931"),
-        ("interrupted", [0, 1], [1.0, 1.0], np.inf, "^Training interrupted by user.$"),
+        ("interrupted", [0, 1], [1.0, 1.0], 0.70, "^Training interrupted by user.$"),
         ("callback", [0, 1], [1.0, 1.0], 0.69, None),
         ("converged", [0, 1], [3.0, 1.0], 0.60, "never fell below 0.5623"),
         ("converged", [2, 2], [1.0, 1.0], 0.60, None),

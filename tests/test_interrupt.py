@@ -1,4 +1,4 @@
-"""Ctrl-C: training ends at once and what was learned stays; before training, nothing changes."""
+"""Ctrl-C: training ends at once, and its last model stays; before there is one, nothing changes."""
 
 import json
 import os
@@ -113,7 +113,7 @@ def test_interrupt(n_jobs):
 
 
 def check(case, found, n_epochs):
-    if "reading" in case:
+    if "early_stopping" not in case:
         assert found["error"] == "KeyboardInterrupt", case
         assert found["warnings"] == [], case
         assert found["unchanged"], case

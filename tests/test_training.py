@@ -343,13 +343,11 @@ def test_without_validation_the_last_weights_stay():
 @pytest.mark.parametrize(
     ("losses", "validation", "curves", "weights"),
     [
-        ([KeyboardInterrupt()], None, (0, 0), 1),
-        ([KeyboardInterrupt()], [], (0, 0), 1),
         ([9.0, 8.0, KeyboardInterrupt()], None, (2, 0), 3),
         ([9.0, 8.0, 7.0, KeyboardInterrupt()], [3.0, 1.0, 2.0], (3, 3), -2),
         ([9.0, 8.0, 7.0], [1.0, 2.0, KeyboardInterrupt()], (2, 2), -1),
     ],
-    ids=["first", "first, validated", "third", "fourth, validated", "in validation"],
+    ids=["third", "fourth, validated", "in validation"],
 )
 def test_interrupt(losses, validation, curves, weights):
     script = Script(losses, validation if validation is None else iter(validation))
@@ -357,6 +355,14 @@ def test_interrupt(losses, validation, curves, weights):
     assert history.stopped == "interrupted"
     assert (len(history.loss_curve), len(history.validation_loss_curve)) == curves
     assert script.parameters["W"].tolist() == [weights, weights]
+
+
+@pytest.mark.parametrize("validation", [None, [], [KeyboardInterrupt()]])
+def test_interrupt_before_an_epoch_ends_is_the_callers(validation):
+    losses = [9.0 if validation else KeyboardInterrupt()]
+    script = Script(losses, validation if validation is None else iter(validation))
+    with pytest.raises(KeyboardInterrupt):
+        script.train(History([7.0]))  # of a fit before
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

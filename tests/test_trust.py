@@ -124,7 +124,9 @@ def test_labels_may_have_other_names():
     clf.classes_ = np.array(["z", "y", "x"])
     assert clf.predict(make()).tolist() == ["zyx"[k] for k in fit().predict(make())]
     named = np.array(["zyx"[k] for k in Y])
-    for here, there in zip(clf.gradient_flow(make(), named), fit().gradient_flow(make(), Y)):
+    for here, there in zip(
+        clf.gradient_flow(make(), named), fit().gradient_flow(make(), Y), strict=True
+    ):
         np.testing.assert_array_equal(here["layer0.h"], there["layer0.h"])
 
 

@@ -314,7 +314,10 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
             If `X` holds strings, or is a sparse or masked array.
         ValueError
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
-            diverges. An estimator that was fitted before is left as it was.
+            diverges.
+        KeyboardInterrupt
+            On Ctrl-C before the first epoch has ended; later, the best model so far stays and a
+            warning tells. An estimator that was fitted before is left as it was by any error.
 
         Examples
         --------
@@ -362,7 +365,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
 
         Raises
         ------
-        TypeError, ValueError
+        TypeError, ValueError, KeyboardInterrupt
             As by fit; and if a parameter needs all data at once: `early_stopping=True`,
             `class_weight="balanced"` and the learning rates "adaptive" and "cosine".
 

@@ -335,8 +335,8 @@ def record(estimator: Estimator, history: History) -> None:
     """The attributes that tell how training went."""
     estimator.n_iter_ = len(history.loss_curve)
     estimator.loss_curve_ = history.loss_curve
-    estimator.loss_ = [np.inf, *history.loss_curve][-1]
-    estimator.best_loss_ = min([np.inf, *history.loss_curve])
+    estimator.loss_ = history.loss_curve[-1]
+    estimator.best_loss_ = min(history.loss_curve)
     estimator.validation_loss_curve_ = history.validation_loss_curve or None
     estimator.validation_scores_ = history.validation_scores or None
     estimator.best_validation_score_ = history.best_validation_score

@@ -225,9 +225,10 @@ def train(
     The score, where there is a validation set, is that of the weights `judged` on it; their best
     epoch's values end in `parameters`. Without one it is the negative training loss, and the last
     weights stay. `goes_on` is asked before training ends for want of improvement. `report` is told
-    of each epoch and may end training, as may an interrupt (Ctrl-C).
+    of each epoch and may end training, as may an interrupt (Ctrl-C), which before the end of the
+    first epoch is the caller's.
     """
-    best, best_score, n_worse = None, -np.inf, 0
+    best, best_score, n_worse, n_before = None, -np.inf, 0, len(history.loss_curve)
     try:
         for _ in range(max_iter):
             loss = validation_loss = epoch()
@@ -255,6 +256,8 @@ def train(
                     break
                 n_worse = 0
     except KeyboardInterrupt:
+        if len(history.loss_curve) == n_before:
+            raise
         history.stopped = "interrupted"
     except DivergenceError:
         raise ValueError(
