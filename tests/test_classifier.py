@@ -489,7 +489,10 @@ EFFECTS = {
     "n_iter_no_change": (2, {"tol": 10.0, "max_iter": 9}),
     "early_stopping": (True, {"validation_fraction": 0.5}),
     "validation_fraction": (0.25, {"early_stopping": True}),
-    "scoring": (ever_rising, {"early_stopping": True, "max_iter": 9}),  # the last epoch is best
+    "scoring": (  # the last epoch is best
+        ever_rising,
+        {"early_stopping": True, "max_iter": 9, "learning_rate_init": 0.3},
+    ),
     "class_weight": ({0: 2.0, 1: 1.0, 2: 1.0}, {}),
     "dtype": ("float64", {}),
     "random_state": (1, {}),

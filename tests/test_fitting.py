@@ -133,12 +133,31 @@ def test_an_empty_validation_set_is_refused(y, fraction):
         split(y, validation_fraction=fraction)
 
 
-def test_no_validation_set_where_each_class_is_too_small():
-    y = np.repeat(np.arange(300), 4)  # of 4 sequences, 0.1 rounds to none
-    clf = make_classifier(max_iter=1, validation_fraction=0.1).fit(np.eye(300)[y], y)
-    assert clf.validation_scores_ is None
-    with pytest.raises(ValueError, match="validation set is empty"):
-        clf.set_params(early_stopping=True).fit(np.eye(300)[y], y)
+def test_a_tenth_is_a_tenth_however_small_the_classes():
+    for y in (np.arange(1000) % 250, np.arange(1206) % 300, np.repeat(np.arange(100), 15)):
+        _, validation = split(y, early_stopping="auto", validation_fraction=0.1)
+        assert len(validation) == round(y.size / 10)
+        assert np.bincount(y[validation]).max() <= np.ceil(np.bincount(y).max() / 10)
+
+
+@pytest.mark.parametrize(("n", "n_validation"), [(51, 0), (52, 51)])
+def test_when_too_little_is_left_to_set_aside(n, n_validation):
+    """Of n sequences of one class, and 1,000 - n of a class of their own each."""
+    y = np.maximum(np.arange(1000) - n + 1, 0)
+    _, validation = split(y, early_stopping=True, validation_fraction=0.1)
+    assert len(validation) == n - 1
+    whole = labels_only(y)
+    clf = make_classifier(early_stopping="auto", validation_fraction=0.1)
+    clf.out_activation_ = "softmax"
+    training, validation = data.split(clf, whole, np.random.RandomState(0))
+    assert (0 if validation is None else validation.rows.size) == n_validation
+    assert training.rows.size == 1000 - n_validation
+
+
+def labels_only(y):
+    rows = np.arange(y.size)
+    sequences = Sequences(np.zeros((y.size, 1)), np.arange(y.size + 1))
+    return Data(sequences, np.eye(1 + y.max())[y], np.ones(y.size), rows)
 
 
 # ------------------------------------------------------------------------ standardization

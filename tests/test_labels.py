@@ -160,6 +160,19 @@ def test_what_is_no_label_is_refused(y, message):
         checked(y, 2)
 
 
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (np.ma.array([0, 1], mask=[False, True]), TypeError, "^y is a masked array"),
+        (np.array(["2020-01-01", "NaT"], "datetime64[D]"), ValueError, r"^y\[1\] is NaT"),
+        ([[1], [0, 1]], ValueError, "^y is .*its rows are of different lengths"),
+    ],
+)
+def test_labels_that_are_not_told(y, error, message):
+    with pytest.raises(error, match=message):
+        checked(y)
+
+
 @pytest.mark.parametrize("y", [[0, 1, 0], INDICATOR[:3], sparse.csr_matrix(INDICATOR[:3])])
 def test_as_many_labels_as_sequences(y):
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[2, 3\]"):

@@ -323,6 +323,14 @@ def test_another_network_is_refused(change):
     assert snapshot(clf) == before
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_series_have_no_embeddings(method):
+    clf = make_classifier("series", warm_start=True).fit(make("series"), Y)
+    clf.set_params(embeddings=np.zeros((9, 3)))
+    with pytest.raises(ValueError, match="can't go on with another network"):
+        getattr(clf, method)(make("series"), Y)
+
+
 def test_early_stopping_and_warm_start():
     """Each fit sets a validation set aside and returns its own best weights."""
     settings = {"early_stopping": True, "validation_fraction": 0.3}

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 from seqnets import RecurrentClassifier
-from seqnets.fitting import n_threads
+from seqnets.estimators import effective_n_threads
 
 pytestmark = [
     pytest.mark.compiled,
@@ -40,7 +40,7 @@ def make(n, n_steps):
 
 
 def threads_here(estimator, X, y):
-    return n_threads(None)
+    return effective_n_threads(None)
 
 
 def process_here(estimator, X, y):
@@ -127,9 +127,9 @@ def test_without_workers_all_threads_are_ours(alone, monkeypatch):
 
 IN_WORKERS = """if True:
     from joblib import Parallel, delayed
-    from seqnets.fitting import n_threads
+    from seqnets.estimators import effective_n_threads
     for backend in ("threading", "multiprocessing"):
-        print(*Parallel(2, backend=backend)(delayed(n_threads)(None) for _ in range(2)))
+        print(*Parallel(2, backend=backend)(delayed(effective_n_threads)(None) for _ in range(2)))
 """
 
 

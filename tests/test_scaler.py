@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -449,3 +450,20 @@ def test_cross_validation_fits_on_the_training_folds_alone(form):
         scaled = [reference.transform(x) for x in X[test]]
         assert score == by_hand.score(scaled, y[test])
         np.testing.assert_array_equal(fitted.predict_proba(X[test]), by_hand.predict_proba(scaled))
+
+
+@pytest.mark.parametrize("form", ["2-D", "data frame"])
+def test_tables_where_frames_are_wanted_of_all(form):
+    X = np.arange(12.0).reshape(4, 3)
+    with sklearn.config_context(transform_output="pandas"):
+        found = SequenceScaler().fit_transform(X if form == "2-D" else pd.DataFrame(X))
+    np.testing.assert_array_equal(found.to_numpy(), SequenceScaler().fit_transform(X))
+
+
+def test_cubes_where_frames_are_wanted_of_all():
+    X = np.arange(24.0).reshape(4, 3, 2)
+    with sklearn.config_context(transform_output="pandas"):
+        with pytest.raises(ValueError, match=r'Use set_output\(transform="default"\) on this step'):
+            SequenceScaler().fit_transform(X)
+        found = SequenceScaler().set_output(transform="default").fit_transform(X)
+    np.testing.assert_array_equal(found, SequenceScaler().fit_transform(X))

@@ -329,6 +329,37 @@ def test_weights_of_what_is_set_aside_reach_the_scorer():
     assert metadata["sample_weight"].tolist() == expected
 
 
+@pytest.mark.parametrize("scoring", ["adjusted_rand_score", make_scorer(lambda y, found: 1.0)])
+def test_weights_do_not_reach_a_metric_that_takes_none(scoring):
+    assert len(fit(weights=WEIGHTS_VAL, scoring=scoring).validation_scores_) == 3
+
+
+@pytest.mark.parametrize(
+    ("score", "message"), [(-np.inf, "score .* is -inf"), (None, "must be a .*number, not 'None")]
+)
+def test_a_score_that_is_no_number(score, message):
+    with pytest.raises((TypeError, ValueError), match=f"^scoring=<function .*{message}"):
+        fit(scoring=lambda clf, X, y: score)
+
+
+def test_a_warm_start_is_judged_on_what_it_was_not_trained_on():
+    X, spy = [np.full((1, 2), float(i)) for i in range(N)], Spy([0.0] * 6)
+    clf = make_classifier(scoring=spy, early_stopping=True, warm_start=True).fit(X, Y).fit(X, Y)
+    before, after = ([int(x[0, 0]) for x in spy.calls[i][0]] for i in (0, -1))
+    assert before == after
+    assert len(clf.validation_scores_) == 6
+
+
+def test_curves_keep_step_with_the_epochs():
+    clf = make_classifier("series", warm_start=True, tol=0.0).fit(make("series"), Y)
+    clf.fit(make("series"), Y, X_val=make_validation("series"), y_val=Y_VAL)
+    for curve in (clf.validation_loss_curve_, clf.validation_scores_):
+        assert np.isnan(curve).tolist() == [True] * 3 + [False] * 3
+    assert clf.best_validation_score_ == np.nanmax(clf.validation_scores_)
+    clf.partial_fit(make("series"), Y)
+    assert (len(clf.loss_curve_), len(clf.validation_loss_curve_)) == (7, 6)
+
+
 # ------------------------------------------------------------------------------- metadata
 
 

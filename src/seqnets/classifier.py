@@ -105,8 +105,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         Whether to set aside a stratified validation set, unless fit is given one, stop by its
         score and return its best epoch's weights, each a running mean of about an epoch's steps
         (Polyak & Juditsky 1992). "auto": if there are 1,000 sequences or more, or `X_val`.
-        Classes with one member stay in training; where none has enough for one to be set aside,
-        "auto" sets none aside.
+        Classes with one member stay in training; where that leaves half of the share or less to
+        set aside, "auto" sets none aside. A warm start keeps the set, if `X` has not changed.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in (0, 1).
     scoring : str, callable or None, default="loss"
@@ -155,7 +155,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     loss_curve_ : list of float
         The training loss of each epoch.
     validation_loss_curve_ : list of float or None
-        The validation loss of each epoch; None without a validation set, as the next two.
+        The validation loss of each epoch, NaN of those without a validation set before ones with
+        it; None if there never was one, as the next two.
     validation_scores_ : list of float or None
         The score of each epoch, see `scoring`.
     best_validation_score_ : float or None

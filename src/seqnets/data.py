@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import _safe_indexing
+from sklearn.utils.extmath import _approximate_mode
 from sklearn.utils.validation import _check_sample_weight
 
 from . import labels
@@ -112,21 +113,22 @@ def wants_split(
 def split(
     estimator: Estimator, data: Data, random: np.random.RandomState
 ) -> tuple[Data, Data | None]:
-    """The training set and the validation set, or None if "auto" would set nothing aside.
+    """The training set and the validation set; None, if "auto" could set but half aside or less.
 
-    Stratified class by class, since scikit-learn's splitters refuse classes with one member;
-    those stay in the training set. Sequences of several labels are one class.
+    Stratified as by scikit-learn's splitters, which refuse classes with one member; those stay in
+    the training set. Sequences of several labels are one class.
     """
     n = data.weights.size
     order = random.permutation(n)
     stratum = labels.strata(data.targets, estimator.out_activation_)
-    chosen = []
-    for label in np.unique(stratum):
-        members = order[stratum[order] == label]
-        size = round(estimator.validation_fraction * members.size)
-        chosen.append(members[: min(size, members.size - 1)])
+    classes, counts = np.unique(stratum, return_counts=True)
+    wanted = round(estimator.validation_fraction * n)
+    shared = counts * (counts > 1)
+    sizes = _approximate_mode(shared, min(wanted, shared.sum()), random) if shared.any() else shared
+    sizes = np.minimum(sizes, counts - 1)
+    chosen = [order[stratum[order] == k][:size] for k, size in zip(classes, sizes, strict=True)]
     validation = np.sort(np.concatenate(chosen))
-    if validation.size == 0 and estimator.early_stopping == "auto":
+    if estimator.early_stopping == "auto" and 2 * validation.size <= wanted:
         return data, None
     if validation.size == 0:
         raise ValueError(

@@ -1,10 +1,14 @@
-"""What all estimators share: a link, scikit-learn's callbacks, and no half-done fits."""
+"""What all estimators share: a link, callbacks, no half-done fits, and how many threads."""
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from joblib.parallel import get_active_backend
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 Estimator = TypeVar("Estimator")
 
@@ -83,3 +87,15 @@ def as_one_task(method: Callable) -> Callable:
         return result
 
     return with_callbacks(told)
+
+
+def effective_n_threads(n_jobs: int | None) -> int:
+    """As scikit-learn counts for its own compiled loops: affinity, OMP_NUM_THREADS, joblib.
+
+    joblib's loky tells its workers by OMP_NUM_THREADS how many threads are theirs. Its other
+    backends tell nothing, and there one is enough: the other processors have fits of their own.
+    """
+    backend, _ = get_active_backend()
+    if n_jobs is None and backend.nesting_level and not os.environ.get("OMP_NUM_THREADS"):
+        return 1
+    return _openmp_effective_n_threads(n_jobs)

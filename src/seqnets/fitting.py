@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -12,11 +11,9 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
-from joblib.parallel import get_active_backend
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from . import labels
@@ -24,13 +21,14 @@ from .batches import minibatches
 from .data import (
     Data,
     Validation,
+    named,
     read_training_data,
     read_validation,
     split,
     split_off,
     wants_split,
 )
-from .estimators import snapshot
+from .estimators import effective_n_threads, snapshot
 from .inference import decision
 from .initializers import new_embedding_rows
 from .inputs import (
@@ -59,7 +57,7 @@ class State:
     """What training goes on with, beside the parameters, when it is taken up again."""
 
     random: np.random.RandomState
-    seed: int  # of the embeddings of tokens that come later
+    seed: int  # of the validation set, and of the embeddings of tokens that come later
     optimizer: Optimizer | None = None
 
 
@@ -80,7 +78,8 @@ def fit_network(
     held_out = X_val, y_val, sample_weight_val
     chosen = None
     if wants_split(estimator, data, *held_out):
-        data, chosen = split(estimator, data, state.random)
+        # By a seed that a warm start keeps, lest it be judged on what it was trained on before.
+        data, chosen = split(estimator, data, np.random.RandomState(state.seed))
     prepare(estimator, state, data, chosen, resume)
     validation = None
     if chosen is not None:
@@ -233,7 +232,10 @@ def run_epochs(
         optimizer.learning_rate, estimator.power_t, max_iter * steps_per_epoch, estimator.t_
     )
     parameters = judged = estimator.parameters_
-    with one_blas_thread(), Workers(n_threads(estimator.n_jobs), estimator._dtype) as workers:
+    with (
+        one_blas_thread(),
+        Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers,
+    ):
         trainer = Trainer(
             estimator._network,
             parameters,
@@ -261,11 +263,12 @@ def run_epochs(
             schedule.epoch_ends(estimator.t_)
             return loss
 
-        history = History(
-            list(estimator.loss_curve_),
-            list(estimator.validation_loss_curve_ or []),
-            list(estimator.validation_scores_ or []),
-        )
+        history = History(list(estimator.loss_curve_))
+        for name in ("validation_loss_curve", "validation_scores"):
+            curve = list(getattr(estimator, f"{name}_") or [])
+            if validation is not None:  # none before for these epochs
+                curve += [np.nan] * (len(history.loss_curve) - len(curve))
+            setattr(history, name, curve)
         train(
             epoch,
             validate,
@@ -306,29 +309,19 @@ def validator(
         mean = float(losses.sum())
         if scorer is None or not np.isfinite(mean):
             return mean, -mean
-        score = float(scorer(model, validation.X, validation.y, **weighted))
-        if np.isnan(score):
-            raise ValueError(f"scoring={estimator.scoring!r} gives nan on the validation set.")
+        with named(f"scoring={estimator.scoring!r}"):
+            score = float(scorer(model, validation.X, validation.y, **weighted))
+            if not np.isfinite(score):
+                raise ValueError(f"the score of the validation set is {score}.")
         return mean, score
 
     return validate
 
 
 def takes_weights(scorer: Callable) -> bool:
-    parameters = signature(scorer).parameters.values()
+    """Whether it does, or the metric that it is made of."""
+    parameters = signature(getattr(scorer, "_score_func", scorer)).parameters.values()
     return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def n_threads(n_jobs: int | None) -> int:
-    """As scikit-learn counts for its own compiled loops: affinity, OMP_NUM_THREADS, joblib.
-
-    joblib's loky tells its workers by OMP_NUM_THREADS how many threads are theirs. Its other
-    backends tell nothing, and there one is enough: the other processors have fits of their own.
-    """
-    backend, _ = get_active_backend()
-    if n_jobs is None and backend.nesting_level and not os.environ.get("OMP_NUM_THREADS"):
-        return 1
-    return _openmp_effective_n_threads(n_jobs)
 
 
 def record(estimator: Estimator, history: History) -> None:

@@ -102,7 +102,7 @@ def check_embeddings(estimator: Estimator) -> np.ndarray:
 
 def had_embeddings(estimator: Estimator) -> bool:
     """Whether the fit began with vectors for its ids, which then are the only ones."""
-    return estimator._largest_id < LARGEST_ID
+    return estimator._kind == "tokens" and estimator._largest_id < LARGEST_ID
 
 
 def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequences]) -> np.ndarray:

@@ -11,7 +11,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import of_one_moment
+from .estimators import effective_n_threads, of_one_moment
 from .explanation import (
     Target,
     complete_integrated_gradients,
@@ -21,7 +21,6 @@ from .explanation import (
     staged,
     trace,
 )
-from .fitting import n_threads
 from .inference import attention
 from .inputs import read
 from .labels import check_labels, check_same_kind, make_targets, several
@@ -70,7 +69,7 @@ class InsideMixin(PredictionMixin):
 
     def _staged(self, sequences: Sequences) -> Iterator[np.ndarray]:
         """Return the generator, whose checks have been made when it is asked for."""
-        with Workers(n_threads(self.n_jobs), self._dtype) as workers:
+        with Workers(effective_n_threads(self.n_jobs), self._dtype) as workers:
             for logits in staged(self._network, self.parameters_, sequences, workers):
                 yield np.exp(self._log_proba(finite(logits)))
 

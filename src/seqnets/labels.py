@@ -14,9 +14,17 @@ from sklearn.utils.multiclass import check_classification_targets
 
 def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     """y as (n,) labels; or as (n, K) zeros and ones where a sequence may have several of K."""
+    if isinstance(y, np.ma.MaskedArray):
+        raise TypeError("y is a masked array, and masks are not read: leave sequences out.")
     if sparse.issparse(y):
         y = y.toarray()
-    table = np.asarray(y)
+    try:
+        table = np.asarray(y)
+    except ValueError as error:
+        raise ValueError(
+            "y is (n,), one label a sequence, or (n, n_labels) of zeros and ones; its rows are of "
+            "different lengths."
+        ) from error
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)
         wrong = ~np.isin(table, (0, 1))
@@ -29,6 +37,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         return table.astype(int)
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
+    if y.dtype.kind in "mM" and np.isnat(y).any():
+        raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is no label.")
     check_consistent_length(lengths, y)
     check_classification_targets(y)
     return y

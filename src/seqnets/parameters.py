@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -66,7 +67,7 @@ CONSTRAINTS: dict[str, list] = {
 
 def hidden_layer_sizes(given: int | Iterable[int]) -> list[int]:
     """The units of each layer."""
-    sizes = list(given) if isinstance(given, Iterable) else [given]
+    sizes = list(given) if isinstance(given, Iterable) and np.ndim(given) else [given]
     wrong = [n for n in sizes if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1]
     if wrong or not sizes:
         raise ValueError(

@@ -10,8 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import of_one_moment
-from .fitting import n_threads
+from .estimators import effective_n_threads, of_one_moment
 from .inference import decision
 from .inputs import read
 from .labels import check_outputs, several
@@ -165,7 +164,8 @@ class PredictionMixin(BaseEstimator):
 
     def _run(self, function: Callable, sequences: Sequences, *arguments: Any) -> Any:
         self._check()
-        n = 1 if sequences.offsets.size == 2 else n_threads(self.n_jobs)  # one block, one thread
+        one = sequences.offsets.size == 2  # sequence, hence one block and one thread
+        n = 1 if one else effective_n_threads(self.n_jobs)
         with Workers(n, self._dtype, spare=True) as workers:
             return function(self._network, self.parameters_, sequences, workers, *arguments)
 

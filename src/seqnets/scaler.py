@@ -126,7 +126,8 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         series, kind = read_series(self, X, None if first else self._kind, None)
         if first:
             self._kind = kind
-            self._scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
+            scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
+            self._scaler = scaler.set_output(transform="default")  # whatever is set for all
         self._scaler.partial_fit(series.values)
         for name in ("mean_", "var_", "scale_"):
             setattr(self, name, getattr(self._scaler, name))
@@ -156,7 +157,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         if container != "default" and self._kind != "2d":
             raise ValueError(
                 f'set_output(transform="{container}") is for 2-D series: ragged and 3-D ones do '
-                'not fit into a data frame. Use transform="default".'
+                'not fit into a data frame. Use set_output(transform="default") on this step.'
             )
         return scaled
 
