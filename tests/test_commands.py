@@ -174,7 +174,9 @@ def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
     assert "no column 'text'; the columns are: review, verdict" in failure(
         capsys, "predict", str(model), path, "--text", "text"
     )
-    assert "FILE is missing" in failure(capsys, "predict", str(model), "--text", "verdict")
+    assert "in place of standard input" in failure(
+        capsys, "predict", str(model), "--text", "verdict"
+    )
     assert cli.main(["predict", str(model), path]) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 6  # the header's, and one text has two lines

@@ -179,6 +179,17 @@ def test_vectors_that_are_refused(vectors, message):
         embedding_matrix(VOCABULARY, vectors)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"\xff\xfe 1.0 2.0\n", "is not text in UTF-8"), (b"else 1.0\n", "has a vector in '.*words'")],
+)
+def test_a_file_that_is_none(content, message, tmp_path):
+    (tmp_path / "words").write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        embedding_matrix(VOCABULARY, tmp_path / "words")
+    assert str(tmp_path / "words") in str(error.value)
+
+
 @pytest.mark.parametrize("first", [-1, 0, 1])
 def test_a_vocabulary_of_another_vectorizer(first):
     """CountVectorizer's ids begin at 0, where padding is."""

@@ -1,6 +1,7 @@
 """python -m seqnets: the comparison from end to end, and each mistake of a user."""
 
 import csv
+import importlib.metadata
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from seqnets import __main__ as cli
 from seqnets import comparison
@@ -85,6 +87,25 @@ def test_without_a_file_it_compares_on_movie_reviews(monkeypatch, capsys):
         cli.main([])
 
 
+def test_a_label_of_two_lines_keeps_its_row(capsys):
+    clf = comparison.recurrent("rnn", min_df=1, max_iter=1)
+    texts = np.array(["good film here"] * 3 + ["bad film"] * 3, dtype=object)
+    labels = np.array(["so\ngood"] * 3 + ["bad"] * 3, dtype=object)
+    with pytest.warns(ConvergenceWarning):
+        model = clf.fit(texts, labels)
+    comparison.print_sentences(model, comparison.Data("d", texts, labels), np.arange(6))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 2 * comparison.SHOWN_TEXTS
+    assert any(line.startswith("so good  ") for line in lines)
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"seqnets {importlib.metadata.version('seqnets')}\n"
+
+
 def repr_of(data):
     return f"{data.name}: {len(data.texts)} texts, {np.sum(data.labels == 'positive')} positive"
 
@@ -100,6 +121,11 @@ def test_movie_reviews_missing(monkeypatch, capsys):
 @pytest.mark.parametrize("arguments", [["--text", "review"], ["--label", "verdict"]])
 def test_columns_without_a_file(arguments, capsys):
     assert "FILE is missing" in failure(capsys, *arguments)
+
+
+def test_spaces_around_a_column_s_name_are_none_of_it(tmp_path):
+    path = write_csv(tmp_path / "reviews.csv", [("fine", "yes")], header=("review ", " verdict"))
+    assert cli.read_csv(path, "review", "verdict").texts.tolist() == ["fine"]
 
 
 def test_no_file(tmp_path, capsys):
@@ -126,7 +152,7 @@ def test_a_folder(tmp_path, capsys):
         (b"review,verdict\nfine,yes\nbad, \n", "line 3: no label in column 'verdict'"),
         (b"review,verdict\nfine,yes\nbad\n", "line 3: no label in column 'verdict'"),
         (b"review,verdict\nfine, really,yes\n", "line 2: more fields than columns"),
-        (b"review,verdict\n", "two classes are needed, found []"),
+        (b"review,verdict\n", "no rows under the header line"),
         (b"review,verdict\nfine,yes\nok,yes\n", "two classes are needed, found ['yes']"),
         (b"review,verdict\na,yes\nb,no\nc,yes\n", "class 'no' has one text; two are needed"),
     ],

@@ -56,6 +56,14 @@ def drawn(display, line=0):
     return np.asarray(display.ax_.lines[line].get_ydata(), dtype=float)
 
 
+@pytest.mark.parametrize("target", ["$a_$", "$5 to $10", "_x"])
+def test_a_label_is_no_formula(target):
+    display = plots.AttributionDisplay(np.array([0.3, -0.2]), ["x", "y"], target).plot()
+    display.figure_.canvas.draw()
+    assert display.ax_.get_title().replace("\\", "").endswith(target)
+    assert display.ax_.get_title().count("$") == display.ax_.get_title().count(r"\$")
+
+
 def test_words_are_those_of_the_text_and_unknown_ones_in_brackets():
     (words,) = inspection.words(text_model(), ["good things are not bad"])
     assert words == ["good", "[things]", "[are]", "not", "bad"]

@@ -458,7 +458,7 @@ def test_no_words_to_learn(texts):
     [
         ({"min_df": 3}, "max_df corresponds to < documents than min_df"),
         ({"min_df": 0.9, "max_df": 0.6}, "max_df corresponds to < documents than min_df"),
-        ({"min_df": 2}, "No words remain. Try a lower min_df or a higher max_df"),
+        ({"min_df": 2}, "No words remain: none of . stands in min_df=2 doc"),
     ],
 )
 def test_document_frequencies_that_leave_nothing(params, message):
@@ -486,6 +486,11 @@ def test_ngram_range_of_several_n(n):
         vectorizer = SequenceVectorizer(ngram_range=n, analyzer=analyzer)
         with pytest.raises(ValueError, match=r"must be \(n, n\).*got .*the reading order"):
             vectorizer.fit(["a b"])
+
+
+def test_a_pattern_that_is_none():
+    with pytest.raises(ValueError, match=r"token_pattern='\(': missing"):
+        SequenceVectorizer(token_pattern="(").fit(["a b"])
 
 
 def test_parameters_are_checked_in_transform_too():

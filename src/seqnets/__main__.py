@@ -16,6 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
@@ -74,6 +75,8 @@ def read_csv(path: str, text: str | None, label: str | None) -> Data:
                 raise UserError(f"{where}: no {kind} in column {column!r}")
         texts.append(fields[0])
         labels.append(fields[1].strip())
+    if not texts:
+        raise UserError(f"{path}: no rows under the header line")
     return Data(path, as_array(texts), as_array(labels))
 
 
@@ -84,6 +87,7 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True, strict=True)
             try:
+                reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
                 names = [checked_column(path, reader, f"--{k}", v) for k, v in columns.items()]
                 for row in reader:
                     where = f"{path}, line {reader.line_num}"
@@ -233,7 +237,7 @@ def predict(arguments: argparse.Namespace) -> None:
     path: Any = None if arguments.file == "-" else arguments.file
     column = arguments.text
     if column is not None and path is None:
-        raise UserError("--text names a column of a file: FILE is missing")
+        raise UserError("--text names a column of a CSV file: name it in place of standard input")
     model = text_classifier(arguments.model)
     if column is None and str(path).lower().endswith(".csv"):
         say(f"{path}: labeled line by line, the first included; --text COLUMN labels a column")
@@ -321,6 +325,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         'train", "predict" and "explain", each with --help.',
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="a CSV file with a header line")
+    parser.add_argument("--version", action="version", version=f"seqnets {version('seqnets')}")
     parser.set_defaults(run=compare)
     return parser.parse_args(arguments)
 

@@ -26,13 +26,14 @@ import stat
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+
+from .warn import warn
 
 try:
     from numba.core.caching import NullCache
@@ -119,7 +120,7 @@ def harmless() -> Iterator[None]:
                 "compiled kernels can't be kept on disk, so that each process compiles its own: "
                 f"{error}. The variable NUMBA_CACHE_DIR may name another directory."
             )
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            warn(message, RuntimeWarning)
 
 
 def read(path: Path, key: bytes) -> bytes | None:

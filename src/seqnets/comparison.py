@@ -171,15 +171,16 @@ def print_sentences(model: Pipeline, data: Data, test: np.ndarray) -> None:
     generator = random.Random(0)
     handy = [row for row in test if 6 <= len(data.texts[row].split()) <= 20] or list(test)
     chosen = generator.sample(handy, min(SHOWN_TEXTS, len(handy)))
-    width = max(len(name) for name in ["label", *model.classes_]) + 2
+    names = [one_line(name) for name in model.classes_]
+    width = max(map(len, ["label", *names])) + 2
     print(f"{'label':<{width}}{'predicted':<{width + 5}}text")
     for row in chosen:
         words = data.texts[row].split()
         pair = [" ".join(words), " ".join(generator.sample(words, len(words)))]
         for label, text, probabilities in zip(
-            [data.labels[row], ""], pair, model.predict_proba(pair), strict=True
+            [one_line(data.labels[row]), ""], pair, model.predict_proba(pair), strict=True
         ):
-            predicted = f"{probabilities.max():.2f} {model.classes_[probabilities.argmax()]}"
+            predicted = f"{probabilities.max():.2f} {names[probabilities.argmax()]}"
             print(f"{label:<{width}}{predicted:<{width + 5}}{text:.{SHOWN_CHARACTERS}}")
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
@@ -48,6 +46,7 @@ from .progress import Progress
 from .schedules import SCHEDULES
 from .threads import Workers, one_blas_thread
 from .training import Average, History, Trainer, train
+from .warn import warn
 
 BATCH_SIZE = 32
 
@@ -371,14 +370,3 @@ def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
 
 
 INTERRUPTED = "Training interrupted by user."
-
-
-def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called fit, from outside this package and scikit-learn."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in OURS:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
-
-
-OURS = ("seqnets", "sklearn", "joblib")

@@ -245,8 +245,9 @@ class AttributionDisplay(Display):
         [-0.4, 0.9]
         """
         ax = self._start(ax, width_for(self.words))
-        label = f"speaks for {literal(self.target)}"
-        ax.set(title=f"for and against {self.target}")
+        target = literal(self.target)
+        label = f"speaks for {target}"
+        ax.set(title=f"for and against {target}")
         if self.attributions.ndim == 1:
             self._bars(self.attributions, self.words, label)
             return self

@@ -12,7 +12,8 @@ passes through here. The kinds of X, fixed by fit:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import reprlib
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from numbers import Number
 from typing import Any
 
@@ -26,6 +27,7 @@ from .batches import Sequences
 
 LARGEST_ID = 2**31 - 1
 FLOATS = [np.float64, np.float32]
+COMPLEX = {complex, np.complex64, np.complex128, np.clongdouble}
 
 
 def too_large_is_wrong(read: Callable) -> Callable:
@@ -52,6 +54,12 @@ def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
                 f"Token sequences have one id a step, but those of X have {values.shape[1]}."
             )
     else:
+        shape = np.shape(X)
+        if len(shape) not in (0, 2):
+            raise ValueError(
+                f"X has shape {shape}: token ids are (n_sequences, n_steps), or a list of "
+                "sequences (n_steps,). A single sequence x is given as [x]."
+            )
         if not _is_matrix(X):
             X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
         values, offsets = _from_matrix(_as_numbers(X, "X"))
@@ -149,6 +157,8 @@ def _ordered(X: Any) -> Any:
             "X is a sparse matrix. Counts and tf-idf have lost the order of the words, which is "
             "what a recurrent network reads: make sequences of the texts with SequenceVectorizer."
         )
+    if isinstance(X, Set | Mapping | Iterator):
+        raise TypeError(f"X is a {type(X).__name__}: sequences come in a list or an array.")
     one_by_one = isinstance(X, list | tuple) or _dtype_kind(X) == "O"
     for name, x in [("X", X), *((f"X[{i}]", x) for i, x in enumerate(X if one_by_one else ()))]:
         if isinstance(x, np.ma.MaskedArray):
@@ -165,11 +175,7 @@ def _ordered(X: Any) -> Any:
             f"X has dtype {table.dtype}, whose numbers depend on a unit: make numbers of it, such "
             "as days since a first one."
         )
-    if _has_text(table):
-        raise TypeError(
-            "X holds strings. SequenceVectorizer makes sequences of token ids of them: "
-            "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
-        )
+    _demand_real_numbers(table, "X")
     return X
 
 
@@ -189,15 +195,26 @@ def _is_matrix(X: Any) -> bool:
     return type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype.kind in "biuf"
 
 
-def _has_text(X: Any) -> bool:
-    if isinstance(X, str) or _dtype_kind(X) in "US":
-        return True
-    if not isinstance(X, list | tuple) and _dtype_kind(X) != "O":
-        return False
-    types = set(map(type, X))  # few, where a call for each of many numbers would take long
-    if any(issubclass(t, str) for t in types):
-        return True
-    return not all(issubclass(t, Number) for t in types) and any(map(_has_text, X))
+def _demand_real_numbers(X: Any, name: str) -> None:
+    """Raise for the first string or complex number; say where it is."""
+    if isinstance(X, np.ndarray) and X.ndim == 0:
+        X = X.item()
+    if isinstance(X, str):
+        raise TypeError(
+            f"X holds strings, where series and token ids are numbers: {name} is "
+            f"{reprlib.repr(X)}. Of texts, SequenceVectorizer makes sequences of token ids: "
+            "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
+        )
+    if isinstance(X, complex) or _dtype_kind(X) == "c":
+        given = f"has dtype {X.dtype}" if np.ndim(X) else f"is {X}"
+        raise ValueError(
+            f"Complex data not supported: {name} {given}, but sequences are of real numbers."
+        )
+    if isinstance(X, list | tuple) or _dtype_kind(X) in "OUS":
+        types = set(map(type, X))  # few, where a call for each of many numbers would take long
+        if not all(issubclass(t, Number) for t in types) or types & COMPLEX:
+            for i, x in enumerate(X):
+                _demand_real_numbers(x, f"{name}[{i}]")
 
 
 def _dtype_kind(X: Any) -> str:
@@ -300,7 +317,7 @@ def _finite(values: np.ndarray, offsets: np.ndarray, dtype: np.dtype | None) -> 
         dtype = np.dtype(np.float32 if values.dtype == np.float32 else np.float64)
     with np.errstate(over="ignore"):  # what is too large becomes inf and is named below
         cast = np.ascontiguousarray(values, dtype=dtype)
-    rule = f"series are finite numbers of {dtype}, not NaN or inf"
+    rule = f"series are finite numbers of {dtype}, not NaN or inf; unequal ones come in a list"
     _demand(np.isfinite(cast), values, offsets, rule)
     return cast
 

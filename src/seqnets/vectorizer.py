@@ -1,5 +1,6 @@
 """Texts become sequences of word ids, in reading order."""
 
+import re
 import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -269,6 +270,10 @@ class SequenceVectorizer(  # type: ignore[call-arg]
             shared["token_pattern"] = None
         if self.preprocessor is not None or callable(self.analyzer):
             shared["lowercase"] = False
+        try:
+            re.compile(shared["token_pattern"] or "")
+        except (re.error, TypeError) as error:
+            raise ValueError(f"token_pattern={shared['token_pattern']!r}: {error}.") from error
         return CountVectorizer(**shared)
 
     def _tokenize(self, X: Iterable[Any]) -> Iterator[list[Any]]:
@@ -312,7 +317,10 @@ class SequenceVectorizer(  # type: ignore[call-arg]
             raise ValueError("max_df corresponds to < documents than min_df")
         words = [word for word, number in numbers.items() if low <= document_counts[number] <= high]
         if not words:
-            raise ValueError("No words remain. Try a lower min_df or a higher max_df.")
+            raise ValueError(
+                f"No words remain: none of {len(numbers)} stands in min_df={self.min_df} documents "
+                f"at least and in max_df={self.max_df} at most."
+            )
         words.sort(key=lambda word: (-counts[numbers[word]], word))
         vocabulary = dict(zip(words[: self.max_features], count(FIRST_WORD)))
         ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -68,7 +69,8 @@ def embedding_matrix(
     pairs = vectors.items() if isinstance(vectors, Mapping) else read_lines(vectors)
     found = {vocabulary[word]: vector for word, vector in pairs if word in vocabulary}
     if not found:
-        raise ValueError("No word of the vocabulary has a vector.")
+        where = "" if isinstance(vectors, Mapping) else f" in {os.fspath(vectors)!r}"
+        raise ValueError(f"No word of the vocabulary has a vector{where}.")
     ids = np.array(sorted(found))
     n_dims = np.size(found[ids[0]])
     for word, i in vocabulary.items():
@@ -87,7 +89,7 @@ def embedding_matrix(
 def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
     """Yield each line's word, which may have spaces, and as many numbers as the first has."""
     n_dims = 0
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8") as file, text_of(path):
         for number, line in enumerate(map(str.rstrip, file)):
             if n_dims < 2:  # nothing before, or an empty line, or a first one of two numbers
                 n_dims = line.count(" ")
@@ -96,6 +98,15 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
                 word, *numbers = line.split(" ")
             if numbers and not (number == 0 and len(numbers) == 1):
                 yield word, numbers
+
+
+@contextlib.contextmanager
+def text_of(path: str | os.PathLike) -> Iterator[None]:
+    """Say which file is no text."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{os.fspath(path)!r} is not text in UTF-8: {error}") from error
 
 
 def is_number(text: str) -> bool:
