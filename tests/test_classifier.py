@@ -681,5 +681,11 @@ def test_attention_weights_leave_padding_out():
 
 
 def test_other_poolings_have_no_attention_weights():
-    with pytest.raises(AttributeError, match='pooling="attention"'):
+    with pytest.raises(AttributeError, match="no attribute 'attention_weights'") as error:
         fit("tokens", pooling="max").attention_weights(make("tokens"))
+    assert 'pooling="attention"' in str(error.value.__cause__)
+    attentive, maximal = (fit("tokens", pooling=pooling) for pooling in ("attention", "max"))
+    for clf in (attentive, RecurrentClassifier(pooling="attention")):
+        assert hasattr(clf.set_params(pooling="attention"), "attention_weights")
+    for clf in (maximal.set_params(pooling="attention"), RecurrentClassifier()):
+        assert not hasattr(clf, "attention_weights")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_scalar
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
@@ -27,6 +28,17 @@ from .labels import check_labels, check_same_kind, make_targets, several
 from .outputs import Attention
 from .prediction import PredictionMixin, finite
 from .threads import Workers
+
+
+def attends(estimator: Any) -> bool:
+    """Whether the network, or the one that fit will make, pools by attention; else say why not."""
+    if hasattr(estimator, "_network"):
+        there = isinstance(estimator._network.pooling, Attention)
+    else:
+        there = estimator.pooling == "attention"
+    if not there:
+        raise AttributeError('attention_weights needs a fit with pooling="attention".')
+    return True
 
 
 class InsideMixin(PredictionMixin):
@@ -73,6 +85,7 @@ class InsideMixin(PredictionMixin):
             for logits in staged(self._network, self.parameters_, sequences, workers):
                 yield np.exp(self._log_proba(finite(logits)))
 
+    @available_if(attends)
     @of_one_moment
     def attention_weights(self, X: Any) -> np.ndarray:
         """Return how much each step counts in the state that is classified.
@@ -91,7 +104,7 @@ class InsideMixin(PredictionMixin):
         Raises
         ------
         AttributeError
-            If `pooling` is not "attention".
+            If `pooling` is not "attention"; the method is not there then.
 
         Examples
         --------
@@ -101,8 +114,6 @@ class InsideMixin(PredictionMixin):
         [(3,), (2,)]
         """
         check_is_fitted(self)
-        if not isinstance(self._network.pooling, Attention):
-            raise AttributeError('attention_weights needs a fit with pooling="attention".')
         return self._inferred(attention, X)
 
     @of_one_moment
