@@ -261,7 +261,7 @@ def test_a_save_that_fails_after_training_leaves_the_old_file(
     ("model", "message"),
     [
         ("none", "none: No such file or directory"),
-        ("expected.json", "is no model to load: File is not a zip file"),
+        ("expected.json", "is not a valid seqnets file: File is not a zip file"),
         ("series-1.seqnets", "series-1.seqnets: this Pipeline does not give each text one label"),
     ],
 )

@@ -29,14 +29,9 @@ def batch_of(kind, n=40):
     return make_batch(Sequences(np.concatenate(parts), offsets), np.arange(n))
 
 
-class Widths:
-    """A network of these inputs, with one state of 7 units."""
-
-    def __init__(self, **inputs):
-        self.inputs = inputs
-
-    def widths(self):
-        return self.inputs, {"layer0": 7}
+def draw(dropout, seed, batch, **inputs):
+    """Masks of a network of these inputs, with one state of 7 units."""
+    return dropout.draw(seed, inputs, {"layer0": 7}, batch, FLOAT32)
 
 
 def make_classifier(kind, **parameters):
@@ -50,7 +45,7 @@ def make_classifier(kind, **parameters):
 def test_numbers_are_left_out_with_probability_p(p):
     """A mask a sequence for each layer, of numbers that keep the mean."""
     batch = batch_of("series", n=4000)
-    masks = Dropout(p).draw((0, 0), Widths(layer0=2, layer1=5, dense=3), batch, FLOAT32)
+    masks = draw(Dropout(p), (0, 0), batch, layer0=2, layer1=5, dense=3)
     assert {name: mask.shape for name, mask in masks.items()} == {
         "layer0": (4000, 2),
         "layer1": (4000, 5),
@@ -68,30 +63,28 @@ def test_masks_of_tokens():
     """One for each distinct token: whole tokens, numbers, or both."""
     batch = batch_of("tokens")
     assert batch.x.size == 8
-    whole = Dropout(0.0, 0.5).draw((0, 0), Widths(layer0=64, dense=3), batch, FLOAT32)
+    whole = draw(Dropout(0.0, 0.5), (0, 0), batch, layer0=64, dense=3)
     assert list(whole) == ["layer0"]
     assert whole["layer0"].shape == (8, 1)
     assert set(np.unique(whole["layer0"])) == {0, 2}
-    both = Dropout(0.5, 0.5).draw((0, 0), Widths(layer0=64, dense=3), batch, FLOAT32)
+    both = draw(Dropout(0.5, 0.5), (0, 0), batch, layer0=64, dense=3)
     assert both["layer0"].shape == (8, 64)
     none_left = ~both["layer0"].any(axis=1)
     assert 0 < none_left.sum() < 8
     assert set(np.unique(both["layer0"][~none_left])) == {0, 4}
-    assert "layer0" not in Dropout(0.0, 0.5).draw(
-        (0, 0), Widths(layer0=2, dense=3), batch_of("series"), FLOAT32
-    )
+    assert "layer0" not in draw(Dropout(0.0, 0.5), (0, 0), batch_of("series"), layer0=2, dense=3)
 
 
 def test_masks_of_states():
     """One a sequence, beside the others."""
-    masks = Dropout(0.0, 0.0, 0.5).draw((0, 0), Widths(dense=3), batch_of("tokens"), FLOAT32)
+    masks = draw(Dropout(0.0, 0.0, 0.5), (0, 0), batch_of("tokens"), dense=3)
     assert {name: mask.shape for name, mask in masks.items()} == {"layer0.h": (40, 7)}
     assert set(np.unique(masks["layer0.h"])) == {0, 2}
 
 
 def test_the_seed_decides():
     def first(*seed):
-        return Dropout(0.5).draw(seed, Widths(dense=9), batch_of("series"), FLOAT32)["dense"]
+        return draw(Dropout(0.5), seed, batch_of("series"), dense=9)["dense"]
 
     np.testing.assert_array_equal(first(3, 1), first(3, 1))
     assert np.any(first(3, 1) != first(3, 2))
@@ -135,7 +128,7 @@ def test_auto(kind, same):
 
 def test_without_dropout_the_generator_is_left_alone():
     """So that results do not depend on whether there could have been some."""
-    assert NO_DROPOUT.draw((0, 0), Widths(layer0=2), batch_of("tokens"), FLOAT32) == {}
+    assert draw(NO_DROPOUT, (0, 0), batch_of("tokens"), layer0=2) == {}
     X, y = make("series"), np.arange(40) % 3
     clf = make_classifier("series", shuffle=False, warm_start=True).fit(X, y)
     before = clf._state.random.get_state()[1].tolist()

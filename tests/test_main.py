@@ -88,7 +88,7 @@ def test_without_a_file_it_compares_on_movie_reviews(monkeypatch, capsys):
 
 
 def test_a_label_of_two_lines_keeps_its_row(capsys):
-    clf = comparison.recurrent("rnn", min_df=1, max_iter=1)
+    clf = comparison.recurrent("rnn", max_iter=1)
     texts = np.array(["good film here"] * 3 + ["bad film"] * 3, dtype=object)
     labels = np.array(["so\ngood"] * 3 + ["bad"] * 3, dtype=object)
     with pytest.warns(ConvergenceWarning):
@@ -175,7 +175,7 @@ def test_column_not_named(option, tmp_path, capsys):
 
 
 def test_an_estimator_that_refuses_the_data(tmp_path, capsys, monkeypatch):
-    def refuse(data):
+    def refuse():
         raise ValueError("empty vocabulary;\nperhaps only stop words")
 
     monkeypatch.setattr(comparison, "compile_kernels", refuse)

@@ -320,7 +320,7 @@ def assert_options_equal_their_twins(cell, kind, pooling, option, lengths, close
     sequences, targets, weights = make_data(kind, lengths, 3)
     work = used_workspace(network, parameters, kind, 3)
     batch = make_batch(join(sequences), np.arange(len(lengths)))
-    masks = dropout.draw((0, 0), network, batch, work.dtype)
+    masks = dropout.draw((0, 0), *network.widths(), batch, work.dtype)
     logits, loss, dlogits = forward(network, parameters, batch, targets, weights, work, masks)
     gradients, dx = backward(network, parameters, batch, dlogits, work, masks)
 
@@ -361,7 +361,7 @@ def assert_truncated_gradients_equal_their_twins(cell, kind, pooling, window):
     sequences, targets, weights = make_data(kind, lengths, 3)
     work = used_workspace(network, parameters, kind, 3)
     batch = make_batch(join(sequences), np.arange(len(lengths)))
-    masks = Dropout(0.3, 0.3, 0.3).draw((0, 0), network, batch, work.dtype)
+    masks = Dropout(0.3, 0.3, 0.3).draw((0, 0), *network.widths(), batch, work.dtype)
     whole = network.forward(parameters, batch, work, masks).copy()
     args = network, parameters, batch
     logits, loss, dlogits = forward(*args, targets, weights, work, masks, window)
@@ -394,7 +394,7 @@ def test_gradients_of_options_by_central_differences(cell, kind, pooling, option
     sequences, targets, weights = make_data(kind, lengths, 1)
     batch = make_batch(join(sequences), np.arange(len(lengths)))
     work = Workspace(np.dtype(np.float64))
-    masks = dropout.draw((0, 0), network, batch, work.dtype)
+    masks = dropout.draw((0, 0), *network.widths(), batch, work.dtype)
 
     def loss():
         return forward(network, parameters, batch, targets, weights, work, masks)[1]
@@ -476,8 +476,8 @@ def test_the_shapes_are_those_of_the_start_values(cell, kind, pooling, bidirecti
     assert network.shapes == {name: value.shape for name, value in start.items()}
     assert [*network.shapes] == [*start]
     network.check(start, np.dtype(np.float32))
-    twin = Network(*network.arguments)
-    assert (twin.shape, twin.pooling.name) == (network.shape, network.pooling.name)
+    twin = Network(*network.architecture)
+    assert (twin.architecture, twin.shapes) == (network.architecture, network.shapes)
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def error_of(path):
     with pytest.raises(ValueError) as info:
         seqnets.load(path)
     assert type(info.value) is ValueError
-    assert str(info.value).startswith(f"{str(path)!r} is no model to load: ")
+    assert str(info.value).startswith(f"{str(path)!r} is not a valid seqnets file: ")
     return str(info.value)
 
 
@@ -616,7 +616,7 @@ def memory_of_loading(path):
         model = seqnets.load(path)
     except ValueError as error:
         assert type(error) is ValueError
-        assert "is no model to load: " in str(error)
+        assert "is not a valid seqnets file: " in str(error)
         model = None
     finally:
         _, peak = tracemalloc.get_traced_memory()

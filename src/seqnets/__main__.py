@@ -198,7 +198,7 @@ def train(arguments: argparse.Namespace) -> None:
     try:
         rows = training, held_out = split(data)[0]
         say(f"training on {len(training):,} texts ...")
-        model = recurrent(arguments.cell).set_params(recurrentclassifier__n_jobs=None)
+        model = recurrent(arguments.cell, n_jobs=None)
         fold = run_fold(model, data, rows)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error

@@ -41,9 +41,14 @@ def warmup(**parameters: Any) -> None:
     >>> seqnets.warmup(cell="gru", embedding_dim=64)
     """
     once = {
-        **{"class_weight": None, "early_stopping": True, "validation_fraction": 0.25},
-        **{"scoring": "loss", "verbose": False},
-        **{"max_iter": 1, "warm_start": False, "batch_size": 2 * BLOCK_ROWS},
+        "class_weight": None,
+        "early_stopping": True,
+        "validation_fraction": 0.25,
+        "scoring": "loss",
+        "verbose": False,
+        "max_iter": 1,
+        "warm_start": False,
+        "batch_size": 2 * BLOCK_ROWS,
         "max_grad_norm": 1e-9,  # below any gradient's, for it may happen to be small by chance
     }
     clf = RecurrentClassifier(**parameters).set_params(**once)

@@ -49,8 +49,15 @@ except ImportError:
 PACKAGE = Path(__file__).parent
 IMPORTED = time.time()
 SWITCHES = (  # of Numba, that change the code; the variables are called NUMBA_BOUNDSCHECK, ...
-    *("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "EXTEND_VARIABLE_LIFETIMES", "LLVM_REFPRUNE_FLAGS"),
-    *("LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML"),
+    "BOUNDSCHECK",
+    "DEBUGINFO_DEFAULT",
+    "EXTEND_VARIABLE_LIFETIMES",
+    "LLVM_REFPRUNE_FLAGS",
+    "LLVM_REFPRUNE_PASS",
+    "LOOP_VECTORIZE",
+    "OPT",
+    "SLP_VECTORIZE",
+    "USING_SVML",
 )
 
 _sources = {PACKAGE / "cache.py", PACKAGE / "jit.py", PACKAGE / "registers.py"}

@@ -51,7 +51,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         Whether training changes the embeddings.
     dropout : float or "auto", default="auto"
         Probability of each number that a layer reads, the dense layer included, to be left out
-        while training, all along a sequence; in [0, 1). "auto": 0.3 for tokens, 0 for series.
+        while training, all along a sequence; of embeddings, at all places of a token in a block
+        of sequences; in [0, 1). "auto": 0.3 for tokens, 0 for series.
     recurrent_dropout : float, default=0.0
         Probability of each number of a layer's state to be left out of its own product with W_h
         while training, all along a sequence (Gal & Ghahramani 2016); in [0, 1). Not with

@@ -20,10 +20,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from .ahead import warmup
 from .classifier import RecurrentClassifier
 from .vectorizer import SequenceVectorizer
 
 FOLDS = 5
+EMBEDDING_DIM = 64
 CELLS = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
 SHOWN_TEXTS = 4
 SHOWN_CHARACTERS = 110
@@ -49,11 +51,13 @@ class Fold(NamedTuple):
 # Comparing
 
 
-def recurrent(cell: str, min_df: int = 2, **parameters: Any) -> Pipeline:
+def recurrent(cell: str, n_jobs: int | None = 1, **parameters: Any) -> Pipeline:
     """Return the pipeline that this package is for, on one thread: folds run side by side."""
     return make_pipeline(
-        SequenceVectorizer(min_df=min_df),
-        RecurrentClassifier(cell, embedding_dim=64, n_jobs=1, random_state=0, **parameters),
+        SequenceVectorizer(min_df=2),
+        RecurrentClassifier(
+            cell, embedding_dim=EMBEDDING_DIM, n_jobs=n_jobs, random_state=0, **parameters
+        ),
     )
 
 
@@ -77,16 +81,12 @@ def split(data: Data) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(folds.split(data.texts, data.labels))
 
 
-def compile_kernels(data: Data) -> None:
-    """Fit every cell on a few texts, so that no fold's time includes the compiler's."""
+def compile_kernels() -> None:
+    """Compile every cell, so that no fold's time includes the compiler's."""
     say("compiling the kernels, which later runs find on disk ...")
     start = time.perf_counter()
-    few = slice(None, None, max(1, len(data.texts) // 64))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one epoch does not converge
-        for cell in CELLS.values():
-            model = recurrent(cell, min_df=1, max_iter=1)
-            model.fit(data.texts[few], data.labels[few]).predict(data.texts[few])
+    for cell in CELLS.values():
+        warmup(cell=cell, embedding_dim=EMBEDDING_DIM)
     say(f"  ready after {time.perf_counter() - start:.1f} s")
 
 
@@ -139,7 +139,7 @@ def run_comparison(data: Data) -> None:
     """Cross-validate every model, then show what the best cell makes of a few texts."""
     splits = split(data)
     n_processes = min(cpu_count(), len(splits))
-    compile_kernels(data)
+    compile_kernels()
     results = cross_validate(data, splits, n_processes)
     largest = Counter(data.labels).most_common(1)[0][1] / len(data.labels)
     print(

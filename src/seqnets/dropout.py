@@ -8,7 +8,7 @@ keeps what is linear in them one product for all their occurrences.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,12 +18,6 @@ from .products import whole_tiles
 Masks = dict[str, np.ndarray]
 
 
-class Network(Protocol):
-    """What is asked of a network, whose room is above this one."""
-
-    def widths(self) -> tuple[dict[str, int], dict[str, int]]: ...
-
-
 class Dropout(NamedTuple):
     """The probabilities p."""
 
@@ -31,8 +25,18 @@ class Dropout(NamedTuple):
     tokens: float = 0.0  # of whole tokens
     states: float = 0.0  # of each number that a layer's own product reads of its state
 
-    def draw(self, seed: tuple[int, int], network: Network, batch: Batch, dtype: np.dtype) -> Masks:
-        """Masks by what they multiply: "layer0", ..., "dense"; "layer0.h", "layer0.reverse.h"."""
+    def draw(
+        self,
+        seed: tuple[int, int],
+        inputs: dict[str, int],
+        states: dict[str, int],
+        batch: Batch,
+        dtype: np.dtype,
+    ) -> Masks:
+        """Masks by what they multiply: "layer0", ..., "dense"; "layer0.h", "layer0.reverse.h".
+
+        `inputs` and `states` are the widths of what that is, see `Network.widths`.
+        """
         random = np.random.default_rng(seed)
 
         def mask(p: float, n: int, width: int) -> np.ndarray:
@@ -42,7 +46,6 @@ class Dropout(NamedTuple):
         masks, n_sequences, n_tokens = {}, batch.lengths.size, 0
         if batch.lookup is not None:
             n_tokens = whole_tiles(batch.x.size)
-        inputs, states = network.widths()
         for name, width in inputs.items():
             of_tokens = name == "layer0" and batch.lookup is not None
             if self.inputs > 0:

@@ -81,7 +81,7 @@ def decode(value: Any, take: Take) -> Any:
         return float(content)
     if kind in PLURALS and type(content) is list:
         return PLURALS[kind](decode(content, take))
-    raise ValueError(f"{DESCRIPTION}: what is {reprlib.repr(value)}?")
+    raise ValueError(f"{DESCRIPTION}: unexpected {reprlib.repr(value)}")
 
 
 PLURALS: dict[str, Callable[[list], Any]] = {
@@ -118,7 +118,7 @@ def is_count(x: Any, lowest: int = 0) -> bool:
     return type(x) is int and x >= lowest
 
 
-def is_array(x: Any, shape: tuple[int, ...], dtype: Any) -> bool:
+def is_array(x: Any, shape: tuple, dtype: Any) -> bool:
     """Return whether x is an array of this shape and type, of finite numbers."""
     is_one = type(x) is np.ndarray and x.shape == shape and x.dtype == dtype
     return is_one and bool(np.isfinite(x).all())
@@ -145,7 +145,9 @@ def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any
                 return read_archive(archive, os.fstat(file.fileno()).st_size, build)
         except Exception as error:  # of zipfile, json, numpy or a check: the file is wrong
             reason = str(error) or type(error).__name__
-            raise ValueError(f"{os.fspath(path)!r} is no model to load: {reason}") from error
+            raise ValueError(
+                f"{os.fspath(path)!r} is not a valid seqnets file: {reason}"
+            ) from error
 
 
 def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take], Any]) -> Any:

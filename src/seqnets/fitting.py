@@ -41,14 +41,21 @@ from .inputs import (
 from .losses import LOSSES
 from .network import Network
 from .optimizers import Optimizer
-from .parameters import build_dropout, build_network, build_optimizer
+from .parameters import build_network, build_optimizer, build_trainer
 from .progress import Progress
 from .schedules import SCHEDULES
 from .threads import Workers, one_blas_thread
-from .training import Average, History, Trainer, train
+from .training import Average, History, train
 from .warn import warn
 
 BATCH_SIZE = 32
+INTERRUPTED = "Training interrupted by user."
+NOT_IN_PARTS = [
+    ("early_stopping", True),
+    ("class_weight", "balanced"),
+    ("learning_rate", "adaptive"),
+    ("learning_rate", "cosine"),
+]
 
 
 @dataclass
@@ -125,14 +132,6 @@ def partial_fit_network(
     progress.fit_ends()
 
 
-NOT_IN_PARTS = [
-    ("early_stopping", True),
-    ("class_weight", "balanced"),
-    ("learning_rate", "adaptive"),
-    ("learning_rate", "cosine"),
-]
-
-
 def begin(estimator: Estimator, resume: bool) -> State:
     """The state to train from: what an earlier call has left, or a new one."""
     if resume and hasattr(estimator, "_state"):
@@ -183,7 +182,7 @@ def prepare(
 def check_same_network(estimator: Estimator, network: Network) -> None:
     """Training goes on only with the network it began with."""
     same = (
-        network.shape == estimator._network.shape
+        network.architecture.may_follow(estimator._network.architecture)
         and estimator.dtype in ("auto", estimator._dtype.name)
         and (estimator.embedding_dim is not None) == (estimator._kind == "tokens")
         and (estimator.embeddings is None or had_embeddings(estimator))
@@ -235,19 +234,7 @@ def run_epochs(
         one_blas_thread(),
         Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers,
     ):
-        trainer = Trainer(
-            estimator._network,
-            parameters,
-            optimizer,
-            workers,
-            loss=estimator.out_activation_,
-            alpha=estimator.alpha,
-            max_grad_norm=estimator.max_grad_norm,
-            dropout=build_dropout(estimator),
-            bptt_steps=estimator.bptt_steps,
-            random=state.random,
-            frozen=() if estimator.train_embeddings else ("embedding",),
-        )
+        trainer = build_trainer(estimator, optimizer, workers, state.random)
         validate = None
         if validation is not None:
             average = Average(parameters, steps_per_epoch)
@@ -262,12 +249,7 @@ def run_epochs(
             schedule.epoch_ends(estimator.t_)
             return loss
 
-        history = History(list(estimator.loss_curve_))
-        for name in ("validation_loss_curve", "validation_scores"):
-            curve = list(getattr(estimator, f"{name}_") or [])
-            if validation is not None:  # none before for these epochs
-                curve += [np.nan] * (len(history.loss_curve) - len(curve))
-            setattr(history, name, curve)
+        history = history_so_far(estimator, validation is not None)
         train(
             epoch,
             validate,
@@ -282,6 +264,17 @@ def run_epochs(
         )
     state.optimizer = optimizer
     record(estimator, history)
+    return history
+
+
+def history_so_far(estimator: Estimator, validated: bool) -> History:
+    """What to go on writing: if `validated` is what comes, with NaN for epochs that were not."""
+    history = History(list(estimator.loss_curve_))
+    for name in ("validation_loss_curve", "validation_scores"):
+        curve = list(getattr(estimator, f"{name}_") or [])
+        if validated:
+            curve += [np.nan] * (len(history.loss_curve) - len(curve))
+        setattr(history, name, curve)
     return history
 
 
@@ -367,6 +360,3 @@ def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
             "series without this warning are floats.",
             UserWarning,
         )
-
-
-INTERRUPTED = "Training interrupted by user."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+EMBEDDING_SCALE = 0.05  # 0.1 to 1 overfit the rare words of small data sets
+
 
 def glorot(
     random: np.random.RandomState, n_inputs: int, n_units: int, n_gates: int = 1
@@ -35,6 +37,3 @@ def new_embedding_rows(seed: int, ids: np.ndarray, n_dims: int) -> np.ndarray:
     """(len(ids), n_dims), each row by its id, whatever others come with it."""
     rows = [np.random.default_rng((seed, i)).normal(0.0, EMBEDDING_SCALE, n_dims) for i in ids]
     return np.reshape(rows, (len(ids), n_dims))
-
-
-EMBEDDING_SCALE = 0.05  # 0.1 to 1 overfit the rare words of small data sets

@@ -81,8 +81,8 @@ def check_scale(estimator: Estimator) -> None:
         right = isinstance(given, np.ndarray) and (given.shape, given.dtype) == wanted
         if not (right and ((given > lowest) & (given < np.inf)).all()):
             raise ValueError(
-                f"{name}={given!r} is no array of {wanted[1]}, one finite number for each of "
-                f"{wanted[0][0]} channels" + (", above 0." if lowest == 0 else ".")
+                f"{name}={given!r}, expected an array of {wanted[1]} and shape {wanted[0]} with "
+                "finite values" + (" above 0." if lowest == 0 else ".")
             )
 
 

@@ -30,8 +30,9 @@ def kernel(function: Callable) -> Callable:
     """Compile `function` with Numba on its first call for each dtype.
 
     A kernel gets C-contiguous, writable arrays of one dtype that its caller has allocated and
-    checked, since compiled code checks no bounds. It writes into them, returns None and calls
-    kernels of its own file only, where a reader finds all that becomes one piece of code.
+    checked, since compiled code checks no bounds. It writes into them and returns None; small
+    helpers of kernels may return a number. It calls what is compiled in its own file, where a
+    reader finds all that becomes one piece of code, and `products`, whose changes `cache` notices.
 
     The machine code is kept on disk, see `cache`.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,27 @@ from .dropout import NO_MASKS, Masks
 from .layers import Embedding, Recurrent
 from .outputs import Attention, Dense, Pooling
 from .workspace import Workspace
+
+
+class Architecture(NamedTuple):
+    """What a network is made from: plain values, which pickles and model files hold as a tuple."""
+
+    cell: str
+    n_inputs: int
+    hidden_layer_sizes: tuple[int, ...]
+    pooling: str
+    n_outputs: int
+    n_tokens: int | None
+    bidirectional: bool
+
+    def may_follow(self, other: Architecture) -> bool:
+        """Whether training can go on with the other's weights: in this network, their number may
+        differ by those of new tokens.
+        """
+        tokens = (self.n_tokens is None) == (other.n_tokens is None)
+        attention = (self.pooling == "attention") == (other.pooling == "attention")
+        same = self._replace(n_tokens=other.n_tokens, pooling=other.pooling) == other
+        return same and tokens and attention
 
 
 class Network:
@@ -31,10 +53,11 @@ class Network:
         n_tokens: int | None = None,
         bidirectional: bool = False,
     ) -> None:
-        sizes, attentive = tuple(hidden_layer_sizes), pooling == "attention"
+        sizes = tuple(hidden_layer_sizes)
+        self.architecture = Architecture(
+            cell, n_inputs, sizes, pooling, n_outputs, n_tokens, bidirectional
+        )
         self.bidirectional = bidirectional
-        self.arguments = cell, n_inputs, sizes, pooling, n_outputs, n_tokens, bidirectional
-        self.shape = cell, n_inputs, sizes, n_outputs, n_tokens is None, bidirectional, attentive
         self.embedding = None if n_tokens is None else Embedding(n_tokens, n_inputs)
         self.layers: list[Recurrent | Bidirectional] = []
         for i, n_units in enumerate(sizes):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
@@ -15,6 +15,8 @@ from .layers import CELLS
 from .network import Network
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from .schedules import SCHEDULES
+from .threads import Workers
+from .training import Trainer
 
 # Measured as told in the README.
 LEARNING_RATES = {"adam": 0.004, "adamw": 0.004, "rmsprop": 0.001, "sgd": 0.1}
@@ -65,9 +67,9 @@ CONSTRAINTS: dict[str, list] = {
 }
 
 
-def hidden_layer_sizes(given: int | Iterable[int]) -> list[int]:
+def hidden_layer_sizes(given: Any) -> list[int]:
     """The units of each layer."""
-    sizes = list(given) if isinstance(given, Iterable) and np.ndim(given) else [given]
+    sizes = list(given) if np.ndim(given) else [given]
     wrong = [n for n in sizes if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1]
     if wrong or not sizes:
         raise ValueError(
@@ -136,3 +138,21 @@ def recurrent_dropout(cell: str, p: float) -> float:
             f"and cell={cell!r} has no W_h. Set it to 0, or take one of the cells {others}."
         )
     return float(p)
+
+
+def build_trainer(
+    estimator: Estimator, optimizer: Optimizer, workers: Workers, random: np.random.RandomState
+) -> Trainer:
+    return Trainer(
+        estimator._network,
+        estimator.parameters_,
+        optimizer,
+        workers,
+        loss=estimator.out_activation_,
+        alpha=estimator.alpha,
+        max_grad_norm=estimator.max_grad_norm,
+        dropout=build_dropout(estimator),
+        bptt_steps=estimator.bptt_steps,
+        random=random,
+        frozen=() if estimator.train_embeddings else ("embedding",),
+    )

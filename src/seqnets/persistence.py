@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from .classifier import RecurrentClassifier
@@ -32,8 +31,8 @@ from .files import (
 from .inputs import UNKNOWN_ID
 from .labels import check_outputs
 from .layers import CELLS
-from .network import Network
-from .scaler import SequenceScaler
+from .network import Architecture, Network
+from .scaler import SequenceScaler, scaler_of_arrays
 from .sequences import LARGEST_ID
 from .vectorizer import FIRST_WORD, LAST_WORD, SequenceVectorizer
 
@@ -159,7 +158,8 @@ def fitted_attributes(estimator: Any, place: str) -> dict[str, Any]:
         raise NotFittedError(f"{place}: {error}") from error
     state = dict(vars(estimator))
     if "_network" in state:
-        state |= {"_network": state["_network"].arguments, "_dtype": state["_dtype"].name}
+        network = tuple(state["_network"].architecture)
+        state |= {"_network": network, "_dtype": state["_dtype"].name}
     if "_scaler" in state:
         state["_scaler"] = [state["_scaler"].with_mean, state["_scaler"].with_std]
     rules = FITTED[type(estimator)]
@@ -198,8 +198,7 @@ def derived(fitted: dict[str, Any]) -> dict[str, Any]:
         more |= {"n_outputs_": network.dense.n_outputs, "n_layers_": len(network.layers) + 2}
         return more if fitted["_kind"] == "tokens" else more | {"_n_channels": channels(fitted)}
     if "_scaler" in fitted:
-        with_mean, with_std = fitted["_scaler"]
-        scaler = StandardScaler(with_mean=with_mean, with_std=with_std)
+        scaler = scaler_of_arrays(*fitted["_scaler"])
         vars(scaler).update({name: fitted[name] for name in ("mean_", "var_", "scale_")})
         scaler.n_samples_seen_ = np.float64(fitted["n_steps_seen_"])
         scaler.n_features_in_ = channels(fitted)
@@ -251,17 +250,17 @@ def check_fitted(fitted: dict[str, Any], rules: dict[str, Rule], owner: str) -> 
             )
 
 
-def is_network(arguments: Any, fitted: dict[str, Any]) -> bool:
-    """Return whether a `Network` can be made of them."""
-    cell, n_inputs, sizes, pooling, n_outputs, n_tokens, bidirectional = arguments
+def is_network(values: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether a `Network` can be made from them."""
+    it = Architecture(*values)
     return (
-        cell in tuple(CELLS)
-        and pooling in ("last", "mean", "max", "attention")
-        and type(bidirectional) is bool
-        and type(sizes) is tuple
-        and len(sizes) > 0
-        and all(is_count(n, 1) for n in (n_inputs, n_outputs, *sizes))
-        and (is_count(n_tokens) if fitted["_kind"] == "tokens" else n_tokens is None)
+        it.cell in tuple(CELLS)
+        and it.pooling in ("last", "mean", "max", "attention")
+        and type(it.bidirectional) is bool
+        and type(it.hidden_layer_sizes) is tuple
+        and len(it.hidden_layer_sizes) > 0
+        and all(is_count(n, 1) for n in (it.n_inputs, it.n_outputs, *it.hidden_layer_sizes))
+        and (is_count(it.n_tokens) if fitted["_kind"] == "tokens" else it.n_tokens is None)
     )
 
 
@@ -284,7 +283,7 @@ def are_classes(classes: Any, _: dict[str, Any]) -> bool:
 
 def is_activation(name: Any, fitted: dict[str, Any]) -> bool:
     """Return whether the outputs can have it, of which `labels` says what is wrong."""
-    check_outputs(fitted["classes_"], fitted["_network"][4], name)
+    check_outputs(fitted["classes_"], Architecture(*fitted["_network"]).n_outputs, name)
     return True
 
 
@@ -295,8 +294,9 @@ def channels(fitted: dict[str, Any]) -> int:
 
 def are_known_ids(ids: Any, fitted: dict[str, Any]) -> bool:
     """Return whether they are as `inputs.learn_tokens` keeps them."""
+    n_tokens = Architecture(*fitted["_network"]).n_tokens
     return (
-        is_array(ids, (fitted["_network"][5],), np.int64)
+        is_array(ids, (n_tokens,), np.int64)
         and ids.min(initial=LARGEST_ID) > UNKNOWN_ID
         and ids.max(initial=UNKNOWN_ID) <= LARGEST_ID
         and bool((ids[:-1] < ids[1:]).all())
@@ -322,7 +322,9 @@ def are_names(names: Any, fitted: dict[str, Any]) -> bool:
 COUNT = Rule("a whole number from 0 on", lambda n, _: is_count(n))
 NUMBER = Rule("a number", lambda x, _: is_number(x))
 CURVE = Rule("a list of numbers", lambda x, _: type(x) is list and all(map(is_number, x)))
-MAYBE_CURVE = Rule("a list of numbers or None", lambda x, _: x is None or CURVE.holds(x, _))
+MAYBE_CURVE = Rule(
+    "a list of numbers or None", lambda x, fitted: x is None or CURVE.holds(x, fitted)
+)
 KIND = Rule(f"one of {', '.join(KINDS)}", lambda kind, _: kind in KINDS)
 NAMES = Rule("n_features_in_ strings", are_names, SERIES, optional=True)
 SCALE = Rule(
@@ -333,16 +335,16 @@ SCALE = Rule(
 FITTED: dict[Any, dict[str, Rule]] = {
     RecurrentClassifier: {
         "_kind": KIND,
-        "_network": Rule(
-            "cell, inputs, sizes, pooling, outputs, tokens, bidirectional", is_network
-        ),
+        "_network": Rule(", ".join(Architecture._fields), is_network),
         "_dtype": Rule("float32 or float64", lambda x, _: x in ("float32", "float64")),
         "parameters_": Rule("the weights of this network", are_weights),
         "classes_": Rule("distinct labels in order", are_classes),
         "out_activation_": Rule("that of these classes and outputs", is_activation),
         "n_features_in_": Rule(
             "that of the network's inputs",
-            lambda n, fitted: is_count(n, 1) and channels(fitted) == fitted["_network"][1],
+            lambda n, fitted: (
+                is_count(n, 1) and channels(fitted) == Architecture(*fitted["_network"]).n_inputs
+            ),
             SERIES,
         ),
         "feature_names_in_": NAMES,

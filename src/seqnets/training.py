@@ -18,6 +18,9 @@ from .optimizers import Optimizer, add_rows, approach, clip_by_global_norm
 from .threads import Workers
 from .workspace import Workspace
 
+HALF_LIFE = 1.2  # epochs until a weight counts half
+AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
+
 # The loss and the weights are: what is not finite ends training with an error of its own.
 overflow_is_checked = functools.partial(np.errstate, over="ignore", invalid="ignore")
 
@@ -92,7 +95,7 @@ class Trainer:
             number, chosen = block
             batch, masks = make_batch(sequences, chosen), NO_MASKS
             if seed is not None:
-                masks = self.dropout.draw((seed, number), self.network, batch, work.dtype)
+                masks = self.dropout.draw((seed, number), *self.network.widths(), batch, work.dtype)
             gradients, window = self._block_gradients[number], self.bptt_steps
             with overflow_is_checked():  # a thread does not know of the epoch's
                 logits = self.network.forward(self.parameters, batch, work, masks, window)
@@ -186,10 +189,6 @@ class Average:
             return
         for name, W in self._source.items():
             approach(np.atleast_2d(self.parameters[name]), np.atleast_2d(W), self._share)
-
-
-HALF_LIFE = 1.2  # epochs until a weight counts half
-AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
 
 class DivergenceError(Exception):
