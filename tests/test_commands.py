@@ -70,7 +70,7 @@ def test_what_is_saved_has_not_seen_the_held_out_texts(quick, tmp_path, capsys):
     path, output = write_csv(tmp_path / "reviews.csv", rows), str(tmp_path / "model")
     assert cli.main(["train", path, *COLUMNS, "--output", output]) == 0
     held_out, model = (
-        comparison.split(cli.read_csv(path, "review", "verdict"))[0][1],
+        comparison.make_folds(cli.read_csv(path, "review", "verdict"))[0][1],
         seqnets.load(output),
     )
     assert len(held_out) == 12

@@ -19,9 +19,9 @@ from seqnets.labels import (
     find_classes,
     from_targets,
     guessing_loss,
+    is_multilabel,
     make_targets,
     outputs,
-    several,
     strata,
     weigh,
 )
@@ -196,7 +196,7 @@ def test_classes_and_outputs(y, classes, expected):
     found = find_classes(y)
     assert found.tolist() == classes
     assert outputs(y, found) == expected
-    assert several(*expected) == (y.ndim == 2)
+    assert is_multilabel(*expected) == (y.ndim == 2)
 
 
 def test_targets_of_two_classes_are_one_number():

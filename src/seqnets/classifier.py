@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
 
-from .estimators import EstimatorMixin, in_one_piece, with_callbacks
+from .estimators import EstimatorMixin, atomic, with_callbacks
 from .fitting import fit_network, partial_fit_network
 from .inside import InsideMixin
 from .parameters import CONSTRAINTS
@@ -272,7 +272,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         self.random_state = random_state
         self.verbose = verbose
 
-    @in_one_piece
+    @atomic
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -331,7 +331,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         fit_network(self, X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
 
-    @in_one_piece
+    @atomic
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(

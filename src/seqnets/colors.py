@@ -48,6 +48,11 @@ def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
         under black letters, which stand out on light and on dark; below a tenth of the largest
         none.
 
+    Raises
+    ------
+    ValueError
+        If there are not as many attributions as words, or one is not finite.
+
     Examples
     --------
     >>> from seqnets.plots import colored

@@ -26,12 +26,12 @@ from .vectorizer import SequenceVectorizer
 
 FOLDS = 5
 EMBEDDING_DIM = 64
-CELLS = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
+COMPARED = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
 SHOWN_TEXTS = 4
 SHOWN_CHARACTERS = 110
 
 
-class Data(NamedTuple):
+class LabeledTexts(NamedTuple):
     """Labeled texts and where they are from."""
 
     name: str
@@ -65,11 +65,11 @@ def models() -> dict[str, Pipeline]:
     """Return the models to compare, by name."""
     words_and_pairs = TfidfVectorizer(ngram_range=(1, 2))
     yardstick = make_pipeline(words_and_pairs, LogisticRegression(max_iter=1000))
-    cells = {name: recurrent(cell) for name, cell in CELLS.items()}
+    cells = {name: recurrent(cell) for name, cell in COMPARED.items()}
     return cells | {"tf-idf + logistic regression": yardstick}
 
 
-def split(data: Data) -> list[tuple[np.ndarray, np.ndarray]]:
+def make_folds(data: LabeledTexts) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the folds: five, or as many as the smallest class has members."""
     members = Counter(data.labels)
     if len(members) < 2:
@@ -85,12 +85,12 @@ def compile_kernels() -> None:
     """Compile every cell, so that no fold's time includes the compiler's."""
     say("compiling the kernels, which later runs find on disk ...")
     start = time.perf_counter()
-    for cell in CELLS.values():
+    for cell in COMPARED.values():
         warmup(cell=cell, embedding_dim=EMBEDDING_DIM)
     say(f"  ready after {time.perf_counter() - start:.1f} s")
 
 
-def run_fold(model: Pipeline, data: Data, rows: tuple[np.ndarray, np.ndarray]) -> Fold:
+def run_fold(model: Pipeline, data: LabeledTexts, rows: tuple[np.ndarray, np.ndarray]) -> Fold:
     """Train on the fold's first rows, score on its second."""
     train, test = rows
     with warnings.catch_warnings(record=True) as caught:
@@ -101,7 +101,7 @@ def run_fold(model: Pipeline, data: Data, rows: tuple[np.ndarray, np.ndarray]) -
     return Fold(accuracy, seconds, fitted, [one_line(warning.message) for warning in caught])
 
 
-def cross_validate(data: Data, splits: list, n_processes: int) -> dict[str, list[Fold]]:
+def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[str, list[Fold]]:
     """Run all folds of all models, some at a time, and report each."""
     candidates = models()
     results: dict[str, list[Fold]] = {name: [] for name in candidates}
@@ -135,9 +135,9 @@ def interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def run_comparison(data: Data) -> None:
+def run_comparison(data: LabeledTexts) -> None:
     """Cross-validate every model, then show what the best cell makes of a few texts."""
-    splits = split(data)
+    splits = make_folds(data)
     n_processes = min(cpu_count(), len(splits))
     compile_kernels()
     results = cross_validate(data, splits, n_processes)
@@ -149,7 +149,7 @@ def run_comparison(data: Data) -> None:
         f"{n_processes} at a time.\n"
     )
     print_table(results)
-    best = max(CELLS, key=lambda name: np.mean([fold.accuracy for fold in results[name]]))
+    best = max(COMPARED, key=lambda name: np.mean([fold.accuracy for fold in results[name]]))
     print(f"\nTexts the {best} was not trained on; below each the same words, jumbled:\n")
     print_sentences(results[best][-1].model, data, splits[-1][1])
 
@@ -166,7 +166,7 @@ def print_table(results: dict[str, list[Fold]]) -> None:
         print(f"{name:<30}{np.mean(accuracies):.3f} ± {np.std(accuracies):.3f}{seconds:>10.1f}")
 
 
-def print_sentences(model: Pipeline, data: Data, test: np.ndarray) -> None:
+def print_sentences(model: Pipeline, data: LabeledTexts, test: np.ndarray) -> None:
     """Print a few test texts and their jumbled twins, each with the likeliest class."""
     generator = random.Random(0)
     handy = [row for row in test if 6 <= len(data.texts[row].split()) <= 20] or list(test)

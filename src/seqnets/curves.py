@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import inspection
-from .display import LINES, Display, literal, looks, meaning, of_steps, shortened, whole_numbers
+from .display import LINES, Display, literal, looks, meaning, shortened, steps_of, whole_numbers
 
 MOST_WORDS = 40  # beside the line of a trajectory
 
@@ -24,6 +24,11 @@ class LossCurveDisplay(Display):
 
     validation_loss_curve : list of float, default=None
         The validation loss of each epoch.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        The axes and the figure of the plot; not set before it.
 
     Examples
     --------
@@ -40,7 +45,24 @@ class LossCurveDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """Plot the curves of a fitted classifier, or of a pipeline that ends in one.
+        """Plot the curves of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : RecurrentClassifier or Pipeline
+            A fitted classifier, or a pipeline that ends in one.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ImportError, NotFittedError, TypeError
+            If matplotlib is not installed, or the estimator is not fitted or neither of the two.
 
         Examples
         --------
@@ -55,7 +77,17 @@ class LossCurveDisplay(Display):
         return cls(classifier.loss_curve_, classifier.validation_loss_curve_).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot, on `ax` if given.
+        """Plot the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        self : LossCurveDisplay
+            The display.
 
         Examples
         --------
@@ -89,6 +121,11 @@ class GradientFlowDisplay(Display):
     norms : list of dict of str to ndarray
         Of each sequence, as `gradient_flow` returns them.
 
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        The axes and the figure of the plot; not set before it.
+
     Examples
     --------
     >>> import numpy as np
@@ -106,6 +143,27 @@ class GradientFlowDisplay(Display):
     def from_estimator(cls, estimator: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
         """Plot the gradient flow of these sequences and labels.
 
+        Parameters
+        ----------
+        estimator : RecurrentClassifier or Pipeline
+            A fitted classifier, or a pipeline that ends in one.
+        X : array-like or list
+            Sequences or texts, as `estimator.predict` takes them.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+            Their labels.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        display : GradientFlowDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ImportError, NotFittedError, TypeError, ValueError
+            As by `inspection.gradient_flow`; if matplotlib is not installed.
+
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
@@ -117,7 +175,17 @@ class GradientFlowDisplay(Display):
         return cls(inspection.gradient_flow(estimator, X, y)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot, on `ax` if given: the medians over the sequences that are so long.
+        """Plot the medians over the sequences that are so long.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        self : GradientFlowDisplay
+            The display.
 
         Examples
         --------
@@ -151,7 +219,7 @@ class TrajectoryDisplay(Display):
     points : list of ndarray of shape (n_steps, 2)
         The states of each sequence, in the order of reading.
 
-    labels : array-like of shape (n_sequences,)
+    labels : array-like of shape (n_sequences,) or (n_sequences, n_labels)
         Their classes.
 
     words : list of list of str
@@ -165,6 +233,11 @@ class TrajectoryDisplay(Display):
 
     classes : array-like, default=None
         All classes, in the order of their colors; None: those of the labels.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        The axes and the figure of the plot; not set before it.
 
     Examples
     --------
@@ -193,9 +266,33 @@ class TrajectoryDisplay(Display):
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any = None, name: str = "layer0.h", *, ax: Any = None
     ) -> Self:
-        """Plot what the array `name` of the traces of X does; y None: colored as predicted.
+        """Plot what the array `name` of the sequences' traces does.
 
         A second direction of a layer is followed from the last step back, as it reads.
+
+        Parameters
+        ----------
+        estimator : RecurrentClassifier or Pipeline
+            A fitted classifier, or a pipeline that ends in one.
+        X : array-like or list
+            Sequences or texts, as `estimator.predict` takes them.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_labels), default=None
+            The labels that they are colored by; None: those predicted.
+        name : str, default="layer0.h"
+            The array's name in the trace, see `RecurrentClassifier.trace`.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        display : TrajectoryDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ImportError, NotFittedError, TypeError, ValueError
+            As by `inspection.trace`; if the trace has no such array of steps; if `y` has another
+            length; if matplotlib is not installed.
 
         Examples
         --------
@@ -206,7 +303,7 @@ class TrajectoryDisplay(Display):
         [(3, 2), (2, 2), (3, 2), (2, 2)]
         """
         traces = inspection.trace(estimator, X)
-        states = [np.atleast_2d(of_steps(trace, name).T).T for trace in traces]
+        states = [np.atleast_2d(steps_of(trace, name).T).T for trace in traces]
         words, labels = inspection.words(estimator, X), estimator.predict(X) if y is None else y
         if ".reverse." in name:
             states, words = [h[::-1] for h in states], [names[::-1] for names in words]
@@ -216,7 +313,17 @@ class TrajectoryDisplay(Display):
         return cls(np.split(points, ends), labels, words, shares, name, classes).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot, on `ax` if given: from a small ring, the first step, to a large mark, the last.
+        """Plot each way from a small ring, the first step, to a large mark, the last.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        self : TrajectoryDisplay
+            The display.
 
         Examples
         --------

@@ -19,7 +19,16 @@ LABEL, LETTER = 0.17, 0.15  # inches: of a word on end its height, of each lette
 
 
 class Display:
-    """A figure's axes, and what is drawn on them by more than one display."""
+    """A figure's axes, and what is drawn on them by more than one display.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes of the plot; not set before it.
+
+    figure_ : matplotlib Figure
+        The figure that they are in.
+    """
 
     ax_: Any
     figure_: Any
@@ -119,7 +128,7 @@ def width_for(words: Sequence[str]) -> float:
     return float(np.clip(1.6 + 0.3 * len(words), 4.0, 14.0))
 
 
-def of_steps(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
+def steps_of(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
     """What a trace holds under this name, a row or a number a step."""
     names = [key for key in trace if key not in ("pooled", "logits")]
     if name not in names:

@@ -43,14 +43,14 @@ def snapshot(estimator: Estimator) -> Estimator:
     return same
 
 
-def nameless(estimator: Estimator) -> Estimator:
+def without_feature_names(estimator: Estimator) -> Estimator:
     """The same for arrays made of its X, which have no names of features any more."""
     same = snapshot(estimator)
     same.__dict__.pop("feature_names_in_", None)
     return same
 
 
-def in_one_piece(method: Callable) -> Callable:
+def atomic(method: Callable) -> Callable:
     """Change the estimator at the end and all at once, or not at all, whatever ends the call."""
 
     @functools.wraps(method)
@@ -63,7 +63,7 @@ def in_one_piece(method: Callable) -> Callable:
     return guarded
 
 
-def of_one_moment(method: Callable) -> Callable:
+def on_snapshot(method: Callable) -> Callable:
     """Answer from the estimator as it was when it was asked."""
 
     @functools.wraps(method)

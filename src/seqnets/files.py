@@ -165,7 +165,7 @@ def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take
             raise ValueError(f"the entry {name!r} is missing, or used twice")
         return entries.pop(name)
 
-    description = json.loads(archive.read(entry(DESCRIPTION)), object_pairs_hook=distinct)
+    description = json.loads(archive.read(entry(DESCRIPTION)), object_pairs_hook=no_duplicate_keys)
     if type(description) is not dict or description.get("format") != FORMAT:
         raise ValueError(f"{DESCRIPTION} does not say that it is one")
     version = description.get("version")
@@ -179,7 +179,7 @@ def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take
     return model
 
 
-def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a JSON object of these pairs."""
     return to_dict(*map(list, zip(*pairs, strict=True))) if pairs else {}
 

@@ -120,7 +120,7 @@ def partial_fit_network(
     _check_partial_fit_first_call(estimator, classes)
     state = begin(estimator, resume)
     data, _ = read_training_data(estimator, X, y, sample_weight, resume, estimator.classes_)
-    if labels.several(estimator.n_outputs_, estimator.out_activation_):
+    if labels.is_multilabel(estimator.n_outputs_, estimator.out_activation_):
         labels.check_order(classes, estimator.classes_)
     warn_of_ids(estimator, X, data)
     prepare(estimator, state, data, None, resume)

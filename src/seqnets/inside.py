@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import effective_n_threads, of_one_moment
+from .estimators import effective_n_threads, on_snapshot
 from .explanation import (
     Target,
     complete_integrated_gradients,
@@ -24,7 +24,7 @@ from .explanation import (
 )
 from .inference import attention
 from .inputs import read
-from .labels import check_labels, check_same_kind, make_targets, several
+from .labels import check_labels, check_same_kind, is_multilabel, make_targets
 from .outputs import Attention
 from .prediction import PredictionMixin, finite
 from .threads import Workers
@@ -44,7 +44,7 @@ def attends(estimator: Any) -> bool:
 class InsideMixin(PredictionMixin):
     """How a fitted `RecurrentClassifier` comes to what it says."""
 
-    @of_one_moment
+    @on_snapshot
     def staged_predict_proba(self, X: Any) -> Iterator[np.ndarray]:
         """Predict the probabilities after each step: the verdict as the words arrive.
 
@@ -60,6 +60,11 @@ class InsideMixin(PredictionMixin):
             by bit; one that has ended keeps its last row, an empty one its only. There are as
             many as the longest sequence has steps; padding tokens are none. The last equals
             ``predict_proba(X)``.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As by `predict`. The call itself checks `X`, each stage its outputs.
 
         Notes
         -----
@@ -86,7 +91,7 @@ class InsideMixin(PredictionMixin):
                 yield np.exp(self._log_proba(finite(logits)))
 
     @available_if(attends)
-    @of_one_moment
+    @on_snapshot
     def attention_weights(self, X: Any) -> np.ndarray:
         """Return how much each step counts in the state that is classified.
 
@@ -98,13 +103,15 @@ class InsideMixin(PredictionMixin):
         Returns
         -------
         weights : ndarray of shape (n_sequences,), dtype object
-            For each sequence an array (n_steps,) that sums to one over its own steps; padding
-            tokens are not among them.
+            For each sequence a float64 array (n_steps,) that sums to one over its own steps;
+            padding tokens are not among them.
 
         Raises
         ------
         AttributeError
             If `pooling` is not "attention"; the method is not there then.
+        NotFittedError, TypeError, ValueError
+            As by `trace`.
 
         Examples
         --------
@@ -116,7 +123,7 @@ class InsideMixin(PredictionMixin):
         check_is_fitted(self)
         return self._inferred(attention, X)
 
-    @of_one_moment
+    @on_snapshot
     def trace(self, X: Any) -> list[dict[str, np.ndarray]]:
         """Return every gate and state of the network while it reads.
 
@@ -142,6 +149,11 @@ class InsideMixin(PredictionMixin):
             - "attention" (n_steps,), the weights of that pooling
             - "pooled" (n_units,), what the output layer reads, and "logits" (n_outputs,)
 
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As by `predict`, but not if the network's output is not finite.
+
         Notes
         -----
         These are the numbers that the prediction itself was computed from, not a second
@@ -160,7 +172,7 @@ class InsideMixin(PredictionMixin):
         """
         return self._inferred(trace, X)
 
-    @of_one_moment
+    @on_snapshot
     def attributions(
         self,
         X: Any,
@@ -190,13 +202,14 @@ class InsideMixin(PredictionMixin):
         Returns
         -------
         attributions : ndarray of shape (n_sequences,), dtype object
-            For each sequence an array: of tokens (n_steps,), of series (n_steps, n_features).
-            Above 0 speaks for `target`, below 0 against it.
+            For each sequence a float64 array: of tokens (n_steps,), of series
+            (n_steps, n_features). Above 0 speaks for `target`, below 0 against it.
 
         Raises
         ------
-        ValueError
-            If a parameter is not allowed, or if `target` is no class of the fit.
+        NotFittedError, TypeError, ValueError
+            As by `trace`, and if `method` or `n_steps` is not allowed, if `target` is not among
+            `classes_`, or if it is None with several labels a sequence.
 
         Notes
         -----
@@ -235,7 +248,7 @@ class InsideMixin(PredictionMixin):
         check_scalar(n_steps, "n_steps", Integral, min_val=1)
         return self._inferred(integrated_gradients, X, explained, n_steps)[0]
 
-    @of_one_moment
+    @on_snapshot
     def gradient_flow(self, X: Any, y: Any) -> list[dict[str, np.ndarray]]:
         """Return how much of the gradient reaches each step on its way back through time.
 
@@ -251,8 +264,14 @@ class InsideMixin(PredictionMixin):
         -------
         norms : list of dict of str to ndarray
             Of each sequence, for each layer and direction by name ("layer0.h",
-            "layer0.reverse.h", ...), an array (n_steps,): the Euclidean norm of d loss / d h_t,
-            with the loss that sequence's cross-entropy.
+            "layer0.reverse.h", ...), a float64 array (n_steps,): the Euclidean norm of
+            d loss / d h_t, with the loss that sequence's cross-entropy.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As by `trace`, and if `y` is not of the kind or the length that it has to be, or holds
+            labels that are not among `classes_`.
 
         Notes
         -----
@@ -279,7 +298,7 @@ class InsideMixin(PredictionMixin):
         return self._run(gradient_flow, sequences, targets, self.out_activation_)
 
     def _target(self, label: Any) -> Target:
-        if label is None and several(self.n_outputs_, self.out_activation_):
+        if label is None and is_multilabel(self.n_outputs_, self.out_activation_):
             raise ValueError("With several labels a sequence, name the target: a column of y.")
         try:
             number = None if label is None else self.classes_.tolist().index(label)

@@ -29,7 +29,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
 from .classifier import RecurrentClassifier
-from .estimators import nameless
+from .estimators import without_feature_names
 from .inputs import UNKNOWN_ID, read_again
 from .labels import check_labels
 from .vectorizer import SequenceVectorizer
@@ -60,6 +60,11 @@ def trace(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[dict[str, n
     traces : list of dict of str to ndarray
         See `RecurrentClassifier.trace`.
 
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As by the classifier's method and a pipeline's steps; TypeError for other estimators.
+
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
@@ -88,6 +93,11 @@ def staged_predict_proba(estimator: RecurrentClassifier | Pipeline, X: Any) -> I
     -------
     stages : generator of ndarray of shape (n_sequences, n_classes)
         See `RecurrentClassifier.staged_predict_proba`.
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As by the classifier's method and a pipeline's steps; TypeError for other estimators.
 
     Examples
     --------
@@ -133,7 +143,12 @@ def attributions(
     Returns
     -------
     attributions : ndarray of shape (n_sequences,), dtype object
-        For each sequence an array: of tokens (n_steps,), of series (n_steps, n_features).
+        For each sequence a float64 array: of tokens (n_steps,), of series (n_steps, n_features).
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As by the classifier's method and a pipeline's steps; TypeError for other estimators.
 
     Examples
     --------
@@ -169,6 +184,11 @@ def gradient_flow(
     -------
     norms : list of dict of str to ndarray
         See `RecurrentClassifier.gradient_flow`.
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As by the classifier's method and a pipeline's steps; TypeError for other estimators.
 
     Examples
     --------
@@ -234,8 +254,9 @@ def permutation_importance(
 
     Raises
     ------
-    ValueError
-        If a parameter is not allowed.
+    NotFittedError, TypeError, ValueError
+        If the estimator has not been fitted, or is neither of the two, if a parameter, `X` or `y`
+        is not allowed, or if `by` is "channel" for tokens or 2-D `X`.
 
     Examples
     --------
@@ -262,7 +283,7 @@ def permutation_importance(
     sequences, random = read_again(classifier, X), check_random_state(random_state)
     if by == "channel" and sequences.values.ndim == 1:
         raise ValueError('Tokens have no channels; by="step" shuffles them among sequences.')
-    y, classifier = check_labels(y, sequences.lengths), nameless(classifier)
+    y, classifier = check_labels(y, sequences.lengths), without_feature_names(classifier)
     scorer, shuffle = check_scoring(classifier, scoring), _SHUFFLES[by]
     score = scorer(classifier, _one_by_one(sequences.values, sequences), y)
     n = sequences.lengths.max() if by == "step" else np.atleast_2d(sequences.values.T).shape[0]
@@ -295,6 +316,11 @@ def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
         `SequenceVectorizer`, those in brackets that it does not know; else token ids, or the
         numbers of the steps from 1 on.
 
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As by a pipeline's steps; if `X` is not of the kind given to fit; for other estimators.
+
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
@@ -306,6 +332,7 @@ def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
     """
     X = list(X) if isinstance(X, Iterator) else X
     classifier, sequences = _with_inputs(estimator, X)
+    check_is_fitted(classifier)
     sequences = read_again(classifier, sequences)
     if isinstance(estimator, Pipeline) and isinstance(estimator[0], SequenceVectorizer):
         split = estimator[0].build_analyzer()

@@ -84,14 +84,14 @@ def outputs(y: np.ndarray, classes: np.ndarray) -> tuple[int, str]:
     return (1, "logistic") if classes.size == 2 else (classes.size, "softmax")
 
 
-def several(n_outputs: int, activation: str) -> bool:
+def is_multilabel(n_outputs: int, activation: str) -> bool:
     """Whether a sequence may have several labels."""
     return n_outputs > 1 and activation == "logistic"
 
 
 def check_same_kind(y: np.ndarray, n_outputs: int, activation: str) -> None:
     one, more = "one label a sequence, (n,)", "several labels a sequence, (n, n_labels)"
-    fitted = more if several(n_outputs, activation) else one
+    fitted = more if is_multilabel(n_outputs, activation) else one
     given = more if y.ndim == 2 else one
     if given != fitted:
         raise ValueError(f"y has {given}, but fit was given {fitted}.")
@@ -119,14 +119,14 @@ def check_outputs(classes: Any, n_outputs: int, activation: str) -> None:
 
 def strata(targets: np.ndarray, activation: str) -> np.ndarray:
     """The class number of each row; with several labels there is one stratum."""
-    if several(targets.shape[1], activation):
+    if is_multilabel(targets.shape[1], activation):
         return np.zeros(len(targets), dtype=int)
     return targets[:, 0].astype(int) if activation == "logistic" else targets.argmax(axis=1)
 
 
 def from_targets(targets: np.ndarray, classes: np.ndarray, activation: str) -> np.ndarray:
     """The labels that these targets stand for."""
-    if several(targets.shape[1], activation):
+    if is_multilabel(targets.shape[1], activation):
         return targets.astype(int)
     return classes[strata(targets, activation)]
 

@@ -86,7 +86,7 @@ def add_rows(rows, part, dW):
 
 
 @kernel
-def approach(mean, W, share):
+def update_mean(mean, W, share):
     """mean += share (W - mean), in one pass where NumPy takes three over large embeddings."""
     share = W.dtype.type(share)
     for row in range(W.shape[0]):

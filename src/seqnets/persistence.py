@@ -34,7 +34,8 @@ from .layers import CELLS
 from .network import Architecture, Network
 from .scaler import SequenceScaler, scaler_of_arrays
 from .sequences import LARGEST_ID
-from .vectorizer import FIRST_WORD, LAST_WORD, SequenceVectorizer
+from .vectorizer import SequenceVectorizer
+from .vocabulary import FIRST_WORD, LAST_WORD
 
 # What the user calls
 
@@ -388,9 +389,7 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "var_": SCALE,
         "scale_": SCALE,
         "n_steps_seen_": COUNT,
-        "_scaler": Rule(
-            "[with_mean, with_std]", lambda x, _: len(x) == 2 and {type(b) for b in x} == {bool}
-        ),
+        "_scaler": Rule("[with_mean, with_std]", lambda x, _: [*map(type, x)] == [bool, bool]),
         "_sklearn_output_config": Rule(
             "a container for each method",
             lambda x, _: {*x} <= {"transform"} and {*x.values()} <= {"default", "pandas", "polars"},

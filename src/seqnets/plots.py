@@ -26,7 +26,7 @@ import numpy as np
 from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay, TrajectoryDisplay
-from .display import Display, literal, looks, meaning, of_steps, whole_numbers, width_for
+from .display import Display, literal, looks, meaning, steps_of, whole_numbers, width_for
 
 __all__ = [
     "AttributionDisplay",
@@ -55,6 +55,11 @@ class GateDisplay(Display):
     name : str
         The array's name in the trace.
 
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        The axes and the figure of the plot; not set before it.
+
     Examples
     --------
     >>> import numpy as np
@@ -72,7 +77,32 @@ class GateDisplay(Display):
     def from_estimator(
         cls, estimator: Any, x: Any, name: str = "layer0.h", *, ax: Any = None
     ) -> Self:
-        """Plot the array `name` of the trace of one text or sequence x.
+        """Plot the array `name` of the trace of one sequence or text.
+
+        Parameters
+        ----------
+        estimator : RecurrentClassifier or Pipeline
+            A fitted classifier, or a pipeline that ends in one.
+
+        x : array-like of shape (n_steps,) or (n_steps, n_features), or str
+            One sequence or text, of those that `estimator.predict` takes.
+
+        name : str, default="layer0.h"
+            The array's name in the trace, see `RecurrentClassifier.trace`.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        display : GateDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ImportError, NotFittedError, TypeError, ValueError
+            As by `inspection.trace`; if the trace has no such array of steps; if matplotlib is not
+            installed.
 
         Examples
         --------
@@ -84,10 +114,20 @@ class GateDisplay(Display):
         """
         (trace,) = inspection.trace(estimator, [x])
         (words,) = inspection.words(estimator, [x])
-        return cls(of_steps(trace, name), words, name).plot(ax=ax)
+        return cls(steps_of(trace, name), words, name).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot, on `ax` if given; units that act alike stand together.
+        """Plot; units that act alike stand together.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        self : GateDisplay
+            The display.
 
         Examples
         --------
@@ -122,6 +162,11 @@ class StagedPredictionDisplay(Display):
     classes : array-like of shape (n_classes,)
         The classes.
 
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        The axes and the figure of the plot; not set before it.
+
     Examples
     --------
     >>> import numpy as np
@@ -137,7 +182,28 @@ class StagedPredictionDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, x: Any, *, ax: Any = None) -> Self:
-        """Plot the staged probabilities of one text or sequence x.
+        """Plot the staged probabilities of one sequence or text.
+
+        Parameters
+        ----------
+        estimator : RecurrentClassifier or Pipeline
+            A fitted classifier, or a pipeline that ends in one.
+
+        x : array-like of shape (n_steps,) or (n_steps, n_features), or str
+            One sequence or text, of those that `estimator.predict` takes.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        display : StagedPredictionDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ImportError, NotFittedError, TypeError, ValueError
+            As by `inspection.staged_predict_proba`; if matplotlib is not installed.
 
         Examples
         --------
@@ -153,7 +219,17 @@ class StagedPredictionDisplay(Display):
         return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot, on `ax` if given; where two classes share the probability the second's alone.
+        """Plot; where two classes share the probability, the second's alone.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        self : StagedPredictionDisplay
+            The display.
 
         Examples
         --------
@@ -201,6 +277,11 @@ class AttributionDisplay(Display):
     target : object
         The class they speak for.
 
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        The axes and the figure of the plot; not set before it.
+
     Examples
     --------
     >>> import numpy as np
@@ -220,7 +301,32 @@ class AttributionDisplay(Display):
         method: str = "integrated_gradients",
         target: Any = None,
     ) -> Self:
-        """Explain one text or sequence x; `plot` is left to the caller.
+        """Explain one sequence or text; `plot` is left to the caller.
+
+        Parameters
+        ----------
+        estimator : RecurrentClassifier or Pipeline
+            A fitted classifier, or a pipeline that ends in one.
+
+        x : array-like of shape (n_steps,) or (n_steps, n_features), or str
+            One sequence or text, of those that `estimator.predict` takes.
+
+        method : {"gradient_x_input", "integrated_gradients"}, default="integrated_gradients"
+            How; see `RecurrentClassifier.attributions`.
+
+        target : label, default=None
+            The class that is explained, one of `classes_`; None: the one predicted. With several
+            labels a sequence it has to be named.
+
+        Returns
+        -------
+        display : AttributionDisplay
+            The display, not plotted yet.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As by `inspection.attributions`.
 
         Examples
         --------
@@ -236,7 +342,17 @@ class AttributionDisplay(Display):
         return cls(found, words, target)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot, on `ax` if given: a bar a word, a row a channel.
+        """Plot: a bar a word, or of series a row a channel.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        self : AttributionDisplay
+            The display.
 
         Examples
         --------

@@ -10,10 +10,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import effective_n_threads, of_one_moment
+from .estimators import effective_n_threads, on_snapshot
 from .inference import decision
 from .inputs import read
-from .labels import check_outputs, several
+from .labels import check_outputs, is_multilabel
 from .losses import LOSSES
 from .network import Network
 from .threads import Workers
@@ -30,7 +30,7 @@ class PredictionMixin(BaseEstimator):
     _dtype: np.dtype
     _network: Network
 
-    @of_one_moment
+    @on_snapshot
     def predict(self, X: Any) -> np.ndarray:
         """Predict the label of each sequence.
 
@@ -45,6 +45,17 @@ class PredictionMixin(BaseEstimator):
             The most probable class, the first of equals; with several labels a sequence, 1 for
             those above one half.
 
+        Raises
+        ------
+        NotFittedError
+            If the classifier has not been fitted.
+        TypeError
+            If `X` holds strings or dates, is a sparse or masked array, or no list or array at all,
+            such as a set or an iterator.
+        ValueError
+            If `X` is not of the kind given to fit, if a value in it is not allowed, if an attribute
+            set by hand does not fit the network, or if the network's output is not finite.
+
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
@@ -53,7 +64,7 @@ class PredictionMixin(BaseEstimator):
         array(['up', 'down'], dtype='<U4')
         """
         log_proba = self.predict_log_proba(X)
-        if several(self.n_outputs_, self.out_activation_):
+        if is_multilabel(self.n_outputs_, self.out_activation_):
             return (log_proba > np.log(0.5)).astype(int)
         return self.classes_[log_proba.argmax(axis=1)]
 
@@ -70,6 +81,11 @@ class PredictionMixin(BaseEstimator):
         proba : ndarray of shape (n_sequences, n_classes), float64
             In the order of `classes_`; rows sum to one, except with several labels a sequence.
 
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As by `predict`.
+
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
@@ -79,7 +95,7 @@ class PredictionMixin(BaseEstimator):
         """
         return np.exp(self.predict_log_proba(X))
 
-    @of_one_moment
+    @on_snapshot
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithm of each probability, finite even where that rounds to 0.
 
@@ -93,6 +109,11 @@ class PredictionMixin(BaseEstimator):
         log_proba : ndarray of shape (n_sequences, n_classes), float64
             In the order of `classes_`.
 
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As by `predict`.
+
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
@@ -102,7 +123,7 @@ class PredictionMixin(BaseEstimator):
         """
         return self._log_proba(finite(self._inferred(decision, X)))
 
-    @of_one_moment
+    @on_snapshot
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the network's outputs, to which softmax or the logistic function is applied.
 
@@ -115,6 +136,11 @@ class PredictionMixin(BaseEstimator):
         -------
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
             For two classes one number a sequence, above 0 for the second class.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As by `predict`.
 
         Examples
         --------
@@ -130,7 +156,8 @@ class PredictionMixin(BaseEstimator):
         """Return what is pickled: plain values instead of the network and the data type."""
         state: Any = super().__getstate__()
         if "_network" in state:
-            plain = {"_network": state["_network"].arguments, "_dtype": state["_dtype"].name}
+            network = state["_network"]
+            plain = {"_network": tuple(network.architecture), "_dtype": state["_dtype"].name}
             state = {**state, **plain}
         return state
 

@@ -13,7 +13,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import EstimatorMixin, as_one_task, in_one_piece, nameless
+from .estimators import EstimatorMixin, as_one_task, atomic, without_feature_names
 from .sequences import is_ragged, read_series
 
 
@@ -86,7 +86,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         Raises
         ------
         TypeError, ValueError
-            If a value or a shape in `X` is not allowed.
+            If a parameter, or a value or a shape in `X`, is not allowed.
 
         Examples
         --------
@@ -112,6 +112,11 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         self : SequenceScaler
             The scaler.
 
+        Raises
+        ------
+        TypeError, ValueError
+            As by fit, and if `X` is not of the kind given before.
+
         Examples
         --------
         >>> scaler = SequenceScaler().partial_fit([[0.0, 2.0], [4.0]])
@@ -120,14 +125,13 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         """
         return self._learn(X, first=not hasattr(self, "_scaler"))
 
-    @in_one_piece
+    @atomic
     @_fit_context(prefer_skip_nested_validation=True)
     def _learn(self, X: Any, first: bool) -> SequenceScaler:
         series, kind = read_series(self, X, None if first else self._kind, None)
         if first:
             self._kind = kind
-            scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
-            self._scaler = scaler.set_output(transform="default")  # whatever is set for all
+            self._scaler = scaler_of_arrays(self.with_mean, self.with_std)
         self._scaler.partial_fit(series.values)
         for name in ("mean_", "var_", "scale_"):
             setattr(self, name, getattr(self._scaler, name))
@@ -144,8 +148,20 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
 
         Returns
         -------
-        X_scaled : ndarray
-            Of the shape of `X`; ragged series come as a 1-D object array.
+        X_scaled : ndarray or data frame
+            Of the shape of `X`; float32 if `X` is, else float64. Ragged series come as a 1-D
+            object array, 2-D ones as a data frame if `set_output` asks for one.
+
+        Raises
+        ------
+        NotFittedError
+            If the scaler has not been fitted.
+        TypeError
+            If `X` holds strings or dates, is a sparse or masked array, or no list or array at all,
+            such as a set or an iterator.
+        ValueError
+            If `X` is not of the kind given to fit, if a value in it is not allowed, or if
+            `set_output` asks for data frames of ragged or 3-D series.
 
         Examples
         --------
@@ -172,7 +188,13 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         Returns
         -------
         X_original : ndarray
-            Of the shape of `X`; ragged series come as a 1-D object array.
+            Of the shape of `X`; float32 if `X` is, else float64. Ragged series come as a 1-D
+            object array.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As by `transform`; what `set_output` asks for does not matter here.
 
         Examples
         --------
@@ -180,7 +202,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         >>> scaler.inverse_transform([[0.0, 1.0], [0.0]])
         array([array([2., 3.]), array([2.])], dtype=object)
         """
-        return nameless(self)._applied(StandardScaler.inverse_transform, X)
+        return without_feature_names(self)._applied(StandardScaler.inverse_transform, X)
 
     def _applied(self, method: Callable, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -194,6 +216,12 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def scaler_of_arrays(with_mean: bool, with_std: bool) -> StandardScaler:
+    """One that returns arrays, whatever scikit-learn is set to make of them."""
+    scaler = StandardScaler(with_mean=with_mean, with_std=with_std)
+    return scaler.set_output(transform="default")
 
 
 def in_form_of(X: Any, kind: str, series: Sequences) -> np.ndarray:

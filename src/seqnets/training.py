@@ -14,7 +14,7 @@ from .batches import Sequences, blocks, distinct, make_batch
 from .dropout import NO_DROPOUT, NO_MASKS, Dropout
 from .losses import LOSSES
 from .network import Network
-from .optimizers import Optimizer, add_rows, approach, clip_by_global_norm
+from .optimizers import Optimizer, add_rows, clip_by_global_norm, update_mean
 from .threads import Workers
 from .workspace import Workspace
 
@@ -188,7 +188,7 @@ class Average:
         if self._n_steps % self._every:
             return
         for name, W in self._source.items():
-            approach(np.atleast_2d(self.parameters[name]), np.atleast_2d(W), self._share)
+            update_mean(np.atleast_2d(self.parameters[name]), np.atleast_2d(W), self._share)
 
 
 class DivergenceError(Exception):

@@ -1,11 +1,8 @@
 """Texts become sequences of word ids, in reading order."""
 
 import re
-import reprlib
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import count
-from numbers import Integral, Number
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,8 +13,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .estimators import EstimatorMixin, as_one_task
+from .vocabulary import (
+    FIRST_WORD,
+    check_ids,
+    learn,
+    look_up,
+    padded,
+    ragged,
+    tokenized,
+    words_of,
+)
 
-PADDING, UNKNOWN, FIRST_WORD, LAST_WORD = 0, 1, 2, 2**31 - 1
 TOKEN_PATTERN = r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
 SHARED = (  # parameters that are CountVectorizer's
     *("strip_accents", "lowercase", "preprocessor", "tokenizer", "stop_words", "token_pattern"),
@@ -50,22 +56,18 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Regular expression of a token, with `analyzer="word"`. The default keeps one-letter words,
         apostrophes in words ("don't" is one token) and punctuation (each mark is a token).
     ngram_range : tuple (n, n), default=(1, 1)
-        The n of the n-grams, twice as in `CountVectorizer`. Only one n at a time, because its
-        analyzers list all 1-grams before all 2-grams, and the reading order would be lost.
+        The n of the n-grams, twice: with more than one n the reading order would be lost.
     analyzer : {"word", "char", "char_wb"} or callable, default="word"
         Tokens are n-grams of words, of characters, or of characters within words. A callable
         returns the tokens of a document, which may be something else than a string.
-    max_df : float in [0.0, 1.0] or int, default=1.0
-        Words in more documents than this become unknown words; a float is a proportion of the
-        documents, an int their number. Ignored if `vocabulary` is given.
-    min_df : float in [0.0, 1.0] or int, default=1
-        The same for words in fewer documents than this.
+    max_df, min_df : float in [0.0, 1.0] or int, default=1.0, 1
+        Words in more or in fewer documents than this become unknown words; a float is a proportion
+        of the documents, an int their number. Ignored if `vocabulary` is given.
     max_features : int, default=None
         Keep this many words, the most frequent. Ignored if `vocabulary` is given.
     vocabulary : mapping or iterable, default=None
-        Words with their ids, which are distinct and from 2 to 2**31 - 1, gaps allowed (ids may be
-        the row numbers of pretrained embeddings); or words that get the ids 2, 3, ... in the given
-        order (a set in alphabetical order).
+        Words with distinct ids from 2 to 2**31 - 1, gaps allowed (such as the rows of pretrained
+        embeddings); or words that get the ids 2, 3, ... in the given order (a set's: alphabetical).
     max_length : int, default=None
         Keep the first `max_length` ids of a document; words are counted in whole documents.
     output : {"ragged", "padded"}, default="ragged"
@@ -136,7 +138,27 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.output = output
 
     def fit(self, X: Iterable[Any], y: Any = None) -> Self:
-        """Learn the vocabulary of the documents `X`, an iterable of strings; `y` is ignored.
+        """Learn the vocabulary of the documents.
+
+        Parameters
+        ----------
+        X : iterable of str
+            The documents; not strings, if a callable `preprocessor` or `analyzer` takes others.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SequenceVectorizer
+            The fitted vectorizer.
+
+        Raises
+        ------
+        TypeError
+            If a document is not a string; None and numbers are refused whatever `analyzer` is.
+        ValueError
+            If a parameter is not allowed, if `X` is one string or a table, or if no words remain.
 
         Examples
         --------
@@ -151,6 +173,24 @@ class SequenceVectorizer(  # type: ignore[call-arg]
     def fit_transform(self, X: Iterable[Any], y: Any = None) -> np.ndarray:
         """Do as `fit` and `transform`, but in one pass over the documents.
 
+        Parameters
+        ----------
+        X : iterable of str
+            The documents; not strings, if a callable `preprocessor` or `analyzer` takes others.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        sequences : ndarray of shape (n_documents,) or (n_documents, n_columns)
+            As by `transform`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As by `fit`.
+
         Examples
         --------
         >>> SequenceVectorizer(output="padded").fit_transform(["not good", "good"])
@@ -160,7 +200,9 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         if self.vocabulary is None:
             # A fit without documents gives scikit-learn's warnings of unused parameters
             self._count_vectorizer().set_params(vocabulary=["-"]).fit([])
-            self.vocabulary_, rows = self._learn(X)
+            self.vocabulary_, rows = learn(
+                self._tokenize(X), self.min_df, self.max_df, self.max_features, self.max_length
+            )
         else:
             given = self._given_vocabulary()
             self.vocabulary_, rows = given, self._look_up(X, given)
@@ -172,12 +214,20 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Parameters
         ----------
         X : iterable of str
-            The documents.
+            The documents; not strings, if a callable `preprocessor` or `analyzer` takes others.
 
         Returns
         -------
         sequences : ndarray of shape (n_documents,) or (n_documents, n_columns)
             See `output`. A document without tokens is an empty sequence.
+
+        Raises
+        ------
+        NotFittedError
+            If the vectorizer has not been fitted and has no `vocabulary`.
+        TypeError, ValueError
+            If a document is not a string, if `X` is one string or a table, or if a parameter is not
+            allowed.
 
         Examples
         --------
@@ -200,28 +250,35 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         documents : list of 1-D object arrays
             The words of each document.
 
+        Raises
+        ------
+        NotFittedError, ValueError
+            As by `transform`, and if a sequence is not 1-D or holds a number that is no id.
+
         Examples
         --------
         >>> SequenceVectorizer(vocabulary=["not", "good"]).inverse_transform([[2, 3, 0]])
         [array(['not', 'good'], dtype=object)]
         """
-        words = {number: word for word, number in self._words().items()} | {UNKNOWN: "<unknown>"}
-        documents = []
-        for place, row in enumerate(map(np.asarray, X)):
-            if row.ndim != 1:
-                raise ValueError(f"Sequence {place} is not 1-D: {reprlib.repr(row)}")
-            ids = [number for number in row.tolist() if number != PADDING]
-            wrong = [number for number in ids if number not in words]
-            if wrong:
-                raise ValueError(
-                    f"Sequence {place} holds {wrong[0]!r}, which is no id: {PADDING} is padding, "
-                    f"{UNKNOWN} unknown, words are the values of vocabulary_, up to {max(words)}."
-                )
-            documents.append(_object_array([words[number] for number in ids]))
-        return documents
+        return words_of(X, self._words())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the words in the order of their ids; `input_features` is ignored.
+        """Return the words in the order of their ids.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        words : ndarray of shape (n_words,), dtype object
+            Those of `vocabulary_`.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            If the vectorizer has not been fitted and has no `vocabulary`, or one that is wrong.
 
         Examples
         --------
@@ -229,10 +286,25 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         array(['good', 'not'], dtype=object)
         """
         words = self._words()
-        return _object_array(sorted(words, key=words.__getitem__))
+        return ragged(sorted(words, key=words.__getitem__))
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Accept None or "default" as `transform`; data frames cannot hold sequences of ids.
+        """Accept no other output than arrays: data frames cannot hold sequences of ids.
+
+        Parameters
+        ----------
+        transform : {"default"}, default=None
+            Nothing changes.
+
+        Returns
+        -------
+        self : SequenceVectorizer
+            The vectorizer.
+
+        Raises
+        ------
+        ValueError
+            If `transform` is anything else, such as "pandas".
 
         Examples
         --------
@@ -248,6 +320,16 @@ class SequenceVectorizer(  # type: ignore[call-arg]
 
     def build_analyzer(self) -> Callable[[Any], Iterable[Any]]:
         """Return the function that splits a document into its tokens.
+
+        Returns
+        -------
+        analyze : callable
+            Takes a document and returns its tokens.
+
+        Raises
+        ------
+        ValueError
+            If `ngram_range`, `token_pattern`, `analyzer` or `stop_words` is not allowed.
 
         Examples
         --------
@@ -277,69 +359,14 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         return CountVectorizer(**shared)
 
     def _tokenize(self, X: Iterable[Any]) -> Iterator[list[Any]]:
-        if isinstance(X, (str, bytes)):
-            raise ValueError("Iterable over raw text documents expected, string object received.")
-        if isinstance(X, Mapping) or len(getattr(X, "shape", (0,))) != 1:
-            raise ValueError(
-                f"Expected a 1-D iterable of documents, got a {type(X).__name__}: pass one column "
-                'of it, as X["text"].'
-            )
-        analyze = self.build_analyzer()
         any_type = self.preprocessor is not None or callable(self.analyzer)
-        for place, document in enumerate(X):
-            if not isinstance(document, str) and (
-                not any_type or document is None or isinstance(document, Number)
-            ):
-                raise TypeError(
-                    f"Document {place} is {reprlib.repr(document)}, expected a string (other "
-                    "objects need a callable preprocessor or analyzer that takes them)."
-                )
-            yield list(analyze(document))
-
-    def _learn(self, X: Iterable[Any]) -> tuple[dict[Any, int], list[np.ndarray]]:
-        # Words are numbered as they come, so that no document is kept as text or split twice
-        numbers: defaultdict[Any, int] = defaultdict(count().__next__)
-        counts: Counter[int] = Counter()
-        document_counts: Counter[int] = Counter()
-        rows = []
-        for tokens in self._tokenize(X):
-            row = [numbers[token] for token in tokens]
-            counts.update(row)
-            document_counts.update(set(row))
-            rows.append(np.array(row[: self.max_length], dtype=np.int32))
-        if not numbers:
-            raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
-        low, high = (
-            limit if isinstance(limit, Integral) else limit * len(rows)
-            for limit in (self.min_df, self.max_df)
-        )
-        if high < low:
-            raise ValueError("max_df corresponds to < documents than min_df")
-        words = [word for word, number in numbers.items() if low <= document_counts[number] <= high]
-        if not words:
-            raise ValueError(
-                f"No words remain: none of {len(numbers)} stands in min_df={self.min_df} documents "
-                f"at least and in max_df={self.max_df} at most."
-            )
-        words.sort(key=lambda word: (-counts[numbers[word]], word))
-        vocabulary = dict(zip(words[: self.max_features], count(FIRST_WORD)))
-        ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)
-        return vocabulary, [ids[row] for row in rows]
+        return tokenized(X, self.build_analyzer(), any_type)
 
     def _look_up(self, X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray]:
-        return [
-            np.array([vocabulary.get(token, UNKNOWN) for token in tokens], dtype=np.int32)
-            for tokens in (tokens[: self.max_length] for tokens in self._tokenize(X))
-        ]
+        return look_up(self._tokenize(X), vocabulary, self.max_length)
 
     def _pack(self, rows: list[np.ndarray]) -> np.ndarray:
-        if self.output == "ragged":
-            return _object_array(rows)
-        width = self.max_length or max((1, *map(len, rows)))
-        matrix = np.full((len(rows), width), PADDING, dtype=np.int32)
-        for padded, row in zip(matrix, rows, strict=True):
-            padded[: len(row)] = row
-        return matrix
+        return ragged(rows) if self.output == "ragged" else padded(rows, self.max_length)
 
     def _words(self) -> dict[Any, int]:
         if self.vocabulary is not None and not hasattr(self, "vocabulary_"):
@@ -354,12 +381,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         numbers = self._count_vectorizer().set_params(vocabulary=words).fit([]).vocabulary_
         if not isinstance(given, Mapping):
             return {word: number + FIRST_WORD for word, number in numbers.items()}
-        for word, number in given.items():
-            if not isinstance(number, (int, np.integer)) or not FIRST_WORD <= number <= LAST_WORD:
-                raise ValueError(
-                    f"vocabulary[{word!r}] is {number!r}, expected an int from {FIRST_WORD} to "
-                    f"{LAST_WORD} ({PADDING} is padding, {UNKNOWN} any unknown word)."
-                )
+        check_ids(given)
         if len(set(given.values())) < len(given):
             raise ValueError("vocabulary gives one id to several words")
         return {word: int(number) for word, number in given.items()}
@@ -369,8 +391,3 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _object_array(items: list[Any]) -> np.ndarray:
-    # np.array(items, dtype=object) would be 2-D if all items had the same length
-    return np.fromiter(items, dtype=object, count=len(items))

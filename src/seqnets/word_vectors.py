@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .vectorizer import FIRST_WORD, LAST_WORD, UNKNOWN
+from .vocabulary import FIRST_WORD, UNKNOWN, check_ids
 
 
 def embedding_matrix(
@@ -59,13 +59,7 @@ def embedding_matrix(
     array([[ 0., -1.],
            [ 1.,  1.]], dtype=float32)
     """
-    for word, i in vocabulary.items():
-        if not FIRST_WORD <= i <= LAST_WORD:
-            raise ValueError(
-                f"vocabulary gives {word!r} the id {i!r}; words have ids from {FIRST_WORD} to "
-                f"{LAST_WORD}, as SequenceVectorizer gives them, 0 and 1 being padding and unknown "
-                "words."
-            )
+    check_ids(vocabulary)
     pairs = vectors.items() if isinstance(vectors, Mapping) else read_lines(vectors)
     found = {vocabulary[word]: vector for word, vector in pairs if word in vocabulary}
     if not found:

@@ -1,0 +1,127 @@
+"""Documents, their words and the words' ids: split, learned and looked up.
+
+Ids: 0 padding, 1 any unknown word, from 2 on the words by frequency, ties by the alphabet.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
+from numbers import Integral, Number
+from typing import Any
+
+import numpy as np
+
+PADDING, UNKNOWN, FIRST_WORD, LAST_WORD = 0, 1, 2, 2**31 - 1
+
+
+def tokenized(X: Iterable[Any], analyze: Callable, any_type: bool) -> Iterator[list[Any]]:
+    """Each document as a list of words; documents are strings, unless they may be of any type."""
+    if isinstance(X, str | bytes):
+        raise ValueError("Iterable over raw text documents expected, string object received.")
+    if isinstance(X, Mapping) or len(getattr(X, "shape", (0,))) != 1:
+        raise ValueError(
+            f"Expected a 1-D iterable of documents, got a {type(X).__name__}: pass one column of "
+            'it, as X["text"].'
+        )
+    for place, document in enumerate(X):
+        if not isinstance(document, str) and (
+            not any_type or document is None or isinstance(document, Number)
+        ):
+            raise TypeError(
+                f"Document {place} is {reprlib.repr(document)}, expected a string (other objects "
+                "need a callable preprocessor or analyzer that takes them)."
+            )
+        yield list(analyze(document))
+
+
+def learn(
+    documents: Iterable[list[Any]],
+    min_df: float,
+    max_df: float,
+    max_features: int | None,
+    max_length: int | None,
+) -> tuple[dict[Any, int], list[np.ndarray]]:
+    """The vocabulary of the documents, and they as ids.
+
+    Words are numbered as they come, so that no document is kept as text or split twice.
+    """
+    numbers: defaultdict[Any, int] = defaultdict(count().__next__)
+    counts: Counter[int] = Counter()
+    document_counts: Counter[int] = Counter()
+    rows = []
+    for words in documents:
+        row = [numbers[word] for word in words]
+        counts.update(row)
+        document_counts.update(set(row))
+        rows.append(np.array(row[:max_length], dtype=np.int32))
+    if not numbers:
+        raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
+    low, high = (
+        limit if isinstance(limit, Integral) else limit * len(rows) for limit in (min_df, max_df)
+    )
+    if high < low:
+        raise ValueError("max_df corresponds to < documents than min_df")
+    kept = [word for word, number in numbers.items() if low <= document_counts[number] <= high]
+    if not kept:
+        raise ValueError(
+            f"No words remain: none of {len(numbers)} stands in min_df={min_df} documents at least "
+            f"and in max_df={max_df} at most."
+        )
+    kept.sort(key=lambda word: (-counts[numbers[word]], word))
+    vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
+    ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)
+    return vocabulary, [ids[row] for row in rows]
+
+
+def look_up(
+    documents: Iterable[list[Any]], vocabulary: Mapping[Any, int], max_length: int | None
+) -> list[np.ndarray]:
+    """The documents as ids."""
+    return [
+        np.array([vocabulary.get(word, UNKNOWN) for word in words[:max_length]], dtype=np.int32)
+        for words in documents
+    ]
+
+
+def words_of(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray]:
+    """The words of sequences of ids; of padding none."""
+    words = {number: word for word, number in vocabulary.items()} | {UNKNOWN: "<unknown>"}
+    documents = []
+    for place, row in enumerate(map(np.asarray, X)):
+        if row.ndim != 1:
+            raise ValueError(f"Sequence {place} is not 1-D: {reprlib.repr(row)}")
+        ids = [number for number in row.tolist() if number != PADDING]
+        wrong = [number for number in ids if number not in words]
+        if wrong:
+            raise ValueError(
+                f"Sequence {place} holds {wrong[0]!r}, which is no id: {PADDING} is padding, "
+                f"{UNKNOWN} unknown, words are the values of vocabulary_, up to {max(words)}."
+            )
+        documents.append(ragged([words[number] for number in ids]))
+    return documents
+
+
+def check_ids(vocabulary: Mapping[Any, Any]) -> None:
+    """Refuse ids that are not those of words."""
+    for word, number in vocabulary.items():
+        if not isinstance(number, int | np.integer) or not FIRST_WORD <= number <= LAST_WORD:
+            raise ValueError(
+                f"vocabulary[{word!r}] is {number!r}, expected an int from {FIRST_WORD} to "
+                f"{LAST_WORD} ({PADDING} is padding, {UNKNOWN} any unknown word)."
+            )
+
+
+def ragged(rows: list[np.ndarray]) -> np.ndarray:
+    """A 1-D object array, which np.array would make 2-D of rows of the same length."""
+    return np.fromiter(rows, dtype=object, count=len(rows))
+
+
+def padded(rows: list[np.ndarray], width: int | None) -> np.ndarray:
+    """A matrix, by default as wide as the longest row."""
+    matrix = np.full((len(rows), width or max((1, *map(len, rows)))), PADDING, dtype=np.int32)
+    for line, row in zip(matrix, rows, strict=True):
+        line[: len(row)] = row
+    return matrix
