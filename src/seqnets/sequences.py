@@ -149,7 +149,7 @@ def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
 def _ordered(X: Any) -> Any:
     """X, unless it is sparse, masked, text or dates, which would pass for something else."""
     if hasattr(X, "to_numpy") and len(np.shape(X)) == 1:  # a column of sequences
-        X = X.to_numpy()
+        X = np.asarray(X)
     if _all_arrays(X) or (_is_matrix(X) and X.dtype.isnative):
         return X
     if sparse.issparse(X):
