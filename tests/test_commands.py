@@ -174,7 +174,7 @@ def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
     assert "no column 'text'; the columns are: review, verdict" in failure(
         capsys, "predict", str(model), path, "--text", "text"
     )
-    assert "in place of standard input" in failure(
+    assert "standard input is to be read: give FILE" in failure(
         capsys, "predict", str(model), "--text", "verdict"
     )
     assert cli.main(["predict", str(model), path]) == 0

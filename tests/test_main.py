@@ -1,7 +1,6 @@
 """python -m seqnets: the comparison from end to end, and each mistake of a user."""
 
 import csv
-import importlib.metadata
 import os
 import re
 import signal
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
+import seqnets
 from seqnets import __main__ as cli
 from seqnets import comparison
 
@@ -103,7 +103,7 @@ def test_version(capsys):
     with pytest.raises(SystemExit) as left:
         cli.main(["--version"])
     assert left.value.code == 0
-    assert capsys.readouterr().out == f"seqnets {importlib.metadata.version('seqnets')}\n"
+    assert capsys.readouterr().out == f"seqnets {seqnets.__version__}\n"
 
 
 def repr_of(data):
@@ -125,7 +125,8 @@ def test_columns_without_a_file(arguments, capsys):
 
 def test_spaces_around_a_column_s_name_are_none_of_it(tmp_path):
     path = write_csv(tmp_path / "reviews.csv", [("fine", "yes")], header=("review ", " verdict"))
-    assert cli.read_csv(path, "review", "verdict").texts.tolist() == ["fine"]
+    for name in ("review", "review "):
+        assert cli.read_csv(path, name, "verdict").texts.tolist() == ["fine"]
 
 
 def test_no_file(tmp_path, capsys):
@@ -175,10 +176,11 @@ def test_column_not_named(option, tmp_path, capsys):
 
 
 def test_an_estimator_that_refuses_the_data(tmp_path, capsys, monkeypatch):
-    def refuse():
+    def refuse(*_):
         raise ValueError("empty vocabulary;\nperhaps only stop words")
 
-    monkeypatch.setattr(comparison, "compile_kernels", refuse)
+    monkeypatch.setattr(comparison, "cross_validate", refuse)
+    monkeypatch.setattr(comparison, "compile_kernels", lambda: None)
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(20))
     line = failure(capsys, path, *COLUMNS)
     assert f"{path}: empty vocabulary; perhaps only stop words" in line

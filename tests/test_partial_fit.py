@@ -311,7 +311,7 @@ def test_a_warm_start_takes_other_data_and_settings():
 @pytest.mark.parametrize(
     "change",
     [{"cell": "lstm"}, {"hidden_layer_sizes": 4}, {"bidirectional": True}, {"embedding_dim": 3},
-     {"embedding_dim": None}, {"dtype": "float32"}],
+     {"pooling": "attention"}, {"embedding_dim": None}, {"dtype": "float32"}],
     ids=str,
 )  # fmt: skip
 def test_another_network_is_refused(change):

@@ -432,6 +432,11 @@ STRINGS = {
     "a column": pd.DataFrame({"year": [1, 2, 3, 4], "text": TEXTS}),
     "the first missing": pd.DataFrame({"text": [None, *TEXTS[1:]]}),
     "the first a number": pd.DataFrame({"text": [1, *TEXTS[1:]]}, dtype=object),
+    "bytes": [b"1", b"2", b"3", b"4"],
+    "table of bytes": np.array([[b"1", b"2"]] * 4),
+    "lists of bytes": [[b"1", b"2"]] * 4,
+    "no words": np.empty((4, 0), dtype="U1"),
+    "frames of words": [pd.DataFrame({"a": ["1", "2"]})] * 4,
 }
 DATES = np.datetime64("2020-01-01") + np.arange(12).reshape(4, 3)
 REFUSED = {

@@ -365,6 +365,31 @@ def test_interrupt_before_an_epoch_ends_is_the_callers(validation):
         script.train(History([7.0]))  # of a fit before
 
 
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_interrupt_while_the_best_weights_are_copied(epoch):
+    """The epoch does not count then: no score is told of weights that are not there."""
+
+    class Judged(dict):
+        n_copies = 0
+
+        def items(self):
+            self.n_copies += 1
+            if self.n_copies == epoch:
+                raise KeyboardInterrupt
+            return super().items()
+
+    script, history = Script([9.0, 8.0], [3.0, 1.0]), History()
+    script.judged = Judged(script.judged)
+    if epoch == 1:
+        with pytest.raises(KeyboardInterrupt):
+            script.train(history)
+    else:
+        assert script.train(history).stopped == "interrupted"
+        assert script.parameters["W"].tolist() == [-1, -1]
+    assert history.best_validation_score == (None if epoch == 1 else -3.0)
+    assert len(history.loss_curve) == len(history.validation_scores) == epoch - 1
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("validated", [False, True])
 def test_divergence(bad, validated):

@@ -335,11 +335,27 @@ def test_weights_do_not_reach_a_metric_that_takes_none(scoring):
 
 
 @pytest.mark.parametrize(
-    ("score", "message"), [(-np.inf, "score .* is -inf"), (None, "must be a .*number, not 'None")]
+    ("score", "shown"), [(-np.inf, "-inf"), (np.nan, "nan"), (None, "None"), ("1", "'1'")]
 )
-def test_a_score_that_is_no_number(score, message):
-    with pytest.raises((TypeError, ValueError), match=f"^scoring=<function .*{message}"):
+def test_a_score_that_is_no_number(score, shown):
+    with pytest.raises(ValueError, match=f"^scoring=<function .* gives {shown} on the validation"):
         fit(scoring=lambda clf, X, y: score)
+
+
+def test_a_scorers_error_is_its_own():
+    error = UnicodeDecodeError("utf-8", b"", 0, 1, "a reason")
+
+    def refuse(clf, X, y):
+        raise error
+
+    with pytest.raises(UnicodeDecodeError) as raised:
+        fit(scoring=refuse)
+    assert raised.value is error
+
+
+def test_validation_weights_without_a_sum():
+    with pytest.raises(ValueError, match="sample_weight_val: The weights.* sum to inf"):
+        fit(weights=np.full(N_VAL, 1e308))
 
 
 def test_a_warm_start_is_judged_on_what_it_was_not_trained_on():

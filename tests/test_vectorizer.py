@@ -458,7 +458,7 @@ def test_no_words_to_learn(texts):
     [
         ({"min_df": 3}, "max_df corresponds to < documents than min_df"),
         ({"min_df": 0.9, "max_df": 0.6}, "max_df corresponds to < documents than min_df"),
-        ({"min_df": 2}, "No words remain: none of . stands in min_df=2 doc"),
+        ({"min_df": 2}, "No words remain: of ., none meets both min_df=2 and"),
     ],
 )
 def test_document_frequencies_that_leave_nothing(params, message):
@@ -486,6 +486,17 @@ def test_ngram_range_of_several_n(n):
         vectorizer = SequenceVectorizer(ngram_range=n, analyzer=analyzer)
         with pytest.raises(ValueError, match=r"must be \(n, n\).*got .*the reading order"):
             vectorizer.fit(["a b"])
+
+
+@pytest.mark.parametrize("parameters", [{"analyzer": "char"}, {"tokenizer": str.split}], ids=str)
+def test_a_pattern_that_is_not_used_may_be_wrong(parameters):
+    with pytest.warns(UserWarning, match="'token_pattern' will not be used"):
+        SequenceVectorizer(token_pattern="(", **parameters).fit(["a b"])
+
+
+def test_no_pattern_and_no_tokenizer():
+    with pytest.raises(ValueError, match="token_pattern=None"):
+        SequenceVectorizer(token_pattern=None).fit(["a b"])
 
 
 def test_a_pattern_that_is_none():

@@ -16,13 +16,13 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import resources
-from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from seqnets import __version__
 from seqnets.classifier import RecurrentClassifier
 from seqnets.colors import colored, colors_wanted
 from seqnets.comparison import (
@@ -109,7 +109,7 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
 
 def checked_column(path: str, reader: csv.DictReader, option: str, column: str | None) -> str:
     """Return the column's name if the file has it, once."""
-    columns = list(reader.fieldnames or [])
+    columns, column = list(reader.fieldnames or []), column and column.strip()
     listed = ", ".join(columns)
     if not columns:
         raise UserError(f"{path}: empty; its first line must name the columns")
@@ -239,7 +239,9 @@ def predict(arguments: argparse.Namespace) -> None:
     path: Any = None if arguments.file == "-" else arguments.file
     column = arguments.text
     if column is not None and path is None:
-        raise UserError("--text names a column of a CSV file: name it in place of standard input")
+        raise UserError(
+            "--text names a column of a CSV file, but standard input is to be read: give FILE"
+        )
     model = text_classifier(arguments.model)
     if column is None and str(path).lower().endswith(".csv"):
         say(f"{path}: labeled line by line, the first included; --text COLUMN labels a column")
@@ -327,7 +329,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         'train", "predict" and "explain", each with --help.',
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="a CSV file with a header line")
-    parser.add_argument("--version", action="version", version=f"seqnets {version('seqnets')}")
+    parser.add_argument("--version", action="version", version=f"seqnets {__version__}")
     parser.set_defaults(run=compare)
     return parser.parse_args(arguments)
 

@@ -107,7 +107,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         score and return its best epoch's weights, each a running mean of about an epoch's steps
         (Polyak & Juditsky 1992). "auto": if there are 1,000 sequences or more, or `X_val`.
         Classes with one member stay in training; where that leaves half of the share or less to
-        set aside, "auto" sets none aside. A warm start keeps the set, if `X` has not changed.
+        set aside, "auto" sets none aside. A warm start after a warm start keeps the set, if
+        sequences, labels and which weights are 0 have not changed.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in (0, 1).
     scoring : str, callable or None, default="loss"
@@ -156,8 +157,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     loss_curve_ : list of float
         The training loss of each epoch.
     validation_loss_curve_ : list of float or None
-        The validation loss of each epoch, NaN of those without a validation set before ones with
-        it; None if there never was one, as the next two.
+        The validation loss of each epoch, NaN for epochs without a validation set that come before
+        epochs with one; None if there never was one, as the next two.
     validation_scores_ : list of float or None
         The score of each epoch, see `scoring`.
     best_validation_score_ : float or None
@@ -319,7 +320,11 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
             diverges.
         KeyboardInterrupt
             On Ctrl-C before the first epoch has ended; later, the best model so far stays and a
-            warning tells. An estimator that was fitted before is left as it was by any error.
+            warning tells.
+
+        Notes
+        -----
+        Any error leaves an estimator that was fitted before as it was.
 
         Examples
         --------

@@ -52,7 +52,7 @@ class Fold(NamedTuple):
 
 
 def recurrent(cell: str, n_jobs: int | None = 1, **parameters: Any) -> Pipeline:
-    """Return the pipeline that this package is for, on one thread: folds run side by side."""
+    """Return the pipeline that this package is for; one thread is for folds side by side."""
     return make_pipeline(
         SequenceVectorizer(min_df=2),
         RecurrentClassifier(

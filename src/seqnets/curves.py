@@ -103,7 +103,7 @@ class LossCurveDisplay(Display):
             if curve is not None:
                 marker = "." if len(curve) < 50 else ""
                 ax.plot(range(1, len(curve) + 1), curve, line, marker=marker, label=name)
-        if self.validation_loss_curve is not None:
+        if self.validation_loss_curve is not None and np.isfinite(self.validation_loss_curve).any():
             best = int(np.nanargmin(self.validation_loss_curve))
             ax.plot(best + 1, self.validation_loss_curve[best], "o", fillstyle="none", ms=10,
                     color=ax.lines[-1].get_color(), label="its lowest")  # fmt: skip

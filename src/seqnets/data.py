@@ -121,12 +121,13 @@ def split(
     n = data.weights.size
     order = random.permutation(n)
     stratum = labels.strata(data.targets, estimator.out_activation_)
-    classes, counts = np.unique(stratum, return_counts=True)
+    _, counts = np.unique(stratum, return_counts=True)
     wanted = round(estimator.validation_fraction * n)
     shared = counts * (counts > 1)
     sizes = _approximate_mode(shared, min(wanted, shared.sum()), random) if shared.any() else shared
     sizes = np.minimum(sizes, counts - 1)
-    chosen = [order[stratum[order] == k][:size] for k, size in zip(classes, sizes, strict=True)]
+    by_class = np.split(order[stratum[order].argsort(kind="stable")], counts.cumsum()[:-1])
+    chosen = [members[:size] for members, size in zip(by_class, sizes, strict=True)]
     validation = np.sort(np.concatenate(chosen))
     if estimator.early_stopping == "auto" and 2 * validation.size <= wanted:
         return data, None

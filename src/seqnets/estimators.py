@@ -33,13 +33,13 @@ class EstimatorMixin(CallbackSupportMixin):
 def snapshot(estimator: Estimator) -> Estimator:
     """A copy with the same attributes, which stays as it is if another thread fits the estimator.
 
-    Nor do weights that are set by name later get past the check that it has passed. Not
+    It has its own dict of weights, so that one replaced later is not used unchecked. Not
     `copy.copy`, which goes by way of the pickle and so copies all weights.
     """
     same = object.__new__(type(estimator))
     same.__dict__ = estimator.__dict__.copy()
-    if "parameters_" in same.__dict__:
-        same.__dict__["parameters_"] = dict(same.__dict__["parameters_"])
+    if isinstance(same.__dict__.get("parameters_"), dict):
+        same.__dict__["parameters_"] = same.__dict__["parameters_"].copy()
     return same
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,6 @@ from .batches import minibatches
 from .data import (
     Data,
     Validation,
-    named,
     read_training_data,
     read_validation,
     split,
@@ -301,11 +302,13 @@ def validator(
         mean = float(losses.sum())
         if scorer is None or not np.isfinite(mean):
             return mean, -mean
-        with named(f"scoring={estimator.scoring!r}"):
-            score = float(scorer(model, validation.X, validation.y, **weighted))
-            if not np.isfinite(score):
-                raise ValueError(f"the score of the validation set is {score}.")
-        return mean, score
+        score = scorer(model, validation.X, validation.y, **weighted)
+        if not isinstance(score, Real) or not math.isfinite(score):
+            raise ValueError(
+                f"scoring={estimator.scoring!r} gives {score!r} on the validation set: a score is "
+                "a finite number."
+            )
+        return mean, float(score)
 
     return validate
 

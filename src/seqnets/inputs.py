@@ -141,6 +141,7 @@ def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) ->
         lowest, highest = values.min(axis=0), values.max(axis=0)
         _, exponent = np.frexp(np.maximum(-lowest, highest))
         unit = np.ldexp(1.0, exponent - 1)  # a power of two, lest the squares overflow
+        weights = weights / weights.max()
         total = weights @ series.lengths
         mean = sum((w * x).sum(axis=0) for x, w in parts(series, weights, unit)) / total
         squares = ((w * (x - mean) ** 2).sum(axis=0) for x, w in parts(series, weights, unit))

@@ -27,13 +27,9 @@ class Architecture(NamedTuple):
     bidirectional: bool
 
     def may_follow(self, other: Architecture) -> bool:
-        """Whether training can go on with the other's weights: in this network, their number may
-        differ by those of new tokens.
-        """
-        tokens = (self.n_tokens is None) == (other.n_tokens is None)
+        """Whether training can go on with the other's weights; new tokens may add some."""
         attention = (self.pooling == "attention") == (other.pooling == "attention")
-        same = self._replace(n_tokens=other.n_tokens, pooling=other.pooling) == other
-        return same and tokens and attention
+        return attention and self._replace(n_tokens=other.n_tokens, pooling=other.pooling) == other
 
 
 class Network:

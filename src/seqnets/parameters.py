@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -69,7 +70,8 @@ CONSTRAINTS: dict[str, list] = {
 
 def hidden_layer_sizes(given: Any) -> list[int]:
     """The units of each layer."""
-    sizes = list(given) if np.ndim(given) else [given]
+    several = isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0
+    sizes = list(given) if several else [given]
     wrong = [n for n in sizes if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1]
     if wrong or not sizes:
         raise ValueError(

@@ -27,6 +27,7 @@ from .batches import Sequences
 
 LARGEST_ID = 2**31 - 1
 FLOATS = [np.float64, np.float32]
+NUMBERS = (Number, np.bool_, type(None))  # None is NaN, or an error of its own
 COMPLEX = {complex, np.complex64, np.complex128, np.clongdouble}
 
 
@@ -199,10 +200,14 @@ def _demand_real_numbers(X: Any, name: str) -> None:
     """Raise for the first string or complex number; say where it is."""
     if isinstance(X, np.ndarray) and X.ndim == 0:
         X = X.item()
-    if isinstance(X, str):
+    if _is_frame(X):
+        X = np.asarray(X)
+    empty = _dtype_kind(X) in "US" and np.size(X) == 0
+    if isinstance(X, str | bytes) or empty:
+        shown = f"has dtype {X.dtype}" if empty and np.ndim(X) else f"is {reprlib.repr(X[:])}"
         raise TypeError(
-            f"X holds strings, where series and token ids are numbers: {name} is "
-            f"{reprlib.repr(X)}. Of texts, SequenceVectorizer makes sequences of token ids: "
+            f"X holds strings, where series and token ids are numbers: {name} {shown}. Of texts, "
+            "SequenceVectorizer makes sequences of token ids: "
             "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
         )
     if isinstance(X, complex) or _dtype_kind(X) == "c":
@@ -212,7 +217,7 @@ def _demand_real_numbers(X: Any, name: str) -> None:
         )
     if isinstance(X, list | tuple) or _dtype_kind(X) in "OUS":
         types = set(map(type, X))  # few, where a call for each of many numbers would take long
-        if not all(issubclass(t, Number) for t in types) or types & COMPLEX:
+        if not all(issubclass(t, NUMBERS) for t in types) or types & COMPLEX:
             for i, x in enumerate(X):
                 _demand_real_numbers(x, f"{name}[{i}]")
 
@@ -317,7 +322,7 @@ def _finite(values: np.ndarray, offsets: np.ndarray, dtype: np.dtype | None) -> 
         dtype = np.dtype(np.float32 if values.dtype == np.float32 else np.float64)
     with np.errstate(over="ignore"):  # what is too large becomes inf and is named below
         cast = np.ascontiguousarray(values, dtype=dtype)
-    rule = f"series are finite numbers of {dtype}, not NaN or inf; unequal ones come in a list"
+    rule = f"series are finite numbers of {dtype}, not NaN or inf"
     _demand(np.isfinite(cast), values, offsets, rule)
     return cast
 

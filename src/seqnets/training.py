@@ -236,16 +236,15 @@ def train(
                 validation_loss, score = validate()
             if not np.isfinite(loss + validation_loss):
                 raise DivergenceError
+            n_worse = 0 if score >= best_score + tol else n_worse + 1
+            if validate is not None and score > best_score:
+                best = {name: W.copy() for name, W in judged.items()}  # Ctrl-C here ends it before
+                history.best_validation_score = score
+            best_score = max(score, best_score)
             if validate is not None:
                 history.validation_loss_curve.append(validation_loss)
                 history.validation_scores.append(score)
             history.loss_curve.append(loss)
-            n_worse = 0 if score >= best_score + tol else n_worse + 1
-            if score > best_score:
-                best_score = score
-                if validate is not None:
-                    history.best_validation_score = score
-                    best = {name: W.copy() for name, W in judged.items()}
             if report(history):
                 history.stopped = "callback"
                 break

@@ -352,10 +352,11 @@ class SequenceVectorizer(  # type: ignore[call-arg]
             shared["token_pattern"] = None
         if self.preprocessor is not None or callable(self.analyzer):
             shared["lowercase"] = False
+        pattern: Any = "" if unused else self.token_pattern
         try:
-            re.compile(shared["token_pattern"] or "")
+            re.compile(pattern)
         except (re.error, TypeError) as error:
-            raise ValueError(f"token_pattern={shared['token_pattern']!r}: {error}.") from error
+            raise ValueError(f"token_pattern={self.token_pattern!r}: {error}.") from error
         return CountVectorizer(**shared)
 
     def _tokenize(self, X: Iterable[Any]) -> Iterator[list[Any]]:

@@ -67,8 +67,8 @@ def learn(
     kept = [word for word, number in numbers.items() if low <= document_counts[number] <= high]
     if not kept:
         raise ValueError(
-            f"No words remain: none of {len(numbers)} stands in min_df={min_df} documents at least "
-            f"and in max_df={max_df} at most."
+            f"No words remain: of {len(numbers)}, none meets both min_df={min_df} and "
+            f"max_df={max_df}, which count documents (a float is a share of them)."
         )
     kept.sort(key=lambda word: (-counts[numbers[word]], word))
     vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
