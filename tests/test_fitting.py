@@ -338,6 +338,18 @@ def test_settings_reach_the_optimizers():
     assert (rmsprop.learning_rate, rmsprop.decay, rmsprop.epsilon) == (0.5, 0.2, 0.3)
 
 
+def test_settings_are_numbers_of_python():
+    """A kernel would be compiled anew for each other type, and not at all for some."""
+    clf = make_classifier().fit(make(), Y)
+    half = np.float16(0.5)
+    clf.set_params(beta_1=half, beta_2=half, epsilon=half, momentum=0, nesterovs_momentum=np.True_)
+    for solver in ("adam", "adamw", "rmsprop", "sgd"):
+        optimizer = fitting.build_optimizer(clf.set_params(solver=solver))
+        kept = {"t", "n_moments", "moments", "schedule"}
+        types = {type(value) for name, value in vars(optimizer).items() if name not in kept}
+        assert types <= {float, bool}
+
+
 # -------------------------------------------------------------------------- early stopping
 
 
