@@ -246,6 +246,8 @@ def test_class_numbers_are_places_among_the_classes():
     classes = np.array(["a", "b", "d", "e"])
     y = np.array(["e", "a", "d", "e"], dtype=object)
     assert class_numbers(y, classes).tolist() == [3, 0, 2, 3]
+    unsorted = np.array(["b", "c", "a"])
+    assert class_numbers(np.array(["a", "b", "c", "a"]), unsorted).tolist() == [2, 0, 1, 2]
 
 
 @each_kind
