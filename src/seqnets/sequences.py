@@ -202,9 +202,9 @@ def _demand_real_numbers(X: Any, name: str) -> None:
         X = X.item()
     if _is_frame(X):
         X = np.asarray(X)
-    empty = _dtype_kind(X) in "US" and np.size(X) == 0
-    if isinstance(X, str | bytes) or empty:
-        shown = f"has dtype {X.dtype}" if empty and np.ndim(X) else f"is {reprlib.repr(X[:])}"
+    of_no_strings = _dtype_kind(X) in "US" and np.size(X) == 0
+    if isinstance(X, str | bytes) or of_no_strings:
+        shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
         raise TypeError(
             f"X holds strings, where series and token ids are numbers: {name} {shown}. Of texts, "
             "SequenceVectorizer makes sequences of token ids: "

@@ -237,13 +237,13 @@ def train(
             if not np.isfinite(loss + validation_loss):
                 raise DivergenceError
             n_worse = 0 if score >= best_score + tol else n_worse + 1
-            if validate is not None and score > best_score:
-                best = {name: W.copy() for name, W in judged.items()}  # Ctrl-C here ends it before
-                history.best_validation_score = score
-            best_score = max(score, best_score)
             if validate is not None:
+                if score > best_score:  # the copy first: Ctrl-C may come in the midst of it
+                    best = {name: W.copy() for name, W in judged.items()}
+                    history.best_validation_score = score
                 history.validation_loss_curve.append(validation_loss)
                 history.validation_scores.append(score)
+            best_score = max(score, best_score)
             history.loss_curve.append(loss)
             if report(history):
                 history.stopped = "callback"
