@@ -270,13 +270,17 @@ def run_epochs(
 
 def history_so_far(estimator: Estimator, validated: bool) -> History:
     """What to go on writing: if `validated` is what comes, with NaN for epochs that were not."""
-    history = History(list(estimator.loss_curve_))
-    for name in ("validation_loss_curve", "validation_scores"):
-        curve = list(getattr(estimator, f"{name}_") or [])
-        if validated:
-            curve += [np.nan] * (len(history.loss_curve) - len(curve))
-        setattr(history, name, curve)
-    return history
+    n_epochs = len(estimator.loss_curve_)
+
+    def begun(curve: list[float] | None) -> list[float]:
+        found = list(curve or [])
+        return found + [np.nan] * (n_epochs - len(found)) if validated else found
+
+    return History(
+        list(estimator.loss_curve_),
+        begun(estimator.validation_loss_curve_),
+        begun(estimator.validation_scores_),
+    )
 
 
 def validator(

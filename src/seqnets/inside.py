@@ -25,18 +25,14 @@ from .explanation import (
 from .inference import attention
 from .inputs import read
 from .labels import check_labels, check_same_kind, is_multilabel, make_targets
-from .outputs import Attention
 from .prediction import PredictionMixin, finite
 from .threads import Workers
 
 
 def attends(estimator: Any) -> bool:
     """Whether the network, or the one that fit will make, pools by attention; else say why not."""
-    if hasattr(estimator, "_network"):
-        there = isinstance(estimator._network.pooling, Attention)
-    else:
-        there = estimator.pooling == "attention"
-    if not there:
+    network = getattr(estimator, "_network", None)
+    if (network.architecture if network else estimator).pooling != "attention":
         raise AttributeError('attention_weights needs a fit with pooling="attention".')
     return True
 
