@@ -31,7 +31,6 @@ from .estimators import effective_n_threads, snapshot
 from .inference import decision
 from .initializers import new_embedding_rows
 from .inputs import (
-    UNKNOWN_ID,
     Estimator,
     as_inputs,
     check_embeddings,
@@ -47,6 +46,7 @@ from .progress import Progress
 from .schedules import SCHEDULES
 from .threads import Workers, one_blas_thread
 from .training import Average, History, train
+from .vocabulary import UNKNOWN
 from .warn import warn
 
 BATCH_SIZE = 32
@@ -168,7 +168,7 @@ def prepare(
     if not resume:
         estimator.parameters_ = network.initialize(state.random, estimator._dtype)
         if estimator._kind == "tokens" and had_embeddings(estimator):
-            given = check_embeddings(estimator)[UNKNOWN_ID:]
+            given = check_embeddings(estimator)[UNKNOWN:]
             estimator.parameters_["embedding"] = np.array(given, estimator._dtype)
     else:
         check_same_network(estimator, network)

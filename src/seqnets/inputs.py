@@ -13,11 +13,11 @@ import numpy as np
 from sklearn.utils import check_array
 
 from .batches import Sequences
-from .sequences import FLOATS, LARGEST_ID, embedding_rows, read_series, read_tokens
+from .sequences import FLOATS, embedding_rows, read_series, read_tokens
+from .vocabulary import LARGEST_ID, UNKNOWN
 
 Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
-UNKNOWN_ID = 1  # what SequenceVectorizer calls words that it does not know
 FAR = 1e9  # standard deviations
 PART = 2**16  # steps, more or less, that are in memory in float64 at a time
 
@@ -92,7 +92,7 @@ def check_embeddings(estimator: Estimator) -> np.ndarray:
     largest = np.finfo(np.float64 if estimator.dtype == "float64" else np.float32).max
     if max(given.max(), -given.min()) > largest:
         raise ValueError(f"embeddings holds numbers beyond {largest}, the largest of its type.")
-    if given.shape[1] != estimator.embedding_dim or len(given) <= UNKNOWN_ID:
+    if given.shape[1] != estimator.embedding_dim or len(given) <= UNKNOWN:
         raise ValueError(
             f"embeddings has shape {given.shape}: it needs a row for each id from 0 on, and "
             f"embedding_dim={estimator.embedding_dim} columns."
@@ -108,10 +108,10 @@ def had_embeddings(estimator: Estimator) -> bool:
 def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequences]) -> np.ndarray:
     """Know the ids of these sequences too, or all that have embeddings; return the new ones."""
     if had_embeddings(estimator):
-        estimator._known_ids = np.arange(UNKNOWN_ID + 1, estimator._largest_id + 1)
+        estimator._known_ids = np.arange(UNKNOWN + 1, estimator._largest_id + 1)
         return known[:0]
     ids = np.unique(np.concatenate([part.values for part in sequences]))
-    new = np.setdiff1d(ids, np.append(known, UNKNOWN_ID), assume_unique=True)
+    new = np.setdiff1d(ids, np.append(known, UNKNOWN), assume_unique=True)
     estimator._known_ids = np.sort(np.concatenate((known, new)))
     return new
 

@@ -30,9 +30,10 @@ from sklearn.utils.validation import check_is_fitted
 from .batches import Sequences
 from .classifier import RecurrentClassifier
 from .estimators import without_feature_names
-from .inputs import UNKNOWN_ID, read_again
+from .inputs import read_again
 from .labels import check_labels
 from .vectorizer import SequenceVectorizer
+from .vocabulary import UNKNOWN
 
 __all__ = [
     "attributions",
@@ -337,7 +338,7 @@ def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
     if isinstance(estimator, Pipeline) and isinstance(estimator[0], SequenceVectorizer):
         split = estimator[0].build_analyzer()
         names = [str(word) for text in X for word in list(split(text))[: estimator[0].max_length]]
-        known = sequences.values != UNKNOWN_ID
+        known = sequences.values != UNKNOWN
         names = [
             name if sure else f"[{name}]" for name, sure in zip(names, known.tolist(), strict=True)
         ]

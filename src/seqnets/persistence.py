@@ -28,14 +28,12 @@ from .files import (
     read_file,
     write_file,
 )
-from .inputs import UNKNOWN_ID
 from .labels import check_outputs
 from .layers import CELLS
 from .network import Architecture, Network
 from .scaler import SequenceScaler, scaler_of_arrays
-from .sequences import LARGEST_ID
 from .vectorizer import SequenceVectorizer
-from .vocabulary import FIRST_WORD, LAST_WORD
+from .vocabulary import FIRST_WORD, LARGEST_ID, UNKNOWN
 
 # What the user calls
 
@@ -298,8 +296,8 @@ def are_known_ids(ids: Any, fitted: dict[str, Any]) -> bool:
     n_tokens = Architecture(*fitted["_network"]).n_tokens
     return (
         is_array(ids, (n_tokens,), np.int64)
-        and ids.min(initial=LARGEST_ID) > UNKNOWN_ID
-        and ids.max(initial=UNKNOWN_ID) <= LARGEST_ID
+        and ids.min(initial=LARGEST_ID) > UNKNOWN
+        and ids.max(initial=UNKNOWN) <= LARGEST_ID
         and bool((ids[:-1] < ids[1:]).all())
     )
 
@@ -307,7 +305,7 @@ def are_known_ids(ids: Any, fitted: dict[str, Any]) -> bool:
 def are_ids(vocabulary: Any, _: dict[str, Any]) -> bool:
     """Return whether the words have ids as `SequenceVectorizer` gives them."""
     ids = vocabulary.values()
-    of_words = all(is_count(i, FIRST_WORD) and i <= LAST_WORD for i in ids)
+    of_words = all(is_count(i, FIRST_WORD) and i <= LARGEST_ID for i in ids)
     return of_words and len(set(ids)) == len(ids)
 
 
@@ -365,7 +363,7 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "_largest_id": Rule(
             f"the largest token id, up to {LARGEST_ID}",
             lambda n, fitted: (
-                is_count(n, fitted["_known_ids"].max(initial=UNKNOWN_ID)) and n <= LARGEST_ID
+                is_count(n, fitted["_known_ids"].max(initial=UNKNOWN)) and n <= LARGEST_ID
             ),
             TOKENS,
         ),
@@ -379,7 +377,7 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "best_validation_score_": Rule("a number or None", lambda x, _: x is None or is_number(x)),
     },
     SequenceVectorizer: {
-        "vocabulary_": Rule(f"words with distinct ids, {FIRST_WORD} to {LAST_WORD}", are_ids),
+        "vocabulary_": Rule(f"words with distinct ids, {FIRST_WORD} to {LARGEST_ID}", are_ids),
     },
     SequenceScaler: {
         "_kind": Rule("one of 2d, 3d, ragged", lambda kind, _: kind in SERIES),

@@ -24,8 +24,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, validate_data
 
 from .batches import Sequences
+from .vocabulary import LARGEST_ID, PADDING
 
-LARGEST_ID = 2**31 - 1
 FLOATS = [np.float64, np.float32]
 NUMBERS = (Number, np.bool_, type(None))  # None is NaN, or an error of its own
 COMPLEX = {complex, np.complex64, np.complex128, np.clongdouble}
@@ -73,7 +73,7 @@ def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
     rows = "" if largest == LARGEST_ID else ", the last row of embeddings"
     _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}{rows}")
     values = values.astype(np.int64)
-    real = values != 0
+    real = values != PADDING
     if real.all():
         return Sequences(values, offsets)
     kept_before = np.concatenate(([0], np.cumsum(real)))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-PADDING, UNKNOWN, FIRST_WORD, LAST_WORD = 0, 1, 2, 2**31 - 1
+PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
 
 
 def tokenized(X: Iterable[Any], analyze: Callable, any_type: bool) -> Iterator[list[Any]]:
@@ -107,10 +107,10 @@ def words_of(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray
 def check_ids(vocabulary: Mapping[Any, Any]) -> None:
     """Refuse ids that are not those of words."""
     for word, number in vocabulary.items():
-        if not isinstance(number, int | np.integer) or not FIRST_WORD <= number <= LAST_WORD:
+        if not isinstance(number, int | np.integer) or not FIRST_WORD <= number <= LARGEST_ID:
             raise ValueError(
                 f"vocabulary[{word!r}] is {number!r}, expected an int from {FIRST_WORD} to "
-                f"{LAST_WORD} ({PADDING} is padding, {UNKNOWN} any unknown word)."
+                f"{LARGEST_ID} ({PADDING} is padding, {UNKNOWN} any unknown word)."
             )
 
 
