@@ -137,8 +137,10 @@ def test_without_dropout_the_generator_is_left_alone():
 
 
 def test_embedding_dropout_is_of_tokens():
-    """Of series there is none to leave out."""
     y = np.arange(40) % 3
+    clf = make_classifier("series", embedding_dropout=0.5)
+    with pytest.raises(ValueError, match="embedding_dropout is for token ids only"):
+        clf.fit(make("series"), y)
     settings = [{"dropout": 0.0}, {"dropout": 0.0, "embedding_dropout": 0.5}]
     a, b = (make_classifier("tokens", **s).fit(make("tokens"), y) for s in settings)
     assert a.loss_curve_ != b.loss_curve_

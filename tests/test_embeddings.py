@@ -50,7 +50,7 @@ def test_frozen_ones_are_series_of_their_vectors():
     for name, W in frozen.parameters_.items():
         if name != "embedding":
             series.parameters_[name] = W
-    series.input_shift_, series.input_scale_ = np.zeros(3), np.ones(3)
+    series.input_mean_, series.input_scale_ = np.zeros(3), np.ones(3)
     np.testing.assert_allclose(
         series.decision_function(S), frozen.decision_function(X), rtol=0, atol=1e-12
     )
@@ -84,7 +84,11 @@ def test_partial_fit_goes_on_with_them():
         ({"embeddings": E[0]}, "Expected 2D array"),
         ({"embeddings": np.where(E > 1, np.nan, E)}, "embeddings contains NaN"),
         ({"embeddings": [["a", "b", "c"]] * 3}, "could not convert|dtype"),
-        ({"embedding_dim": None}, "embeddings are for token ids"),
+        ({"embedding_dim": None}, "embeddings is for token ids only"),
+        (
+            {"embedding_dim": None, "embeddings": None, "train_embeddings": False},
+            "train_embeddings=False is for token ids only",
+        ),
     ],
 )
 def test_embeddings_that_do_not_fit(parameters, message):
@@ -153,6 +157,12 @@ def test_a_file_s_words_with_spaces(tmp_path):
     path.write_text("the 2 3.5\nfilm 1 2\nfilm at 9 9\n. . . 8 8\n", encoding="utf-8")
     found = embedding_matrix({"film": 2, "the": 3}, path)
     assert found[2:].tolist() == [[1, 2], [2, 3.5]]
+
+
+def test_a_file_of_single_numbers(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("film 1.5\nthe 2\n", encoding="utf-8")
+    assert embedding_matrix({"film": 2, "the": 3}, path)[2:].tolist() == [[1.5], [2]]
 
 
 def test_a_line_of_a_file_with_a_number_too_many(tmp_path):

@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from seqnets import RecurrentClassifier, data, fitting, inputs, labels
 from seqnets.batches import Sequences
 from seqnets.data import Data
-from seqnets.inputs import as_inputs
+from seqnets.inputs import as_inputs, read_again
 from seqnets.optimizers import SGD, Adam, AdamW, RMSprop
 from seqnets.training import History, Trainer
 
@@ -166,14 +166,14 @@ def labels_only(y):
 @each_early_stopping
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_series_have_mean_0_and_deviation_1(spy, early_stopping, dtype):
-    """Each step weighs as its sequence; x / input_scale_ - input_shift_ as documented."""
+    """Each step weighs as its sequence; (x - input_mean_) / input_scale_ as documented."""
     weights = np.random.RandomState(1).uniform(0.1, 5.0, N)
     clf = make_classifier(early_stopping=early_stopping, dtype=dtype).fit(make(), Y, weights)
-    for fitted in (clf.input_shift_, clf.input_scale_):
+    for fitted in (clf.input_mean_, clf.input_scale_):
         assert fitted.shape == (CHANNELS,)
         assert fitted.dtype == dtype
     values, lengths = spy.training.sequences.values, spy.training.sequences.lengths
-    found = values.astype(float) / clf.input_scale_ - clf.input_shift_
+    found = (values.astype(float) - clf.input_mean_) / clf.input_scale_
     steps = np.repeat(spy.training.weights, lengths)
     tolerance = 20 * np.finfo(dtype).eps
     mean = np.average(found, axis=0, weights=steps)
@@ -181,9 +181,16 @@ def test_series_have_mean_0_and_deviation_1(spy, early_stopping, dtype):
     np.testing.assert_allclose(np.average((found - mean) ** 2, axis=0, weights=steps), 1,
                                atol=tolerance)  # fmt: skip
     assert np.all(abs(found.mean(axis=0)) > 1e-3)  # the weights count
-    expected = (values / clf.input_scale_ - clf.input_shift_).astype(dtype)
+    expected = ((values - clf.input_mean_) / clf.input_scale_).astype(dtype)
     given = as_inputs(clf, spy.training.sequences)
     np.testing.assert_array_equal(given.values, expected, strict=True)
+
+
+def test_far_from_zero_differences_are_kept():
+    """The mean comes off first: divided before, neighbors would be rounded to one number."""
+    X = 16_000_000 + np.random.RandomState(0).randint(3, size=(N, 5)).astype(np.float32)
+    clf = make_classifier(early_stopping=False, max_iter=1).fit(X, Y)
+    assert np.unique(as_inputs(clf, read_again(clf, X)).values).size == 3
 
 
 def test_the_validation_set_is_not_looked_at(monkeypatch):
@@ -198,7 +205,7 @@ def test_the_validation_set_is_not_looked_at(monkeypatch):
 
     monkeypatch.setattr(fitting, "split", changed)
     b = make_classifier(early_stopping=True).fit(make(), Y)
-    np.testing.assert_array_equal(a.input_shift_, b.input_shift_)
+    np.testing.assert_array_equal(a.input_mean_, b.input_mean_)
     np.testing.assert_array_equal(a.input_scale_, b.input_scale_)
     assert a.loss_curve_ == b.loss_curve_
     assert a.validation_loss_curve_ != b.validation_loss_curve_
@@ -217,7 +224,7 @@ def test_standardization_takes_no_second_copy(monkeypatch):
         inputs.learn_scale(clf, sequences, weights)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        found.append((clf.input_shift_, clf.input_scale_))
+        found.append((clf.input_mean_, clf.input_scale_))
     assert peak < 8 * 2**16 * 2 * 8 / 2
     assert peak > 2**16
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
@@ -257,7 +264,7 @@ def test_units_do_not_matter(early_stopping):
 def test_tokens_are_not_standardized():
     clf = make_classifier().fit(make(), Y)
     clf.set_params(embedding_dim=2).fit(make("tokens"), Y)
-    assert not hasattr(clf, "input_shift_")
+    assert not hasattr(clf, "input_mean_")
     assert not hasattr(clf, "input_scale_")
 
 
@@ -506,6 +513,12 @@ def test_one_warning_of_epochs_that_ran_out(early_stopping):
     _, message = fit_and_catch(Y, max_iter=15, learning_rate_init=0.01, tol=0.0,
                                early_stopping=early_stopping, n_iter_no_change=99)  # fmt: skip
     assert "maximum iterations (15) reached" in message
+
+
+def test_a_cosine_schedule_ends_where_it_should(recwarn):
+    """At max_iter, which is no reason to warn."""
+    make_classifier(learning_rate="cosine", max_iter=15, learning_rate_init=0.01).fit(make(), Y)
+    assert not recwarn.list
 
 
 @each_early_stopping

@@ -302,7 +302,7 @@ def test_gradient_x_input_of_series_by_central_differences(cell, bidirectional, 
     arrays = {str(i): x for i, x in enumerate(X)}
     attributions = clf.attributions(X, target=target)
     for name, gradient in central_differences(decision, arrays).items():
-        x = arrays[name] - clf.input_shift_ * clf.input_scale_  # from the mean on
+        x = arrays[name] - clf.input_mean_  # from the mean on
         assert relative_error(attributions[int(name)], x * gradient) < 1e-6
 
 
@@ -347,7 +347,7 @@ def baseline_of(clf, X):
     """The decision of the same model where every step says nothing."""
     silent = copy.deepcopy(clf)
     if clf.embedding_dim is None:
-        return silent, [np.tile(clf.input_shift_ * clf.input_scale_, (len(x), 1)) for x in X]
+        return silent, [np.tile(clf.input_mean_, (len(x), 1)) for x in X]
     silent.parameters_["embedding"][:] = 0
     return silent, X
 
@@ -375,7 +375,7 @@ def test_integrated_gradients_are_the_integral(cell, pooling):
     """Gradients times input at points on the way, each divided by how far it is."""
     clf, X = learned(cell, "series", pooling)
     X = X[:5]
-    middle = clf.input_shift_ * clf.input_scale_
+    middle = clf.input_mean_
     integral = [np.zeros(x.shape) for x in X]
     points = (np.arange(300) + 0.5) / 300
     for s in points:

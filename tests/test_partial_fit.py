@@ -151,9 +151,9 @@ def test_the_optimizers_memory_follows_its_tokens(solver):
 
 def test_series_are_standardized_as_the_first_call_found_them():
     clf = make_classifier("series").partial_fit(make("series"), Y, classes=[0, 1, 2])
-    shift, scale = clf.input_shift_, clf.input_scale_
+    mean, scale = clf.input_mean_, clf.input_scale_
     clf.partial_fit([100 + 10 * x for x in make("series")], Y)
-    np.testing.assert_array_equal(clf.input_shift_, shift)
+    np.testing.assert_array_equal(clf.input_mean_, mean)
     np.testing.assert_array_equal(clf.input_scale_, scale)
 
 

@@ -233,6 +233,8 @@ def test_pickles_predict_the_same(name, library, tmp_path):
         module = pytest.importorskip(library)
         twin = pickle.loads(module.dumps(estimator))
     assert_predicts_the_same(twin, estimator, X)
+    seqnets.save(twin, tmp_path / "again")
+    assert_predicts_the_same(seqnets.load(tmp_path / "again"), estimator, X)
 
 
 @each_model

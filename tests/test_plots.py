@@ -274,6 +274,15 @@ def test_beside_a_long_way_stand_a_few_words_those_of_the_longest_steps():
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+def test_of_no_sequence_there_is_nothing_to_draw():
+    assert plots.GradientFlowDisplay([]).plot().ax_.lines[:] == []
+
+
+def test_a_gate_may_have_any_name():
+    display = plots.GateDisplay(np.eye(2), ["not", "bad"], "my own").plot()
+    assert display.ax_.get_title() == "my own"
+
+
 def test_states_that_never_change_are_one_point():
     points, shares = curves.flattened(np.ones((3, 4), np.float32))
     assert not points.any()

@@ -97,8 +97,8 @@ def twin(clf, kind, X):
             numbers = {number: row for row, number in enumerate(clf._known_ids, 1)}
             sequence = [numbers.get(number, 0) for number in sequence]
         elif len(sequence):
-            with np.errstate(over="ignore"):
-                sequence = sequence / clf.input_scale_ - clf.input_shift_
+            with np.errstate(over="ignore"):  # by halves, which do not overflow in between
+                sequence = (sequence / 2 - clf.input_mean_ / 2) / (clf.input_scale_ / 2)
             sequence = np.clip(sequence, -FAR, FAR).tolist()
         else:
             sequence = []

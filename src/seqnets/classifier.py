@@ -145,8 +145,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h" (n_units, n_gates * n_units),
         "layer0.b", of a GRU "layer0.b_h", of a second direction "layer0.reverse.W_x", ...;
         of that pooling "attention.W", "attention.b", "attention.v"; "dense.W", "dense.b".
-    input_shift_, input_scale_ : ndarray of shape (n_channels,)
-        The network reads series as x / input_scale_ - input_shift_, which have mean 0 and
+    input_mean_, input_scale_ : ndarray of shape (n_channels,)
+        The network reads series as (x - input_mean_) / input_scale_, which have mean 0 and
         deviation 1 on the training set; not set for tokens.
     n_iter_ : int
         Epochs run; this and the curves go on in a warm start and in partial_fit.

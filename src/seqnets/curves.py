@@ -197,7 +197,8 @@ class GradientFlowDisplay(Display):
         ax = self._start(ax)
         longest = max((len(norms) for each in self.norms for norms in each.values()), default=0)
         marker = "." if longest < 50 else ""
-        for name, (color, line, _) in zip(self.norms[0], looks(), strict=False):
+        names = self.norms[0] if self.norms else ()
+        for name, (color, line, _) in zip(names, looks(), strict=False):
             table = np.full((len(self.norms), longest), np.nan)
             for row, each in zip(table, self.norms, strict=True):
                 row[longest - len(each[name]) :] = each[name]
@@ -207,7 +208,8 @@ class GradientFlowDisplay(Display):
         whole_numbers(ax.xaxis)
         ax.set(yscale="log", xlabel="steps from the last", ylabel="|d loss / d h|",
                title="gradient flow")  # fmt: skip
-        ax.legend()
+        if self.norms:
+            ax.legend()
         return self
 
 

@@ -138,5 +138,6 @@ def steps_of(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def meaning(name: str) -> str:
-    """What an array of a trace is, and its name there."""
-    return f"{MEANING[name.rpartition('.')[2]]} ({name})"
+    """What an array of a trace is, and its name there; any other name as it is."""
+    what = MEANING.get(name.rpartition(".")[2])
+    return f"{what} ({name})" if what else literal(name)

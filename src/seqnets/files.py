@@ -54,7 +54,7 @@ def encode(value: Any, place: str, arrays: Arrays) -> Any:
         return {"dict": [keys, [encode(value[k], f"{place}.{k}", arrays) for k in value]]}
     if type(value) in (np.ndarray, np.memmap) and value.dtype.kind in "biufU":
         name = f"{len(arrays)}-{re.sub('[^A-Za-z0-9_.]', '_', place)[-100:]}.npy"
-        arrays[name] = value
+        arrays[name] = np.asarray(value)  # of a memory map an ordinary one
         return {"array": name}
     if type(value) is np.ndarray and value.dtype.kind == "O" and value.ndim == 1:
         return {"objects": encode(list(value), place, arrays)}

@@ -347,7 +347,7 @@ def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> No
             "few epochs.",
             ConvergenceWarning,
         )
-    elif history.stopped == "max_iter":
+    elif history.stopped == "max_iter" and estimator.learning_rate != "cosine":  # made to end there
         warn(
             f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
             "optimization hasn't converged yet.",

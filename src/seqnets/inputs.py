@@ -31,8 +31,7 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     """Series or ids; sets what X tells: kind, precision, number of features."""
     dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     if estimator.embedding_dim is None:
-        if estimator.embeddings is not None:
-            raise ValueError("embeddings are for token ids, which embedding_dim tells: set it too.")
+        check_nothing_for_tokens(estimator)
         sequences, estimator._kind = read_series(estimator, X, None, dtype)
         estimator._dtype, estimator._n_channels = sequences.values.dtype, sequences.values.shape[1]
         return sequences
@@ -40,9 +39,21 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     estimator._largest_id = LARGEST_ID if given is None else len(given) - 1
     sequences, estimator._kind = read_tokens(X, estimator._largest_id), "tokens"
     estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
-    for stale in ("n_features_in_", "feature_names_in_", "input_shift_", "input_scale_"):
+    for stale in ("n_features_in_", "feature_names_in_", "input_mean_", "input_scale_"):
         estimator.__dict__.pop(stale, None)
     return sequences
+
+
+def check_nothing_for_tokens(estimator: Estimator) -> None:
+    """Refuse what would be ignored with series."""
+    given = {
+        "embeddings": estimator.embeddings is not None,
+        "train_embeddings=False": not estimator.train_embeddings,
+        "embedding_dropout": estimator.embedding_dropout > 0,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise ValueError(f"{name} is for token ids only: set embedding_dim, if X holds them.")
 
 
 def read_again(estimator: Estimator, X: Any) -> Sequences:
@@ -54,7 +65,7 @@ def read_again(estimator: Estimator, X: Any) -> Sequences:
 
 
 def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
-    """Series standardized: x / scale - shift; ids as rows of the embedding.
+    """Series standardized: (x - mean) / scale; ids as rows of the embedding.
 
     What is far off is cut, so that the products after it stay finite.
     """
@@ -67,16 +78,17 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
             f"n_features_in_={estimator.n_features_in_!r}, but the network reads "
             f"{estimator._n_channels} features a step."
         )
+    values = 0.5 * sequences.values  # without the halves, x - mean could overflow
+    values -= 0.5 * estimator.input_mean_
     with np.errstate(over="ignore"):
-        values = sequences.values / estimator.input_scale_
-        values -= estimator.input_shift_
+        values /= 0.5 * estimator.input_scale_
     return sequences._replace(values=np.clip(values, -FAR, FAR, out=values))
 
 
 def check_scale(estimator: Estimator) -> None:
     """Refuse a standardization, set by hand, that would change the shape or the type of X."""
     wanted = (estimator._n_channels,), estimator._dtype
-    for name, lowest in {"input_shift_": -np.inf, "input_scale_": 0}.items():
+    for name, lowest in {"input_mean_": -np.inf, "input_scale_": 0}.items():
         given = getattr(estimator, name)
         right = isinstance(given, np.ndarray) and (given.shape, given.dtype) == wanted
         if not (right and ((given > lowest) & (given < np.inf)).all()):
@@ -136,7 +148,7 @@ def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) ->
     JapaneseVowels, whose channels' deviations are 0.1 to 0.5: LSTM 0.94 without, 0.97 with.
     """
     values = series.values
-    shift, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
+    mean, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
     if len(values):
         lowest, highest = values.min(axis=0), values.max(axis=0)
         _, exponent = np.frexp(np.maximum(-lowest, highest))
@@ -149,6 +161,6 @@ def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) ->
         deviation = np.maximum(deviation, np.finfo(np.float64).eps)  # what is less is rounding
         deviation[lowest == highest] = 1.0
         scale = np.maximum(deviation * unit, np.finfo(estimator._dtype).tiny)
-        shift = mean * unit / scale
-    estimator.input_shift_ = shift.astype(estimator._dtype)
+        mean *= unit
+    estimator.input_mean_ = mean.astype(estimator._dtype)
     estimator.input_scale_ = scale.astype(estimator._dtype)

@@ -347,7 +347,7 @@ FITTED: dict[Any, dict[str, Rule]] = {
             SERIES,
         ),
         "feature_names_in_": NAMES,
-        "input_shift_": Rule(
+        "input_mean_": Rule(
             "a finite number a channel, of the weights' type",
             lambda x, fitted: is_array(x, (channels(fitted),), fitted["_dtype"]),
             SERIES,

@@ -90,7 +90,8 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
             word, *numbers = line.rsplit(" ", n_dims)
             if is_number(word.rpartition(" ")[2]) and " " in word:  # a number too many
                 word, *numbers = line.split(" ")
-            if numbers and not (number == 0 and len(numbers) == 1):
+            is_header = number == 0 and len(numbers) == 1 and is_number(word)
+            if numbers and not is_header:
                 yield word, numbers
 
 
