@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from seqnets.batches import Sequences
-from seqnets.network import Network
+from seqnets.network import Architecture, Network
 from seqnets.optimizers import Adam
 from seqnets.threads import Workers, one_blas_thread
 from seqnets.training import Trainer
@@ -19,7 +19,9 @@ class Ours:
     """The step of `RecurrentClassifier.fit` without dropout and penalty, in float32."""
 
     def __init__(self, task: Task, data: Data, threads: int) -> None:
-        network = Network(task.cell, task.D, (task.H,), task.pooling, 1, task.n_words)
+        network = Network(
+            Architecture(task.cell, task.D, (task.H,), task.pooling, 1, task.n_words, False)
+        )
         self.parameters = network.initialize(np.random.RandomState(0), FLOAT32)
         offsets = np.concatenate(([0], np.cumsum(data.lengths)))
         self.sequences = Sequences(np.concatenate(data.sequences()), offsets)

@@ -46,7 +46,7 @@ FAULTS = [
     ("layers", NETWORK, " or dc.any()", ""),
     ("layers", NETWORK, " or dh[1:start].any()", ""),
     ("layers", NETWORK, "if row >= 0", "if row > 0"),
-    ("layers", NETWORK, "sum_of_rows, du[:, -H:]", "sum_of_rows, du[:, :H]"),
+    ("layers", NETWORK, '"b_h", du[:, -H:]', '"b_h", du[:, :H]'),
     ("bidirectional", NETWORK, "= back[lengths[row] - t,", "= back[lengths[row] - t - 1,"),
     ("bidirectional", NETWORK, "dx += more", "dx[:] = more"),
     ("outputs", NETWORK, "dh[1:] += more", "dh[1:] = more"),

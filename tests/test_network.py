@@ -13,7 +13,7 @@ from seqnets.batches import Sequences, make_batch
 from seqnets.dropout import NO_MASKS, Dropout
 from seqnets.initializers import EMBEDDING_SCALE
 from seqnets.losses import LOSSES
-from seqnets.network import Network
+from seqnets.network import Architecture, Network
 from seqnets.optimizers import SGD, Adam
 from seqnets.threads import Workers
 from seqnets.training import Trainer
@@ -36,7 +36,7 @@ each_pair = pytest.mark.parametrize(("cell", "pooling"), PAIRS)
 def make_network(cell, kind, pooling, sizes, n_outputs, dtype=np.float64, bidirectional=False):
     """A network and parameters of which none is zero."""
     n_tokens = N_TOKENS if kind == "tokens" else None
-    network = Network(cell, D, sizes, pooling, n_outputs, n_tokens, bidirectional)
+    network = Network(Architecture(cell, D, sizes, pooling, n_outputs, n_tokens, bidirectional))
     random = np.random.RandomState(0)
     parameters = network.initialize(random, np.dtype(np.float64))
     for value in parameters.values():
@@ -154,7 +154,7 @@ def test_network_equals_its_twin(cell, kind, pooling, sizes, n_outputs, lengths)
 @pytest.mark.parametrize(("bidirectional", "window"), [(False, None), (False, 2), (True, None)])
 @pytest.mark.parametrize("sizes", [(3,), (3, 2)], ids=str)
 def test_parameters_gradients_do_not_need_that_of_series(sizes, bidirectional, window):
-    network = Network("gru", D, sizes, "mean", 1, bidirectional=bidirectional)
+    network = Network(Architecture("gru", D, sizes, "mean", 1, None, bidirectional))
     parameters = network.initialize(np.random.RandomState(0), np.dtype(float))
     sequences, _, _ = make_data("series", (4, 2, 3), 1)
     batch, work = make_batch(join(sequences), np.arange(3)), Workspace(np.dtype(float))
@@ -433,7 +433,7 @@ def test_float32_is_near_float64(cell, kind, pooling):
 @each_kind
 def test_names_shapes_and_start_values(cell, kind):
     n_tokens = 50 if kind == "tokens" else None
-    network = Network(cell, 7, (6, 4), "last", 9, n_tokens)
+    network = Network(Architecture(cell, 7, (6, 4), "last", 9, n_tokens, False))
     start = network.initialize(np.random.RandomState(0), np.dtype(np.float64))
 
     shapes = {} if n_tokens is None else {"embedding": (51, 7)}
@@ -471,12 +471,12 @@ def test_names_shapes_and_start_values(cell, kind):
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_the_shapes_are_those_of_the_start_values(cell, kind, pooling, bidirectional):
     n_tokens = 9 if kind == "tokens" else None
-    network = Network(cell, 3, (5, 4), pooling, 2, n_tokens, bidirectional)
+    network = Network(Architecture(cell, 3, (5, 4), pooling, 2, n_tokens, bidirectional))
     start = network.initialize(np.random.RandomState(0), np.dtype(np.float32))
     assert network.shapes == {name: value.shape for name, value in start.items()}
     assert [*network.shapes] == [*start]
     network.check(start, np.dtype(np.float32))
-    twin = Network(*network.architecture)
+    twin = Network(network.architecture)
     assert (twin.architecture, twin.shapes) == (network.architecture, network.shapes)
 
 
@@ -495,7 +495,7 @@ def test_the_shapes_are_those_of_the_start_values(cell, kind, pooling, bidirecti
     ],
 )
 def test_weights_that_are_not_the_networks_are_refused(change, message):
-    network = Network("gru", 2, (3,), "last", 2)
+    network = Network(Architecture("gru", 2, (3,), "last", 2, None, False))
     parameters = network.initialize(np.random.RandomState(0), np.dtype(np.float64))
     change(parameters)
     with pytest.raises(ValueError, match=message):
@@ -505,7 +505,8 @@ def test_weights_that_are_not_the_networks_are_refused(change, message):
 @each_cell
 @each_kind
 def test_both_precisions_start_alike(cell, kind):
-    network = Network(cell, 3, (5, 4), "last", 1, 9 if kind == "tokens" else None)
+    n_tokens = 9 if kind == "tokens" else None
+    network = Network(Architecture(cell, 3, (5, 4), "last", 1, n_tokens, False))
     double = network.initialize(np.random.RandomState(3), np.dtype(np.float64))
     single = network.initialize(np.random.RandomState(3), np.dtype(np.float32))
     assert single.keys() == double.keys()

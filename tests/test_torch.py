@@ -13,7 +13,7 @@ import pytest
 from seqnets.batches import Sequences, make_batch
 from seqnets.explanation import trace
 from seqnets.losses import LOSSES
-from seqnets.network import Network
+from seqnets.network import Architecture, Network
 from seqnets.optimizers import SGD, Adam, AdamW, RMSprop
 from seqnets.threads import Workers
 from seqnets.training import Trainer
@@ -146,7 +146,7 @@ def make(cell, kind, pooling, sizes, n_outputs, bidirectional=False):
     """Both networks, sequences in which every token occurs, targets and weights."""
     random = np.random.RandomState(0)
     n_tokens = N_TOKENS if kind == "tokens" else None
-    network = Network(cell, D, sizes, pooling, n_outputs, n_tokens, bidirectional)
+    network = Network(Architecture(cell, D, sizes, pooling, n_outputs, n_tokens, bidirectional))
     parameters = network.initialize(random, np.dtype(np.float64))
     for value in parameters.values():
         value += random.normal(scale=0.3, size=value.shape)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seqnets.batches import BLOCK_ROWS, Sequences
-from seqnets.network import Network
+from seqnets.network import Architecture, Network
 from seqnets.optimizers import SGD, Adam, AdamW
 from seqnets.threads import Workers
 from seqnets.training import Average, DivergenceError, History, Trainer, train
@@ -41,7 +41,8 @@ def adam():
 
 
 def make_trainer(kind, workers, optimizer, alpha=0.0, max_grad_norm=None, dtype=np.float64):
-    network = Network("gru", D, (3, 2), "mean", 3, N_TOKENS if kind == "tokens" else None)
+    n_tokens = N_TOKENS if kind == "tokens" else None
+    network = Network(Architecture("gru", D, (3, 2), "mean", 3, n_tokens, False))
     parameters = network.initialize(np.random.RandomState(0), np.dtype(dtype))
     return Trainer(
         network, parameters, optimizer, workers,

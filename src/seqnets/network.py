@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,21 +38,9 @@ class Network:
     ``layer0.W_x``, ``layer0.W_h``, ``layer0.b``, ..., ``dense.W``, ``dense.b``.
     """
 
-    def __init__(
-        self,
-        cell: str,
-        n_inputs: int,
-        hidden_layer_sizes: Sequence[int],
-        pooling: str,
-        n_outputs: int,
-        n_tokens: int | None = None,
-        bidirectional: bool = False,
-    ) -> None:
-        sizes = tuple(hidden_layer_sizes)
-        self.architecture = Architecture(
-            cell, n_inputs, sizes, pooling, n_outputs, n_tokens, bidirectional
-        )
-        self.bidirectional = bidirectional
+    def __init__(self, architecture: Architecture) -> None:
+        cell, n_inputs, sizes, pooling, n_outputs, n_tokens, bidirectional = architecture
+        self.architecture, self.bidirectional = architecture, bidirectional
         self.embedding = None if n_tokens is None else Embedding(n_tokens, n_inputs)
         self.layers: list[Recurrent | Bidirectional] = []
         for i, n_units in enumerate(sizes):

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from .dropout import Dropout
 from .inputs import Estimator
 from .layers import CELLS
-from .network import Network
+from .network import Architecture, Network
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from .schedules import SCHEDULES
 from .threads import Workers
@@ -68,7 +68,7 @@ CONSTRAINTS: dict[str, list] = {
 }
 
 
-def hidden_layer_sizes(given: Any) -> list[int]:
+def hidden_layer_sizes(given: Any) -> tuple[int, ...]:
     """The units of each layer."""
     several = isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0
     sizes = list(given) if several else [given]
@@ -78,7 +78,7 @@ def hidden_layer_sizes(given: Any) -> list[int]:
             "hidden_layer_sizes is the number of units of each layer, whole numbers of at least "
             f"1, got {given!r}."
         )
-    return [int(size) for size in sizes]
+    return tuple(int(size) for size in sizes)
 
 
 def build_network(estimator: Estimator) -> Network:
@@ -95,7 +95,7 @@ def build_network(estimator: Estimator) -> Network:
     pooling = estimator.pooling
     if pooling == "auto":
         pooling = "last" if n_tokens is None else "max"
-    return Network(
+    architecture = Architecture(
         estimator.cell,
         n_inputs,
         sizes,
@@ -104,6 +104,7 @@ def build_network(estimator: Estimator) -> Network:
         n_tokens,
         estimator.bidirectional,
     )
+    return Network(architecture)
 
 
 def build_optimizer(estimator: Estimator) -> Optimizer:

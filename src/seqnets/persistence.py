@@ -192,7 +192,7 @@ def build(model: Any, take: Take) -> Any:
 def derived(fitted: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that follow from those in the file."""
     if "_network" in fitted:
-        network = Network(*fitted["_network"])
+        network = Network(Architecture(*fitted["_network"]))
         more: dict[str, Any] = {"_network": network, "_dtype": np.dtype(fitted["_dtype"])}
         more |= {"n_outputs_": network.dense.n_outputs, "n_layers_": len(network.layers) + 2}
         return more if fitted["_kind"] == "tokens" else more | {"_n_channels": channels(fitted)}
@@ -265,7 +265,9 @@ def is_network(values: Any, fitted: dict[str, Any]) -> bool:
 
 def are_weights(parameters: Any, fitted: dict[str, Any]) -> bool:
     """Return whether they are the network's, which says itself what is wrong."""
-    Network(*fitted["_network"]).check(parameters, np.dtype(fitted["_dtype"]), finite=True)
+    Network(Architecture(*fitted["_network"])).check(
+        parameters, np.dtype(fitted["_dtype"]), finite=True
+    )
     return True
 
 

@@ -15,7 +15,7 @@ from .inference import decision
 from .inputs import read
 from .labels import check_outputs, is_multilabel
 from .losses import LOSSES
-from .network import Network
+from .network import Architecture, Network
 from .threads import Workers
 
 
@@ -167,7 +167,7 @@ class PredictionMixin(BaseEstimator):
         if "parameters_" in state:
             self.parameters_ = {name: np.array(W) for name, W in state["parameters_"].items()}
         if "_network" in state:
-            self._network = Network(*state["_network"])
+            self._network = Network(Architecture(*state["_network"]))
             self._dtype = np.dtype(state["_dtype"])
 
     def _log_proba(self, logits: np.ndarray) -> np.ndarray:
