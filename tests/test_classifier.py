@@ -545,7 +545,7 @@ WRONG = {
     "tol": [-1e-9, nan, inf, None],
     "n_iter_no_change": [0, -1, 2.5, None],
     "early_stopping": ["yes", None, 2],
-    "validation_fraction": [0.0, 1.0, -0.1, nan, None],
+    "validation_fraction": [1.0, -0.1, nan, None],
     "scoring": ["best", 1],
     "warm_start": ["yes", None, 2],
     "class_weight": ["balance", 2.0, [1, 2, 3], {0: -1.0, 1: 1.0, 2: 1.0}, {0: nan, 1: 1, 2: 1}],
@@ -584,7 +584,7 @@ def test_every_parameter_has_its_wrong_values():
     [
         (Y[:-1], rf"inconsistent numbers of samples: \[{N}, {N - 1}\]"),
         (np.linspace(0, 1, N), "continuous"),
-        (np.c_[Y, Y], "zeros and ones, a column a label, but"),
+        (np.c_[Y, Y], "zeros and ones, a column per label, but"),
         (None, "y"),
         ("yes", r"1d array"),
         (np.where(Y == 1, nan, Y), "y contains NaN"),

@@ -677,7 +677,7 @@ def test_the_model_stays_as_it_is(kind):
         (lambda clf, X: clf.attributions(X, "integrated_gradients", n_steps=0), "n_steps == 0"),
         (lambda clf, X: clf.gradient_flow(X, ["a"]), "inconsistent numbers of samples"),
         (lambda clf, X: clf.gradient_flow(X[:1], ["d"]), "'d'.*not among the classes"),
-        (lambda clf, X: clf.gradient_flow(X[:2], np.eye(2)), "several labels a sequence"),
+        (lambda clf, X: clf.gradient_flow(X[:2], np.eye(2)), "several labels per sequence"),
         (lambda clf, X: clf.trace([[[1.0]]]), "1 features.*expecting 2"),
         (lambda clf, X: clf.attributions([[[1.0, np.inf]]]), "inf at step 0"),
         (

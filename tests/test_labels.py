@@ -152,7 +152,7 @@ def test_a_missing_label_is_refused(y):
         ([0.5, 1.0], "Unknown label type: continuous"),
         ([np.inf, 1.0], "Input y contains infinity"),
         (np.zeros((2, 2, 2)), "dim"),
-        (None, r"y should be a 1d array, got an array of shape \(\)"),
+        (None, "the target y is None"),
     ],
 )
 def test_what_is_no_label_is_refused(y, message):
@@ -165,6 +165,8 @@ def test_what_is_no_label_is_refused(y, message):
     [
         (np.ma.array([0, 1], mask=[False, True]), TypeError, "^y is a masked array"),
         (np.array(["2020-01-01", "NaT"], "datetime64[D]"), ValueError, r"^y\[1\] is NaT"),
+        (np.array(["a", 1], dtype=object), ValueError, "^The labels in y are not of one type"),
+        ([["0", "1"]] * 2, ValueError, r"but y\[0, 0\] is '0'"),
         ([[1], [0, 1]], ValueError, "^y is .*its rows are of different lengths"),
     ],
 )
@@ -277,7 +279,7 @@ def test_the_kind_of_labels_stays(given):
     of_one, of_several = outputs(y, find_classes(y)), outputs(INDICATOR, np.arange(3))
     check_same_kind(y, *of_one)
     check_same_kind(INDICATOR, *of_several)
-    one, many = "one label a sequence, (n,)", "several labels a sequence, (n, n_labels)"
+    one, many = "one label per sequence, (n,)", "several labels per sequence, (n, n_labels)"
     with pytest.raises(ValueError, match=f"^y has {re.escape(one)}, .* given {re.escape(many)}.$"):
         check_same_kind(y, *of_several)
     with pytest.raises(ValueError, match=f"^y has {re.escape(many)}, .* given {re.escape(one)}.$"):
@@ -329,7 +331,7 @@ def test_a_class_weight_that_is_none(weight):
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1, 1: 2, 2: 1}])
 def test_class_weight_is_for_one_label(class_weight):
-    with pytest.raises(ValueError, match=r"one label a sequence; .* weigh with sample_weight"):
+    with pytest.raises(ValueError, match=r"one label per sequence; .* weigh with sample_weight"):
         class_weights(class_weight, INDICATOR, np.arange(3))
 
 

@@ -180,7 +180,7 @@ def test_several_labels():
     for _ in range(3):
         clf.partial_fit(X, several, classes=[0, 1])
     assert_same(clf, make_classifier("series").fit(X, several))
-    with pytest.raises(ValueError, match="y has one label a sequence.*given several"):
+    with pytest.raises(ValueError, match="y has one label per sequence.*given several"):
         clf.partial_fit(X, Y % 2)
 
 
@@ -323,11 +323,33 @@ def test_another_network_is_refused(change):
     assert snapshot(clf) == before
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"embedding_dim": 2}, "can't go on with another network"),
+        ({"embedding_dropout": 0.5}, "embedding_dropout is for token ids only"),
+    ],
+)
+def test_series_stay_series(change, message):
+    clf = make_classifier("series", warm_start=True).fit(make("series"), Y)
+    with pytest.raises(ValueError, match=message):
+        clf.set_params(**change).fit(make("tokens"), Y)
+
+
+def test_embeddings_of_other_ids_are_refused():
+    E = np.random.RandomState(0).normal(size=(60, 2))
+    clf = make_classifier("tokens", warm_start=True, embedding_dim=2, embeddings=E)
+    clf.fit(make("tokens"), Y)
+    for other, message in ((E[:50], "can't go on with another"), (E[:, :1], "embedding_dim=2 col")):
+        with pytest.raises(ValueError, match=message):
+            clf.set_params(embeddings=other).fit(make("tokens"), Y)
+
+
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_series_have_no_embeddings(method):
     clf = make_classifier("series", warm_start=True).fit(make("series"), Y)
     clf.set_params(embeddings=np.zeros((9, 3)))
-    with pytest.raises(ValueError, match="can't go on with another network"):
+    with pytest.raises(ValueError, match="embeddings is for token ids only"):
         getattr(clf, method)(make("series"), Y)
 
 

@@ -300,7 +300,7 @@ NAN, INF = np.array([[1.0, 2.0], [3.0, np.nan]]), np.array([[1.0, 2.0], [3.0, np
         (np.full((2, 3, 1), np.nan), ValueError, r"X\[0\] is NaN at every step"),
         (["a b", "c"], TypeError, "X holds strings"),
         ([["a", "b"], ["c"]], TypeError, "X holds strings"),
-        (sparse.csr_matrix(np.eye(2)), TypeError, "X is a sparse matrix"),
+        (sparse.csr_matrix(np.eye(2)), TypeError, "X is sparse"),
         (np.ma.masked_array(np.eye(2)), TypeError, "X is a masked array"),
         (np.eye(2) + 1j, ValueError, "Complex data not supported"),
         (np.zeros((2, 3, 4, 5)), ValueError, r"X has shape \(2, 3, 4, 5\)"),
@@ -349,9 +349,11 @@ def test_before_fit():
 def test_only_empty_sequences():
     """Nothing to learn from; once fitted, nothing to do."""
     empty = [[], np.empty((0, 2))]
-    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+    with pytest.raises(ValueError, match="X holds no step"):
         SequenceScaler().fit(empty)
     scaler = SequenceScaler().fit(ragged("float64"))
+    before = scaler.mean_.copy()
+    np.testing.assert_array_equal(scaler.partial_fit(empty).mean_, before)
     for method in (scaler.transform, scaler.inverse_transform):
         assert [x.shape for x in method(empty)] == [(0,), (0, 2)]
 
@@ -378,6 +380,7 @@ def test_a_data_frame_comes_out(library):
         assert list(found.columns) == names
         assert scaler.get_feature_names_out().tolist() == names
         np.testing.assert_array_equal(found.to_numpy(), expected)
+        np.testing.assert_allclose(scaler.inverse_transform(found), X, rtol=1e-12)
 
 
 def test_a_data_frame_keeps_its_index():

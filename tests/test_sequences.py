@@ -1,5 +1,6 @@
 """Reading X: every row of the design's table, and every X that is refused."""
 
+import collections
 import functools
 import re
 
@@ -440,8 +441,8 @@ STRINGS = {
 }
 DATES = np.datetime64("2020-01-01") + np.arange(12).reshape(4, 3)
 REFUSED = {
-    "csr matrix": (sparse.csr_matrix(TABLE), TypeError, "X is a sparse matrix.*SequenceVectorizer"),
-    "coo array": (sparse.coo_array(TABLE), TypeError, "X is a sparse matrix.*SequenceVectorizer"),
+    "csr matrix": (sparse.csr_matrix(TABLE), TypeError, "X is sparse.*SequenceVectorizer"),
+    "coo array": (sparse.coo_array(TABLE), TypeError, "X is sparse.*SequenceVectorizer"),
     "masked table": (np.ma.array(TABLE), TypeError, "X is a masked array"),
     "masked cube": (np.ma.array(CUBE, mask=CUBE > 3), TypeError, "X is a masked array"),
     "masked series": (
@@ -473,11 +474,53 @@ REFUSED = {
     "no sequences": ([], ValueError, "X is empty: there is no sequence in it"),
     "an empty array": (np.empty(0), ValueError, "X is empty: there is no sequence in it"),
     "dates": (DATES, TypeError, r"dtype datetime64\[D\].*make numbers of it"),
-    "a list of dates": (DATES.tolist(), (TypeError, ValueError), "not 'datetime.date'"),
+    "a list of dates": (
+        DATES.tolist(),
+        TypeError,
+        r"X\[0\]\[0\] is datetime.date\(2020, 1, 1\), but",
+    ),
     "lists of dates": (list(DATES), ValueError, r"X\[0\].*datetime64\[D\].*real numbers"),
     "dates in a frame": (pd.DataFrame(DATES), TypeError, r"dtype datetime64\[.*make numbers of it"),
     "a cube of dates": (DATES[..., np.newaxis], TypeError, r"dtype datetime64\[D\]"),
     "time spans": (DATES - DATES[0, 0], TypeError, r"dtype timedelta64\[D\].*make numbers of it"),
+    "a column of dates": (
+        pd.DataFrame({"a": [1.0] * 4, "b": DATES[:, 0]}),
+        TypeError,
+        r"X\['b'\] has dtype datetime64\[.*make numbers of it",
+    ),
+    "a column with a time zone": (
+        pd.DataFrame({"a": pd.date_range("2020", periods=4, tz="UTC")}),
+        TypeError,
+        r"X\['a'\] has dtype datetime64\[.*UTC\].*make numbers of it",
+    ),
+    "frames with dates": (
+        [pd.DataFrame({"a": [1.0], "b": DATES[0, :1]})] * 4,
+        TypeError,
+        r"X\[0\]\['b'\] has dtype datetime64",
+    ),
+    "periods": (
+        pd.DataFrame({"a": pd.period_range("2020", periods=4, freq="D")}),
+        TypeError,
+        r"X\[0\]\[0\] is Period\('2020-01-01', 'D'\), but sequences are of real numbers",
+    ),
+    "sparse series": (
+        [sparse.csr_matrix(x) for x in PAIRS],
+        TypeError,
+        r"X\[0\] is sparse.*SequenceVectorizer",
+    ),
+    "a sparse frame": (
+        pd.DataFrame.sparse.from_spmatrix(sparse.csr_matrix(TABLE)),
+        TypeError,
+        "X is sparse.*SequenceVectorizer",
+    ),
+    "sequences in cells": (
+        pd.DataFrame({"a": PAIRS}),
+        ValueError,
+        r'The cells of X hold sequences: give one column of them, as X\["name"\]',
+    ),
+    "objects": ([object(), *PAIRS[1:]], TypeError, r"X\[0\] is <object obj.*real numbers"),
+    "a deque": (collections.deque(PAIRS), TypeError, "X is a deque: sequences come in a list"),
+    "values of a dict": ({"a": 1}.values(), TypeError, "X is a dict_values: sequences come in"),
     "a number of 400 digits": ([[1, 2, 10**400]] * 4, ValueError, "too large"),
     "numbers of 400 digits": ([[1], [10**400], [3, 4], [5]], ValueError, "too large"),
     "1-D": (np.ones(4), ValueError, r"1D array|1-D|\(4,\).*given as \[x\]"),
@@ -549,8 +592,8 @@ def test_text_in_a_polars_frame(monkeypatch, call):
         ("predict", "ragged", np.ones((1, 3, 3)), "X has 3 features, but.*expecting 2 features"),
         ("predict", "2d", np.ones((1, 4)), "X has 4 features, but.*expecting 3 features"),
         ("predict", "2d", [np.ones(2)], "X has 2 features, but.*expecting 3 features"),
-        ("predict", "2d", [[1, 2, 3], [1, 2]], r"X\[1\] has 2 steps and X\[0\] has 3.*fixed width"),
-        ("predict", "2d", object_array([np.ones(3), np.ones(4)]), r"X\[1\] has 4 steps"),
+        ("predict", "2d", [[1, 2, 3], [1, 2]], r"X\[1\] has shape \(2,\).*\(3,\).*fixed width"),
+        ("predict", "2d", object_array([np.ones(3), np.ones(4)]), r"X\[1\] has shape \(4,\)"),
         ("predict", "2d", CUBE, "dim 3"),
         ("predict", "tokens", PAIRS, "one id a step, but those of X have 2"),
         ("predict", "tokens", [TABLE, TABLE], "one id a step, but those of X have 3"),

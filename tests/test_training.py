@@ -205,13 +205,12 @@ def test_an_epoch_is_the_weighted_mean(monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("steps_per_epoch", "every"), [(32, 1), (64, 2), (96, 3)])
 def test_running_mean(dtype, steps_per_epoch, every):
-    """After k takes with r = 1 - share: r^k start + share * sum_j r^(k - j) value_j."""
+    """After k takes with r = 1 - share: sum_j r^(k - j) value_j / sum_j r^(k - j)."""
     source = {"a": np.array([[1.0, -2.0]], dtype), "b": np.array([3.0], dtype)}
     start = copied(source)
     average = Average(source, steps_per_epoch)
     assert_same(average.parameters, start)
-    kept = 0.5 ** (1 / (1.2 * 32))
-    expected = {name: W.astype(float) for name, W in start.items()}
+    kept, weight, sums = 0.5 ** (1 / (3 * 32)), 0.0, dict.fromkeys(source, 0.0)
     random = np.random.RandomState(0)
     for step in range(1, 20):
         for W in source.values():
@@ -221,8 +220,10 @@ def test_running_mean(dtype, steps_per_epoch, every):
         if step % every:
             assert_same(average.parameters, before)
             continue
-        expected = {name: kept * W + (1 - kept) * source[name] for name, W in expected.items()}
-        assert_close(average.parameters, expected, 4 * np.finfo(dtype).eps)
+        weight = kept * weight + 1
+        sums = {name: kept * total + source[name] for name, total in sums.items()}
+        expected = {name: total / weight for name, total in sums.items()}
+        assert_close(average.parameters, expected, 20 * np.finfo(dtype).eps)
         assert average.parameters["a"].dtype == dtype
     assert not np.shares_memory(average.parameters["a"], source["a"])
 
@@ -231,8 +232,8 @@ def test_running_mean(dtype, steps_per_epoch, every):
 def test_at_most_32_takes_an_epoch(steps_per_epoch, every):
     source, taken = {"a": np.ones(1)}, []
     average = Average(source, steps_per_epoch)
-    source["a"][:] = 0
     for _ in range(12):
+        source["a"] -= 1
         before = average.parameters["a"].copy()
         average.update()
         taken.append(bool(average.parameters["a"] != before))
@@ -243,10 +244,21 @@ def test_at_most_32_takes_an_epoch(steps_per_epoch, every):
 def test_a_weight_counts_half_after_its_half_life(steps_per_epoch):
     source = {"a": np.ones(1)}
     average = Average(source, steps_per_epoch)
+    for _ in range(60 * steps_per_epoch):
+        average.update()
     source["a"][:] = 0
     for _ in range(6 * steps_per_epoch):
         average.update()
-    assert average.parameters["a"][0] == pytest.approx(0.5 ** (6 / 1.2), rel=1e-12)
+    assert average.parameters["a"][0] == pytest.approx(0.25, rel=1e-5)
+
+
+def test_the_start_weights_have_no_share_in_the_mean():
+    source = {"a": np.full(1, 1e6)}
+    average = Average(source, 32)
+    for value in (1.0, 1.0, 1.0):
+        source["a"][:] = value
+        average.update()
+        assert average.parameters["a"][0] == pytest.approx(1.0, rel=1e-15)
 
 
 # ------------------------------------------------------------------------------ the epochs

@@ -349,6 +349,11 @@ def test_ids_in_the_gaps_of_a_vocabulary_are_no_ids():
         SequenceVectorizer(vocabulary={"a": 2, "b": 4}).inverse_transform([[3]])
 
 
+def test_a_string_is_no_vocabulary():
+    with pytest.raises(ValueError, match="vocabulary='good' is a string"):
+        SequenceVectorizer(vocabulary="good").fit(["good"])
+
+
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_set_output_is_one_clear_error(container):
     vectorizer = SequenceVectorizer()
@@ -414,7 +419,8 @@ def test_read_only_documents():
         (np.arange(3), TypeError, r"Document 0 is .*0.*, expected a string"),
         (["a", b"b"], TypeError, "Document 1 is b'b', expected a string"),
         ([["a", "b"]], TypeError, r"Document 0 is \['a', 'b'\], expected a string"),
-        (None, TypeError, "not iterable"),
+        (None, TypeError, "Expected an iterable of documents, got None"),
+        (5, TypeError, "Expected an iterable of documents, got 5"),
     ],
 )
 def test_wrong_documents(X, error, message):

@@ -100,17 +100,17 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
         much for more than `n_iter_no_change` epochs.
-    n_iter_no_change : int, default=3
+    n_iter_no_change : int or np.inf, default=3
         Epochs in a row that may pass without improvement.
     early_stopping : bool or "auto", default="auto"
         Whether to set aside a stratified validation set, unless fit is given one, stop by its
-        score and return its best epoch's weights, each a running mean of about an epoch's steps
+        score and return its best epoch's weights, each a running mean over a few epochs' steps
         (Polyak & Juditsky 1992). "auto": if there are 1,000 sequences or more, or `X_val`.
         Classes with one member stay in training; where that leaves half of the share or less to
         set aside, "auto" sets none aside. A warm start after a warm start keeps the set, if
         sequences, labels and which weights are 0 have not changed.
     validation_fraction : float, default=0.1
-        The share of the sequences that is set aside, in (0, 1).
+        The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"
         The score on the validation set: the negative loss, or any scorer of scikit-learn. None:
         the accuracy, as `score` gives it.

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from . import labels
 from .batches import Sequences
+from .estimators import check_unmasked
 from .inputs import Estimator, as_inputs, read, read_again, read_first
 
 EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs is worth more
@@ -39,7 +40,6 @@ class Validation(NamedTuple):
     weights: np.ndarray
     X: Any  # for a scorer
     y: np.ndarray
-    weighted: bool  # whether the weights tell anything
 
 
 def read_training_data(
@@ -53,9 +53,7 @@ def read_training_data(
     """Check X, y and the weights together; also return the classes' weights."""
     sequences = (read_again if resume else read_first)(estimator, X)
     y = labels.check_labels(y, sequences.lengths)
-    weights = _check_sample_weight(
-        sample_weight, sequences.lengths, dtype=np.float64, ensure_non_negative=True
-    )
+    weights = read_weights(sample_weight, "sample_weight", sequences.lengths)
     rows = np.flatnonzero(weights)
     if resume:
         n_outputs, activation = estimator._network.dense.n_outputs, estimator.out_activation_
@@ -77,6 +75,12 @@ def read_training_data(
     return Data(sequences, targets, weights, rows), of_class
 
 
+def read_weights(given: Any, name: str, lengths: np.ndarray) -> np.ndarray:
+    """The sequences' weights (n,), ones if none are given."""
+    check_unmasked(given, name, "give sequences that shall not count the weight 0")
+    return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
+
+
 def check_sum(weights: np.ndarray) -> None:
     """Refuse weights, not all of them 0, that can't be divided by their sum."""
     with np.errstate(over="ignore"):
@@ -89,25 +93,28 @@ def check_sum(weights: np.ndarray) -> None:
         )
 
 
-def wants_split(
-    estimator: Estimator, data: Data, X_val: Any, y_val: Any, sample_weight_val: Any
-) -> bool:
-    """Whether to set a validation set aside; what is given of one must go together."""
+def check_goes_together(
+    early_stopping: bool | str, X_val: Any, y_val: Any, sample_weight_val: Any
+) -> None:
+    """Refuse a part of a validation set, or one that nothing would use."""
     if X_val is None:
         for name, given in {"y_val": y_val, "sample_weight_val": sample_weight_val}.items():
             if given is not None:
                 raise ValueError(f"{name} is given without X_val.")
-        if estimator.early_stopping == "auto":
-            return data.weights.size >= EARLY_STOPPING_FROM
-        return estimator.early_stopping
-    if y_val is None:
+    elif y_val is None:
         raise ValueError("X_val is given without y_val.")
-    if not estimator.early_stopping:
+    elif not early_stopping:
         raise ValueError(
             "X_val is given, which is for early stopping, but early_stopping=False. Leave out one "
             "of them."
         )
-    return False
+
+
+def wants_split(estimator: Estimator, data: Data) -> bool:
+    """Whether to set a validation set aside, where none is given."""
+    if estimator.early_stopping == "auto":
+        return data.weights.size >= EARLY_STOPPING_FROM
+    return estimator.early_stopping
 
 
 def split(
@@ -160,20 +167,17 @@ def read_validation(
         labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
         targets = labels.make_targets(y, estimator.classes_)
     with named("sample_weight_val"):
-        weights = _check_sample_weight(
-            sample_weight_val, sequences.lengths, dtype=np.float64, ensure_non_negative=True
-        )
+        weights = read_weights(sample_weight_val, "sample_weight_val", sequences.lengths)
         weights = labels.weigh(weights, of_class, y, estimator.classes_)
         check_sum(weights)
     if not weights.any():
         raise ValueError("All weights of the validation set are 0.")
-    weighted = sample_weight_val is not None or estimator.class_weight is not None
-    return Validation(sequences, targets, weights, X_val, y, weighted)
+    return Validation(sequences, targets, weights, X_val, y)
 
 
-def split_off(estimator: Estimator, chosen: Data, X: Any, weighted: bool) -> Validation:
+def split_off(estimator: Estimator, chosen: Data, X: Any) -> Validation:
     """The validation set from a part of the training data."""
     y = labels.from_targets(chosen.targets, estimator.classes_, estimator.out_activation_)
     sequences = as_inputs(estimator, chosen.sequences)
     X = None if estimator.scoring == "loss" else _safe_indexing(X, chosen.rows)
-    return Validation(sequences, chosen.targets, chosen.weights, X, y, weighted)
+    return Validation(sequences, chosen.targets, chosen.weights, X, y)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
@@ -87,6 +88,12 @@ def as_one_task(method: Callable) -> Callable:
         return result
 
     return with_callbacks(told)
+
+
+def check_unmasked(given: Any, name: str, instead: str) -> None:
+    """Refuse a masked array, whose masked numbers would be read as all others are."""
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, and masks are not read: {instead}.")
 
 
 def effective_n_threads(n_jobs: int | None) -> int:

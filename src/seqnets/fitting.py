@@ -21,6 +21,7 @@ from .batches import minibatches
 from .data import (
     Data,
     Validation,
+    check_goes_together,
     read_training_data,
     read_validation,
     split,
@@ -34,12 +35,12 @@ from .inputs import (
     Estimator,
     as_inputs,
     check_embeddings,
+    check_nothing_for_tokens,
     had_embeddings,
     learn_scale,
     learn_tokens,
 )
 from .losses import LOSSES
-from .network import Network
 from .optimizers import Optimizer
 from .parameters import build_network, build_optimizer, build_trainer
 from .progress import Progress
@@ -78,20 +79,20 @@ def fit_network(
     sample_weight_val: Any = None,
 ) -> None:
     """Train until the score stops improving, and set every fitted attribute."""
+    held_out = X_val, y_val, sample_weight_val
+    check_goes_together(estimator.early_stopping, *held_out)
     resume = estimator.warm_start and hasattr(estimator, "parameters_")
     state = begin(estimator, resume)
     data, of_class = read_training_data(estimator, X, y, sample_weight, resume)
     warn_of_ids(estimator, X, data)
-    held_out = X_val, y_val, sample_weight_val
     chosen = None
-    if wants_split(estimator, data, *held_out):
+    if X_val is None and wants_split(estimator, data):
         # By a seed that a warm start keeps, lest it be judged on what it was trained on before.
         data, chosen = split(estimator, data, np.random.RandomState(state.seed))
     prepare(estimator, state, data, chosen, resume)
     validation = None
     if chosen is not None:
-        weighted = sample_weight is not None or estimator.class_weight is not None
-        validation = split_off(estimator, chosen, X, weighted)
+        validation = split_off(estimator, chosen, X)
     elif X_val is not None:
         validation = read_validation(estimator, *held_out, of_class)
     elif estimator.scoring != "loss":
@@ -135,6 +136,9 @@ def partial_fit_network(
 
 def begin(estimator: Estimator, resume: bool) -> State:
     """The state to train from: what an earlier call has left, or a new one."""
+    check_nothing_for_tokens(estimator)
+    if resume:
+        check_same_network(estimator)
     if resume and hasattr(estimator, "_state"):
         return copy.deepcopy(estimator._state)
     random = check_random_state(estimator.random_state)
@@ -171,7 +175,6 @@ def prepare(
             given = check_embeddings(estimator)[UNKNOWN:]
             estimator.parameters_["embedding"] = np.array(given, estimator._dtype)
     else:
-        check_same_network(estimator, network)
         estimator._network.check(estimator.parameters_, estimator._dtype)
         estimator.parameters_ = {name: W.copy() for name, W in estimator.parameters_.items()}
         add_tokens(estimator.parameters_, state, known, new)
@@ -180,13 +183,16 @@ def prepare(
     estimator.n_layers_ = len(network.layers) + 2
 
 
-def check_same_network(estimator: Estimator, network: Network) -> None:
+def check_same_network(estimator: Estimator) -> None:
     """Training goes on only with the network it began with."""
     same = (
-        network.architecture.may_follow(estimator._network.architecture)
+        build_network(estimator).architecture.may_follow(estimator._network.architecture)
         and estimator.dtype in ("auto", estimator._dtype.name)
         and (estimator.embedding_dim is not None) == (estimator._kind == "tokens")
-        and (estimator.embeddings is None or had_embeddings(estimator))
+        and (
+            estimator.embeddings is None
+            or len(check_embeddings(estimator)) == estimator._largest_id + 1
+        )
     )
     if not same:
         raise ValueError(
@@ -297,7 +303,7 @@ def validator(
     weights = validation.weights / validation.weights.sum()
     losses = np.empty(weights.size)
     weighted = {}
-    if validation.weighted and scorer is not None and takes_weights(scorer):
+    if scorer is not None and np.ptp(weights) > 0 and takes_weights(scorer):
         weighted["sample_weight"] = validation.weights
 
     def validate() -> tuple[float, float]:
@@ -307,6 +313,8 @@ def validator(
         if scorer is None or not np.isfinite(mean):
             return mean, -mean
         score = scorer(model, validation.X, validation.y, **weighted)
+        if isinstance(score, np.ndarray) and score.ndim == 0:  # as scikit-learn takes it too
+            score = score.item()
         if not isinstance(score, Real) or not math.isfinite(score):
             raise ValueError(
                 f"scoring={estimator.scoring!r} gives {score!r} on the validation set: a score is "

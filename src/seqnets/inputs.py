@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from .batches import Sequences
+from .estimators import check_unmasked
 from .sequences import FLOATS, embedding_rows, read_series, read_tokens
 from .vocabulary import LARGEST_ID, UNKNOWN
 
@@ -31,7 +32,6 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     """Series or ids; sets what X tells: kind, precision, number of features."""
     dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     if estimator.embedding_dim is None:
-        check_nothing_for_tokens(estimator)
         sequences, estimator._kind = read_series(estimator, X, None, dtype)
         estimator._dtype, estimator._n_channels = sequences.values.dtype, sequences.values.shape[1]
         return sequences
@@ -45,7 +45,9 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
 
 
 def check_nothing_for_tokens(estimator: Estimator) -> None:
-    """Refuse what would be ignored with series."""
+    """Refuse what would be ignored, if X are series."""
+    if estimator.embedding_dim is not None:
+        return
     given = {
         "embeddings": estimator.embeddings is not None,
         "train_embeddings=False": not estimator.train_embeddings,
@@ -99,7 +101,8 @@ def check_scale(estimator: Estimator) -> None:
 
 
 def check_embeddings(estimator: Estimator) -> np.ndarray:
-    """The pretrained vectors, a row an id."""
+    """The pretrained vectors, a row per id."""
+    check_unmasked(estimator.embeddings, "embeddings", "fill in what is missing")
     given = check_array(estimator.embeddings, dtype=FLOATS, input_name="embeddings")
     largest = np.finfo(np.float64 if estimator.dtype == "float64" else np.float32).max
     if max(given.max(), -given.min()) > largest:

@@ -11,19 +11,22 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from .estimators import check_unmasked
+
 
 def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     """y as (n,) labels; or as (n, K) zeros and ones where a sequence may have several of K."""
-    if isinstance(y, np.ma.MaskedArray):
-        raise TypeError("y is a masked array, and masks are not read: leave sequences out.")
+    if y is None:
+        raise ValueError("RecurrentClassifier requires y to be passed, but the target y is None.")
+    check_unmasked(y, "y", "leave sequences out")
     if sparse.issparse(y):
         y = y.toarray()
     try:
         table = np.asarray(y)
     except ValueError as error:
         raise ValueError(
-            "y is (n,), one label a sequence, or (n, n_labels) of zeros and ones; its rows are of "
-            "different lengths."
+            "y is (n,), one label per sequence, or (n, n_labels) of zeros and ones; its rows are "
+            "of different lengths."
         ) from error
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)
@@ -31,8 +34,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
             raise ValueError(
-                "y of two dimensions holds zeros and ones, a column a label, but "
-                f"y[{i}, {j}] is {table[i, j]}."
+                "y of two dimensions holds zeros and ones, a column per label, but "
+                f"y[{i}, {j}] is {table[i, j].item()!r}."
             )
         return table.astype(int)
     y = column_or_1d(y, warn=True)
@@ -40,18 +43,16 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is no label.")
     check_consistent_length(lengths, y)
-    check_classification_targets(y)
+    try:
+        check_classification_targets(y)
+    except TypeError as error:
+        raise ValueError(f"The labels in y are not of one type: {error}.") from error
     return y
 
 
 def find_classes(y: np.ndarray) -> np.ndarray:
     """The labels there are; of several a sequence, the numbers of the columns."""
-    if y.ndim == 2:
-        return np.arange(y.shape[1])
-    try:
-        return np.unique(y)
-    except TypeError as error:
-        raise ValueError(f"The labels in y are not of one type: {error}.") from error
+    return np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
 
 
 def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -90,7 +91,7 @@ def is_multilabel(n_outputs: int, activation: str) -> bool:
 
 
 def check_same_kind(y: np.ndarray, n_outputs: int, activation: str) -> None:
-    one, more = "one label a sequence, (n,)", "several labels a sequence, (n, n_labels)"
+    one, more = "one label per sequence, (n,)", "several labels per sequence, (n, n_labels)"
     fitted = more if is_multilabel(n_outputs, activation) else one
     given = more if y.ndim == 2 else one
     if given != fitted:
@@ -112,7 +113,7 @@ def check_outputs(classes: Any, n_outputs: int, activation: str) -> None:
     if not (logistic if activation == "logistic" else n == n_outputs and activation == "softmax"):
         raise ValueError(
             f"classes_={classes!r} and out_activation_={activation!r} don't fit the network's "
-            f"{n_outputs} outputs: classes_ is an array of one label an output, or of two labels "
+            f"{n_outputs} outputs: classes_ is an array of one label per output, or of two labels "
             'for one "logistic" output.'
         )
 
@@ -139,7 +140,7 @@ def class_weights(
         return np.ones(classes.size)
     if y.ndim == 2:
         raise ValueError(
-            "class_weight is for one label a sequence; with several, weigh with sample_weight."
+            "class_weight is for one label per sequence; with several, weigh with sample_weight."
         )
     if isinstance(class_weight, dict):
         for label, weight in class_weight.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from .dropout import Dropout
 from .inputs import Estimator
@@ -55,9 +55,9 @@ CONSTRAINTS: dict[str, list] = {
     "max_iter": [COUNT],
     "shuffle": ["boolean"],
     "tol": [AT_LEAST_0],
-    "n_iter_no_change": [COUNT],
+    "n_iter_no_change": [COUNT, Options(Real, {np.inf})],
     "early_stopping": ["boolean", StrOptions({"auto"})],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "warm_start": ["boolean"],

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
 from .estimators import EstimatorMixin, as_one_task, atomic, without_feature_names
-from .sequences import is_ragged, read_series
+from .sequences import is_frame, is_ragged, read_series
 
 
 class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -132,7 +132,10 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         if first:
             self._kind = kind
             self._scaler = scaler_of_arrays(self.with_mean, self.with_std)
-        self._scaler.partial_fit(series.values)
+        if len(series.values):
+            self._scaler.partial_fit(series.values)
+        elif not hasattr(self._scaler, "n_samples_seen_"):
+            raise ValueError("X holds no step: a scaler learns from one at least.")
         for name in ("mean_", "var_", "scale_"):
             setattr(self, name, getattr(self._scaler, name))
         self.n_steps_seen_ = int(np.max(self._scaler.n_samples_seen_))
@@ -202,7 +205,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         >>> scaler.inverse_transform([[0.0, 1.0], [0.0]])
         array([array([2., 3.]), array([2.])], dtype=object)
         """
-        return without_feature_names(self)._applied(StandardScaler.inverse_transform, X)
+        return without_feature_names(self)._applied(StandardScaler.inverse_transform, unnamed(X))
 
     def _applied(self, method: Callable, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -222,6 +225,13 @@ def scaler_of_arrays(with_mean: bool, with_std: bool) -> StandardScaler:
     """One that returns arrays, whatever scikit-learn is set to make of them."""
     scaler = StandardScaler(with_mean=with_mean, with_std=with_std)
     return scaler.set_output(transform="default")
+
+
+def unnamed(X: Any) -> Any:
+    """Return data frames, also one by one, as arrays."""
+    if isinstance(X, list | tuple):
+        return [np.asarray(x) if is_frame(x) else x for x in X]
+    return np.asarray(X) if is_frame(X) else X
 
 
 def in_form_of(X: Any, kind: str, series: Sequences) -> np.ndarray:

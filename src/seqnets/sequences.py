@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Number
 from typing import Any
 
@@ -24,10 +24,13 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, validate_data
 
 from .batches import Sequences
+from .estimators import check_unmasked
 from .vocabulary import LARGEST_ID, PADDING
 
 FLOATS = [np.float64, np.float32]
 NUMBERS = (Number, np.bool_, type(None))  # None is NaN, or an error of its own
+AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy makes numbers of
+DATES = "whose numbers depend on a unit: make numbers of it, such as days since a first one."
 COMPLEX = {complex, np.complex64, np.complex128, np.clongdouble}
 
 
@@ -127,7 +130,7 @@ def is_ragged(X: Any) -> bool:
         return True
     if isinstance(X, list | tuple):
         lengths = _lengths(X)
-        apart = any(getattr(x, "ndim", 0) > 0 or _is_frame(x) for x in X)
+        apart = any(getattr(x, "ndim", 0) > 0 or is_frame(x) for x in X)
         return apart or len(lengths) > 1 or lengths == {0}
     if getattr(X, "ndim", None) == 1 and _dtype_kind(X) == "O":
         return len(_lengths(X)) > 0
@@ -153,17 +156,20 @@ def _ordered(X: Any) -> Any:
         X = np.asarray(X)
     if _all_arrays(X) or (_is_matrix(X) and X.dtype.isnative):
         return X
-    if sparse.issparse(X):
-        raise TypeError(
-            "X is a sparse matrix. Counts and tf-idf have lost the order of the words, which is "
-            "what a recurrent network reads: make sequences of the texts with SequenceVectorizer."
-        )
-    if isinstance(X, Set | Mapping | Iterator):
+    is_container = isinstance(X, list | tuple | str | bytes) or hasattr(X, "__array__")
+    if isinstance(X, Iterable) and not is_container and not sparse.issparse(X):
         raise TypeError(f"X is a {type(X).__name__}: sequences come in a list or an array.")
     one_by_one = isinstance(X, list | tuple) or _dtype_kind(X) == "O"
     for name, x in [("X", X), *((f"X[{i}]", x) for i, x in enumerate(X if one_by_one else ()))]:
-        if isinstance(x, np.ma.MaskedArray):
-            raise TypeError(f"{name} is a masked array, and masks are not read: leave steps out.")
+        check_unmasked(x, name, "leave steps out")
+        if sparse.issparse(x) or (is_frame(x) and hasattr(x, "sparse")):
+            raise TypeError(
+                f"{name} is sparse. Counts and tf-idf have lost the order of the words, which is "
+                "what a recurrent network reads: make sequences of the texts with "
+                "SequenceVectorizer."
+            )
+        if is_frame(x):
+            _demand_no_dates(x, name)
     if isinstance(X, list | tuple) and not is_ragged(X):
         X = np.asarray(X)
     if isinstance(X, np.ndarray) and not X.dtype.isnative:
@@ -172,11 +178,13 @@ def _ordered(X: Any) -> Any:
     if getattr(table, "shape", None) == (0,):
         raise ValueError("X is empty: there is no sequence in it.")
     if _dtype_kind(table) in "mM":
-        raise TypeError(
-            f"X has dtype {table.dtype}, whose numbers depend on a unit: make numbers of it, such "
-            "as days since a first one."
-        )
+        raise TypeError(f"X has dtype {table.dtype}, {DATES}")
     _demand_real_numbers(table, "X")
+    cells = table.ravel() if _dtype_kind(table) == "O" and table.ndim > 1 else ()
+    if any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
+        raise ValueError(
+            'The cells of X hold sequences: give one column of them, as X["name"] or X[:, 0].'
+        )
     return X
 
 
@@ -196,11 +204,18 @@ def _is_matrix(X: Any) -> bool:
     return type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype.kind in "biuf"
 
 
+def _demand_no_dates(frame: Any, name: str) -> None:
+    """Raise for the first column of dates or times, pandas' or polars'."""
+    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        if getattr(dtype, "kind", "-") in "mM" or getattr(dtype, "is_temporal", bool)():
+            raise TypeError(f"{name}[{column!r}] has dtype {dtype}, {DATES}")
+
+
 def _demand_real_numbers(X: Any, name: str) -> None:
-    """Raise for the first string or complex number; say where it is."""
+    """Raise for the first thing that is none; say where it is."""
     if isinstance(X, np.ndarray) and X.ndim == 0:
         X = X.item()
-    if _is_frame(X):
+    if is_frame(X):
         X = np.asarray(X)
     of_no_strings = _dtype_kind(X) in "US" and np.size(X) == 0
     if isinstance(X, str | bytes) or of_no_strings:
@@ -220,6 +235,8 @@ def _demand_real_numbers(X: Any, name: str) -> None:
         if not all(issubclass(t, NUMBERS) for t in types) or types & COMPLEX:
             for i, x in enumerate(X):
                 _demand_real_numbers(x, f"{name}[{i}]")
+    elif not isinstance(X, NUMBERS) and not any(hasattr(X, method) for method in AS_NUMBERS):
+        raise TypeError(f"{name} is {reprlib.repr(X)}, but sequences are of real numbers.")
 
 
 def _dtype_kind(X: Any) -> str:
@@ -245,7 +262,7 @@ def _same_widths(X: Any) -> Any:
     for i, row in enumerate(rows):
         if row.shape != rows[0].shape:
             raise ValueError(
-                f"X[{i}] has {row.size} steps and X[0] has {rows[0].size}, but fit was given "
+                f"X[{i}] has shape {row.shape} and X[0] has {rows[0].shape}, but fit was given "
                 "series of one fixed width. Fit on ragged series to predict ragged series."
             )
     return np.array(rows)
@@ -265,9 +282,10 @@ def _as_numbers(x: Any, name: str) -> np.ndarray:
 
 def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
     """Lay sequences (T_i,) or (T_i, D) end to end; an empty one fits any D."""
-    parts = [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
-    parts = [part[:, np.newaxis] if part.ndim == 1 else part for part in parts]
-    D = next((part.shape[-1] for part in parts if part.ndim == 2 and len(part)), 1)
+    given = [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
+    parts = [part[:, np.newaxis] if part.ndim == 1 else part for part in given]
+    some = [part for part in parts if part.ndim == 2 and len(part)]
+    D = next((part.shape[1] for part in some or given if part.ndim == 2), 1)
     for i, part in enumerate(parts):
         if part.ndim != 2 or part.shape[1] == 0:
             raise ValueError(
@@ -275,13 +293,13 @@ def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
             )
         if len(part) and part.shape[1] != D:
             raise ValueError(f"X[{i}] has {part.shape[1]} features a step, others have {D}.")
-    values = np.concatenate([part for part in parts if len(part)] or [np.zeros((0, D))])
+    values = np.concatenate(some or [np.zeros((0, D))])
     return values, np.concatenate(([0], np.cumsum([len(part) for part in parts])))
 
 
 def _with_names(X: Any) -> Any:
     """Of data frames one by one the first, which has the columns of all; else X itself."""
-    if not all(map(_is_frame, X)):
+    if not all(map(is_frame, X)):
         return X
     names = list(X[0].columns)
     for i, x in enumerate(X):
@@ -290,7 +308,7 @@ def _with_names(X: Any) -> Any:
     return X[0]
 
 
-def _is_frame(x: Any) -> bool:
+def is_frame(x: Any) -> bool:
     """Whether it is a data frame, pandas' or polars'."""
     return hasattr(x, "columns") and hasattr(x, "dtypes")
 
@@ -311,7 +329,10 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return X.reshape(n * T, D), np.arange(n + 1) * T
     real = ~np.isnan(X).all(axis=2)
     if not real.any(axis=1).all():
-        raise ValueError(f"X[{np.argmin(real.any(axis=1))}] is NaN at every step.")
+        raise ValueError(
+            f"X[{np.argmin(real.any(axis=1))}] is NaN at every step; NaN is padding, behind at "
+            "least one step."
+        )
     lengths = T - np.argmax(real[:, ::-1], axis=1)
     return X[np.arange(T) < lengths[:, np.newaxis]], np.concatenate(([0], np.cumsum(lengths)))
 

@@ -18,7 +18,7 @@ from .optimizers import Optimizer, add_rows, clip_by_global_norm, update_mean
 from .threads import Workers
 from .workspace import Workspace
 
-HALF_LIFE = 1.2  # epochs until a weight counts half
+HALF_LIFE = 3.0  # epochs until a weight counts half
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
 # The loss and the weights are: what is not finite ends training with an error of its own.
@@ -172,7 +172,8 @@ class Average:
 
     Where training ends by a validation loss, these are the weights that it judges and keeps: the
     noise of single steps is gone from them. Rotten Tomatoes sentences, LSTM, 5 folds by 2 seeds:
-    accuracy 0.750 with it and 0.741 without, standard error 0.003.
+    accuracy 0.750 with it and 0.741 without, standard error 0.003. The start weights have no share
+    in the mean, as in those of Adam (Kingma & Ba 2015), so that few epochs teach something, too.
     """
 
     def __init__(self, parameters: dict[str, np.ndarray], steps_per_epoch: int) -> None:
@@ -185,10 +186,12 @@ class Average:
     def update(self) -> None:
         """Take the weights in, at every so many steps."""
         self._n_steps += 1
-        if self._n_steps % self._every:
+        n_taken, early = divmod(self._n_steps, self._every)
+        if early:
             return
+        share = self._share / (1 - (1 - self._share) ** n_taken)
         for name, W in self._source.items():
-            update_mean(np.atleast_2d(self.parameters[name]), np.atleast_2d(W), self._share)
+            update_mean(np.atleast_2d(self.parameters[name]), np.atleast_2d(W), share)
 
 
 class DivergenceError(Exception):

@@ -313,8 +313,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         """
         if transform not in (None, "default"):
             raise ValueError(
-                f"SequenceVectorizer has no {transform!r} output: sequences of ids differ in "
-                "length and have no columns to name."
+                f"SequenceVectorizer has no {transform!r} output: the steps of a sequence are no "
+                "columns with names."
             )
         return self
 
@@ -377,6 +377,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
 
     def _given_vocabulary(self) -> dict[Any, int]:
         given: Any = self.vocabulary
+        if isinstance(given, str):
+            raise ValueError(f"vocabulary={given!r} is a string: give a list or a dict of words.")
         words = sorted(given) if isinstance(given, (set, frozenset)) else list(given)
         # CountVectorizer refuses duplicates and warns of capitals that lowercase would never meet
         numbers = self._count_vectorizer().set_params(vocabulary=words).fit([]).vocabulary_

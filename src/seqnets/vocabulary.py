@@ -21,6 +21,8 @@ def tokenized(X: Iterable[Any], analyze: Callable, any_type: bool) -> Iterator[l
     """Each document as a list of words; documents are strings, unless they may be of any type."""
     if isinstance(X, str | bytes):
         raise ValueError("Iterable over raw text documents expected, string object received.")
+    if not isinstance(X, Iterable):
+        raise TypeError(f"Expected an iterable of documents, got {reprlib.repr(X)}.")
     if isinstance(X, Mapping) or len(getattr(X, "shape", (0,))) != 1:
         raise ValueError(
             f"Expected a 1-D iterable of documents, got a {type(X).__name__}: pass one column of "
