@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from seqnets import RecurrentClassifier, SequenceVectorizer
 from seqnets.__main__ import read_movie_reviews
 from seqnets.initializers import EMBEDDING_SCALE
+from seqnets.network import Network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -102,11 +103,11 @@ def test_new_tokens_join_the_embedding():
     before = clf.parameters_["embedding"].copy()
     clf.partial_fit([[1, 3, 20, 5], [3, 6]], [0, 1])
     after = clf.parameters_["embedding"]
-    assert clf._known_ids.tolist() == [3, 5, 6, 7, 8, 20]
+    assert clf.token_ids_.tolist() == [3, 5, 6, 7, 8, 20]
     np.testing.assert_array_equal(after[[0, 2, 3, 4, 5]], before)
     assert 0 < abs(after[[1, 6]]).max() < 6 * EMBEDDING_SCALE
     clf.partial_fit(make("tokens", low=2, high=30, seed=3), Y)
-    assert (after[1] == clf.parameters_["embedding"][1 + list(clf._known_ids).index(3)]).all()
+    assert (after[1] == clf.parameters_["embedding"][1 + list(clf.token_ids_).index(3)]).all()
 
 
 def test_a_token_starts_alike_whenever_it_comes():
@@ -115,7 +116,7 @@ def test_a_token_starts_alike_whenever_it_comes():
         clf.partial_fit(make("tokens"), Y, classes=[0, 1, 2])
         for chunk in chunks:
             clf.partial_fit([chunk], [0])
-        return dict(zip(clf._known_ids, clf.parameters_["embedding"][1:].tolist(), strict=True))
+        return dict(zip(clf.token_ids_, clf.parameters_["embedding"][1:].tolist(), strict=True))
 
     a, b = rows([[20, 30], [25]]), rows([[25], [30], [20]])
     assert a == b
@@ -134,12 +135,12 @@ def test_the_optimizers_memory_follows_its_tokens(solver):
         clf.partial_fit(X, y)
     new = np.array([2, 9])
     state = extended._state
-    places = 1 + np.searchsorted(extended._known_ids, new)
+    places = 1 + np.searchsorted(extended.token_ids_, new)
     state.optimizer.insert_rows("embedding", places)
     W = extended.parameters_["embedding"]
     extended.parameters_["embedding"] = np.insert(W, places, 7.0, axis=0)
-    extended._known_ids = np.sort(np.append(extended._known_ids, new))
-    extended._network.shapes["embedding"] = extended.parameters_["embedding"].shape
+    extended.token_ids_ = np.sort(np.append(extended.token_ids_, new))
+    extended._network = Network(extended._network.architecture._replace(n_tokens=5))
     for clf in (plain, extended):
         clf.partial_fit(X, y)
     assert extended.loss_curve_ == plain.loss_curve_
@@ -302,7 +303,7 @@ def test_a_warm_start_takes_other_data_and_settings():
     clf.set_params(solver="sgd", learning_rate_init=1e-300, max_iter=1)
     clf.fit([[1, 50], [3]], [2, 0])
     assert clf.n_iter_ == 4
-    assert 50 in clf._known_ids
+    assert 50 in clf.token_ids_
     for name, W in start.items():
         if name != "embedding":
             np.testing.assert_array_equal(clf.parameters_[name], W, err_msg=name)

@@ -278,7 +278,7 @@ def test_training_goes_on_after_loading(tmp_path):
     clf = classifier(embedding_dim=2, warm_start=True).fit(ids(), AB)
     loaded = seqnets.load(saved(clf, tmp_path))
     loaded.partial_fit([[50, 51]], ["yes"])
-    assert {50, 51} <= {*loaded._known_ids}
+    assert {50, 51} <= {*loaded.token_ids_}
     loaded.fit(ids(), AB)
     assert (clf.n_iter_, loaded.n_iter_) == (2, 5)
     assert loaded.loss_curve_[:2] == clf.loss_curve_
@@ -513,7 +513,7 @@ def test_strings_and_truth_values_that_are_none_are_refused(tmp_path):
 
 def test_ids_that_are_not_in_order_are_refused(tmp_path):
     entries = contents(MODELS / "texts-1.seqnets")
-    [name] = [name for name in entries if "_known_ids" in name]
+    [name] = [name for name in entries if "token_ids_" in name]
     known = np.load(io.BytesIO(entries[name]))
     for wrong in (known[::-1].copy(), known - 1, known + 2**31, known | -(2**63), known * 1.0):
         path = write_zip(tmp_path / "model", replaced(entries, name, npy(wrong)))

@@ -94,7 +94,7 @@ def twin(clf, kind, X):
     weights, logits = {name: W.tolist() for name, W in clf.parameters_.items()}, []
     for sequence in meaning(X, kind):
         if kind == "tokens":
-            numbers = {number: row for row, number in enumerate(clf._known_ids, 1)}
+            numbers = {number: row for row, number in enumerate(clf.token_ids_, 1)}
             sequence = [numbers.get(number, 0) for number in sequence]
         elif len(sequence):
             with np.errstate(over="ignore"):  # by halves, which do not overflow in between

@@ -29,13 +29,13 @@ FLOORS = [
     {"prediction"},
     {"inside"},
     {"classifier"},
-    {"ahead", "inspection", "persistence"},
-    {"comparison", "curves"},
+    {"ahead", "inspection", "rules"},
+    {"comparison", "curves", "persistence"},
     {"plots"},
     {"__init__"},
     {"__main__"},
 ]
-TOP = {"__init__", "__main__", "ahead", "comparison", "inspection", "persistence"}
+TOP = {"__init__", "__main__", "ahead", "comparison", "inspection", "persistence", "rules"}
 MAY_IMPORT_SKLEARN = TOP | {"classifier", "curves", "data", "fitting", "labels", "parameters"}
 MAY_IMPORT_SKLEARN |= {"estimators", "inside", "prediction", "inputs", "scaler", "sequences"}
 MAY_IMPORT_SKLEARN |= {"vectorizer", "word_vectors"}

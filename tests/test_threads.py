@@ -176,6 +176,56 @@ def test_the_last_to_leave_restores():
     assert limits() == before
 
 
+@pytest.fixture
+def at_join(monkeypatch):
+    """Do something while the main thread waits for the n-th thread."""
+
+    def let(n, do):
+        join, n_joins = threading.Thread.join, 0
+
+        def interrupted(self, timeout=None):
+            nonlocal n_joins
+            n_joins += 1
+            if n_joins == n:
+                do()
+            join(self, timeout)
+
+        monkeypatch.setattr(threading.Thread, "join", interrupted)
+
+    return let
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_ctrl_c_while_it_enters_or_leaves(at_join, n):
+    """It comes through, and nobody is left inside."""
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    before = limits()
+    at_join(n, interrupt)
+    with pytest.raises(KeyboardInterrupt), one_blas_thread():
+        assert is_one()
+    assert limits() == before
+    with one_blas_thread():
+        assert is_one()
+    assert limits() == before
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_signal_s_handler_may_enter_while_another_does(at_join, n):
+    def handle():
+        with one_blas_thread():
+            seen.append(is_one())
+
+    before, seen = limits(), []
+    at_join(n, handle)
+    with one_blas_thread():
+        assert is_one()
+    assert seen == [True]
+    assert limits() == before
+
+
 def test_a_program_ends_with_someone_inside():
     """Its end closes what was left open, when no thread begins any more."""
     code = (

@@ -196,7 +196,7 @@ def test_an_epoch_is_the_weighted_mean(monkeypatch):
     batches = [np.array([2, 0]), np.array([4]), np.array([1, 3])]
     loss = trainer.epoch(make_sequences("series"), TARGETS, weights, iter(batches))
     assert type(loss) is float
-    assert loss == (2 * 1.5 + 4 * 3.0 + 1 * 6.0) / 10.5
+    assert loss == pytest.approx((2 * 1.5 + 4 * 3.0 + 1 * 6.0) / 10.5, rel=1e-15)
 
 
 # ------------------------------------------------------------------------ the running mean

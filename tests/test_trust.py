@@ -101,6 +101,17 @@ def test_other_attributes_that_do_not_fit_the_network(name, value, method):
         list(getattr(clf, method)(make(), *[Y] * (method in ("gradient_flow", "partial_fit"))))
 
 
+@pytest.mark.parametrize("ids", [np.arange(2, 9), np.array([2.0, 3.0]), [2, 3], None])
+@pytest.mark.parametrize("method", ["predict", "attributions", "partial_fit"])
+def test_other_token_ids(ids, method):
+    X, y = [[2, 3], [3], [2], [3, 2]], [0, 1, 0, 1]
+    clf = RecurrentClassifier("gru", 3, embedding_dim=2, tol=10.0).fit(X, y)
+    assert clf.token_ids_.tolist() == [2, 3]
+    clf.token_ids_ = ids
+    with pytest.raises(ValueError, match="token_ids_="):
+        getattr(clf, method)(X, *[y] * (method == "partial_fit"))
+
+
 @pytest.mark.parametrize("method", ["predict", "trace", "partial_fit"])
 @pytest.mark.parametrize("n", [1, 3])
 def test_another_number_of_features(method, n):

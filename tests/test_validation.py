@@ -144,7 +144,7 @@ def test_training_does_not_look_at_it(kind):
     """Other sequences, ids and scales, fewer classes: nothing but the last word changes."""
     judged, alone = fit(kind), make_classifier(kind).fit(make(kind), Y)
     assert judged.loss_curve_ == alone.loss_curve_
-    for name in ("classes_", "_known_ids", "input_mean_", "input_scale_", "n_features_in_"):
+    for name in ("classes_", "token_ids_", "input_mean_", "input_scale_", "n_features_in_"):
         assert hasattr(judged, name) == hasattr(alone, name)
         np.testing.assert_array_equal(getattr(judged, name, 0), getattr(alone, name, 0))
     one_class = {"X_val": make_validation(kind)[:2], "y_val": ["c", "c"]}

@@ -149,7 +149,8 @@ def write(path: Path, key: bytes, code: bytes) -> None:
             file.write(hashlib.sha256(key + code).digest() + code)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise
 
 

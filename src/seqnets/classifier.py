@@ -141,10 +141,13 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a data frame with string column names, or one for each series.
     parameters_ : dict of str to ndarray
-        The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens;
+        The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens,
+        row i + 1 for token_ids_[i];
         "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h" (n_units, n_gates * n_units),
         "layer0.b", of a GRU "layer0.b_h", of a second direction "layer0.reverse.W_x", ...;
         of that pooling "attention.W", "attention.b", "attention.v"; "dense.W", "dense.b".
+    token_ids_ : ndarray of shape (n_tokens,), int64
+        The ids that the embedding has rows for, in ascending order; not set for series.
     input_mean_, input_scale_ : ndarray of shape (n_channels,)
         The network reads series as (x - input_mean_) / input_scale_, which have mean 0 and
         deviation 1 on the training set; not set for tokens.

@@ -52,13 +52,20 @@ def without_feature_names(estimator: Estimator) -> Estimator:
 
 
 def atomic(method: Callable) -> Callable:
-    """Change the estimator at the end and all at once, or not at all, whatever ends the call."""
+    """Change the estimator at the end and all at once, or not at all, whatever ends the call.
+
+    What others set meanwhile stays, where the method itself has set nothing.
+    """
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         changed = snapshot(self)
+        before = changed.__dict__.copy()
         method(changed, *args, **kwargs)
-        self.__dict__ = changed.__dict__
+        after = changed.__dict__
+        stays = {k: v for k, v in self.__dict__.items() if k in after or k not in before}
+        new = {k: v for k, v in after.items() if k not in before or v is not before[k]}
+        self.__dict__ = stays | new
         return self
 
     return guarded

@@ -19,6 +19,7 @@ import os
 import re
 import reprlib
 import secrets
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -191,7 +192,8 @@ def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
             raise ValueError(f"{info.filename} is not of version 1.0 of NumPy's format")
         shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
         expected = entry.tell() + math.prod(shape) * dtype.itemsize
-        if dtype.kind not in "biufU" or min(shape, default=0) < 0 or expected != info.file_size:
+        right = dtype.kind in "biufU" and dtype.itemsize > 0 and min(shape, default=0) >= 0
+        if not right or expected != info.file_size:
             raise ValueError(f"{info.filename} has {info.file_size} bytes, not {dtype} {shape}")
     with archive.open(info) as entry:
         array = np.lib.format.read_array(entry, allow_pickle=False)
@@ -229,6 +231,8 @@ def replacing(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     temporary = target.with_name(f".seqnets-{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
+            if target.exists():  # what was private stays so
+                shutil.copymode(target, temporary)
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -36,6 +36,7 @@ from .inputs import (
     as_inputs,
     check_embeddings,
     check_nothing_for_tokens,
+    check_token_ids,
     had_embeddings,
     learn_scale,
     learn_tokens,
@@ -101,8 +102,8 @@ def fit_network(
             "early_stopping=True or give X_val.",
             UserWarning,
         )
-    progress = Progress(estimator, X, y, sample_weight, estimator.max_iter)
-    history = run_epochs(estimator, data, validation, state, progress, estimator.max_iter)
+    progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
+    history = run_epochs(estimator, data, validation, state, progress, int(estimator.max_iter))
     keep(estimator, state if estimator.warm_start else None)
     warn_of_a_poor_fit(estimator, history, data)
     progress.fit_ends()
@@ -162,7 +163,7 @@ def prepare(
     estimator: Estimator, state: State, data: Data, chosen: Data | None, resume: bool
 ) -> None:
     """Learn what the inputs tell, and make the network or take it up again."""
-    known = estimator._known_ids if resume and estimator._kind == "tokens" else np.empty(0, int)
+    known = estimator.token_ids_ if resume and estimator._kind == "tokens" else np.empty(0, int)
     new = known[:0]
     if estimator._kind == "tokens":
         new = learn_tokens(estimator, known, [part.sequences for part in (data, chosen) if part])
@@ -178,17 +179,19 @@ def prepare(
         estimator._network.check(estimator.parameters_, estimator._dtype)
         estimator.parameters_ = {name: W.copy() for name, W in estimator.parameters_.items()}
         add_tokens(estimator.parameters_, state, known, new)
-        network.check(estimator.parameters_, estimator._dtype)
+    network.check(estimator.parameters_, estimator._dtype)
     estimator._network = network
     estimator.n_layers_ = len(network.layers) + 2
 
 
 def check_same_network(estimator: Estimator) -> None:
     """Training goes on only with the network it began with."""
+    if estimator._kind == "tokens":
+        check_token_ids(estimator)
     same = (
-        build_network(estimator).architecture.may_follow(estimator._network.architecture)
+        (estimator.embedding_dim is not None) == (estimator._kind == "tokens")
+        and build_network(estimator).architecture.may_follow(estimator._network.architecture)
         and estimator.dtype in ("auto", estimator._dtype.name)
-        and (estimator.embedding_dim is not None) == (estimator._kind == "tokens")
         and (
             estimator.embeddings is None
             or len(check_embeddings(estimator)) == estimator._largest_id + 1
@@ -236,12 +239,12 @@ def run_epochs(
     optimizer.schedule = schedule = SCHEDULES[estimator.learning_rate](
         optimizer.learning_rate, estimator.power_t, max_iter * steps_per_epoch, estimator.t_
     )
-    parameters = judged = estimator.parameters_
+    parameters = judged = dict(estimator.parameters_)  # in which no callback puts others
     with (
         one_blas_thread(),
         Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers,
     ):
-        trainer = build_trainer(estimator, optimizer, workers, state.random)
+        trainer = build_trainer(estimator, parameters, optimizer, workers, state.random)
         validate = None
         if validation is not None:
             average = Average(parameters, steps_per_epoch)
@@ -269,7 +272,7 @@ def run_epochs(
             tol=estimator.tol,
             n_iter_no_change=estimator.n_iter_no_change,
         )
-    state.optimizer = optimizer
+    estimator.parameters_, state.optimizer = parameters, optimizer
     record(estimator, history)
     return history
 
@@ -297,7 +300,7 @@ def validator(
 ) -> Callable[[], tuple[float, float]]:
     """A function that gives the loss and the score of the weights `judged`."""
     model = snapshot(estimator)
-    model.parameters_ = judged
+    model.parameters_ = dict(judged)  # its own, lest a scorer put others in their place
     scorer = None if estimator.scoring == "loss" else check_scoring(model, estimator.scoring)
     _, loss = LOSSES[estimator.out_activation_]
     weights = validation.weights / validation.weights.sum()

@@ -32,6 +32,7 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     """Series or ids; sets what X tells: kind, precision, number of features."""
     dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     if estimator.embedding_dim is None:
+        estimator.__dict__.pop("token_ids_", None)
         sequences, estimator._kind = read_series(estimator, X, None, dtype)
         estimator._dtype, estimator._n_channels = sequences.values.dtype, sequences.values.shape[1]
         return sequences
@@ -72,7 +73,8 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
     What is far off is cut, so that the products after it stay finite.
     """
     if estimator._kind == "tokens":
-        rows = embedding_rows(sequences.values, estimator._known_ids)
+        check_token_ids(estimator)
+        rows = embedding_rows(sequences.values, estimator.token_ids_)
         return sequences._replace(values=rows)
     check_scale(estimator)
     if sequences.values.shape[1] != estimator._n_channels:
@@ -85,6 +87,14 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
     with np.errstate(over="ignore"):
         values /= 0.5 * estimator.input_scale_
     return sequences._replace(values=np.clip(values, -FAR, FAR, out=values))
+
+
+def check_token_ids(estimator: Estimator) -> None:
+    """Refuse ids, set by hand, that are more or fewer than the rows of the embedding."""
+    given, n_tokens = estimator.token_ids_, estimator._network.architecture.n_tokens
+    right = isinstance(given, np.ndarray) and (given.shape, given.dtype) == ((n_tokens,), np.int64)
+    if not right:
+        raise ValueError(f"token_ids_={given!r}, expected an array of {n_tokens} int64, ascending.")
 
 
 def check_scale(estimator: Estimator) -> None:
@@ -123,11 +133,11 @@ def had_embeddings(estimator: Estimator) -> bool:
 def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequences]) -> np.ndarray:
     """Know the ids of these sequences too, or all that have embeddings; return the new ones."""
     if had_embeddings(estimator):
-        estimator._known_ids = np.arange(UNKNOWN + 1, estimator._largest_id + 1)
+        estimator.token_ids_ = np.arange(UNKNOWN + 1, estimator._largest_id + 1)
         return known[:0]
     ids = np.unique(np.concatenate([part.values for part in sequences]))
     new = np.setdiff1d(ids, np.append(known, UNKNOWN), assume_unique=True)
-    estimator._known_ids = np.sort(np.concatenate((known, new)))
+    estimator.token_ids_ = np.sort(np.concatenate((known, new)))
     return new
 
 
@@ -156,6 +166,7 @@ def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) ->
         lowest, highest = values.min(axis=0), values.max(axis=0)
         _, exponent = np.frexp(np.maximum(-lowest, highest))
         unit = np.ldexp(1.0, exponent - 1)  # a power of two, lest the squares overflow
+        weights = np.where(series.lengths > 0, weights, 0)
         weights = weights / weights.max()
         total = weights @ series.lengths
         mean = sum((w * x).sum(axis=0) for x, w in parts(series, weights, unit)) / total

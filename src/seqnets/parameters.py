@@ -84,7 +84,7 @@ def hidden_layer_sizes(given: Any) -> tuple[int, ...]:
 def build_network(estimator: Estimator) -> Network:
     sizes = hidden_layer_sizes(estimator.hidden_layer_sizes)
     if estimator._kind == "tokens":
-        n_inputs, n_tokens = estimator.embedding_dim, len(estimator._known_ids)
+        n_inputs, n_tokens = int(estimator.embedding_dim), len(estimator.token_ids_)
     else:
         n_inputs, n_tokens = estimator._n_channels, None
     if estimator.bidirectional and estimator.bptt_steps is not None:
@@ -144,18 +144,23 @@ def recurrent_dropout(cell: str, p: float) -> float:
 
 
 def build_trainer(
-    estimator: Estimator, optimizer: Optimizer, workers: Workers, random: np.random.RandomState
+    estimator: Estimator,
+    parameters: dict[str, np.ndarray],
+    optimizer: Optimizer,
+    workers: Workers,
+    random: np.random.RandomState,
 ) -> Trainer:
+    n_steps = estimator.bptt_steps
     return Trainer(
         estimator._network,
-        estimator.parameters_,
+        parameters,
         optimizer,
         workers,
         loss=estimator.out_activation_,
         alpha=estimator.alpha,
         max_grad_norm=estimator.max_grad_norm,
         dropout=build_dropout(estimator),
-        bptt_steps=estimator.bptt_steps,
+        bptt_steps=None if n_steps is None else int(n_steps),
         random=random,
         frozen=() if estimator.train_embeddings else ("embedding",),
     )

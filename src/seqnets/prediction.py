@@ -63,10 +63,12 @@ class PredictionMixin(BaseEstimator):
         >>> clf.predict([[0, 2, 4], [3, 1]])
         array(['up', 'down'], dtype='<U4')
         """
-        log_proba = self.predict_log_proba(X)
+        logits = finite(self._inferred(decision, X))
         if is_multilabel(self.n_outputs_, self.out_activation_):
-            return (log_proba > np.log(0.5)).astype(int)
-        return self.classes_[log_proba.argmax(axis=1)]
+            return (logits > 0).astype(int)
+        if self.out_activation_ == "logistic":
+            return self.classes_[(logits[:, 0] > 0).astype(int)]
+        return self.classes_[logits.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class.

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 WARM_UP = 0.05  # of all steps
 
 
@@ -39,7 +41,8 @@ class Constant:
 
 class InvScaling(Constant):
     def epoch_ends(self, n_seen: int) -> None:
-        self.now = self.initial / (n_seen + 1) ** self.power_t
+        with np.errstate(over="ignore"):  # Python's own power would raise
+            self.now = self.initial / float(np.float64(n_seen + 1) ** self.power_t)
 
 
 class Adaptive(Constant):

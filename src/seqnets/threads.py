@@ -78,22 +78,45 @@ def one_blas_thread() -> Iterator[None]:
     threads at once can leave it on for good; so the first to come sets it, the last to go lifts
     it. threadpoolctl heeds nobody but the living thread that set it first, hence a thread for each.
     """
-    global _controller, _limit
     holder = _Holder()
+    try:
+        _in_its_own_thread(_enter, holder)
+        yield
+    finally:
+        if not sys.is_finalizing():  # then a new thread would never begin, and we wait for it
+            _in_its_own_thread(_leave, holder)
+
+
+def _enter(holder: _Holder) -> None:
+    global _controller, _limit
     with _lock:
         _holders.add(holder)
         if _limit is None:
             _controller = _controller or ThreadpoolController()
-            _in_its_own_thread(_set_limit)
+            _limit = _controller.limit(limits=1, user_api="blas")
+
+
+def _leave(holder: _Holder) -> None:
+    global _limit
+    with _lock:
+        _holders.discard(holder)
+        if not _holders and _limit is not None:
+            _limit.restore_original_limits()
+            _limit = None
+
+
+def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
+    """Nothing interrupts it there: Ctrl-C and handlers of signals come to the main thread only.
+
+    They find that one without the lock, and what has begun is done before an error goes on.
+    """
+    thread = threading.Thread(target=function, args=(holder,))
+    thread.start()
     try:
-        yield
-    finally:
-        with _lock:
-            _holders.discard(holder)
-            ends = sys.is_finalizing()  # then a new thread would never begin, and we wait for it
-            if not _holders and _limit is not None and not ends:
-                _in_its_own_thread(_limit.restore_original_limits)
-                _limit = None
+        thread.join()
+    except BaseException:
+        thread.join()
+        raise
 
 
 def _after_fork() -> None:
@@ -109,14 +132,3 @@ if hasattr(os, "register_at_fork"):
 
 class _Holder:
     """One who is inside; gone with its frame, should Ctrl-C keep it from leaving in order."""
-
-
-def _set_limit() -> None:
-    global _limit
-    _limit = _controller.limit(limits=1, user_api="blas")
-
-
-def _in_its_own_thread(function: Callable[[], None]) -> None:
-    thread = threading.Thread(target=function)
-    thread.start()
-    thread.join()

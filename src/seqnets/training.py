@@ -70,15 +70,15 @@ class Trainer:
         minibatches: Iterable[np.ndarray],
     ) -> float:
         """One step for each minibatch of rows; the mean loss over all of them."""
-        total = 0.0
+        total, shares = 0.0, weights / weights.sum()
         with overflow_is_checked():
             for rows in minibatches:
-                total += self.step(sequences, targets, weights, rows) * weights[rows].sum()
+                total += self.step(sequences, targets, weights, rows) * shares[rows].sum()
                 if not math.isfinite(total):
                     raise DivergenceError
         if not all(np.isfinite(W).all() for W in self.parameters.values()):
             raise DivergenceError
-        return float(total / weights.sum())
+        return float(total)
 
     def step(
         self, sequences: Sequences, targets: np.ndarray, weights: np.ndarray, rows: np.ndarray

@@ -1,0 +1,215 @@
+"""What the file of a model holds beside the parameters: a rule for each fitted attribute."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .classifier import RecurrentClassifier
+from .files import is_array, is_count, is_number
+from .labels import check_outputs
+from .layers import CELLS
+from .network import Architecture, Network
+from .scaler import SequenceScaler
+from .vectorizer import SequenceVectorizer
+from .vocabulary import FIRST_WORD, LARGEST_ID, UNKNOWN
+
+KINDS = ("2d", "3d", "ragged", "tokens")
+SERIES, TOKENS = KINDS[:3], KINDS[3:]
+
+
+class Rule(NamedTuple):
+    """What a fitted attribute must be."""
+
+    allowed: str
+    holds: Callable[[Any, dict[str, Any]], bool]  # of the value and of those above it in the table
+    kinds: tuple = (*KINDS, None)  # of X, for which there is such an attribute
+    optional: bool = False
+
+
+def check_names(found: dict[str, Any], allowed: set[str], owner: str) -> None:
+    """Refuse names that are not among those allowed."""
+    unknown = sorted(found.keys() - allowed)
+    if unknown:
+        raise ValueError(f"{owner} has no {unknown[0]!r}")
+
+
+def check_fitted(fitted: dict[str, Any], rules: dict[str, Rule], owner: str) -> None:
+    """Refuse what the table does not allow."""
+    check_names(fitted, set(rules), owner)
+    for name, rule in rules.items():
+        wanted = fitted.get("_kind") in rule.kinds
+        if name not in fitted and (rule.optional or not wanted):
+            continue
+        if name not in fitted or not wanted:
+            raise ValueError(f"{owner} {'lacks' if wanted else 'is not to have'} {name!r}")
+        if not rule.holds(fitted[name], fitted):
+            raise ValueError(
+                f"{owner}: {name} is {reprlib.repr(fitted[name])}, expected {rule.allowed}"
+            )
+
+
+def is_network(values: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether a `Network` can be made from them."""
+    it = Architecture(*values)
+    return (
+        it.cell in tuple(CELLS)
+        and it.pooling in ("last", "mean", "max", "attention")
+        and type(it.bidirectional) is bool
+        and type(it.hidden_layer_sizes) is tuple
+        and 0 < len(it.hidden_layer_sizes) < len(fitted["parameters_"])  # the file bounds them
+        and all(is_count(n, 1) for n in (it.n_inputs, it.n_outputs, *it.hidden_layer_sizes))
+        and (is_count(it.n_tokens) if fitted["_kind"] == "tokens" else it.n_tokens is None)
+    )
+
+
+def are_weights(parameters: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether they are the network's, which says itself what is wrong."""
+    Network(Architecture(*fitted["_network"])).check(
+        parameters, np.dtype(fitted["_dtype"]), finite=True
+    )
+    return True
+
+
+def are_classes(classes: Any, _: dict[str, Any]) -> bool:
+    """Return whether they are as `labels.find_classes` finds them."""
+    return (
+        type(classes) is np.ndarray
+        and classes.ndim == 1
+        and classes.size > 0
+        and not (classes.dtype.kind == "f" and not np.isfinite(classes).all())
+        and np.array_equal(np.unique(classes), classes)
+    )
+
+
+def is_activation(name: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether the outputs can have it, of which `labels` says what is wrong."""
+    check_outputs(fitted["classes_"], Architecture(*fitted["_network"]).n_outputs, name)
+    return True
+
+
+def channels(fitted: dict[str, Any]) -> int:
+    """Return the number of features of a step."""
+    return 1 if fitted["_kind"] == "2d" else fitted["n_features_in_"]
+
+
+def is_statistic(x: Any, fitted: dict[str, Any], needed: bool, lowest: float) -> bool:
+    """Return whether it is a number of each channel, or None where the scaler needs none."""
+    if not needed:
+        return x is None
+    return is_array(x, (channels(fitted),), np.float64) and bool((x >= lowest).all())
+
+
+def are_token_ids(ids: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether they are as `inputs.learn_tokens` keeps them."""
+    n_tokens = Architecture(*fitted["_network"]).n_tokens
+    return (
+        is_array(ids, (n_tokens,), np.int64)
+        and ids.min(initial=LARGEST_ID) > UNKNOWN
+        and ids.max(initial=UNKNOWN) <= LARGEST_ID
+        and bool((ids[:-1] < ids[1:]).all())
+    )
+
+
+def are_ids(vocabulary: Any, _: dict[str, Any]) -> bool:
+    """Return whether the words have ids as `SequenceVectorizer` gives them."""
+    ids = vocabulary.values()
+    of_words = all(is_count(i, FIRST_WORD) and i <= LARGEST_ID for i in ids)
+    return of_words and len(set(ids)) == len(ids)
+
+
+def are_names(names: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether they are names, one a feature."""
+    return (
+        type(names) is np.ndarray
+        and names.shape == (fitted["n_features_in_"],)
+        and all(type(name) is str for name in names)
+    )
+
+
+COUNT = Rule("a whole number from 0 on", lambda n, _: is_count(n))
+NUMBER = Rule("a number", lambda x, _: is_number(x))
+CURVE = Rule("a list of numbers", lambda x, _: type(x) is list and all(map(is_number, x)))
+MAYBE_CURVE = Rule(
+    "a list of numbers or None", lambda x, fitted: x is None or CURVE.holds(x, fitted)
+)
+KIND = Rule(f"one of {', '.join(KINDS)}", lambda kind, _: kind in KINDS)
+NAMES = Rule("n_features_in_ strings", are_names, SERIES, optional=True)
+SMALLEST = 5e-324  # above 0
+
+FITTED: dict[Any, dict[str, Rule]] = {
+    RecurrentClassifier: {
+        "_kind": KIND,
+        "_network": Rule(", ".join(Architecture._fields), is_network),
+        "_dtype": Rule("float32 or float64", lambda x, _: x in ("float32", "float64")),
+        "parameters_": Rule("the weights of this network", are_weights),
+        "classes_": Rule("distinct labels in order", are_classes),
+        "out_activation_": Rule("that of these classes and outputs", is_activation),
+        "n_features_in_": Rule(
+            "that of the network's inputs",
+            lambda n, fitted: (
+                is_count(n, 1) and channels(fitted) == Architecture(*fitted["_network"]).n_inputs
+            ),
+            SERIES,
+        ),
+        "feature_names_in_": NAMES,
+        "input_mean_": Rule(
+            "a finite number a channel, of the weights' type",
+            lambda x, fitted: is_array(x, (channels(fitted),), fitted["_dtype"]),
+            SERIES,
+        ),
+        "input_scale_": Rule(
+            "a number above 0 a channel, of the weights' type",
+            lambda x, fitted: (
+                is_array(x, (channels(fitted),), fitted["_dtype"]) and bool((x > 0).all())
+            ),
+            SERIES,
+        ),
+        "token_ids_": Rule("distinct token ids in order", are_token_ids, TOKENS),
+        "_largest_id": Rule(
+            f"the largest token id, up to {LARGEST_ID}",
+            lambda n, fitted: (
+                is_count(n, fitted["token_ids_"].max(initial=UNKNOWN)) and n <= LARGEST_ID
+            ),
+            TOKENS,
+        ),
+        "n_iter_": COUNT,
+        "t_": COUNT,
+        "loss_": NUMBER,
+        "best_loss_": NUMBER,
+        "loss_curve_": CURVE,
+        "validation_loss_curve_": MAYBE_CURVE,
+        "validation_scores_": MAYBE_CURVE,
+        "best_validation_score_": Rule("a number or None", lambda x, _: x is None or is_number(x)),
+    },
+    SequenceVectorizer: {
+        "vocabulary_": Rule(f"words with distinct ids, {FIRST_WORD} to {LARGEST_ID}", are_ids),
+    },
+    SequenceScaler: {
+        "_kind": Rule("one of 2d, 3d, ragged", lambda kind, _: kind in SERIES),
+        "n_features_in_": Rule("a whole number from 1 on", lambda n, _: is_count(n, 1)),
+        "feature_names_in_": NAMES,
+        "_scaler": Rule("[with_mean, with_std]", lambda x, _: [*map(type, x)] == [bool, bool]),
+        "mean_": Rule(
+            "a finite float64 a channel, None if neither is wanted",
+            lambda x, fitted: is_statistic(x, fitted, any(fitted["_scaler"]), -np.inf),
+        ),
+        "var_": Rule(
+            "a float64 of at least 0 a channel, None without with_std",
+            lambda x, fitted: is_statistic(x, fitted, fitted["_scaler"][1], 0.0),
+        ),
+        "scale_": Rule(
+            "a float64 above 0 a channel, None without with_std",
+            lambda x, fitted: is_statistic(x, fitted, fitted["_scaler"][1], SMALLEST),
+        ),
+        "n_steps_seen_": COUNT,
+        "_sklearn_output_config": Rule(
+            "a container for each method",
+            lambda x, _: {*x} <= {"transform"} and {*x.values()} <= {"default", "pandas", "polars"},
+            optional=True,
+        ),
+    },
+}
