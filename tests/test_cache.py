@@ -335,7 +335,7 @@ def test_an_edit_of_any_kernel_s_file_is_noticed(tmp_path):
 
 
 def test_a_file_changed_after_its_import_is_not_what_runs(place, monkeypatch):
-    monkeypatch.setattr(cache, "IMPORTED", 0.0)
+    monkeypatch.setitem(cache._modified, cache.PACKAGE / "jit.py", 0)
     cache.hash_of.cache_clear(), cache.version.cache_clear()
     with pytest.warns(RuntimeWarning, match="was changed after its import"):
         a_cache().save_overload(SIGNATURES[0], compiled(SIGNATURES[0]))

@@ -257,6 +257,58 @@ def test_a_save_that_fails_after_training_leaves_the_old_file(
     assert sorted(os.listdir(tmp_path)) == ["model", "reviews.csv"]
 
 
+RUN = 'exec "$0" -m seqnets "$@" '
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
+@pytest.mark.parametrize(
+    ("command", "redirection", "status", "message"),
+    [
+        ("predict", "<&-", 2, b"seqnets: standard input is closed: give FILE\n"),
+        ("predict", "</dev/null >&-", 0, b""),
+        ("predict", "</dev/null 2>&-", 0, b""),
+        ("explain", ">/dev/full", 2, b"seqnets: standard output: No space left on device\n"),
+        ("explain", "| true", 0, b""),
+    ],
+)
+def test_streams_that_are_closed_or_full(command, redirection, status, message):
+    """One line, or nothing, but no traceback."""
+    if "/dev/full" in redirection and not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    arguments = [command, str(MODELS / "texts-1.seqnets"), *["good"] * (command == "explain")]
+    piped = "| true" in redirection
+    script = ("set -o pipefail; " * piped) + RUN.replace("exec ", "" if piped else "exec ")
+    done = subprocess.run(
+        ["bash", "-c", script + redirection, sys.executable, *arguments],
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (status, message)
+
+
+def test_the_model_is_saved_though_nobody_reads_the_report(quick, reviews, tmp_path, monkeypatch):
+    def closed(*args, **kwargs):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(cli, "print", closed, raising=False)
+    monkeypatch.setattr(cli, "say", lambda line: None)
+    monkeypatch.setattr(cli, "write_no_more", lambda: None)
+    assert cli.main(["train", reviews, *COLUMNS, "--output", str(tmp_path / "model")]) == 0
+    assert (tmp_path / "model").stat().st_size > 0
+
+
+def test_a_text_steers_no_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    text = "good \x1b]0;title\x07 \u202e東京 film"
+    assert cli.main(["explain", str(MODELS / "texts-1.seqnets"), text]) == 0
+    out, _ = capsys.readouterr()
+    assert "\x1b]" not in out
+    assert "\x07" not in out
+    assert "\u202e" not in out
+    *_, word, film = out.splitlines()
+    assert word.index("0.") - word.index("[") == film.index("0.") - 2  # 東京 takes four columns
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

@@ -161,14 +161,14 @@ def test_a_file_s_words_with_spaces(tmp_path):
 
 def test_a_file_of_single_numbers(tmp_path):
     path = tmp_path / "vectors.txt"
-    path.write_text("film 1.5\nthe 2\n", encoding="utf-8")
+    path.write_text("\ufefffilm 1.5\nthe 2\n", encoding="utf-8")  # as Windows writes it
     assert embedding_matrix({"film": 2, "the": 3}, path)[2:].tolist() == [[1.5], [2]]
 
 
 def test_a_line_of_a_file_with_a_number_too_many(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("\nthe 2 3.5\nfilm 1 2 3\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="vector of 'the' is not of 3 finite numbers"):
+    with pytest.raises(ValueError, match="vector of 'film' is not of 2 finite numbers"):
         embedding_matrix({"film": 2, "the": 3}, path)
 
 
@@ -181,12 +181,26 @@ def test_a_line_of_a_file_with_a_number_too_many(tmp_path):
             r"vector of 'bad' is not of 2 finite numbers: \[1.0\]",
         ),
         ({"film": [1.0, np.inf]}, "vector of 'film' is not of 2 finite numbers"),
+        ({"film": [1.0, 1e39]}, "vector of 'film' is not of 2 finite numbers"),
         ({"film": ["1", "b"]}, "vector of 'film' is not of numbers: .*'b'"),
     ],
 )
 def test_vectors_that_are_refused(vectors, message):
     with pytest.raises(ValueError, match=message):
         embedding_matrix(VOCABULARY, vectors)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "vectors", "message"),
+    [
+        (SequenceVectorizer(), VECTORS, "vocabulary is a SequenceVectorizer, .* vocabulary_ of"),
+        (["film"], VECTORS, "vocabulary is a list, expected a mapping"),
+        (VOCABULARY, [[1.0, 2.0]], "vectors is a list, expected the path of a text file or a map"),
+    ],
+)
+def test_what_is_no_mapping(vocabulary, vectors, message):
+    with pytest.raises(TypeError, match=message):
+        embedding_matrix(vocabulary, vectors)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from sklearn.pipeline import Pipeline
 
 from seqnets import __version__
 from seqnets.classifier import RecurrentClassifier
-from seqnets.colors import colored, colors_wanted
+from seqnets.colors import colored, colors_wanted, printable
 from seqnets.comparison import (
     LabeledTexts,
     make_folds,
@@ -129,6 +130,8 @@ def read_lines(path: str | None) -> Iterator[list[str]]:
     name, number = path or "standard input", 0
     begun: list[bytes] = []
     file: Any
+    if path is None and sys.stdin is None:
+        raise UserError("standard input is closed: give FILE")
     try:
         with open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
             while part := file.read1(BYTES):
@@ -207,31 +210,43 @@ def train(arguments: argparse.Namespace) -> None:
     for warning in dict.fromkeys(fold.warnings):
         say(f"  warning: {warning}")
     [(commonest, _)] = Counter(data.labels[training]).most_common(1)
-    print(
+    report = (
         f"{path}: {len(data.texts):,} texts, {len(held_out):,} of them held out (stratified)\n"
         f"accuracy on the held-out texts: {fold.accuracy:.3f}; of always guessing {commonest!r}, "
         f"the commonest label: {np.mean(data.labels[held_out] == commonest):.3f}"
     )
-    with told(output):
-        save(fold.model, output)
+    try:  # to save comes first: nobody may read the report
+        with told(output):
+            save(fold.model, output)
+    finally:
+        print(report)
     print(f"{output}: saved as measured, trained on the other {len(training):,} texts, not on all")
 
 
 def explain(arguments: argparse.Namespace) -> None:
     """Print a text's label, how much each word spoke for it, and the verdict as they arrive."""
     model, texts = text_classifier(arguments.model), [arguments.sentence]
-    [probabilities] = model.predict_proba(texts)
+    with told(arguments.model):
+        [probabilities] = model.predict_proba(texts)
     chosen = probabilities.argmax()
-    label = one_line(model.classes_[chosen])
+    label = printable(one_line(model.classes_[chosen]))
     print(f"{label}\t{probabilities[chosen]:.4f}")
     [steps], [moved] = words(model, texts), attributions(model, texts, "integrated_gradients")
     if colors_wanted():
         print(f"\n{colored(steps, moved)}")
-    width = max(map(len, ["word", *steps]))
+    steps = [printable(word) for word in steps]
+    width = max(map(n_columns, ["word", *steps]))
     print(f"\n{'word':{width}}  for {label}  {label} so far")
     stages = [stage[0, chosen] for stage in staged_predict_proba(model, texts)]
     for word, a, p in zip(steps, moved, stages, strict=True):
-        print(f"{word:{width}}  {a:+{4 + len(label)}.3f}  {p:.4f} {'#' * round(20 * p)}")
+        space = " " * (width - n_columns(word))
+        print(f"{word}{space}  {a:+{4 + len(label)}.3f}  {p:.4f} {'#' * round(20 * p)}")
+
+
+def n_columns(word: str) -> int:
+    """Return how many columns of a terminal it takes."""
+    shown = [c for c in word if not unicodedata.combining(c)]
+    return len(shown) + sum(unicodedata.east_asian_width(c) in "WF" for c in shown)
 
 
 def predict(arguments: argparse.Namespace) -> None:
@@ -246,10 +261,12 @@ def predict(arguments: argparse.Namespace) -> None:
     if column is None and str(path).lower().endswith(".csv"):
         say(f"{path}: labeled line by line, the first included; --text COLUMN labels a column")
     for texts in read_lines(path) if column is None else rows_of(path, column):
-        for probabilities in model.predict_proba(texts):
-            label = one_line(model.classes_[probabilities.argmax()])
+        with told(arguments.model):
+            rows = model.predict_proba(texts)
+        for probabilities in rows:
+            label = printable(one_line(model.classes_[probabilities.argmax()]))
             print(f"{label}\t{probabilities.max():.4f}")
-        sys.stdout.flush()
+        print(end="", flush=True)
 
 
 def rows_of(path: str, column: str) -> Iterator[list[str]]:
@@ -312,7 +329,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             "brackets are unknown to it.",
         )
         parser.add_argument("model", metavar="MODEL", help="a file that train has written")
-        parser.add_argument("sentence", metavar="TEXT", help="the text, in quotes")
+        parser.add_argument(
+            "sentence", metavar="TEXT", help='the text, in quotes; after "--" if it begins with "-"'
+        )
         parser.set_defaults(run=explain)
         return parser.parse_args(arguments[1:])
     word = "".join(arguments[:1])
@@ -337,14 +356,26 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
     try:
-        parsed = parse(arguments)
-        parsed.run(parsed)
+        try:
+            parsed = parse(arguments)
+            parsed.run(parsed)
+        finally:
+            print(end="", flush=True)  # what can't be written is told here, not at the end of all
     except UserError as error:
         say(f"seqnets: {one_line(error)}")
         return 2
     except BrokenPipeError:  # who reads the output has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_no_more()
+    except OSError as error:
+        write_no_more()
+        say(f"seqnets: standard output: {error.strerror}")
+        return 2
     return 0
+
+
+def write_no_more() -> None:
+    """Let what is still to be written go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def leave(*_: object) -> None:
@@ -355,6 +386,6 @@ def leave(*_: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, leave)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     sys.exit(main())

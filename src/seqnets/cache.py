@@ -25,7 +25,6 @@ import pickle
 import stat
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,6 @@ except ImportError:
 
 
 PACKAGE = Path(__file__).parent
-IMPORTED = time.time()
 SWITCHES = (  # of Numba, that change the code; the variables are called NUMBA_BOUNDSCHECK, ...
     "BOUNDSCHECK",
     "DEBUGINFO_DEFAULT",
@@ -61,6 +59,7 @@ SWITCHES = (  # of Numba, that change the code; the variables are called NUMBA_B
 )
 
 _sources = {PACKAGE / "cache.py", PACKAGE / "jit.py", PACKAGE / "registers.py"}
+_modified: dict[Path, int] = {}  # when each source had been, as it was imported
 _warned = False
 
 
@@ -81,6 +80,7 @@ class KernelCache(NullCache):
         self._source = Path(function.__code__.co_filename)
         if self._source.parent == PACKAGE:
             _sources.add(self._source)
+        note({self._source})
 
     @property
     def cache_path(self) -> str | None:
@@ -192,12 +192,22 @@ def version(target: tuple[str, str, str], sources: frozenset[Path]) -> str:
     return f"seqnets-{target[1]}-{python}-numba{numba.__version__}-{digest}"
 
 
+def note(sources: set[Path]) -> None:
+    """Remember when these files were modified: what is imported is what they are now."""
+    for source in sources:
+        with contextlib.suppress(OSError):
+            _modified.setdefault(source, source.stat().st_mtime_ns)
+
+
+note(_sources)
+
+
 @functools.cache
 def hash_of(sources: frozenset[Path]) -> str:
     """A hash of these files, which must be those that were imported."""
     digest = hashlib.sha256()
     for source in sorted(sources):
-        if source.stat().st_mtime > IMPORTED:
+        if source.stat().st_mtime_ns != _modified.get(source):
             raise OSError(f"{source} was changed after its import")
         digest.update(hashlib.sha256(source.read_bytes()).digest())
     return digest.hexdigest()

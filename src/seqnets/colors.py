@@ -60,7 +60,7 @@ def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
     'a \x1b[38;5;16;48;5;39mgood\x1b[0m film'
     """
     parts = []
-    for word, a in zip(words, strengths(attributions), strict=True):
+    for word, a in zip(map(printable, words), strengths(attributions), strict=True):
         shades, line = (ANSI_FOR, "") if a > 0 else (ANSI_AGAINST, "4;")
         shade = shades[min(int(3 * abs(a)), 2)]
         strong = f"\x1b[{line}38;5;16;48;5;{shade}m{word}\x1b[0m"
@@ -70,10 +70,15 @@ def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
 
 def plain(words: Sequence[str], attributions: Sequence[float]) -> str:
     """Return the words, after each its attribution unless that is below a tenth of the largest."""
+    rows = zip(map(printable, words), attributions, strengths(attributions), strict=True)
     return " ".join(
-        f"{word}({a:+.2g})" if abs(strength) >= 0.1 else word
-        for word, a, strength in zip(words, attributions, strengths(attributions), strict=True)
+        f"{word}({a:+.2g})" if abs(strength) >= 0.1 else word for word, a, strength in rows
     )
+
+
+def printable(word: str) -> str:
+    """Return the word with escapes for what would steer a terminal: texts may be anybody's."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in word)
 
 
 def colors_wanted() -> bool:

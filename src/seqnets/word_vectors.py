@@ -44,6 +44,8 @@ def embedding_matrix(
 
     Raises
     ------
+    TypeError
+        If `vocabulary` or `vectors` is something else.
     ValueError
         If no word has a vector, if a vector is not `n_dims` finite numbers, or if an id is below
         2, as those of scikit-learn's `CountVectorizer`.
@@ -59,38 +61,52 @@ def embedding_matrix(
     array([[ 0., -1.],
            [ 1.,  1.]], dtype=float32)
     """
+    if not isinstance(vocabulary, Mapping):
+        raise TypeError(
+            f"vocabulary is a {type(vocabulary).__name__}, expected a mapping of words to ids: the "
+            "vocabulary_ of a fitted SequenceVectorizer."
+        )
+    if not isinstance(vectors, Mapping | str | os.PathLike):
+        raise TypeError(
+            f"vectors is a {type(vectors).__name__}, expected the path of a text file or a mapping "
+            "of words to vectors, such as {word: model[word] for word in vocabulary if word in "
+            "model}."
+        )
     check_ids(vocabulary)
     pairs = vectors.items() if isinstance(vectors, Mapping) else read_lines(vectors)
-    found = {vocabulary[word]: vector for word, vector in pairs if word in vocabulary}
+    found, n_dims = {}, None
+    for word, vector in pairs:
+        if word in vocabulary:
+            n_dims = np.size(vector) if n_dims is None else n_dims
+            found[vocabulary[word]] = checked(word, vector, n_dims)
     if not found:
         where = "" if isinstance(vectors, Mapping) else f" in {os.fspath(vectors)!r}"
         raise ValueError(f"No word of the vocabulary has a vector{where}.")
     ids = np.array(sorted(found))
-    n_dims = np.size(found[ids[0]])
-    for word, i in vocabulary.items():
-        if i in found:
-            found[i] = checked(word, found[i], n_dims)
     rows = np.array([found[i] for i in ids])
-    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    mean, deviation = (f(rows, axis=0, dtype=np.float64) for f in (np.mean, np.std))
     n_ids = max(vocabulary.values(), default=FIRST_WORD) + 1
-    matrix = check_random_state(random_state).normal(mean, deviation, (n_ids, n_dims))
+    matrix = np.empty((n_ids, rows.shape[1]), np.float32)
     matrix[ids] = rows
+    others = np.setdiff1d(np.arange(n_ids), ids)
+    shape = others.size, rows.shape[1]
+    matrix[others] = check_random_state(random_state).normal(mean, deviation, shape)
     matrix[:UNKNOWN] = 0.0
     matrix[UNKNOWN] = mean
-    return matrix.astype(np.float32)
+    return matrix
 
 
 def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
     """Yield each line's word, which may have spaces, and as many numbers as the first has."""
     n_dims = 0
-    with open(path, encoding="utf-8") as file, text_of(path):
+    with open(path, encoding="utf-8-sig") as file, text_of(path):
         for number, line in enumerate(map(str.rstrip, file)):
             if n_dims < 2:  # nothing before, or an empty line, or a first one of two numbers
                 n_dims = line.count(" ")
             word, *numbers = line.rsplit(" ", n_dims)
             if is_number(word.rpartition(" ")[2]) and " " in word:  # a number too many
                 word, *numbers = line.split(" ")
-            is_header = number == 0 and len(numbers) == 1 and is_number(word)
+            is_header = number == 0 and len(numbers) == 1 and all(map(is_number, (word, *numbers)))
             if numbers and not is_header:
                 yield word, numbers
 
@@ -114,9 +130,10 @@ def is_number(text: str) -> bool:
 
 
 def checked(word: str, vector: Any, n_dims: int) -> np.ndarray:
-    """Return the vector as floats."""
+    """Return the vector in float32."""
     try:
-        numbers = np.asarray(vector, dtype=np.float64)
+        with np.errstate(over="ignore"):  # what is too large is no finite number then
+            numbers = np.asarray(vector, dtype=np.float64).astype(np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(f"The vector of {word!r} is not of numbers: {error}.") from error
     if numbers.shape != (n_dims,) or not np.isfinite(numbers).all():
