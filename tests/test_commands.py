@@ -286,6 +286,7 @@ def test_streams_that_are_closed_or_full(command, redirection, status, message):
     assert (done.returncode, done.stderr) == (status, message)
 
 
+@pytest.mark.filterwarnings("default")
 def test_the_model_is_saved_though_nobody_reads_the_report(quick, reviews, tmp_path, monkeypatch):
     def closed(*args, **kwargs):
         raise BrokenPipeError
