@@ -60,6 +60,10 @@ def staged_of_four(n):
     return plots.StagedPredictionDisplay(shares(n, 4), words(n), ["a", "b", "c", "d"])
 
 
+def staged_of_thirty(n):
+    return plots.StagedPredictionDisplay(shares(n, 30), words(n), [f"class {k}" for k in range(30)])
+
+
 def attributions(n):
     return plots.AttributionDisplay(numbers(n) ** 5, words(n), "positive")
 
@@ -102,6 +106,7 @@ DRAWN = {
     attention: ["5"],
     staged: ["1", "5", "5 dark", "40 small", "500 small"],
     staged_of_four: ["5"],
+    staged_of_thirty: ["5", "40 small"],
     attributions: ["1", "5", "5 dark", "40 small", "500"],
     attributions_of_series: ["5"],
     flow: ["1", "5", "5 dark", "40"],

@@ -8,8 +8,10 @@ import sys
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from seqnets import RecurrentClassifier, SequenceVectorizer, colors, curves, inspection, plots
+from seqnets import RecurrentClassifier, SequenceVectorizer, colors, inspection, plots, trajectory
 from seqnets.display import weightiest
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -31,8 +33,6 @@ def pyplot():
 
 @functools.cache
 def text_model():
-    from sklearn.pipeline import make_pipeline
-
     clf = RecurrentClassifier("lstm", 3, embedding_dim=2, max_iter=3, n_jobs=1, random_state=0)
     return make_pipeline(SequenceVectorizer(), clf).fit(TEXTS, LABELS)
 
@@ -71,6 +71,33 @@ def test_words_are_those_of_the_text_and_unknown_ones_in_brackets():
     assert inspection.words(text_model()[-1], ids) == [[str(number) for number in ids[0]]]
     clf, X, _ = series_model()
     assert inspection.words(clf, X)[3] == ["1", "2", "3"]
+
+
+def lowered(texts):
+    return [text.lower().replace("n't", " not") for text in texts]
+
+
+def backwards(X):
+    return np.fromiter((x[::-1] for x in X), dtype=object, count=len(X))
+
+
+def test_words_wherever_the_vectorizer_stands():
+    """After a step that cleans, in a pipeline of its own, or with a vocabulary and never fitted."""
+    vectorizer, clf = text_model()
+    given = SequenceVectorizer(vocabulary=vectorizer.vocabulary_)
+    cleaned = make_pipeline(FunctionTransformer(lowered), vectorizer, clf)
+    assert inspection.words(cleaned, ["AREn't GOOD"]) == [["[are]", "not", "good"]]
+    for model in (make_pipeline(make_pipeline(vectorizer), "passthrough", clf),
+                  make_pipeline(given, clf)):  # fmt: skip
+        assert inspection.words(model, ["not so good"]) == [["not", "[so]", "good"]]
+        trace, expected = (inspection.trace(m, ["not good"]) for m in (model, text_model()))
+        np.testing.assert_array_equal(trace[0]["logits"], expected[0]["logits"])
+
+
+def test_words_are_those_that_the_network_gets():
+    vectorizer, clf = text_model()
+    model = make_pipeline(vectorizer, FunctionTransformer(backwards), clf)
+    assert inspection.words(model, ["not so good"]) == [["good", "<unknown>", "not"]]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -265,7 +292,7 @@ def test_beside_a_long_way_stand_a_few_words_those_of_the_longest_steps():
     words = [str(t) for t in range(500)]
     display = plots.TrajectoryDisplay([way], ["a"], [words], [1, 0]).plot()
     written = [int(text.get_text()) for text in display.ax_.texts]
-    assert len(written) == curves.MOST_WORDS
+    assert len(written) == trajectory.MOST_WORDS
     lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)
     assert written[0] == 499
     assert np.median(lengths[written]) > np.quantile(lengths, 0.8)
@@ -283,14 +310,36 @@ def test_a_gate_may_have_any_name():
     assert display.ax_.get_title() == "my own"
 
 
+def test_the_median_counts_what_has_vanished():
+    norms = [{"layer0.h": np.array([0.0, 1.0])}] * 9 + [{"layer0.h": np.array([0.5, 1.0])}]
+    (line,) = plots.GradientFlowDisplay(norms).plot().ax_.lines
+    np.testing.assert_array_equal(line.get_xydata(), [[-1, np.nan], [0, 1]])
+
+
+def test_of_thirty_classes_ten_are_named():
+    shares = np.tile(np.arange(1, 31) / 465, (3, 1))
+    shares[1, 0] = 0.9
+    display = plots.StagedPredictionDisplay(shares, ["a", "b", "c"], range(30)).plot()
+    named = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert named == ["others", "0", *map(str, range(21, 30))]
+    assert len(display.ax_.lines) == 30
+
+
+def test_classes_have_their_colors_in_order():
+    points, labels = [np.eye(2)] * 12, [*range(11, -1, -1)]
+    display = plots.TrajectoryDisplay(points, labels, [["a", "b"]] * 12, [0.5, 0.5]).plot()
+    named = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert named == [*map(str, range(12)), "first step"]
+
+
 def test_states_that_never_change_are_one_point():
-    points, shares = curves.flattened(np.ones((3, 4), np.float32))
+    points, shares = trajectory.flattened(np.ones((3, 4), np.float32))
     assert not points.any()
     assert not shares.any()
-    points, shares = curves.flattened(np.array([[1.0], [3.0]]))
+    points, shares = trajectory.flattened(np.array([[1.0], [3.0]]))
     assert np.abs(points).tolist() == [[1, 0], [1, 0]]
     assert shares.tolist() == [1, 0]
-    assert curves.flattened(np.empty((0, 4)))[0].shape == (0, 2)
+    assert trajectory.flattened(np.empty((0, 4)))[0].shape == (0, 2)
 
 
 def test_axes_may_be_given(pyplot):

@@ -30,7 +30,7 @@ FLOORS = [
     {"inside"},
     {"classifier"},
     {"ahead", "inspection", "rules"},
-    {"comparison", "curves", "persistence"},
+    {"comparison", "curves", "persistence", "trajectory"},
     {"plots"},
     {"__init__"},
     {"__main__"},
@@ -38,7 +38,7 @@ FLOORS = [
 TOP = {"__init__", "__main__", "ahead", "comparison", "inspection", "persistence", "rules"}
 MAY_IMPORT_SKLEARN = TOP | {"classifier", "curves", "data", "fitting", "labels", "parameters"}
 MAY_IMPORT_SKLEARN |= {"estimators", "inside", "prediction", "inputs", "scaler", "sequences"}
-MAY_IMPORT_SKLEARN |= {"vectorizer", "word_vectors"}
+MAY_IMPORT_SKLEARN |= {"trajectory", "vectorizer", "word_vectors"}
 
 each_room = pytest.mark.parametrize("room", sorted(TREES))
 

@@ -387,5 +387,5 @@ def leave(*_: object) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, leave)
     for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="replace")
     sys.exit(main())

@@ -296,14 +296,11 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         X : array-like of shape (n_sequences, n_steps) or (n_sequences, n_steps, n_features), \
                 or list of array-like
             The sequences; see Notes of the class.
-
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
             Their labels, of any type; one class alone is learned too. Of two dimensions, zeros
             and ones: which of several labels a sequence has.
-
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0. Sequences of weight 0 are checked and then left out.
-
         X_val, y_val, sample_weight_val : default=None
             A validation set for early stopping, like `X`, `y` and `sample_weight`. In a
             `Pipeline(..., transform_input=["X_val"])`, with metadata routing enabled, `X_val` is
@@ -356,15 +353,12 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         X : array-like of shape (n_sequences, n_steps) or (n_sequences, n_steps, n_features), \
                 or list of array-like
             Some sequences.
-
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
             Their labels.
-
         classes : array-like of shape (n_classes,), default=None
             All labels that there will be; needed in the first call. With several labels a
             sequence, those of the columns of `y` in their order, which has to be a sorted one:
             ``np.arange(n_labels)`` as fit would have it.
-
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0.
 

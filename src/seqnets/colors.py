@@ -37,7 +37,6 @@ def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
     ----------
     words : sequence of str
         The words.
-
     attributions : sequence of float
         How much each of them spoke for the decision.
 

@@ -25,7 +25,6 @@ class Display:
     ----------
     ax_ : matplotlib Axes
         The axes of the plot; not set before it.
-
     figure_ : matplotlib Figure
         The figure that they are in.
     """
@@ -64,6 +63,15 @@ class Display:
         self.ax_.set_xticks(places, [shortened(words[t], letters) for t in places], **look)
         self.ax_.set_xlabel("word")
 
+    def _name_lines(self) -> None:
+        """Name the lines in the axes, or beside them where they are many."""
+        n = len(self.ax_.get_legend_handles_labels()[1])
+        if n > 6:
+            self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1), ncols=-(-n // 15),
+                            fontsize="small")  # fmt: skip
+        elif n > 0:
+            self.ax_.legend()
+
     def _bars(self, values: np.ndarray, words: Sequence[str], label: str) -> None:
         """Show values (T,), a bar a step; the largest are named first."""
         width = min(0.2 * len(values), 0.8) if len(values) <= 100 else 1.0
@@ -100,6 +108,11 @@ def literal(label: Any) -> str:
     """The label as matplotlib shows it: no formula between dollars, none left out for its "_"."""
     text = str(label).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
+
+
+def named(label: Any) -> str:
+    """Return the label, or the labels of a sequence that has several, as a string."""
+    return ", ".join(map(str, np.atleast_1d(label)))
 
 
 def weightiest(weights: np.ndarray, apart: int) -> list[int]:

@@ -142,7 +142,7 @@ class InsideMixin(PredictionMixin):
             - RNN: "layer0.a", the sum whose tanh the state is
             - "layer1.h", ..., of the layers above; "layer0.reverse.h", ..., of a second direction,
               whose row t is what it knows having read from the last step back to t
-            - "attention" (n_steps,), the weights of that pooling
+            - "attention" (n_steps,), the weights of that pooling, float64
             - "pooled" (n_units,), what the output layer reads, and "logits" (n_outputs,)
 
         Raises
@@ -182,14 +182,11 @@ class InsideMixin(PredictionMixin):
         ----------
         X : array-like or list of array-like
             Sequences of the kind given to fit.
-
         method : {"gradient_x_input", "integrated_gradients"}, default="gradient_x_input"
             The first costs one pass back, the second one for each step of its integral.
-
         target : label, default=None
             The class whose decision function F is explained, one of `classes_`. None: the one
             predicted for each sequence; with several labels a sequence it has to be named.
-
         n_steps : int, default=None
             Steps of the integral. None: 16, then twice as many, up to 1024, for those sequences
             whose attributions miss their sum by more than 1e-3 of it (and more than 1e-5 of
@@ -252,7 +249,6 @@ class InsideMixin(PredictionMixin):
         ----------
         X : array-like or list of array-like
             Sequences of the kind given to fit.
-
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
             Their labels.
 

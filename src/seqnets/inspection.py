@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from sklearn.metrics import check_scoring
@@ -33,7 +33,9 @@ from .estimators import without_feature_names
 from .inputs import read_again
 from .labels import check_labels
 from .vectorizer import SequenceVectorizer
-from .vocabulary import UNKNOWN
+from .vocabulary import UNKNOWN, ragged
+
+Model: TypeAlias = RecurrentClassifier | Pipeline  # one that ends in the other
 
 __all__ = [
     "attributions",
@@ -45,14 +47,13 @@ __all__ = [
 ]
 
 
-def trace(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[dict[str, np.ndarray]]:
+def trace(estimator: Model, X: Any) -> list[dict[str, np.ndarray]]:
     """Return every gate and state of the network while it reads.
 
     Parameters
     ----------
     estimator : RecurrentClassifier or Pipeline
         A fitted classifier, or a pipeline that ends in one.
-
     X : array-like or list
         Sequences or texts, as `estimator.predict` takes them.
 
@@ -79,14 +80,13 @@ def trace(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[dict[str, n
     return classifier.trace(X)
 
 
-def staged_predict_proba(estimator: RecurrentClassifier | Pipeline, X: Any) -> Iterator[np.ndarray]:
+def staged_predict_proba(estimator: Model, X: Any) -> Iterator[np.ndarray]:
     """Predict the probabilities after each step: the verdict as the words arrive.
 
     Parameters
     ----------
     estimator : RecurrentClassifier or Pipeline
         A fitted classifier, or a pipeline that ends in one.
-
     X : array-like or list
         Sequences or texts, as `estimator.predict` takes them.
 
@@ -116,7 +116,7 @@ def staged_predict_proba(estimator: RecurrentClassifier | Pipeline, X: Any) -> I
 
 
 def attributions(
-    estimator: RecurrentClassifier | Pipeline,
+    estimator: Model,
     X: Any,
     method: str = "gradient_x_input",
     target: Any = None,
@@ -128,16 +128,12 @@ def attributions(
     ----------
     estimator : RecurrentClassifier or Pipeline
         A fitted classifier, or a pipeline that ends in one.
-
     X : array-like or list
         Sequences or texts, as `estimator.predict` takes them.
-
     method : {"gradient_x_input", "integrated_gradients"}, default="gradient_x_input"
         How; see `RecurrentClassifier.attributions`.
-
     target : label, default=None
         The class whose decision function is explained; None: the one predicted.
-
     n_steps : int, default=None
         Steps of the integral; None: as many as it takes.
 
@@ -165,19 +161,15 @@ def attributions(
     return classifier.attributions(X, method, target, n_steps)
 
 
-def gradient_flow(
-    estimator: RecurrentClassifier | Pipeline, X: Any, y: Any
-) -> list[dict[str, np.ndarray]]:
+def gradient_flow(estimator: Model, X: Any, y: Any) -> list[dict[str, np.ndarray]]:
     """Return how much of the gradient reaches each step on its way back through time.
 
     Parameters
     ----------
     estimator : RecurrentClassifier or Pipeline
         A fitted classifier, or a pipeline that ends in one.
-
     X : array-like or list
         Sequences or texts, as `estimator.predict` takes them.
-
     y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
         Their labels.
 
@@ -206,7 +198,7 @@ def gradient_flow(
 
 
 def permutation_importance(
-    estimator: RecurrentClassifier | Pipeline,
+    estimator: Model,
     X: Any,
     y: Any,
     *,
@@ -224,25 +216,19 @@ def permutation_importance(
     ----------
     estimator : RecurrentClassifier or Pipeline
         A fitted classifier, or a pipeline that ends in one.
-
     X : array-like or list
         Sequences or texts, as `estimator.predict` takes them.
-
     y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
         Their labels.
-
     by : {"step", "channel"}, default="step"
         "step": the t-th steps are shuffled, all channels together, among the sequences that have
         so many. "channel": each sequence that is not empty takes one channel, at all steps, from
         another one; if that has another length, stretched to fit: for step t of T_i, step
         floor(t T_j / T_i).
-
     scoring : str or callable, default=None
         A scorer of scikit-learn; None: accuracy.
-
     n_repeats : int, default=5
         How often each is shuffled.
-
     random_state : int, RandomState instance or None, default=None
         Determines the shuffling.
 
@@ -287,7 +273,7 @@ def permutation_importance(
     y, classifier = check_labels(y, sequences.lengths), without_feature_names(classifier)
     scorer, shuffle = check_scoring(classifier, scoring), _SHUFFLES[by]
     score = scorer(classifier, _one_by_one(sequences.values, sequences), y)
-    n = sequences.lengths.max() if by == "step" else np.atleast_2d(sequences.values.T).shape[0]
+    n = sequences.lengths.max() if by == "step" else sequences.values.shape[1]
     importances = np.empty((n, n_repeats))
     for place in np.ndindex(importances.shape):
         shuffled = _one_by_one(shuffle(sequences, place[0], random), sequences)
@@ -299,23 +285,22 @@ def permutation_importance(
     )
 
 
-def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
+def words(estimator: Model, X: Any) -> list[list[str]]:
     """Return a name for each step.
 
     Parameters
     ----------
     estimator : RecurrentClassifier or Pipeline
         A fitted classifier, or a pipeline that ends in one.
-
     X : array-like or list
         Sequences or texts, as `estimator.predict` takes them.
 
     Returns
     -------
     names : list of list of str
-        Of each sequence: the words of a text, where the pipeline begins with a
-        `SequenceVectorizer`, those in brackets that it does not know; else token ids, or the
-        numbers of the steps from 1 on.
+        Of each sequence: the words of a text, where the pipeline has a `SequenceVectorizer`, those
+        in brackets that it does not know (if steps after it change its ids, "<unknown>"); else
+        token ids, or the numbers of the steps from 1 on.
 
     Raises
     ------
@@ -331,30 +316,40 @@ def words(estimator: RecurrentClassifier | Pipeline, X: Any) -> list[list[str]]:
     >>> inspection.words(model, ["Not so bad"])
     [['not', '[so]', 'bad']]
     """
-    X = list(X) if isinstance(X, Iterator) else X
-    classifier, sequences = _with_inputs(estimator, X)
-    check_is_fitted(classifier)
-    sequences = read_again(classifier, sequences)
-    if isinstance(estimator, Pipeline) and isinstance(estimator[0], SequenceVectorizer):
-        split = estimator[0].build_analyzer()
-        names = [str(word) for text in X for word in list(split(text))[: estimator[0].max_length]]
-        known = sequences.values != UNKNOWN
-        names = [
-            name if sure else f"[{name}]" for name, sure in zip(names, known.tolist(), strict=True)
-        ]
-    elif sequences.values.ndim == 1:
-        names = [str(number) for number in sequences.values.tolist()]
-    else:
-        names = [str(t + 1) for T in sequences.lengths.tolist() for t in range(T)]
-    ends = sequences.offsets.tolist()
-    return [names[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    X, vectorizer = list(X) if isinstance(X, Iterator) else X, None
+    last_step(estimator)
+    for step in _steps(estimator):
+        if isinstance(step, SequenceVectorizer):
+            vectorizer, texts = step, X
+        if isinstance(step, RecurrentClassifier):
+            check_is_fitted(step)
+            sequences = read_again(step, X)
+        else:
+            X = step.transform(X)
+    numbers = [part.tolist() for part in _one_by_one(sequences.values, sequences)]
+    if sequences.values.ndim > 1:
+        return [[str(t + 1) for t in range(len(part))] for part in numbers]
+    if vectorizer is None:
+        return [[str(number) for number in part] for part in numbers]
+    return [_spelled(vectorizer, *pair) for pair in zip(texts, numbers, strict=True)]
+
+
+def _spelled(vectorizer: SequenceVectorizer, text: Any, ids: list[int]) -> list[str]:
+    """Return the words of these ids, spelled as in the text, if it is them that it gives."""
+    words = {number: str(word) for word, number in vectorizer._words().items()}
+    split = [str(word) for word in list(vectorizer.build_analyzer()(text))[: vectorizer.max_length]]
+    names = [words.get(number, "<unknown>") for number in ids]
+    if vectorizer.transform([text])[0].tolist() != ids:
+        return names
+    return [
+        name if i != UNKNOWN else f"[{word}]"
+        for name, word, i in zip(names, split, ids, strict=True)
+    ]
 
 
 def _one_by_one(values: np.ndarray, sequences: Sequences) -> np.ndarray:
     """Return an array for each sequence, of values laid end to end as theirs are."""
-    parts = np.empty(sequences.lengths.size, dtype=object)
-    parts[:] = np.split(values, sequences.offsets[1:-1])
-    return parts
+    return ragged(np.split(values, sequences.offsets[1:-1]))
 
 
 def _shuffle_step(sequences: Sequences, t: int, random: np.random.RandomState) -> np.ndarray:
@@ -375,10 +370,9 @@ def _shuffle_channel(sequences: Sequences, d: int, random: np.random.RandomState
 _SHUFFLES = {"step": _shuffle_step, "channel": _shuffle_channel}
 
 
-def last_step(estimator: RecurrentClassifier | Pipeline) -> RecurrentClassifier:
+def last_step(estimator: Model) -> RecurrentClassifier:
     """Return the classifier, which may stand at the end of a pipeline."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator[-1]
+    *_, estimator = _steps(estimator)
     if not isinstance(estimator, RecurrentClassifier):
         hint = "; give its best_estimator_" if hasattr(estimator, "best_estimator_") else ""
         raise TypeError(
@@ -388,13 +382,19 @@ def last_step(estimator: RecurrentClassifier | Pipeline) -> RecurrentClassifier:
     return estimator
 
 
-def _with_inputs(
-    estimator: RecurrentClassifier | Pipeline, X: Any
-) -> tuple[RecurrentClassifier, Any]:
+def _with_inputs(estimator: Model, X: Any) -> tuple[RecurrentClassifier, Any]:
     """Return the classifier and X as it gets it."""
-    classifier = last_step(estimator)
-    while isinstance(estimator, Pipeline):
-        if len(estimator) > 1:
-            X = estimator[:-1].transform(X)
-        estimator = estimator[-1]
+    last_step(estimator)
+    *before, classifier = _steps(estimator)
+    for step in before:
+        X = step.transform(X)
     return classifier, X
+
+
+def _steps(estimator: Any) -> Iterator[Any]:
+    """Yield the steps of a pipeline, in which there may be others, or the estimator itself."""
+    if not isinstance(estimator, Pipeline):
+        yield estimator
+        return
+    for step in (step for _, step in estimator.steps if step not in (None, "passthrough")):
+        yield from _steps(step)

@@ -118,7 +118,7 @@ class Attention(Pooling):
     def shares(self, batch: Batch, work: Workspace) -> np.ndarray:
         """(B, T): the weight of each step of a batch, after its forward pass."""
         score, scale = self._scores(batch, work)
-        share = work.array("attention.share", *score.shape)
+        share = work.array("attention.share", *score.shape, dtype=np.float64)
         attention_shares(batch.lengths, score, scale, share)
         return share
 

@@ -41,7 +41,6 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     ----------
     estimator : RecurrentClassifier, SequenceVectorizer, SequenceScaler or Pipeline
         The fitted estimator, or a pipeline of such.
-
     path : str or path-like
         The file, which is replaced whole or, on any error, left as it was.
 

@@ -25,8 +25,9 @@ import numpy as np
 
 from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
-from .curves import GradientFlowDisplay, LossCurveDisplay, TrajectoryDisplay
+from .curves import GradientFlowDisplay, LossCurveDisplay
 from .display import Display, literal, looks, meaning, steps_of, whole_numbers, width_for
+from .trajectory import TrajectoryDisplay
 
 __all__ = [
     "AttributionDisplay",
@@ -38,6 +39,7 @@ __all__ = [
     "colored",
 ]
 
+MOST_NAMED = 10  # classes: those that come highest
 SIGMOID = {"i", "f", "o", "r", "z"}  # gates, from 0 to 1; all else lies around 0
 
 
@@ -48,10 +50,8 @@ class GateDisplay(Display):
     ----------
     values : ndarray of shape (n_steps, n_units) or (n_steps,)
         One array of a trace; of attention weights, which are one a step, bars are drawn.
-
     words : list of str
         The steps' names.
-
     name : str
         The array's name in the trace.
 
@@ -75,7 +75,7 @@ class GateDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, x: Any, name: str = "layer0.h", *, ax: Any = None
+        cls, estimator: inspection.Model, x: Any, name: str = "layer0.h", *, ax: Any = None
     ) -> Self:
         """Plot the array `name` of the trace of one sequence or text.
 
@@ -83,13 +83,10 @@ class GateDisplay(Display):
         ----------
         estimator : RecurrentClassifier or Pipeline
             A fitted classifier, or a pipeline that ends in one.
-
         x : array-like of shape (n_steps,) or (n_steps, n_features), or str
             One sequence or text, of those that `estimator.predict` takes.
-
         name : str, default="layer0.h"
             The array's name in the trace, see `RecurrentClassifier.trace`.
-
         ax : matplotlib Axes, default=None
             Where to plot; None: on a new figure.
 
@@ -155,10 +152,8 @@ class StagedPredictionDisplay(Display):
     ----------
     probabilities : ndarray of shape (n_steps, n_classes)
         After each step.
-
     words : list of str
         The steps' names.
-
     classes : array-like of shape (n_classes,)
         The classes.
 
@@ -181,17 +176,15 @@ class StagedPredictionDisplay(Display):
         self.probabilities, self.words, self.classes = probabilities, words, classes
 
     @classmethod
-    def from_estimator(cls, estimator: Any, x: Any, *, ax: Any = None) -> Self:
+    def from_estimator(cls, estimator: inspection.Model, x: Any, *, ax: Any = None) -> Self:
         """Plot the staged probabilities of one sequence or text.
 
         Parameters
         ----------
         estimator : RecurrentClassifier or Pipeline
             A fitted classifier, or a pipeline that ends in one.
-
         x : array-like of shape (n_steps,) or (n_steps, n_features), or str
             One sequence or text, of those that `estimator.predict` takes.
-
         ax : matplotlib Axes, default=None
             Where to plot; None: on a new figure.
 
@@ -242,7 +235,17 @@ class StagedPredictionDisplay(Display):
         n_classes = len(self.classes)
         shared = n_classes == 2 and np.allclose(self.probabilities.sum(axis=1), 1)
         few = len(self.words) <= 60
-        for number, (color, line, marker) in zip(range(n_classes), looks(), strict=False):
+        highest = self.probabilities.max(axis=0, initial=0)
+        named = sorted(np.argsort(-highest, kind="stable")[:MOST_NAMED].tolist())
+        if len(named) < n_classes:
+            others = np.delete(self.probabilities, named, axis=1)
+            ax.plot(
+                others,
+                color="gray",
+                linewidth=0.5,
+                label=["others", *["_"] * (n_classes - len(named) - 1)],
+            )
+        for number, (color, line, marker) in zip(named, looks(), strict=False):
             if number > 0 or not shared:
                 ax.plot(self.probabilities[:, number], "-" if shared else line,
                         color=color, marker=marker if few else "", markersize=4,
@@ -252,7 +255,7 @@ class StagedPredictionDisplay(Display):
             ax.set(ylabel=f"probability of {literal(self.classes[-1])}")
         else:
             ax.set(ylabel="probability")
-            ax.legend()
+            self._name_lines()
         ax.set(ylim=(-0.02, 1.02), title="the verdict so far")
         self._name_steps(self.words)
         return self
@@ -270,10 +273,8 @@ class AttributionDisplay(Display):
     ----------
     attributions : ndarray of shape (n_steps,) or (n_steps, n_features)
         Of one sequence.
-
     words : list of str
         The steps' names.
-
     target : object
         The class they speak for.
 
@@ -296,7 +297,7 @@ class AttributionDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: inspection.Model,
         x: Any,
         method: str = "integrated_gradients",
         target: Any = None,
@@ -307,13 +308,10 @@ class AttributionDisplay(Display):
         ----------
         estimator : RecurrentClassifier or Pipeline
             A fitted classifier, or a pipeline that ends in one.
-
         x : array-like of shape (n_steps,) or (n_steps, n_features), or str
             One sequence or text, of those that `estimator.predict` takes.
-
         method : {"gradient_x_input", "integrated_gradients"}, default="integrated_gradients"
             How; see `RecurrentClassifier.attributions`.
-
         target : label, default=None
             The class that is explained, one of `classes_`; None: the one predicted. With several
             labels a sequence it has to be named.

@@ -28,7 +28,6 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
     ----------
     with_mean : bool, default=True
         Whether to take the mean off.
-
     with_std : bool, default=True
         Whether to divide by the standard deviation; a channel that never changes is divided by 1.
 
@@ -74,7 +73,6 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         X : array-like of shape (n_sequences, n_steps) or (n_sequences, n_steps, n_features), \
                 or list of array-like
             Series, as `RecurrentClassifier` takes them.
-
         y : None
             Ignored.
 
@@ -103,7 +101,6 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         ----------
         X : array-like or list of array-like
             Series of the kind given before.
-
         y : None
             Ignored.
 

@@ -144,7 +144,6 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         ----------
         X : iterable of str
             The documents; not strings, if a callable `preprocessor` or `analyzer` takes others.
-
         y : None
             Ignored.
 
@@ -177,7 +176,6 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         ----------
         X : iterable of str
             The documents; not strings, if a callable `preprocessor` or `analyzer` takes others.
-
         y : None
             Ignored.
 

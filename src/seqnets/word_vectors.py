@@ -27,11 +27,9 @@ def embedding_matrix(
         `vocabulary_` of a fitted `SequenceVectorizer`. Give it to the vectorizer of a pipeline
         too, `SequenceVectorizer(vocabulary=...)`: one that learns its own, as in each fold of a
         cross-validation, has other ids.
-
     vectors : mapping of str to array-like of shape (n_dims,), or path
         Vectors by word; or a text file, in UTF-8, of a word and its numbers a line, as GloVe and
         word2vec write them. A first line of only two numbers is skipped.
-
     random_state : int, RandomState instance or None, default=None
         Determines the vectors of words that have none.
 

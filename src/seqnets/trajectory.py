@@ -1,0 +1,198 @@
+"""The display of the ways that hidden states go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from . import inspection
+from .display import Display, literal, looks, meaning, named, shortened, steps_of
+
+MOST_WORDS = 40  # beside the line of a trajectory
+
+
+class TrajectoryDisplay(Display):
+    """The way that the hidden state goes, in the two directions in which states differ most.
+
+    Parameters
+    ----------
+    points : list of ndarray of shape (n_steps, 2)
+        The states of each sequence, in the order of reading.
+    labels : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+        Their classes.
+    words : list of list of str
+        The steps' names, in the order of reading; they are written if there is one sequence.
+    shares : array-like of shape (2,)
+        How much of the states' variance each of the directions holds.
+    name : str, default="layer0.h"
+        The states' name in the trace.
+    classes : array-like, default=None
+        All classes, in the order of their colors; None: those of the labels.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        The axes and the figure of the plot; not set before it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from seqnets.plots import TrajectoryDisplay
+    >>> points = [np.array([[0.0, 0.0], [1.0, 0.5]]), np.array([[0.0, 0.1], [-1.0, 0.3]])]
+    >>> words = [["very", "good"], ["very", "bad"]]
+    >>> display = TrajectoryDisplay(points, ["yes", "no"], words, [0.9, 0.1]).plot()
+    >>> display.ax_.get_xlabel()
+    'component 1 (90 %)'
+    """
+
+    def __init__(
+        self,
+        points: Sequence[np.ndarray],
+        labels: Any,
+        words: Sequence[Sequence[str]],
+        shares: Any,
+        name: str = "layer0.h",
+        classes: Any = None,
+    ) -> None:
+        self.points, self.labels, self.words = points, labels, words
+        self.shares, self.name, self.classes = shares, name, classes
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: inspection.Model,
+        X: Any,
+        y: Any = None,
+        name: str = "layer0.h",
+        *,
+        ax: Any = None,
+    ) -> Self:
+        """Plot what the array `name` of the sequences' traces does.
+
+        A second direction of a layer is followed from the last step back, as it reads.
+
+        Parameters
+        ----------
+        estimator : RecurrentClassifier or Pipeline
+            A fitted classifier, or a pipeline that ends in one.
+        X : array-like or list
+            Sequences or texts, as `estimator.predict` takes them.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_labels), default=None
+            The labels that they are colored by; None: those predicted.
+        name : str, default="layer0.h"
+            The array's name in the trace, see `RecurrentClassifier.trace`.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        display : TrajectoryDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ImportError, NotFittedError, TypeError, ValueError
+            As by `inspection.trace`; if the trace has no such array of steps; if `y` has another
+            length; if matplotlib is not installed.
+
+        Examples
+        --------
+        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
+        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> display = plots.TrajectoryDisplay.from_estimator(clf, X, y)
+        >>> [way.shape for way in display.points]
+        [(3, 2), (2, 2), (3, 2), (2, 2)]
+        """
+        X = list(X) if isinstance(X, Iterator) else X
+        traces = inspection.trace(estimator, X)
+        states = [np.atleast_2d(steps_of(trace, name).T).T for trace in traces]
+        words, labels = inspection.words(estimator, X), estimator.predict(X) if y is None else y
+        if ".reverse." in name:
+            states, words = [h[::-1] for h in states], [names[::-1] for names in words]
+        points, shares = flattened(np.concatenate(states))
+        ends = np.cumsum([len(h) for h in states])[:-1]
+        classes = inspection.last_step(estimator).classes_ if np.ndim(labels) == 1 else None
+        return cls(np.split(points, ends), labels, words, shares, name, classes).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot each way from a small ring, the first step, to a large mark, the last.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: on a new figure.
+
+        Returns
+        -------
+        self : TrajectoryDisplay
+            The display.
+
+        Examples
+        --------
+        >>> points = [np.array([[0.0, 0.0], [1.0, 0.5]])]
+        >>> display = plots.TrajectoryDisplay(points, ["yes"], [["not", "bad"]], [0.8, 0.2])
+        >>> [text.get_text() for text in display.plot().ax_.texts]
+        ['bad', 'not']
+        """
+        ax = self._start(ax, 6.4, 4.8)
+        labels = [named(label) for label in self.labels]
+        classes = np.unique(self.labels, axis=0) if self.classes is None else self.classes
+        classes = map(named, classes)
+        styles = dict(zip(dict.fromkeys([*classes, *labels]), looks(), strict=False))
+        alone = len(self.points) == 1
+        for way, label in zip(self.points, labels, strict=True):
+            color, line, marker = styles[label]
+            look = {"color": color, "alpha": 1.0 if len(self.points) <= 20 else 0.7}
+            shape = {"marker": ".", "markersize": 4} if alone else {"linestyle": line}
+            ax.plot(*way.T, **look, **shape, linewidth=1)
+            ax.plot(*way[:1].T, "o", **look, fillstyle="none", markersize=5)
+            ax.plot(*way[-1:].T, marker, **look, markersize=8)
+        for label in [label for label in styles if label in labels]:
+            color, line, marker = styles[label]
+            ax.plot([], [], "-" if alone else line, color=color, marker=marker,
+                    label=literal(label))  # fmt: skip
+        ax.plot([], [], "o", color="gray", fillstyle="none", markersize=5, label="first step")
+        ax.margins(0.1)
+        x, y = (f"component {k + 1} ({100 * s:.0f} %)" for k, s in enumerate(self.shares))
+        ax.set(xlabel=x, ylabel=y, title=meaning(self.name))
+        self._name_lines()
+        if alone:
+            self._write(self.points[0], self.words[0])
+        return self
+
+    def _write(self, way: np.ndarray, words: Sequence[str]) -> None:
+        """Write the words at their steps where there is room: last, first, then long steps'."""
+        self.figure_.draw_without_rendering()  # puts the axes where they will be
+        paper = {"facecolor": self.ax_.get_facecolor(), "linewidth": 0, "alpha": 0.6, "pad": 0.5}
+        inside, taken = self.ax_.bbox, [self.ax_.get_legend().get_window_extent()]
+        lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)
+        lengths[:1], lengths[-1:] = np.finfo(float).max, np.inf
+        for t in np.argsort(-lengths, kind="stable"):
+            text = self.ax_.annotate(
+                shortened(words[t]), way[t], (5, 5), textcoords="offset points", fontsize="small",
+                parse_math=False, in_layout=False, bbox=paper,
+            )  # fmt: skip
+            box = text.get_window_extent()
+            if box.y1 > inside.y1:  # then under its point
+                text.set_position((5, -13))
+                box = text.get_window_extent()
+            if box.x1 > inside.x1 or any(box.overlaps(other) for other in taken):
+                text.remove()
+            else:
+                taken.append(box)
+            if len(taken) > MOST_WORDS:
+                break
+
+
+def flattened(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the states (n, H) in two dimensions, and the share of the variance of each."""
+    from sklearn.decomposition import PCA  # slow to import
+
+    points, shares = np.zeros((len(states), 2)), np.zeros(2)
+    if (states != states[:1]).any():
+        k = min(2, *states.shape)
+        pca = PCA(k, svd_solver="covariance_eigh").fit(states.astype(np.float64))
+        points[:, :k], shares[:k] = pca.transform(states), pca.explained_variance_ratio_
+    return points, shares
