@@ -76,6 +76,15 @@ def test_partial_fit_goes_on_with_them():
     np.testing.assert_array_equal(clf.parameters_["embedding"], E[1:].astype(np.float32))
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_with_a_validation_set_frozen_ones_stay_and_others_learn(trained):
+    """Also those that only the validation set has stay, for nothing tells of them."""
+    clf = make_classifier(train_embeddings=trained, learning_rate_init=0.1)
+    clf.fit([[2, 3], [3], [4], [4, 2]], [0, 0, 1, 1], X_val=[[5], [4]], y_val=[0, 1])
+    moved = (clf.parameters_["embedding"] != E[1:].astype(np.float32)).any(axis=1)
+    assert moved.tolist() == [False, trained, trained, trained, *[False] * 4]
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

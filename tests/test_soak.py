@@ -44,7 +44,7 @@ def draw(random):
         "embedding_dim": 8 if tokens else None,
         "dropout": random.choice([0.0, 0.4]),
         "recurrent_dropout": 0.0 if cell == "mingru" else random.choice([0.0, 0.3]),
-        "embedding_dropout": random.choice([0.0, 0.2]),
+        "embedding_dropout": random.choice([0.0, 0.2]) if tokens else 0.0,
         "bptt_steps": random.choice([None, 10]) if one_way else None,
         "solver": random.choice(["adam", "adamw", "rmsprop", "sgd"]),
         "early_stopping": bool(random.randint(2)),

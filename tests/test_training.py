@@ -202,13 +202,17 @@ def test_an_epoch_is_the_weighted_mean(monkeypatch):
 # ------------------------------------------------------------------------ the running mean
 
 
+def all_rows(parameters):
+    return {name: np.arange(len(np.atleast_2d(W))) for name, W in parameters.items()}
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("steps_per_epoch", "every"), [(32, 1), (64, 2), (96, 3)])
 def test_running_mean(dtype, steps_per_epoch, every):
     """After k takes with r = 1 - share: sum_j r^(k - j) value_j / sum_j r^(k - j)."""
     source = {"a": np.array([[1.0, -2.0]], dtype), "b": np.array([3.0], dtype)}
     start = copied(source)
-    average = Average(source, steps_per_epoch)
+    average = Average(source, all_rows(source), steps_per_epoch)
     assert_same(average.parameters, start)
     kept, weight, sums = 0.5 ** (1 / (3 * 32)), 0.0, dict.fromkeys(source, 0.0)
     random = np.random.RandomState(0)
@@ -231,7 +235,7 @@ def test_running_mean(dtype, steps_per_epoch, every):
 @pytest.mark.parametrize(("steps_per_epoch", "every"), [(1, 1), (31, 1), (33, 2), (65, 3)])
 def test_at_most_32_takes_an_epoch(steps_per_epoch, every):
     source, taken = {"a": np.ones(1)}, []
-    average = Average(source, steps_per_epoch)
+    average = Average(source, all_rows(source), steps_per_epoch)
     for _ in range(12):
         source["a"] -= 1
         before = average.parameters["a"].copy()
@@ -243,7 +247,7 @@ def test_at_most_32_takes_an_epoch(steps_per_epoch, every):
 @pytest.mark.parametrize("steps_per_epoch", [32, 96, 320])
 def test_a_weight_counts_half_after_its_half_life(steps_per_epoch):
     source = {"a": np.ones(1)}
-    average = Average(source, steps_per_epoch)
+    average = Average(source, all_rows(source), steps_per_epoch)
     for _ in range(60 * steps_per_epoch):
         average.update()
     source["a"][:] = 0
@@ -252,9 +256,18 @@ def test_a_weight_counts_half_after_its_half_life(steps_per_epoch):
     assert average.parameters["a"][0] == pytest.approx(0.25, rel=1e-5)
 
 
+def test_the_mean_is_of_what_changes():
+    source = {"a": np.ones((3, 1)), "b": np.ones(2)}
+    average = Average(source, {"a": np.array([0, 2])}, 32)
+    source["a"][:] = 5
+    average.update()
+    assert average.parameters["a"].tolist() == [[5], [1], [5]]
+    assert average.parameters["b"] is source["b"]
+
+
 def test_the_start_weights_have_no_share_in_the_mean():
     source = {"a": np.full(1, 1e6)}
-    average = Average(source, 32)
+    average = Average(source, all_rows(source), 32)
     for value in (1.0, 1.0, 1.0):
         source["a"][:] = value
         average.update()

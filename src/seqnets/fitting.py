@@ -171,10 +171,8 @@ def prepare(
         learn_scale(estimator, data.sequences, data.weights)
     network = build_network(estimator)
     if not resume:
-        estimator.parameters_ = network.initialize(state.random, estimator._dtype)
-        if estimator._kind == "tokens" and had_embeddings(estimator):
-            given = check_embeddings(estimator)[UNKNOWN:]
-            estimator.parameters_["embedding"] = np.array(given, estimator._dtype)
+        given = check_embeddings(estimator)[UNKNOWN:] if had_embeddings(estimator) else None
+        estimator.parameters_ = network.initialize(state.random, estimator._dtype, given)
     else:
         estimator._network.check(estimator.parameters_, estimator._dtype)
         estimator.parameters_ = {name: W.copy() for name, W in estimator.parameters_.items()}
@@ -247,7 +245,7 @@ def run_epochs(
         trainer = build_trainer(estimator, parameters, optimizer, workers, state.random)
         validate = None
         if validation is not None:
-            average = Average(parameters, steps_per_epoch)
+            average = Average(parameters, trainer.rows_that_change(sequences), steps_per_epoch)
             judged, trainer.after_step = average.parameters, average.update
             validate = validator(estimator, judged, validation, workers)
 

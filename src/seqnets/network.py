@@ -57,12 +57,20 @@ class Network:
         # Of each parameter, in the order of `initialize`.
         self.shapes = {name: shape for part in parts for name, shape in part.shapes().items()}
 
-    def initialize(self, random: np.random.RandomState, dtype: np.dtype) -> dict[str, np.ndarray]:
-        start = {} if self.embedding is None else self.embedding.initialize(random)
+    def initialize(
+        self, random: np.random.RandomState, dtype: np.dtype, embedding: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Start values; the embedding's may be given."""
+        if self.embedding is None:
+            start = {}
+        elif embedding is None:
+            start = self.embedding.initialize(random)
+        else:
+            start = {"embedding": embedding}
         for layer in self.layers:
             start |= layer.initialize(random)
         start |= self.pooling.initialize(random) | self.dense.initialize(random)
-        return {name: np.ascontiguousarray(value, dtype) for name, value in start.items()}
+        return {name: np.array(value, dtype, order="C") for name, value in start.items()}
 
     def check(
         self, parameters: dict[str, np.ndarray], dtype: np.dtype, finite: bool = False

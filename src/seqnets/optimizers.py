@@ -86,10 +86,11 @@ def add_rows(rows, part, dW):
 
 
 @kernel
-def update_mean(mean, W, share):
-    """mean += share (W - mean), in one pass where NumPy takes three over large embeddings."""
+def update_mean(rows, mean, W, share):
+    """mean[rows] += share (W - mean)[rows], in one pass where NumPy takes three."""
     share = W.dtype.type(share)
-    for row in range(W.shape[0]):
+    for i in range(rows.size):
+        row = rows[i]
         for k in range(W.shape[1]):
             mean[row, k] += share * (W[row, k] - mean[row, k])
 

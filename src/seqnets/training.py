@@ -62,6 +62,13 @@ class Trainer:
         self._matrices = {name: np.atleast_2d(W) for name, W in self._trained.items()}
         self._rows = {name: np.arange(len(W)) for name, W in self._matrices.items()}
 
+    def rows_that_change(self, sequences: Sequences) -> dict[str, np.ndarray]:
+        """By parameter, where training on these sequences changes it."""
+        rows = dict(self._rows)
+        if "embedding" in rows:
+            rows["embedding"], _ = distinct(sequences.values)
+        return rows
+
     def epoch(
         self,
         sequences: Sequences,
@@ -176,9 +183,15 @@ class Average:
     in the mean, as in those of Adam (Kingma & Ba 2015), so that few epochs teach something, too.
     """
 
-    def __init__(self, parameters: dict[str, np.ndarray], steps_per_epoch: int) -> None:
-        self._source = parameters
-        self.parameters = {name: W.copy() for name, W in parameters.items()}
+    def __init__(
+        self,
+        parameters: dict[str, np.ndarray],
+        rows: dict[str, np.ndarray],
+        steps_per_epoch: int,
+    ) -> None:
+        """Of the parameters named in `rows`, only those rows change in training."""
+        self._source, self._rows = parameters, rows
+        self.parameters = {name: W.copy() if name in rows else W for name, W in parameters.items()}
         self._every = -(-steps_per_epoch // AVERAGED_PER_EPOCH)
         self._share = 1 - 0.5 ** (self._every / (HALF_LIFE * steps_per_epoch))
         self._n_steps = 0
@@ -190,8 +203,9 @@ class Average:
         if early:
             return
         share = self._share / (1 - (1 - self._share) ** n_taken)
-        for name, W in self._source.items():
-            update_mean(np.atleast_2d(self.parameters[name]), np.atleast_2d(W), share)
+        for name, rows in self._rows.items():
+            mean, W = self.parameters[name], self._source[name]
+            update_mean(rows, np.atleast_2d(mean), np.atleast_2d(W), share)
 
 
 class DivergenceError(Exception):
@@ -242,7 +256,7 @@ def train(
             n_worse = 0 if score >= best_score + tol else n_worse + 1
             if validate is not None:
                 if score > best_score:  # the copy first: Ctrl-C may come in the midst of it
-                    best = {name: W.copy() for name, W in judged.items()}
+                    best = {n: W.copy() for n, W in judged.items() if W is not parameters[n]}
                     history.best_validation_score = score
                 history.validation_loss_curve.append(validation_loss)
                 history.validation_scores.append(score)
