@@ -15,4 +15,4 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def several_blocks(monkeypatch):
     """Cut short sequences into blocks as if they were long, so that small data has several."""
     monkeypatch.setattr(batches, "BLOCK_STEPS", 0)
-    monkeypatch.setattr(inference, "ROWS", batches.BLOCK_ROWS)
+    monkeypatch.setattr(inference, "PREDICT_ROWS", batches.BLOCK_ROWS)

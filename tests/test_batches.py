@@ -14,7 +14,7 @@ from seqnets.batches import (
     make_batch,
     minibatches,
 )
-from seqnets.products import ROWS
+from seqnets.products import TILE_ROWS
 
 LENGTHS = [2, 0, 5, 3, 5, 0, 1]
 D = 2
@@ -69,8 +69,8 @@ def test_a_batch_holds_its_sequences(kind, rows):
     n, B, T = len(rows), batch.lengths.size, max(LENGTHS[row] for row in rows)
     # Longest first, equals in the given order.
     assert batch.rows.tolist() == sorted(rows, key=lambda row: -LENGTHS[row])
-    assert B % ROWS == 0
-    assert n <= B < n + ROWS
+    assert B % TILE_ROWS == 0
+    assert n <= B < n + TILE_ROWS
     assert batch.lengths.tolist() == [LENGTHS[row] for row in batch.rows] + [0] * (B - n)
     assert batch.n_active.tolist() == [sum(LENGTHS[row] > t for row in rows) for t in range(T)]
     found = unpacked(batch)
@@ -101,7 +101,7 @@ def test_a_batch_of_empty_sequences(kind):
     _, sequences = make(kind)
     batch = make_batch(sequences, np.array([5, 1]))
     assert batch.rows.tolist() == [5, 1]
-    assert batch.lengths.tolist() == [0] * ROWS
+    assert batch.lengths.tolist() == [0] * TILE_ROWS
     assert batch.n_active.size == 0
     assert batch.x.shape == ((0, D) if kind == "series" else (0,))
 

@@ -101,7 +101,7 @@ def assert_company_does_not_matter(clf, X, expected):
 
 def test_there_are_two_blocks():
     """Else two threads would not share the work."""
-    assert len(batches.blocks(np.array(LENGTHS), inference.ROWS)) == 2
+    assert len(batches.blocks(np.array(LENGTHS), inference.PREDICT_ROWS)) == 2
 
 
 # ---------------------------------------------------------------------------- predictions
@@ -161,7 +161,7 @@ def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
     """Of the embedding's rows where there is much to read, of the tokens at hand otherwise; for one
     block there is none.
     """
-    monkeypatch.setattr(inference, "ROWS", 1)
+    monkeypatch.setattr(inference, "PREDICT_ROWS", 1)
     monkeypatch.setattr(inference, "BLOCK_ROWS", 1)
     clf, X = model(cell, "max", "tokens", "float32", (5, 3), bidirectional=bidirectional)
     many, few = clf.decision_function(X), clf.decision_function(X[7:9])

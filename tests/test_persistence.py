@@ -246,7 +246,7 @@ def test_skops_needs_trust_in_the_estimators_alone(name):
     parts = [step for _, step in getattr(estimator, "steps", [(None, estimator)])]
     ours = {f"{type(part).__module__}.{type(part).__qualname__}" for part in parts}
     if name == "tokens in parts":  # which can go on training, with optimizer and random numbers
-        ours |= {"seqnets.fitting.State", "seqnets.optimizers.Adam", "seqnets.schedules.Constant"}
+        ours |= {"seqnets.fitting.State", "seqnets.optimizers.Adam", "seqnets.schedules.Schedule"}
     assert set(unknown) <= ours
     assert_predicts_the_same(skops_io.loads(data, trusted=unknown), estimator, X)
 

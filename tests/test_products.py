@@ -13,7 +13,7 @@ import pytest
 from llvmlite import binding
 
 from seqnets import cells, jit
-from seqnets.products import ROWS, STRIP, WIDTH, add_product, whole_tiles
+from seqnets.products import STRIP, TILE_ROWS, WIDTH, add_product, whole_tiles
 from seqnets.registers import has_avx512
 from seqnets.workspace import LINE, Workspace
 
@@ -75,10 +75,10 @@ def test_a_row_has_the_same_bits_at_any_place(K, N, dtype):
     row, start = random.normal(size=K).astype(dtype), random.normal(size=N).astype(dtype)
     B = in_panels(random.normal(size=(K, N)).astype(dtype))
     seen = set()
-    for place in range(2 * ROWS):
-        for n in (place + 1, 2 * ROWS):
-            A = random.normal(size=(2 * ROWS, K)).astype(dtype)
-            C = random.normal(size=(2 * ROWS, N)).astype(dtype)
+    for place in range(2 * TILE_ROWS):
+        for n in (place + 1, 2 * TILE_ROWS):
+            A = random.normal(size=(2 * TILE_ROWS, K)).astype(dtype)
+            C = random.normal(size=(2 * TILE_ROWS, N)).astype(dtype)
             A[place], C[place] = row, start
             add_product(n, A, B, C)
             seen.add(C[place].tobytes())

@@ -42,8 +42,8 @@ from seqnets.layers import CELLS
 from seqnets.persistence import load, save
 from seqnets.vectorizer import SequenceVectorizer
 
-BYTES = 2**15  # of a text file, labeled at a time, and so many rows of a CSV file:
-ROWS = 256
+BYTES_AT_A_TIME = 2**15  # of a text file, labeled at a time, and so many rows of a CSV file:
+ROWS_AT_A_TIME = 256
 COMMANDS = ("train", "predict", "explain")
 
 
@@ -134,7 +134,7 @@ def read_lines(path: str | None) -> Iterator[list[str]]:
         raise UserError("standard input is closed: give FILE")
     try:
         with open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
-            while part := file.read1(BYTES):
+            while part := file.read1(BYTES_AT_A_TIME):
                 whole, end, rest = part.rpartition(b"\n")
                 if end:
                     yield decoded(b"".join([*begun, whole]), name, number)
@@ -160,7 +160,7 @@ def decoded(lines: bytes, name: str, number: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def told(path: str) -> Iterator[None]:
+def user_errors(path: str) -> Iterator[None]:
     """Tell in one line what is wrong with the file of a model."""
     try:
         yield
@@ -196,7 +196,7 @@ def train(arguments: argparse.Namespace) -> None:
     """Train one network on a CSV file, tell how good it is on held-out texts, save it."""
     path, output = arguments.file, arguments.output
     data = read_csv(path, arguments.text, arguments.label)
-    with told(output):
+    with user_errors(output):
         check_writable(output)
         if os.path.exists(output) and os.path.samefile(path, output):
             raise UserError(f"{output}: this is the file to read; name another with --output")
@@ -216,7 +216,7 @@ def train(arguments: argparse.Namespace) -> None:
         f"the commonest label: {np.mean(data.labels[held_out] == commonest):.3f}"
     )
     try:  # to save comes first: nobody may read the report
-        with told(output):
+        with user_errors(output):
             save(fold.model, output)
     finally:
         print(report)
@@ -226,7 +226,7 @@ def train(arguments: argparse.Namespace) -> None:
 def explain(arguments: argparse.Namespace) -> None:
     """Print a text's label, how much each word spoke for it, and the verdict as they arrive."""
     model, texts = text_classifier(arguments.model), [arguments.sentence]
-    with told(arguments.model):
+    with user_errors(arguments.model):
         [probabilities] = model.predict_proba(texts)
     chosen = probabilities.argmax()
     label = printable(one_line(model.classes_[chosen]))
@@ -261,7 +261,7 @@ def predict(arguments: argparse.Namespace) -> None:
     if column is None and str(path).lower().endswith(".csv"):
         say(f"{path}: labeled line by line, the first included; --text COLUMN labels a column")
     for texts in read_lines(path) if column is None else rows_of(path, column):
-        with told(arguments.model):
+        with user_errors(arguments.model):
             rows = model.predict_proba(texts)
         for probabilities in rows:
             label = printable(one_line(model.classes_[probabilities.argmax()]))
@@ -272,13 +272,13 @@ def predict(arguments: argparse.Namespace) -> None:
 def rows_of(path: str, column: str) -> Iterator[list[str]]:
     """Yield the texts of a column, some at a time."""
     rows = read_columns(path, text=column)
-    while some := list(islice(rows, ROWS)):
+    while some := list(islice(rows, ROWS_AT_A_TIME)):
         yield [text for _, [text] in some]
 
 
 def text_classifier(path: str) -> Pipeline:
     """Return the model of a file, which must read strings and give each one label."""
-    with told(path):
+    with user_errors(path):
         model = load(path)
     if isinstance(model, Pipeline) and isinstance(model[-1], RecurrentClassifier):
         one_label = not is_multilabel(model[-1].n_outputs_, model[-1].out_activation_)
@@ -311,7 +311,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if arguments[:1] == ["predict"]:
         parser = argparse.ArgumentParser(
             prog="python -m seqnets predict",
-            description="Label texts, one a line, or those of a column of a CSV file: print the "
+            description="Label texts, one per line, or those of a column of a CSV file: print the "
             "label, a tab and its probability. Lines that are typed are labeled at once.",
         )
         parser.add_argument("model", metavar="MODEL", help="a file that train has written")

@@ -12,11 +12,11 @@ import numpy as np
 
 from .products import whole_tiles
 
-# What one thread takes at a time: so many rows, or more of short sequences, up to so many steps in
-# all: the more, the fewer products and calls. Where there are more than `FEW_STEPS`, two threads
-# shall have work; with less to compute they would wait for Python: sentences on two took twice as
-# long as on one. The block, not the thread, decides the order of every sum, so that weights and
-# predictions do not depend on the number of threads.
+# A block is what one thread takes at a time: `BLOCK_ROWS` sequences, or more short ones, up to
+# `BLOCK_STEPS` steps in all, since fewer calls are faster. Above `FEW_STEPS` steps there are at
+# least two blocks, so that two threads have work; below, they would wait for Python (sentences
+# took twice as long on two threads). Blocks, not threads, decide the order of every sum, so that
+# results do not depend on the number of threads.
 BLOCK_ROWS, BLOCK_STEPS, FEW_STEPS = 16, 4096, 2048
 
 # Batches that are shuffled together, then sorted by length.

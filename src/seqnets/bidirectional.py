@@ -12,7 +12,7 @@ from .batches import Batch
 from .dropout import NO_MASKS, Masks
 from .jit import kernel
 from .layers import Recurrent
-from .workspace import Workspace
+from .workspace import Parameters, Workspace
 
 
 class Bidirectional:
@@ -31,7 +31,7 @@ class Bidirectional:
 
     def forward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         x: np.ndarray,
         lookup: np.ndarray | None,
         batch: Batch,
@@ -47,7 +47,7 @@ class Bidirectional:
 
     def backward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         x: np.ndarray,
         lookup: np.ndarray | None,
         batch: Batch,

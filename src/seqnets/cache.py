@@ -214,7 +214,7 @@ def hash_of(sources: frozenset[Path]) -> str:
 
 
 def check(path: Path, status: os.stat_result) -> None:
-    """Whoever can write here has his code run: that must be nobody but the user and root.
+    """Whoever can write here can run code as the user: only the user and root may.
 
     In a directory such as /tmp, with the sticky bit, nobody can touch what is another's.
     """

@@ -102,9 +102,9 @@ def lstm_backward(n_active, W_hT, m, a, c, dh, dc, dv, da):
         add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = ... + (m h) W_h
 
 
-# The loops over units are short and many on purpose: LLVM leaves a loop unvectorized that has too
-# many arrays to prove them apart, that writes an array and uses it at another place, or whose k
-# does not start at 0. One such loop doubles the time that all gates of a step take.
+# The loops over units are short and many on purpose: LLVM does not vectorize a loop over too many
+# arrays to prove that they do not overlap, one that writes an array and reads it at another index,
+# or one whose k does not start at 0. One such loop doubles the time of a step's gates.
 
 
 @inlined

@@ -16,11 +16,11 @@ from .parameters import CONSTRAINTS
 
 
 class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEstimator):
-    """Recurrent neural network classifier of sequences: RNN, LSTM or GRU.
+    """Recurrent neural network classifier of sequences: RNN, LSTM, GRU or minGRU.
 
-    Reads each sequence step by step, carrying a state from one step to the next, so that order
-    counts; a softmax layer (two classes, or several labels a sequence: logistic) on the pooled
-    states gives the label. Trained by back-propagation through time on the cross-entropy.
+    Reads each sequence step by step and carries a state from one step to the next, so that order
+    matters. A dense layer on the pooled states gives the label: softmax, or logistic for two
+    classes and for multilabel y. Trained by back-propagation through time on the cross-entropy.
 
     Parameters
     ----------
@@ -50,15 +50,15 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     train_embeddings : bool, default=True
         Whether training changes the embeddings.
     dropout : float or "auto", default="auto"
-        Probability of each number that a layer reads, the dense layer included, to be left out
-        while training, all along a sequence; of embeddings, at all places of a token in a block
-        of sequences; in [0, 1). "auto": 0.3 for tokens, 0 for series.
+        Probability, in [0, 1), of dropping each input of a layer, the dense layer included, while
+        training. One mask serves all steps of a sequence; of embeddings, one per distinct token
+        of a block of sequences. "auto": 0.3 for tokens, 0 for series.
     recurrent_dropout : float, default=0.0
-        Probability of each number of a layer's state to be left out of its own product with W_h
-        while training, all along a sequence (Gal & Ghahramani 2016); in [0, 1). Not with
-        "mingru", which has no W_h.
+        Probability, in [0, 1), of dropping each number of a state before its product with W_h
+        while training; one mask per sequence (Gal & Ghahramani 2016). Must be 0 with "mingru",
+        which has no W_h.
     embedding_dropout : float, default=0.0
-        Probability of whole tokens to be left out while training, in [0, 1).
+        Probability, in [0, 1), of dropping whole tokens while training. For tokens only.
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         "adam" (Kingma & Ba 2015), "adamw" (with decoupled weight decay, Loshchilov & Hutter 2019),
         "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. Of an embedding, a step
@@ -68,7 +68,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         "adamw" the weight decay, by which each step takes learning rate * alpha * W off. On
         weight matrices, not on embeddings and biases.
     batch_size : int or "auto", default="auto"
-        Sequences a step. "auto" is min(32, n_sequences).
+        Sequences per step. "auto" is min(32, n_sequences).
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         How the step size changes, for every solver. "invscaling": learning_rate_init /
         (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
@@ -82,8 +82,10 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         Momentum of solver "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True
         Whether solver "sgd" uses Nesterov's momentum.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of the moment estimates of "adam" and "adamw", in [0, 1); `beta_2` also of "rmsprop".
+    beta_1 : float, default=0.9
+        Decay of the first moment's estimate in "adam" and "adamw", in [0, 1).
+    beta_2 : float, default=0.999
+        Decay of the second moment's estimate in "adam", "adamw" and "rmsprop", in [0, 1).
     epsilon : float, default=1e-8
         Added to the root of the second moment by "adam", "adamw" and "rmsprop".
     max_grad_norm : float or None, default=1.0
@@ -103,12 +105,12 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     n_iter_no_change : int or np.inf, default=3
         Epochs in a row that may pass without improvement.
     early_stopping : bool or "auto", default="auto"
-        Whether to set aside a stratified validation set, unless fit is given one, stop by its
-        score and return its best epoch's weights, each a running mean over a few epochs' steps
-        (Polyak & Juditsky 1992). "auto": if there are 1,000 sequences or more, or `X_val`.
-        Classes with one member stay in training; where that leaves half of the share or less to
-        set aside, "auto" sets none aside. A warm start after a warm start keeps the set, if
-        sequences, labels and which weights are 0 have not changed.
+        Whether to stop by the score on a validation set and keep its best epoch's weights, which
+        are a running mean over a few epochs' steps (Polyak & Juditsky 1992). Unless fit is given
+        `X_val`, a stratified share of the sequences is set aside; classes with one member stay in
+        training. "auto": on with `X_val`, or with 1,000 sequences or more, unless such classes
+        leave half of the share or less. Repeated fits with `warm_start=True` keep the set while
+        sequences, labels and the zeros among the weights stay the same.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"
@@ -116,7 +118,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         the accuracy, as `score` gives it.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced": n_sequences /
-        (n_classes * sequences of the class). For one label a sequence.
+        (n_classes * sequences of the class). For one label per sequence.
     warm_start : bool, default=False
         Whether fit goes on from where the fit before has left, with its weights, optimizer,
         random numbers and standardization, for `max_iter` epochs more. The step sizes of
@@ -124,28 +126,28 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
     n_jobs : int, default=None
-        Threads, which change no result. None: all that this process may use, minding
-        OMP_NUM_THREADS; inside joblib's workers those that it allows.
+        Number of threads, which changes no result. None: all that this process may use,
+        respecting OMP_NUM_THREADS; in joblib's workers, as many as joblib allows.
     random_state : int, RandomState instance or None, default=None
         Determines start weights, the validation set and the order of the sequences.
     verbose : bool or int, default=False
-        Whether to print a line an epoch. Inside a search, or for a progress bar, see
+        Whether to print a line per epoch. Inside a search, or for a progress bar, see
         `set_callbacks` (scikit-learn 1.9).
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels; with several a sequence, the numbers of the columns of y.
+        The class labels; for multilabel y, the numbers of the columns of y.
     n_features_in_ : int
-        Steps of 2-D series (one a column), features of 3-D and ragged ones; not set for tokens.
+        Steps of 2-D series (one per column), features of 3-D and ragged ones; not set for tokens.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a data frame with string column names, or one for each series.
     parameters_ : dict of str to ndarray
         The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens,
-        row i + 1 for token_ids_[i];
-        "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h" (n_units, n_gates * n_units),
-        "layer0.b", of a GRU "layer0.b_h", of a second direction "layer0.reverse.W_x", ...;
-        of that pooling "attention.W", "attention.b", "attention.v"; "dense.W", "dense.b".
+        row i + 1 for token_ids_[i]; "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h"
+        (n_units, n_gates * n_units), "layer0.b", of a GRU "layer0.b_h", of a second direction
+        "layer0.reverse.W_x", ...; of that pooling "attention.W", "attention.b", "attention.v";
+        "dense.W", "dense.b".
     token_ids_ : ndarray of shape (n_tokens,), int64
         The ids that the embedding has rows for, in ascending order; not set for series.
     input_mean_, input_scale_ : ndarray of shape (n_channels,)
@@ -167,7 +169,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     best_validation_score_ : float or None
         The last fit's largest, that of the weights kept.
     n_layers_, n_outputs_ : int
-        Layers, counting input and output; output units, one for two classes, else one a class.
+        Layers, counting input and output; output units, one for two classes, else one per class.
     out_activation_ : {"logistic", "softmax"}
         The output's activation.
 
@@ -301,7 +303,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
             and ones: which of several labels a sequence has.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0. Sequences of weight 0 are checked and then left out.
-        X_val, y_val, sample_weight_val : default=None
+        X_val, y_val, sample_weight_val : array-like, default=None
             A validation set for early stopping, like `X`, `y` and `sample_weight`. In a
             `Pipeline(..., transform_input=["X_val"])`, with metadata routing enabled, `X_val` is
             transformed as `X` is.

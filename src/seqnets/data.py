@@ -63,8 +63,8 @@ def read_training_data(
         estimator.classes_ = labels.find_classes(y[rows]) if classes is None else classes
         outputs = labels.outputs(y, estimator.classes_)
         estimator.n_outputs_, estimator.out_activation_ = outputs
-    of_class = labels.class_weights(estimator.class_weight, y[rows], estimator.classes_)
-    weights = labels.weigh(weights[rows], of_class, y[rows], estimator.classes_)
+    class_weights = labels.class_weights(estimator.class_weight, y[rows], estimator.classes_)
+    weights = labels.weigh(weights[rows], class_weights, y[rows], estimator.classes_)
     check_sum(weights)
     rows, weights = rows[weights > 0], weights[weights > 0]
     if rows.size == 0:
@@ -72,7 +72,7 @@ def read_training_data(
     if rows.size < len(y):
         sequences = sequences.take(rows)
     targets = labels.make_targets(y[rows], estimator.classes_)
-    return Data(sequences, targets, weights, rows), of_class
+    return Data(sequences, targets, weights, rows), class_weights
 
 
 def read_weights(given: Any, name: str, lengths: np.ndarray) -> np.ndarray:
@@ -148,7 +148,7 @@ def split(
 
 
 @contextlib.contextmanager
-def named(name: str) -> Iterator[None]:
+def naming_errors(name: str) -> Iterator[None]:
     """Errors inside say what of the validation set they are about."""
     try:
         yield
@@ -157,18 +157,18 @@ def named(name: str) -> Iterator[None]:
 
 
 def read_validation(
-    estimator: Estimator, X_val: Any, y_val: Any, sample_weight_val: Any, of_class: np.ndarray
+    estimator: Estimator, X_val: Any, y_val: Any, sample_weight_val: Any, class_weights: np.ndarray
 ) -> Validation:
     """Check the validation set that the user has given."""
-    with named("X_val"):
+    with naming_errors("X_val"):
         sequences = read(estimator, X_val)
-    with named("y_val"):
+    with naming_errors("y_val"):
         y = labels.check_labels(y_val, sequences.lengths)
         labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
         targets = labels.make_targets(y, estimator.classes_)
-    with named("sample_weight_val"):
+    with naming_errors("sample_weight_val"):
         weights = read_weights(sample_weight_val, "sample_weight_val", sequences.lengths)
-        weights = labels.weigh(weights, of_class, y, estimator.classes_)
+        weights = labels.weigh(weights, class_weights, y, estimator.classes_)
         check_sum(weights)
     if not weights.any():
         raise ValueError("All weights of the validation set are 0.")

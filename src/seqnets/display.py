@@ -73,7 +73,7 @@ class Display:
             self.ax_.legend()
 
     def _bars(self, values: np.ndarray, words: Sequence[str], label: str) -> None:
-        """Show values (T,), a bar a step; the largest are named first."""
+        """Show values (T,), a bar per step; the largest are named first."""
         width = min(0.2 * len(values), 0.8) if len(values) <= 100 else 1.0
         self.ax_.bar(range(len(values)), values, width, color=[color_of(v) for v in values])
         self.ax_.axhline(0, color="gray", linewidth=0.8)
@@ -81,7 +81,7 @@ class Display:
         self._name_steps(words, np.abs(values))
 
     def _map(self, values: np.ndarray, label: str, low: float | None = None) -> None:
-        """Show values (T, n), a column a step: from `low` to 1, or all around 0."""
+        """Show values (T, n), a column per step: from `low` to 1, or all around 0."""
         from matplotlib.colors import LinearSegmentedColormap
 
         T, n = max(len(values), 1), values.shape[1]
@@ -142,7 +142,7 @@ def width_for(words: Sequence[str]) -> float:
 
 
 def steps_of(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """What a trace holds under this name, a row or a number a step."""
+    """What a trace holds under this name, a row or a number per step."""
     names = [key for key in trace if key not in ("pooled", "logits")]
     if name not in names:
         reason = "belongs to no step" if name in trace else "is not in the trace"

@@ -11,7 +11,7 @@ import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
-Estimator = TypeVar("Estimator")
+E = TypeVar("E")
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -31,7 +31,7 @@ class EstimatorMixin(CallbackSupportMixin):
     _doc_link_template = "https://seqnets.readthedocs.io/en/stable/{estimator_name}.html"
 
 
-def snapshot(estimator: Estimator) -> Estimator:
+def snapshot(estimator: E) -> E:
     """A copy with the same attributes, which stays as it is if another thread fits the estimator.
 
     It has its own dict of weights, so that one replaced later is not used unchecked. Not
@@ -44,7 +44,7 @@ def snapshot(estimator: Estimator) -> Estimator:
     return same
 
 
-def without_feature_names(estimator: Estimator) -> Estimator:
+def without_feature_names(estimator: E) -> E:
     """The same for arrays made of its X, which have no names of features any more."""
     same = snapshot(estimator)
     same.__dict__.pop("feature_names_in_", None)

@@ -26,13 +26,13 @@ from .losses import LOSSES
 from .network import Network
 from .outputs import Attention
 from .threads import Workers, one_blas_thread
-from .workspace import Workspace
+from .workspace import Parameters, Workspace
 
 # ------------------------------------------------------------------------ the forward pass
 
 
 def trace(
-    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> list[dict[str, np.ndarray]]:
     """Of each sequence, what the forward pass has left, by name; steps in the sequence's order."""
     found: list[dict[str, np.ndarray]] = [{} for _ in sequences.lengths]
@@ -72,21 +72,21 @@ def deal(
 
 
 def staged(
-    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> Iterator[np.ndarray]:
-    """The logits (n, K) after step 1, 2, ...; who has ended keeps its last, an array reused."""
+    """The logits (n, K) after step 1, 2, ..., in one array; an ended sequence keeps its last."""
     lengths, start = sequences.lengths, sequences.offsets[:-1]
     nothing = Sequences(sequences.values[:0], np.zeros(2, dtype=sequences.offsets.dtype))
     logits = np.repeat(decision(network, parameters, nothing, workers), lengths.size, axis=0)
     if not network.bidirectional:
-        of_steps = logits_of_prefixes(network, parameters, sequences, workers)
+        prefix_logits = logits_of_prefixes(network, parameters, sequences, workers)
     for t in range(lengths.max()):
         running = np.flatnonzero(lengths > t)
         if network.bidirectional:
             prefixes = first_steps(sequences.take(running), t + 1)
             logits[running] = decision(network, parameters, prefixes, workers)
         else:
-            logits[running] = of_steps[start[running] + t]
+            logits[running] = prefix_logits[start[running] + t]
         yield logits
 
 
@@ -97,7 +97,7 @@ def first_steps(sequences: Sequences, n: int) -> Sequences:
 
 
 def logits_of_prefixes(
-    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> np.ndarray:
     """The logits (total, K) after each step, end to end as the sequences' values are.
 
@@ -121,7 +121,7 @@ def logits_of_prefixes(
 
 
 def pooled_prefixes(
-    network: Network, parameters: dict[str, np.ndarray], batch: Batch, work: Workspace
+    network: Network, parameters: Parameters, batch: Batch, work: Workspace
 ) -> np.ndarray:
     """(T, B, H): row t is what pooling makes of the first t + 1 states."""
     h = network.layers[-1].states("h", batch, work)
@@ -136,7 +136,7 @@ def pooled_prefixes(
 
 def gradient_flow(
     network: Network,
-    parameters: dict[str, np.ndarray],
+    parameters: Parameters,
     sequences: Sequences,
     workers: Workers,
     targets: np.ndarray,
@@ -180,7 +180,7 @@ class Target(NamedTuple):
 
 def gradient_x_input(
     network: Network,
-    parameters: dict[str, np.ndarray],
+    parameters: Parameters,
     sequences: Sequences,
     workers: Workers,
     target: Target,
@@ -202,7 +202,7 @@ def gradient_x_input(
 
 def integrated_gradients(
     network: Network,
-    parameters: dict[str, np.ndarray],
+    parameters: Parameters,
     sequences: Sequences,
     workers: Workers,
     target: Target,
@@ -233,7 +233,7 @@ def integrated_gradients(
 
 def gradients_at(
     network: Network,
-    parameters: dict[str, np.ndarray],
+    parameters: Parameters,
     sequences: Sequences,
     rows: np.ndarray,
     points: np.ndarray,
@@ -281,7 +281,7 @@ def share_of_first(slope: np.ndarray, before: np.ndarray, after: np.ndarray) -> 
 
 def complete_integrated_gradients(
     network: Network,
-    parameters: dict[str, np.ndarray],
+    parameters: Parameters,
     sequences: Sequences,
     workers: Workers,
     target: Target,
@@ -313,7 +313,7 @@ def reader_of_vectors(network: Network) -> Network:
     return reader
 
 
-def as_vectors(parameters: dict[str, np.ndarray], batch: Batch) -> Batch:
+def as_vectors(parameters: Parameters, batch: Batch) -> Batch:
     """Tokens as their vectors, one an occurrence: each is to have a gradient of its own."""
     if batch.lookup is None:
         return batch

@@ -220,7 +220,7 @@ def regular(path: str | os.PathLike) -> Path:
     if target.exists():
         if not target.is_file():  # a device such as /dev/null would be replaced by a file
             raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
-        target.open("r+b").close()  # who may not write to it may not replace it
+        target.open("r+b").close()  # without write permission it may not be replaced
     return target
 
 

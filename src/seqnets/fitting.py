@@ -50,6 +50,7 @@ from .threads import Workers, one_blas_thread
 from .training import Average, History, train
 from .vocabulary import UNKNOWN
 from .warn import warn
+from .workspace import Parameters
 
 BATCH_SIZE = 32
 INTERRUPTED = "Training interrupted by user."
@@ -84,7 +85,7 @@ def fit_network(
     check_goes_together(estimator.early_stopping, *held_out)
     resume = estimator.warm_start and hasattr(estimator, "parameters_")
     state = begin(estimator, resume)
-    data, of_class = read_training_data(estimator, X, y, sample_weight, resume)
+    data, class_weights = read_training_data(estimator, X, y, sample_weight, resume)
     warn_of_ids(estimator, X, data)
     chosen = None
     if X_val is None and wants_split(estimator, data):
@@ -95,7 +96,7 @@ def fit_network(
     if chosen is not None:
         validation = split_off(estimator, chosen, X)
     elif X_val is not None:
-        validation = read_validation(estimator, *held_out, of_class)
+        validation = read_validation(estimator, *held_out, class_weights)
     elif estimator.scoring != "loss":
         warn(
             f"scoring={estimator.scoring!r} has no effect without a validation set: set "
@@ -203,9 +204,7 @@ def check_same_network(estimator: Estimator) -> None:
         )
 
 
-def add_tokens(
-    parameters: dict[str, np.ndarray], state: State, known: np.ndarray, new: np.ndarray
-) -> None:
+def add_tokens(parameters: Parameters, state: State, known: np.ndarray, new: np.ndarray) -> None:
     """Rows of the embedding for new ids, where they belong among the sorted known ones."""
     if new.size == 0:
         return

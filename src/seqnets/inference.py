@@ -10,39 +10,40 @@ from .batches import BLOCK_ROWS, NOT_YET, Batch, Sequences, blocks, distinct, ma
 from .network import Network
 from .outputs import Attention
 from .threads import Workers
-from .workspace import Workspace
+from .workspace import Parameters, Workspace
 
-# What is computed at a time: so many rows, if there are as many for each thread, and as many steps
-# as make so many in all: more would leave the cache, and less be more of Python's time. (IMDB
-# reviews on Zen 3: 32 rows and 1,024 steps take 2 to 8 % longer, 256 steps 15 to 30 %.)
-ROWS, WINDOW_STEPS = 64, 2048
+# What is computed at a time: `PREDICT_ROWS` sequences, if there are as many for each thread, over
+# so many steps that they are `WINDOW_STEPS` in all. More would leave the cache, fewer mean more
+# calls from Python. (IMDB reviews on Zen 3: 32 rows and 1,024 steps take 2 to 8 % longer, 256 steps
+# 15 to 30 %.)
+PREDICT_ROWS, WINDOW_STEPS = 64, 2048
 
 # What the products of all distinct tokens may take; where it is more, each block has its own.
 TABLE_BYTES = 2**26
 
 
 def decision(
-    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> np.ndarray:
     """The logits (n, K), in the order of the sequences."""
     logits = np.empty((sequences.offsets.size - 1, network.dense.n_outputs), workers.dtype)
 
-    def take(batch: Batch, work: Workspace, of_batch: np.ndarray) -> None:
-        logits[batch.rows] = of_batch[: batch.rows.size]
+    def take(batch: Batch, work: Workspace, batch_logits: np.ndarray) -> None:
+        logits[batch.rows] = batch_logits[: batch.rows.size]
 
     over_blocks(network, parameters, sequences, workers, take)
     return logits
 
 
 def attention(
-    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, workers: Workers
+    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> np.ndarray:
     """The weight of each step in the pooled state: (T_i,) of each sequence."""
     assert isinstance(network.pooling, Attention)
     shares_of = network.pooling.shares
     shares = np.empty(sequences.offsets.size - 1, dtype=object)
 
-    def take(batch: Batch, work: Workspace, of_batch: np.ndarray) -> None:
+    def take(batch: Batch, work: Workspace, batch_logits: np.ndarray) -> None:
         share = shares_of(batch, work)
         for place, row in enumerate(batch.rows):
             shares[row] = share[place, : batch.lengths[place]].astype(np.float64)
@@ -53,7 +54,7 @@ def attention(
 
 def over_blocks(
     network: Network,
-    parameters: dict[str, np.ndarray],
+    parameters: Parameters,
     sequences: Sequences,
     workers: Workers,
     take: Callable[[Batch, Workspace, np.ndarray], None],
@@ -65,8 +66,8 @@ def over_blocks(
     """
     keep_steps = keep_steps or network.bidirectional
     lengths, projected = sequences.lengths, NOT_YET
-    few = lengths.size < ROWS * workers.n_threads
-    chosen = blocks(lengths, BLOCK_ROWS if few or keep_steps else ROWS)
+    few = lengths.size < PREDICT_ROWS * workers.n_threads
+    chosen = blocks(lengths, BLOCK_ROWS if few or keep_steps else PREDICT_ROWS)
     if len(chosen) > 1:
         sequences, projected = project_tokens(network, parameters, sequences, workers.dtype)
 
@@ -79,7 +80,7 @@ def over_blocks(
 
 
 def project_tokens(
-    network: Network, parameters: dict[str, np.ndarray], sequences: Sequences, dtype: np.dtype
+    network: Network, parameters: Parameters, sequences: Sequences, dtype: np.dtype
 ) -> tuple[Sequences, dict[str, np.ndarray]]:
     """x W_x + b of each distinct token, by layer, and the sequences of its rows.
 

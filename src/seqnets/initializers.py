@@ -23,7 +23,9 @@ def orthogonal(random: np.random.RandomState, n_units: int, n_gates: int) -> np.
     blocks = []
     for _ in range(n_gates):
         q, r = np.linalg.qr(random.standard_normal((n_units, n_units)))
-        blocks.append(q * np.where(np.diag(r) < 0, -1.0, 1.0))  # uniform over all rotations
+        blocks.append(
+            q * np.where(np.diag(r) < 0, -1.0, 1.0)
+        )  # uniform over all orthogonal matrices
     return np.hstack(blocks)
 
 

@@ -132,7 +132,7 @@ class InsideMixin(PredictionMixin):
         -------
         traces : list of dict of str to ndarray
             Of each sequence, in the network's precision, arrays of shape (n_steps, n_units) by
-            name, a row a step; padding tokens are no steps.
+            name, a row per step; padding tokens are no steps.
 
             - "layer0.h": the state that each step leaves, of every cell
             - LSTM: "layer0.i", "layer0.f", "layer0.o" (input, forget and output gate),
@@ -186,7 +186,7 @@ class InsideMixin(PredictionMixin):
             The first costs one pass back, the second one for each step of its integral.
         target : label, default=None
             The class whose decision function F is explained, one of `classes_`. None: the one
-            predicted for each sequence; with several labels a sequence it has to be named.
+            predicted for each sequence; for multilabel y it has to be named.
         n_steps : int, default=None
             Steps of the integral. None: 16, then twice as many, up to 1024, for those sequences
             whose attributions miss their sum by more than 1e-3 of it (and more than 1e-5 of
@@ -202,7 +202,7 @@ class InsideMixin(PredictionMixin):
         ------
         NotFittedError, TypeError, ValueError
             As by `trace`, and if `method` or `n_steps` is not allowed, if `target` is not among
-            `classes_`, or if it is None with several labels a sequence.
+            `classes_`, or if it is None for multilabel y.
 
         Notes
         -----
@@ -212,9 +212,10 @@ class InsideMixin(PredictionMixin):
 
         .. math:: x \int_0^1 \frac{\partial F}{\partial x}(s x) \, ds
 
-        (Sundararajan, Taly & Yan 2017), by a trapezoid rule that minds where maxima change hands.
-        They sum to F(x) - F(0), where 0 is a series that stays at its channels' means, or words
-        whose embedding is zero. Of a token, the numbers of its embedding are summed.
+        (Sundararajan, Taly & Yan 2017), by a trapezoid rule that accounts for the jumps where a
+        maximum moves to another step. They sum to F(x) - F(0), where 0 is a series at its channels'
+        means, or words whose embedding is zero. For tokens the components of the embedding are
+        summed.
 
         F is the class' column of `decision_function`; of two classes it is the decision function
         itself for the second, and the negative of it for the first.
@@ -291,7 +292,7 @@ class InsideMixin(PredictionMixin):
 
     def _target(self, label: Any) -> Target:
         if label is None and is_multilabel(self.n_outputs_, self.out_activation_):
-            raise ValueError("With several labels a sequence, name the target: a column of y.")
+            raise ValueError("For multilabel y, name the target: a column of y.")
         try:
             number = None if label is None else self.classes_.tolist().index(label)
         except ValueError:

@@ -51,7 +51,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
 
 
 def find_classes(y: np.ndarray) -> np.ndarray:
-    """The labels there are; of several a sequence, the numbers of the columns."""
+    """The labels there are; of multilabel y, the numbers of the columns."""
     return np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
 
 
@@ -156,13 +156,13 @@ def class_weights(
 
 
 def weigh(
-    weights: np.ndarray, of_class: np.ndarray, y: np.ndarray, classes: np.ndarray
+    weights: np.ndarray, class_weights: np.ndarray, y: np.ndarray, classes: np.ndarray
 ) -> np.ndarray:
     """The weights of sequences, times those of their classes."""
     if y.ndim == 2:
         return weights
     with np.errstate(over="ignore"):  # their sum is checked
-        return weights * of_class[class_numbers(y, classes)]
+        return weights * class_weights[class_numbers(y, classes)]
 
 
 def guessing_loss(targets: np.ndarray, weights: np.ndarray, activation: str) -> float:

@@ -20,7 +20,7 @@ from .batches import Batch
 from .dropout import NO_MASKS, Masks
 from .jit import kernel
 from .products import add_product, whole_tiles
-from .workspace import Workspace
+from .workspace import Parameters, Workspace
 
 
 class Cell(NamedTuple):
@@ -72,7 +72,7 @@ class Embedding:
         """(R, E), R the number of distinct tokens, rounded up to whole tiles."""
         return work.array("embedding", whole_tiles(tokens.size), self.n_dims)
 
-    def forward(self, parameters: dict, tokens: np.ndarray, work: Workspace) -> np.ndarray:
+    def forward(self, parameters: Parameters, tokens: np.ndarray, work: Workspace) -> np.ndarray:
         n, x = tokens.size, self.vectors(tokens, work)
         parameters["embedding"].take(tokens, axis=0, out=x[:n], mode="clip")
         x[n:] = 0
@@ -107,7 +107,7 @@ class Recurrent:
 
     def forward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         x: np.ndarray,
         lookup: np.ndarray | None,
         batch: Batch,
@@ -120,8 +120,7 @@ class Recurrent:
         """
         arrays = self._arguments(self.cell.forward, parameters, batch, work, masks)
         if lookup is None:
-            of_steps = arrays["a"].reshape(len(x), arrays["a"].shape[2])
-            self.project(parameters, x, of_steps, work)
+            self.project(parameters, x, arrays["a"].reshape(len(x), arrays["a"].shape[2]), work)
         else:
             rows = batch.projected.get(self.name)
             if rows is None:
@@ -138,14 +137,16 @@ class Recurrent:
                 self._carried(name, batch, work)[batch.window + 1] = arrays[name][-1]
         return arrays["h"]
 
-    def project(self, parameters: dict, x: np.ndarray, rows: np.ndarray, work: Workspace) -> None:
+    def project(
+        self, parameters: Parameters, x: np.ndarray, rows: np.ndarray, work: Workspace
+    ) -> None:
         """rows = x W_x + b."""
         rows[:] = parameters[f"{self.name}.b"]
         add_product(len(x), x, work.panels("W_x", parameters[f"{self.name}.W_x"]), rows)
 
     def backward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         x: np.ndarray,
         lookup: np.ndarray | None,
         batch: Batch,
@@ -167,12 +168,14 @@ class Recurrent:
             rows = work.array(f"{self.name}.da x", len(x), GH)
             rows[:] = 0
         for start, stop in stretches(T, B, GH * work.dtype.itemsize):
-            part = {name: of_steps(name, array, start, stop) for name, array in arrays.items()}
+            part = {
+                name: part_of_argument(name, array, start, stop) for name, array in arrays.items()
+            }
             self.cell.backward(*part.values())
             sums = Sums(self.name, gradients, work, first=stop == T)
             da, du = part["da"].reshape(-1, GH), part["d" + self.cell.recurrent].reshape(-1, GH)
             if self.cell.has_product:
-                v = self._product_reads(batch, work, masks)[start:stop].reshape(-1, H)
+                v = self._recurrent_input(batch, work, masks)[start:stop].reshape(-1, H)
                 sums.add("W_h", v.T, du)
             if f"{self.name}.b_h" in parameters:
                 sums.add_rows("b_h", du[:, -H:])
@@ -190,7 +193,7 @@ class Recurrent:
             self._project_backward(parameters, x, rows, sums, dx)
 
     def _project_backward(
-        self, parameters: dict, x: np.ndarray, rows: np.ndarray, sums: Sums, dx: np.ndarray
+        self, parameters: Parameters, x: np.ndarray, rows: np.ndarray, sums: Sums, dx: np.ndarray
     ) -> None:
         """Back through `project`: `rows` are now its gradient."""
         sums.add("W_x", x.T, rows)
@@ -222,14 +225,19 @@ class Recurrent:
         shape = batch.n_windows, batch.lengths.size, self.n_units
         return work.array(f"{self.name}.{name} carried", *shape)
 
-    def _product_reads(self, batch: Batch, work: Workspace, masks: Masks) -> np.ndarray:
+    def _recurrent_input(self, batch: Batch, work: Workspace, masks: Masks) -> np.ndarray:
         """(T, B, H): the states, or what recurrent dropout leaves of them."""
         if f"{self.name}.h" in masks:
             return work.array(f"{self.name}.v", batch.n_active.size, *masks[f"{self.name}.h"].shape)
         return self.states("h", batch, work)[:-1]
 
     def _arguments(
-        self, compiled: Callable, parameters: dict, batch: Batch, work: Workspace, masks: Masks
+        self,
+        compiled: Callable,
+        parameters: Parameters,
+        batch: Batch,
+        work: Workspace,
+        masks: Masks,
     ) -> dict[str, np.ndarray]:
         T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
         GH = self.cell.n_gates * H
@@ -255,7 +263,7 @@ class Recurrent:
             elif name == "m":
                 arrays[name] = masks.get(f"{self.name}.h", work.array("no mask", 0, H))
             elif name == "v":
-                arrays[name] = self._product_reads(batch, work, masks)
+                arrays[name] = self._recurrent_input(batch, work, masks)
             else:
                 arrays[name] = parameters[own]
         return arrays
@@ -294,7 +302,7 @@ def vanished(arrays: dict[str, np.ndarray], start: int) -> bool:
     return not (dh[start].any() or dc.any() or dh[1:start].any())  # row 0 is no step's
 
 
-def of_steps(name: str, array: np.ndarray, start: int, stop: int) -> np.ndarray:
+def part_of_argument(name: str, array: np.ndarray, start: int, stop: int) -> np.ndarray:
     """The part of a backward kernel's argument for these steps."""
     if name in ("da", "du"):  # they are of one stretch only
         return array[: stop - start]

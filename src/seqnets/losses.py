@@ -10,7 +10,8 @@
 softmax   log p_k = z_k - log(sum_j exp(z_j))          K classes, one of them true
           loss    = -sum_k target_k log p_k            dz_k = p_k - target_k
 logistic  log p_k = -log(1 + exp(-z_k))                K independent yes-or-no outputs
-          loss    = -sum_k target_k log p_k + (1 - target_k) log(1 - p_k),  dz_k likewise
+          loss    = -sum_k [target_k log p_k + (1 - target_k) log(1 - p_k)]
+                                                       dz_k = p_k - target_k
 
 Exponents are never positive, so nothing overflows.
 """

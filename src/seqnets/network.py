@@ -11,7 +11,7 @@ from .bidirectional import Bidirectional
 from .dropout import NO_MASKS, Masks
 from .layers import Embedding, Recurrent
 from .outputs import Attention, Dense, Pooling
-from .workspace import Workspace
+from .workspace import Parameters, Workspace
 
 
 class Architecture(NamedTuple):
@@ -72,9 +72,7 @@ class Network:
         start |= self.pooling.initialize(random) | self.dense.initialize(random)
         return {name: np.array(value, dtype, order="C") for name, value in start.items()}
 
-    def check(
-        self, parameters: dict[str, np.ndarray], dtype: np.dtype, finite: bool = False
-    ) -> None:
+    def check(self, parameters: Parameters, dtype: np.dtype, finite: bool = False) -> None:
         """Refuse parameters that a kernel could not index, which would read memory at random."""
         shapes = self.shapes
         for name in [*shapes, *parameters]:
@@ -103,7 +101,7 @@ class Network:
 
     def forward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         batch: Batch,
         work: Workspace,
         masks: Masks = NO_MASKS,
@@ -123,18 +121,18 @@ class Network:
 
     def backward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         batch: Batch,
         dlogits: np.ndarray,
         work: Workspace,
         gradients: Workspace,
         masks: Masks = NO_MASKS,
         window: int | None = None,
-        of_x: bool = True,
+        needs_dx: bool = True,
     ) -> np.ndarray:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
-        Without `of_x` that may be empty: of series, or of an embedding that is not trained. Its
+        Without `needs_dx` that may be empty: of series, or of an embedding that is not trained. Its
         gradient has a row for each token of `batch.x`. `masks` and `window` are those of the
         forward pass. No gradient goes from a window to the one before it (truncated BPTT;
         Williams & Peng 1990).
@@ -144,8 +142,8 @@ class Network:
         if "dense" in masks:
             dpooled *= masks["dense"]
         last, *earlier = reversed(windows(batch, window))
-        of_x = of_x or len(earlier) > 0
-        dx = self._backward(parameters, last, dpooled, work, gradients, masks, of_x)
+        needs_dx = needs_dx or len(earlier) > 0
+        dx = self._backward(parameters, last, dpooled, work, gradients, masks, needs_dx)
         if earlier:
             dx = self._backward_earlier(
                 parameters, batch, earlier, dpooled, work, gradients, masks, dx
@@ -154,7 +152,9 @@ class Network:
             self.embedding.backward(batch.x, dx, gradients)
         return dx
 
-    def _states(self, parameters: dict, batch: Batch, work: Workspace, masks: Masks) -> np.ndarray:
+    def _states(
+        self, parameters: Parameters, batch: Batch, work: Workspace, masks: Masks
+    ) -> np.ndarray:
         """(T+1, B, H): what the top layer leaves at each step."""
         for i, layer in enumerate(self.layers):
             x, lookup = self._input(i, parameters, batch, work, masks, again=False)
@@ -163,20 +163,20 @@ class Network:
 
     def _backward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         batch: Batch,
         dpooled: np.ndarray,
         work: Workspace,
         gradients: Workspace,
         masks: Masks,
-        of_x: bool = True,
+        needs_dx: bool = True,
     ) -> np.ndarray:
         """From the pooled state's gradient back to that of x, by the states that are in `work`."""
         h, dh = (self.layers[-1].states(name, batch, work) for name in ("h", "dh"))
         self.pooling.backward(parameters, h, dpooled, batch, work, gradients, dh)
         for i in reversed(range(len(self.layers))):
             x, lookup = self._input(i, parameters, batch, work, masks, again=True)
-            dx = work.array("dx", *(x.shape if of_x else (0, 0)))
+            dx = work.array("dx", *(x.shape if needs_dx else (0, 0)))
             if i > 0:
                 below = self.layers[i - 1].states("dh", batch, work)
                 below[0] = 0
@@ -188,7 +188,7 @@ class Network:
 
     def _backward_earlier(
         self,
-        parameters: dict,
+        parameters: Parameters,
         batch: Batch,
         earlier: list[Batch],
         dpooled: np.ndarray,
@@ -200,8 +200,8 @@ class Network:
         """Add to `gradients` what windows before the last one give, their states computed anew;
         return the gradient of x of all windows, `dx` being the last one's.
         """
-        B, of_steps = batch.lengths.size, batch.lookup is None
-        total = work.array("dx of all windows", *(batch.x if of_steps else dx).shape)
+        B, is_series = batch.lengths.size, batch.lookup is None
+        total = work.array("dx of all windows", *(batch.x if is_series else dx).shape)
         total[:] = 0
         total[len(total) - len(dx) :] = dx
         more = work.inner("gradients of one window")
@@ -210,7 +210,7 @@ class Network:
                 continue
             self._states(parameters, part, work, masks)
             dx = self._backward(parameters, part, dpooled, work, more, masks)
-            first = part.start * B if of_steps else 0
+            first = part.start * B if is_series else 0
             total[first : first + len(dx)] += dx
             for name, W in parameters.items():
                 if not name.startswith(("embedding", "dense.")):
@@ -218,7 +218,13 @@ class Network:
         return total
 
     def _input(
-        self, i: int, parameters: dict, batch: Batch, work: Workspace, masks: Masks, again: bool
+        self,
+        i: int,
+        parameters: Parameters,
+        batch: Batch,
+        work: Workspace,
+        masks: Masks,
+        again: bool,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """What layer i reads: x (T*B, D), or the distinct tokens' vectors and the lookup.
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from .jit import kernel
-from .schedules import Constant
+from .schedules import Schedule
 
 VANISHED = 1e-36  # a normal float32 still; below it moments decay into slow denormal numbers
 
@@ -118,7 +118,7 @@ class Optimizer:
 
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate, self.t = learning_rate, 0
-        self.schedule: Constant | None = None
+        self.schedule: Schedule | None = None
         self.moments: dict[str, tuple[np.ndarray, ...]] = {}
 
     def begin_step(self) -> None:

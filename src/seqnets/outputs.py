@@ -14,7 +14,7 @@ from .pooling import (
     attention_shares,
 )
 from .products import add_product
-from .workspace import Workspace
+from .workspace import Parameters, Workspace
 
 
 class Pooling:
@@ -29,7 +29,9 @@ class Pooling:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {}
 
-    def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
+    def forward(
+        self, parameters: Parameters, h: np.ndarray, batch: Batch, work: Workspace
+    ) -> np.ndarray:
         """(B, H): the pooled state of the steps so far."""
         pooled, total, best = self._arrays(batch, work)
         POOLINGS[self.name][0](batch.start, batch.lengths, h, total, best, pooled)
@@ -37,7 +39,7 @@ class Pooling:
 
     def backward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         h: np.ndarray,
         dpooled: np.ndarray,
         batch: Batch,
@@ -76,16 +78,18 @@ class Attention(Pooling):
         H = self.n_units
         return {"attention.W": (H, H), "attention.b": (H,), "attention.v": (H, 1)}
 
-    def forward(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> np.ndarray:
-        self._score(parameters, h, batch, work)
+    def forward(
+        self, parameters: Parameters, h: np.ndarray, batch: Batch, work: Workspace
+    ) -> np.ndarray:
+        self._compute_scores(parameters, h, batch, work)
         pooled, total, _ = self._arrays(batch, work)
-        score, scale = self._scores(batch, work)
+        score, scale = self._score_arrays(batch, work)
         attention_forward(batch.start, batch.lengths, h, score, scale, total, pooled)
         return pooled
 
     def backward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         h: np.ndarray,
         dpooled: np.ndarray,
         batch: Batch,
@@ -94,10 +98,10 @@ class Attention(Pooling):
         dh: np.ndarray,
     ) -> None:
         if batch.window + 1 < batch.n_windows:  # u is a later window's
-            self._score(parameters, h, batch, work)
+            self._compute_scores(parameters, h, batch, work)
         W, v = parameters["attention.W"], parameters["attention.v"]
         _, total, _ = self._arrays(batch, work)
-        u, (score, scale) = self._u(batch, work), self._scores(batch, work)
+        u, (score, scale) = self._u(batch, work), self._score_arrays(batch, work)
         du, dv = work.array("attention.du", *u.shape), gradients.array("attention.v", *v.shape)
         pooled = score, scale, total
         attention_backward(batch.start, batch.lengths, h, v, u, *pooled, dpooled, dh, du, dv)
@@ -107,8 +111,10 @@ class Attention(Pooling):
         more = np.matmul(rows, W.T, out=work.array("attention.dh", *rows.shape))
         dh[1:] += more.reshape(dh[1:].shape)
 
-    def _score(self, parameters: dict, h: np.ndarray, batch: Batch, work: Workspace) -> None:
-        u, (score, _) = self._u(batch, work), self._scores(batch, work)
+    def _compute_scores(
+        self, parameters: Parameters, h: np.ndarray, batch: Batch, work: Workspace
+    ) -> None:
+        u, (score, _) = self._u(batch, work), self._score_arrays(batch, work)
         u[:] = parameters["attention.b"]
         rows = h[1:].reshape(-1, self.n_units)
         W = work.panels("attention.W", parameters["attention.W"])
@@ -117,7 +123,7 @@ class Attention(Pooling):
 
     def shares(self, batch: Batch, work: Workspace) -> np.ndarray:
         """(B, T): the weight of each step of a batch, after its forward pass."""
-        score, scale = self._scores(batch, work)
+        score, scale = self._score_arrays(batch, work)
         share = work.array("attention.share", *score.shape, dtype=np.float64)
         attention_shares(batch.lengths, score, scale, share)
         return share
@@ -125,7 +131,7 @@ class Attention(Pooling):
     def _u(self, batch: Batch, work: Workspace) -> np.ndarray:
         return work.array("attention.u", batch.n_active.size, batch.lengths.size, self.n_units)
 
-    def _scores(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
+    def _score_arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
         """Score and scale, see `pooling`: of all steps, not only those of this window."""
         B = batch.lengths.size
         score = work.array("attention.score", B, int(batch.lengths[0]))
@@ -145,7 +151,7 @@ class Dense:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {"dense.W": (self.n_inputs, self.n_outputs), "dense.b": (self.n_outputs,)}
 
-    def forward(self, parameters: dict, pooled: np.ndarray, work: Workspace) -> np.ndarray:
+    def forward(self, parameters: Parameters, pooled: np.ndarray, work: Workspace) -> np.ndarray:
         logits = work.array("logits", len(pooled), self.n_outputs)
         logits[:] = parameters["dense.b"]
         W = work.panels("dense.W", parameters["dense.W"])
@@ -154,7 +160,7 @@ class Dense:
 
     def backward(
         self,
-        parameters: dict,
+        parameters: Parameters,
         pooled: np.ndarray,
         dlogits: np.ndarray,
         work: Workspace,

@@ -18,6 +18,7 @@ from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from .schedules import SCHEDULES
 from .threads import Workers
 from .training import Trainer
+from .workspace import Parameters
 
 # Measured as told in the README.
 LEARNING_RATES = {"adam": 0.004, "adamw": 0.004, "rmsprop": 0.001, "sgd": 0.1}
@@ -123,13 +124,13 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
 
 
 def build_dropout(estimator: Estimator) -> Dropout:
-    inputs, of_tokens = estimator.dropout, 0.0
+    inputs, p_tokens = estimator.dropout, 0.0
     if inputs == "auto":
         inputs = TOKEN_DROPOUT if estimator._kind == "tokens" else 0.0
     if estimator._kind == "tokens":
-        of_tokens = estimator.embedding_dropout
-    of_states = recurrent_dropout(estimator.cell, estimator.recurrent_dropout)
-    return Dropout(float(inputs), float(of_tokens), of_states)
+        p_tokens = estimator.embedding_dropout
+    p_states = recurrent_dropout(estimator.cell, estimator.recurrent_dropout)
+    return Dropout(float(inputs), float(p_tokens), p_states)
 
 
 def recurrent_dropout(cell: str, p: float) -> float:
@@ -145,7 +146,7 @@ def recurrent_dropout(cell: str, p: float) -> float:
 
 def build_trainer(
     estimator: Estimator,
-    parameters: dict[str, np.ndarray],
+    parameters: Parameters,
     optimizer: Optimizer,
     workers: Workers,
     random: np.random.RandomState,

@@ -44,12 +44,12 @@ SIGMOID = {"i", "f", "o", "r", "z"}  # gates, from 0 to 1; all else lies around 
 
 
 class GateDisplay(Display):
-    """What a gate or state did at each step: a row a unit, a column a step.
+    """What a gate or state did at each step: a row per unit, a column per step.
 
     Parameters
     ----------
     values : ndarray of shape (n_steps, n_units) or (n_steps,)
-        One array of a trace; of attention weights, which are one a step, bars are drawn.
+        One array of a trace; of attention weights, which are one per step, bars are drawn.
     words : list of str
         The steps' names.
     name : str
@@ -313,8 +313,8 @@ class AttributionDisplay(Display):
         method : {"gradient_x_input", "integrated_gradients"}, default="integrated_gradients"
             How; see `RecurrentClassifier.attributions`.
         target : label, default=None
-            The class that is explained, one of `classes_`; None: the one predicted. With several
-            labels a sequence it has to be named.
+            The class that is explained, one of `classes_`; None: the one predicted. For multilabel
+            y it has to be named.
 
         Returns
         -------
@@ -340,7 +340,7 @@ class AttributionDisplay(Display):
         return cls(found, words, target)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot: a bar a word, or of series a row a channel.
+        """Plot: a bar per word, or of series a row per channel.
 
         Parameters
         ----------
@@ -372,11 +372,11 @@ class AttributionDisplay(Display):
         return self
 
     def __str__(self) -> str:
-        return (colored if colors_wanted() else plain)(self.words, self._of_steps())
+        return (colored if colors_wanted() else plain)(self.words, self._step_totals())
 
     def _repr_html_(self) -> str:
-        return as_html(self.words, self._of_steps(), f"for {self.target}:")
+        return as_html(self.words, self._step_totals(), f"for {self.target}:")
 
-    def _of_steps(self) -> list[float]:
+    def _step_totals(self) -> list[float]:
         """(n_steps,): the features' sum."""
         return self.attributions.sum(axis=tuple(range(1, self.attributions.ndim))).tolist()

@@ -42,8 +42,8 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_sequences,) or (n_sequences, n_labels)
-            The most probable class, the first of equals; with several labels a sequence, 1 for
-            those above one half.
+            The most probable class, the first if several are equal; for multilabel y, 1
+            where the probability is above 0.5.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         proba : ndarray of shape (n_sequences, n_classes), float64
-            In the order of `classes_`; rows sum to one, except with several labels a sequence.
+            In the order of `classes_`; rows sum to one, except for multilabel y.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
-            For two classes one number a sequence, above 0 for the second class.
+            For two classes one number per sequence, above 0 for the second class.
 
         Raises
         ------

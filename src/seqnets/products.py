@@ -5,8 +5,8 @@ a row's sum runs in one order whatever stands beside it, so that a prediction de
 sequence alone.
 
 B comes in panels (P, K, W): panel p holds the columns from p W on, zero beyond the last column. So
-what the innermost loop reads of B lies end to end, and a tile of C, `ROWS` rows by one panel, stays
-in registers over `DEPTH` terms of its sums. LLVM does not find this by itself, it vectorizes
+what the innermost loop reads of B lies end to end, and a tile of C, `TILE_ROWS` rows by one panel,
+stays in registers over `DEPTH` terms of its sums. LLVM does not find this by itself, it vectorizes
 innermost loops only; hence the vectors are spelled out. GFLOP/s of one core, float32, with AVX2
 (Zen 3) and with AVX-512 (Sapphire Rapids):
 
@@ -34,7 +34,7 @@ from numba.extending import intrinsic
 from .jit import kernel
 from .registers import has_avx512
 
-ROWS = 4  # of a tile, which is one panel wide
+TILE_ROWS = 4  # of a tile, which is one panel wide
 STRIP = 64  # rows of C at a time: of many, each panel's columns would come from memory again
 DEPTH = 128  # terms of a sum at a time: what a tile reads of B meanwhile stays in the nearest cache
 # Bytes of a register, and of a panel's width: the sums of a tile fill half of the registers. Each
@@ -46,21 +46,21 @@ CONTRACT = ("contract",)  # a product may fuse with the sum that it goes into
 
 def whole_tiles(n: int) -> int:
     """n rows, rounded up to whole tiles."""
-    return n + -n % ROWS
+    return n + -n % TILE_ROWS
 
 
 @kernel
 def add_product(n, A, B, C):
     """C[:n] += A[:n] B, B in panels; rows after n, up to a whole tile, may be added to as well."""
     P, K, W = B.shape
-    in_tiles = n - 1 if n % ROWS == 1 else n
+    in_tiles = n - 1 if n % TILE_ROWS == 1 else n
     for first in range(0, in_tiles, STRIP):
         last = min(in_tiles, first + STRIP)
         for p in range(P):
             n_columns = min(W, C.shape[1] - p * W)
             for start in range(0, K, DEPTH):
                 stop = min(K, start + DEPTH)
-                for i in range(first, last, ROWS):
+                for i in range(first, last, TILE_ROWS):
                     add_tile(A, B, C, p, i, n_columns, start, stop)
     if in_tiles < n:  # a row alone
         full = C.shape[1] // W
@@ -118,10 +118,10 @@ def in_vectors(n_rows: int, n_panels: int) -> Callable:
     return decorate
 
 
-@in_vectors(ROWS, 1)
+@in_vectors(TILE_ROWS, 1)
 def add_tile(A, B, C, p, i, n_columns, start, stop):
-    """C[i : i + ROWS, p W :] += A[i : i + ROWS, start:stop] B[p, start:stop, :n_columns]."""
-    for row in range(i, i + ROWS):
+    """C[i : i + R, p W :] += A[i : i + R, start:stop] B[p, start:stop, :n_columns], R TILE_ROWS."""
+    for row in range(i, i + TILE_ROWS):
         add_part(A, B, C, p, row, n_columns, start, stop)
 
 

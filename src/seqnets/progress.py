@@ -1,13 +1,12 @@
-"""What is told while training runs: a line an epoch, and scikit-learn's callbacks."""
+"""What is told while training runs: a line per epoch, and scikit-learn's callbacks."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-import numpy as np
-
 from .training import History
+from .workspace import Parameters
 
 
 class Progress:
@@ -30,7 +29,7 @@ class Progress:
             self._epoch = self._task.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(**self._data)
 
-    def epoch_ends(self, history: History, parameters: dict[str, np.ndarray]) -> bool:
+    def epoch_ends(self, history: History, parameters: Parameters) -> bool:
         """Whether a callback wants training to stop; it may look at the model as it is now."""
         if self.estimator.verbose:
             self._print_line(history)

@@ -122,7 +122,7 @@ def are_ids(vocabulary: Any, _: dict[str, Any]) -> bool:
 
 
 def are_names(names: Any, fitted: dict[str, Any]) -> bool:
-    """Return whether they are names, one a feature."""
+    """Return whether they are names, one per feature."""
     return (
         type(names) is np.ndarray
         and names.shape == (fitted["n_features_in_"],)
@@ -157,12 +157,12 @@ FITTED: dict[Any, dict[str, Rule]] = {
         ),
         "feature_names_in_": NAMES,
         "input_mean_": Rule(
-            "a finite number a channel, of the weights' type",
+            "a finite number per channel, of the weights' type",
             lambda x, fitted: is_array(x, (channels(fitted),), fitted["_dtype"]),
             SERIES,
         ),
         "input_scale_": Rule(
-            "a number above 0 a channel, of the weights' type",
+            "a number above 0 per channel, of the weights' type",
             lambda x, fitted: (
                 is_array(x, (channels(fitted),), fitted["_dtype"]) and bool((x > 0).all())
             ),
@@ -194,15 +194,15 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "feature_names_in_": NAMES,
         "_scaler": Rule("[with_mean, with_std]", lambda x, _: [*map(type, x)] == [bool, bool]),
         "mean_": Rule(
-            "a finite float64 a channel, None if neither is wanted",
+            "a finite float64 per channel, None if neither is wanted",
             lambda x, fitted: is_statistic(x, fitted, any(fitted["_scaler"]), -np.inf),
         ),
         "var_": Rule(
-            "a float64 of at least 0 a channel, None without with_std",
+            "a float64 of at least 0 per channel, None without with_std",
             lambda x, fitted: is_statistic(x, fitted, fitted["_scaler"][1], 0.0),
         ),
         "scale_": Rule(
-            "a float64 above 0 a channel, None without with_std",
+            "a float64 above 0 per channel, None without with_std",
             lambda x, fitted: is_statistic(x, fitted, fitted["_scaler"][1], SMALLEST),
         ),
         "n_steps_seen_": COUNT,

@@ -39,7 +39,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
     n_steps_seen_ : int
         Steps of all sequences in fit and partial_fit.
     n_features_in_ : int
-        Steps of 2-D series (one a column), features of 3-D and ragged ones.
+        Steps of 2-D series (one per column), features of 3-D and ragged ones.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a data frame with string column names, or one for each series.
 

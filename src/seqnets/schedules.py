@@ -19,7 +19,7 @@ import numpy as np
 WARM_UP = 0.05  # of all steps
 
 
-class Constant:
+class Schedule:
     """What every schedule is asked: the rate `now`, and what it makes of what happens."""
 
     def __init__(self, initial: float, power_t: float, n_steps: int, n_seen: int) -> None:
@@ -39,13 +39,13 @@ class Constant:
         return False
 
 
-class InvScaling(Constant):
+class InvScaling(Schedule):
     def epoch_ends(self, n_seen: int) -> None:
         with np.errstate(over="ignore"):  # Python's own power would raise
             self.now = self.initial / float(np.float64(n_seen + 1) ** self.power_t)
 
 
-class Adaptive(Constant):
+class Adaptive(Schedule):
     def goes_on(self) -> bool:
         if self.now <= 1e-6:
             return False
@@ -53,7 +53,7 @@ class Adaptive(Constant):
         return True
 
 
-class Cosine(Constant):
+class Cosine(Schedule):
     _n_begun = 0
 
     def next(self) -> float:
@@ -66,7 +66,7 @@ class Cosine(Constant):
 
 
 SCHEDULES = {
-    "constant": Constant,
+    "constant": Schedule,
     "invscaling": InvScaling,
     "adaptive": Adaptive,
     "cosine": Cosine,

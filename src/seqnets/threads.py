@@ -17,9 +17,9 @@ from threadpoolctl import ThreadpoolController
 
 from .workspace import Workspace
 
-# Predictions leave their workspace, if it is no larger, to the next one: of a short one's time, new
-# arrays would take a quarter. Not to training, whose products multiply rows that have ended by
-# zero: where another model left NaN in them, that is NaN.
+# A prediction leaves a workspace no larger than this to the next one: new arrays would take a
+# quarter of a short prediction's time. Training never takes one: its products multiply ended rows
+# by zero, and NaN left there by another model would stay NaN.
 SPARE_BYTES = 2**20
 _spare: dict[np.dtype, Workspace] = {}
 

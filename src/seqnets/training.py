@@ -16,7 +16,7 @@ from .losses import LOSSES
 from .network import Network
 from .optimizers import Optimizer, add_rows, clip_by_global_norm, update_mean
 from .threads import Workers
-from .workspace import Workspace
+from .workspace import Parameters, Workspace
 
 HALF_LIFE = 3.0  # epochs until a weight counts half
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
@@ -36,7 +36,7 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        parameters: dict[str, np.ndarray],
+        parameters: Parameters,
         optimizer: Optimizer,
         workers: Workers,
         *,
@@ -96,7 +96,7 @@ class Trainer:
         if self.random is not None and self.dropout != NO_DROPOUT:
             seed = self.random.randint(2**31 - 1)  # a block's masks depend on it and on no thread
 
-        of_x = "embedding" in self._trained
+        needs_dx = "embedding" in self._trained
 
         def run(work: Workspace, block: tuple[int, np.ndarray]) -> tuple[float, np.ndarray]:
             number, chosen = block
@@ -110,7 +110,7 @@ class Trainer:
                 shares = weights[batch.rows] / batch_weight
                 self.loss(logits, targets[batch.rows], shares, losses, dlogits)
                 self.network.backward(
-                    self.parameters, batch, dlogits, work, gradients, masks, window, of_x
+                    self.parameters, batch, dlogits, work, gradients, masks, window, needs_dx
                 )
             return losses.sum(), batch.x
 
@@ -185,7 +185,7 @@ class Average:
 
     def __init__(
         self,
-        parameters: dict[str, np.ndarray],
+        parameters: Parameters,
         rows: dict[str, np.ndarray],
         steps_per_epoch: int,
     ) -> None:
@@ -226,7 +226,7 @@ class History:
 def train(
     epoch: Callable[[], float],
     validate: Callable[[], tuple[float, float]] | None,
-    parameters: dict[str, np.ndarray],
+    parameters: Parameters,
     judged: dict[str, np.ndarray],
     history: History,
     goes_on: Callable[[], bool],

@@ -10,6 +10,8 @@ from .products import fill_panels, panels_shape
 
 LINE, PAGE = 64, 4096  # bytes, of the cache and of memory
 
+Parameters = dict[str, np.ndarray]  # by name
+
 
 class Workspace:
     """Arrays by name, kept from batch to batch: a fresh large one costs a fault for each page."""
