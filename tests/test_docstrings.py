@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import seqnets
@@ -65,12 +66,20 @@ def test_nothing_public_is_left_out():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_readme_runs():
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.M)
-    first_use, search, on_disk, looking = blocks
+    first_use, search, from_table, growing, on_disk, looking = blocks
     names = {}
     exec(first_use, names)
     texts = names["texts"]
     assert names["model"].score(texts, names["labels"]) == 1.0  # of words in either order
     exec(search, names)
+    table = pd.DataFrame({"run": [7, 7, 3, 7], "temp": [1.0, 2, 3, 4], "vibration": [5, 6, 7, 8]})
+    given = {"table": table}
+    exec(from_table, given)
+    assert [x.to_numpy().tolist() for x in given["X"]] == [[[1, 5], [2, 6], [4, 8]], [[3, 7]]]
+    chunks = [(texts[start::9], names["labels"][start::9]) for start in range(9)]
+    given = names | {"chunks": [(["so", "not"], ["no", "yes"]), *chunks], "classes": ["no", "yes"]}
+    exec(growing, given)
+    assert sorted(given["vocabulary"].values()) == given["clf"].token_ids_.tolist() == [2, 3, 4, 5]
     before, proba = names["model"], names["model"].predict_proba(texts)
     exec(on_disk, names)
     assert names["model"] is not before

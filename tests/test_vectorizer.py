@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import make_pipeline
@@ -347,6 +348,19 @@ def test_inverse_transform_refuses_what_is_no_id(X, message):
 def test_ids_in_the_gaps_of_a_vocabulary_are_no_ids():
     with pytest.raises(ValueError, match="holds 3, which is no id"):
         SequenceVectorizer(vocabulary={"a": 2, "b": 4}).inverse_transform([[3]])
+
+
+def test_padded_output_has_columns_of_steps():
+    """As a ColumnTransformer asks for them; how many there are has to be known."""
+    texts = pd.DataFrame({"title": ["a good film", "bad"], "body": ["z x y", "x"]})
+    padded = SequenceVectorizer(output="padded", max_length=2)
+    side_by_side = make_column_transformer((padded, "title"), (padded, "body"))
+    X = side_by_side.set_output(transform="default").fit_transform(texts)
+    names = side_by_side.get_feature_names_out().tolist()
+    assert [name.rpartition("__")[2] for name in names] == ["step0", "step1"] * 2
+    assert X.shape == (2, 4)
+    with pytest.raises(ValueError, match="set max_length"):
+        SequenceVectorizer(output="padded").fit(["a"]).get_feature_names_out()
 
 
 def test_a_string_is_no_vocabulary():

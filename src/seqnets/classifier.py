@@ -347,8 +347,9 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         """Train for one epoch on these sequences, on from where training stands.
 
         Series are standardized as the first call found them. Tokens not seen before join the
-        embedding. Nothing is held out and nothing stops it: judge on data of your own when more
-        passes do more harm than good, on review sentences after three or four.
+        embedding, for all of which each call takes time: give batches. Nothing is held out and
+        nothing stops it: judge on data of your own when more passes do more harm than good, on
+        review sentences after three or four.
 
         Parameters
         ----------
@@ -358,9 +359,9 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
             Their labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that there will be; needed in the first call. With several labels a
-            sequence, those of the columns of `y` in their order, which has to be a sorted one:
-            ``np.arange(n_labels)`` as fit would have it.
+            All labels that there will be; needed in the first call. For multilabel y, those of
+            the columns in their order, which has to be a sorted one: ``np.arange(n_labels)`` as
+            fit would have it.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0.
 

@@ -73,7 +73,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
     output : {"ragged", "padded"}, default="ragged"
         "ragged" is a 1-D object array of 1-D int32 arrays; "padded" an int32 matrix, padded on the
         right, of `max_length` columns or else as many as its longest sequence needs (at least 1).
-        A `ColumnTransformer` puts columns side by side, so it takes "padded" alone.
+        A `ColumnTransformer` puts columns side by side, so it takes "padded" alone; there, two
+        columns of texts need one and the same `vocabulary`.
 
     Attributes
     ----------
@@ -261,7 +262,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         return words_of(X, self._words())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the words in the order of their ids.
+        """Return the words in the order of their ids; of padded output, names of its columns.
 
         Parameters
         ----------
@@ -270,13 +271,14 @@ class SequenceVectorizer(  # type: ignore[call-arg]
 
         Returns
         -------
-        words : ndarray of shape (n_words,), dtype object
-            Those of `vocabulary_`.
+        words : ndarray of shape (n_words,) or (max_length,), dtype object
+            Those of `vocabulary_`; of padded output "step0", "step1", ...
 
         Raises
         ------
         NotFittedError, ValueError
-            If the vectorizer has not been fitted and has no `vocabulary`, or one that is wrong.
+            If the vectorizer has not been fitted and has no `vocabulary`, or one that is wrong; if
+            output is padded without a `max_length`, so that its width differs from call to call.
 
         Examples
         --------
@@ -284,6 +286,10 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         array(['good', 'not'], dtype=object)
         """
         words = self._words()
+        if self.output == "padded":
+            if self.max_length is None:
+                raise ValueError("How many columns padded output has is not fixed: set max_length.")
+            return ragged([f"step{t}" for t in range(self.max_length)])
         return ragged(sorted(words, key=words.__getitem__))
 
     def set_output(self, *, transform: str | None = None) -> Self:
