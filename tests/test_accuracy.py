@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from benchmarks.accuracy import read_vowels
 from seqnets import RecurrentClassifier, SequenceVectorizer
-from seqnets.__main__ import read_movie_reviews
+from seqnets.reading import read_movie_reviews
 
 pytestmark = pytest.mark.long
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)

@@ -14,7 +14,7 @@ from test_main import COLUMNS, failure, one_word_decides, write_csv
 
 import seqnets
 from seqnets import __main__ as cli
-from seqnets import comparison
+from seqnets import comparison, reading
 
 MODELS = Path(__file__).parent / "models"
 
@@ -115,7 +115,7 @@ def test_an_empty_text_has_nothing_to_explain(capsys):
 @pytest.mark.parametrize("n_bytes", [1, 7, 2**15])
 @pytest.mark.parametrize("n_lines", [1, 3, 4, 9])
 def test_a_label_for_each_line(n_lines, n_bytes, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "BYTES_AT_A_TIME", n_bytes)
+    monkeypatch.setattr(reading, "BYTES_AT_A_TIME", n_bytes)
     lines = ["good", "", "  ", "\u00e9t\u00e9, a bad film"] * 3
     path, name = tmp_path / "texts.txt", MODELS / "texts-1.seqnets"
     content = b"\xef\xbb\xbf" + "\r\n".join(lines[:n_lines]).encode()
@@ -162,7 +162,7 @@ def test_a_last_line_may_be_empty_or_not_end(tmp_path, capsys):
 
 @pytest.mark.parametrize("rows", [1, 3, 256])
 def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "ROWS_AT_A_TIME", rows)
+    monkeypatch.setattr(reading, "ROWS_AT_A_TIME", rows)
     texts = ["good", "", "a bad film,\nnot good", "not bad"]
     path = write_csv(tmp_path / "reviews.csv", [(i, text) for i, text in enumerate(texts)])
     model = MODELS / "texts-1.seqnets"
@@ -330,7 +330,7 @@ def test_unusable_texts(tmp_path, capsys, monkeypatch):
     assert f"{path}, line 2: not text in UTF-8: invalid start byte" in failure(
         capsys, "predict", model, str(path)
     )
-    monkeypatch.setattr(cli, "BYTES_AT_A_TIME", 6)
+    monkeypatch.setattr(reading, "BYTES_AT_A_TIME", 6)
     path.write_bytes(b"a\nb\nc\nd\n\nb\xff\n")
     assert cli.main(["predict", model, str(path)]) == 2
     out, err = capsys.readouterr()

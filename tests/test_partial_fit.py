@@ -9,9 +9,9 @@ from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 
 from seqnets import RecurrentClassifier, SequenceVectorizer
-from seqnets.__main__ import read_movie_reviews
 from seqnets.initializers import EMBEDDING_SCALE
 from seqnets.network import Network
+from seqnets.reading import read_movie_reviews
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

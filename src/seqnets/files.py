@@ -29,6 +29,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from .vocabulary import ragged
+
 FORMAT, VERSION = "seqnets", 1
 DESCRIPTION = "model.json"
 Arrays = dict[str, np.ndarray]
@@ -90,7 +92,7 @@ PLURALS: dict[str, Callable[[list], Any]] = {
     "set": set,
     "frozenset": frozenset,
     "dict": lambda pair: to_dict(*pair),
-    "objects": lambda items: np.fromiter(items, dtype=object, count=len(items)),
+    "objects": ragged,
 }
 
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from .batches import Sequences
 from .estimators import EstimatorMixin, as_one_task, atomic, without_feature_names
 from .sequences import is_frame, is_ragged, read_series
+from .vocabulary import ragged
 
 
 class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -235,10 +236,8 @@ def in_form_of(X: Any, kind: str, series: Sequences) -> np.ndarray:
     """Return the series in the form that X has; padding is NaN."""
     if kind != "2d" and (is_ragged(X) or (kind == "ragged" and getattr(X, "ndim", 1) == 1)):
         parts = np.split(series.values, series.offsets[1:-1])
-        ragged = np.empty(len(parts), dtype=object)
-        for i, (x, part) in enumerate(zip(X, parts, strict=True)):
-            ragged[i] = part.reshape(-1) if np.ndim(x) == 1 else part
-        return ragged
+        pairs = zip(X, parts, strict=True)
+        return ragged([part.reshape(-1) if np.ndim(x) == 1 else part for x, part in pairs])
     if kind == "2d" or np.ndim(X) == 2:
         return series.values.reshape(series.offsets.size - 1, -1)
     X = np.asarray(X)

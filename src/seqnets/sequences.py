@@ -100,7 +100,8 @@ def read_series(
         X = _same_widths(X)
         X = validate_data(estimator, X, dtype=FLOATS, ensure_all_finite=False, reset=reset)
         values, offsets = _from_matrix(X)
-        return Sequences(_finite(values, offsets, dtype), offsets), kind
+        hint = "; one that ends early is given in a list, as long as it is"
+        return Sequences(_finite(values, offsets, dtype, hint), offsets), kind
     named = X
     if is_ragged(X):
         values, offsets = _join_sequences(X)
@@ -337,13 +338,15 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return X[np.arange(T) < lengths[:, np.newaxis]], np.concatenate(([0], np.cumsum(lengths)))
 
 
-def _finite(values: np.ndarray, offsets: np.ndarray, dtype: np.dtype | None) -> np.ndarray:
+def _finite(
+    values: np.ndarray, offsets: np.ndarray, dtype: np.dtype | None, hint: str = ""
+) -> np.ndarray:
     """The values as `dtype`; None leaves float32 and makes anything else float64."""
     if dtype is None:
         dtype = np.dtype(np.float32 if values.dtype == np.float32 else np.float64)
     with np.errstate(over="ignore"):  # what is too large becomes inf and is named below
         cast = np.ascontiguousarray(values, dtype=dtype)
-    rule = f"series are finite numbers of {dtype}, not NaN or inf"
+    rule = f"series are finite numbers of {dtype}, not NaN or inf{hint}"
     _demand(np.isfinite(cast), values, offsets, rule)
     return cast
 

