@@ -389,10 +389,10 @@ def npy(array):
     return file.getvalue()
 
 
-def absurd_header(shape):
+def absurd_header(shape, descr="<f4"):
     """An .npy of that shape that brings no data."""
     file = io.BytesIO()
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     return file.getvalue()
 
@@ -442,6 +442,7 @@ def test_what_is_no_model_is_named(tmp_path):
         (entry(npy(W.astype(">f8"))), "is float64 (6, 1), expected float32 (6, 1)"),
         (entry(absurd_header((2**62, 2**62))), f"{weights} has 128 bytes, not float32"),
         (entry(absurd_header((-6, 1))), f"{weights} has 128 bytes, not float32 (-6, 1)"),
+        (entry(absurd_header((10**12,), "<U0")), f"{weights} has 128 bytes, not <U0"),
         (entry(npy(W)[:-1]), f"{weights} has"),
         (entry(npy(W) + b"x"), f"{weights} has"),
         (json_with('"version": 1', '"version": 2'), "its format 2 is of a newer seqnets"),
@@ -509,6 +510,66 @@ def test_strings_and_truth_values_that_are_none_are_refused(tmp_path):
         [classes] = [name for name in entries if "classes_" in name]
         path = write_zip(tmp_path / "model", replaced(entries, classes, npy(array)))
         assert f"{classes} holds what is no value of {array.dtype}" in error_of(path)
+
+
+def described_anew(estimator, change, tmp_path):
+    """The file of the estimator, its description changed."""
+    entries = contents(saved(estimator, tmp_path))
+    model = json.loads(entries["model.json"])
+    change(model["model"])
+    write_zip(tmp_path / "changed", replaced(entries, "model.json", json.dumps(model)))
+    return tmp_path / "changed"
+
+
+def nested(model, n):
+    for _ in range(n):
+        inner = dict(model)
+        model.clear()
+        model |= {"class": "Pipeline", "steps": [["a", inner]], "parameters": {"verbose": False}}
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "message"),
+    [
+        (
+            lambda: SequenceScaler().fit(series()),
+            lambda model: model["fitted"].update({"scale_": None}),
+            "scale_ is None, expected a float64 above 0 per channel",
+        ),
+        (
+            lambda: SequenceScaler(with_std=False).fit(series()),
+            lambda model: model["fitted"].update({"mean_": None}),
+            "mean_ is None, expected a finite float64 per channel",
+        ),
+        (
+            lambda: fitted("pipeline of texts")[0],
+            lambda model: model["steps"].reverse(),
+            "should be transformers and implement fit and transform",
+        ),
+        (
+            lambda: fitted("pipeline of texts")[0],
+            lambda model: model["steps"][0].__setitem__(0, "a__b"),
+            "must not contain __",
+        ),
+        (
+            lambda: SequenceScaler().fit(series()),
+            lambda model: nested(model, 6),
+            "more than 5 deep",
+        ),
+        (
+            lambda: classifier().fit(series(), np.arange(12) % 2),
+            lambda model: model["fitted"].update(
+                {"_network": {"tuple": ["rnn", 2, {"tuple": [1] * 10**5}, "last", 1, None, False]}}
+            ),
+            "_network is ",
+        ),
+    ],
+)
+def test_what_could_not_work_is_refused(make, change, message, tmp_path):
+    path = described_anew(make(), change, tmp_path)
+    error = error_of(path)
+    assert message in error
+    assert len(error) < 1000
 
 
 def test_ids_that_are_not_in_order_are_refused(tmp_path):
@@ -658,6 +719,15 @@ def test_a_save_that_fails_leaves_the_old_file(function, error, tmp_path, monkey
     assert getattr(info.value, "filename", str(path)) == str(path)
     assert os.listdir(tmp_path) == ["model"]
     assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX'")
+def test_a_private_file_stays_private(tmp_path):
+    path, model = tmp_path / "model", SequenceScaler().fit(series())
+    seqnets.save(model, path)
+    path.chmod(0o600)
+    seqnets.save(model, path)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_symbolic_link_stays_one(tmp_path):

@@ -101,6 +101,85 @@ def test_other_attributes_that_do_not_fit_the_network(name, value, method):
         list(getattr(clf, method)(make(), *[Y] * (method in ("gradient_flow", "partial_fit"))))
 
 
+def test_a_scorer_puts_no_weights_in():
+    """Nor does it take anything away that training needs."""
+
+    def scorer(clf, X, y):
+        clf.parameters_["layer0.W_h"] = np.zeros((1, 1))
+        return 0.5
+
+    X, y = make(), np.arange(len(make())) % 3
+    settings = {"early_stopping": True, "validation_fraction": 0.4, "max_iter": 3}
+    found, expected = (
+        RecurrentClassifier("gru", 3, random_state=0, scoring=scoring, **settings).fit(X, y)
+        for scoring in (scorer, lambda *_: 0.5)
+    )
+    for name, W in expected.parameters_.items():
+        np.testing.assert_array_equal(found.parameters_[name], W)
+
+
+def test_embeddings_that_shrink_meanwhile():
+    """They are read at the beginning and again where they are copied."""
+    embeddings = [[0.0, 1.0]] * 50
+
+    class Texts(list):
+        def __iter__(self):
+            del embeddings[5:]
+            return super().__iter__()
+
+    clf = RecurrentClassifier("gru", 3, embedding_dim=2, embeddings=embeddings, tol=10.0)
+    with pytest.raises(ValueError, match=r"parameters_\['embedding'\] is float32 \(4, 2\)"):
+        clf.fit(Texts([[2, 49], [3], [4], [30, 3, 1]]), [0, 1, 0, 1])
+
+
+def test_what_is_set_while_a_fit_runs_stays():
+    def scorer(*_):
+        clf.note = "mine"
+        clf.set_params(n_jobs=2)
+        return 0.5
+
+    clf = RecurrentClassifier("rnn", 2, early_stopping=True, validation_fraction=0.4, max_iter=1)
+    clf.set_params(scoring=scorer, n_jobs=1).fit(make(), np.arange(len(make())) % 3)
+    assert (clf.note, clf.n_jobs, clf.n_iter_) == ("mine", 2, 1)
+
+
+def test_predictions_go_by_the_outputs():
+    """However near to a tie, where both probabilities round to one half."""
+    clf = RecurrentClassifier("rnn", 2, max_iter=1).fit(np.eye(4), [0, 1, 0, 1])
+    clf.parameters_["dense.W"][:] = 0
+    for b, label in ((1e-17, 1), (0.0, 0), (-1e-17, 0)):
+        clf.parameters_["dense.b"][:] = b
+        assert clf.predict(np.eye(4)).tolist() == [label] * 4
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"max_iter": np.int8(100), "learning_rate": "cosine", "batch_size": 1},
+        {"bptt_steps": np.int8(2)},
+        {"embedding_dim": np.uint8(100)},
+        {"learning_rate": "invscaling", "power_t": 1e3},
+    ],
+    ids=str,
+)
+def test_small_numpy_integers_and_large_powers(parameters):
+    X, y = [[2, 3, 4], [3, 5], [2], [4, 4, 5]] * 40, [0, 1, 0, 1] * 40
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in parameters.items()}
+    a, b = (
+        RecurrentClassifier("rnn", 2, random_state=0, **{"max_iter": 2} | p).fit(X, y)
+        for p in (parameters, plain)
+    )
+    assert a.loss_curve_ == b.loss_curve_
+
+
+@pytest.mark.parametrize("weights", [[1e300, 1e-30, 1e-30], [4e306] * 3])
+def test_extreme_weights(weights):
+    X = [np.zeros((0, 2)), np.array([[1.0, 2.0]]), np.array([[3.0, 1.0]])]
+    clf = RecurrentClassifier("rnn", 2, max_iter=2).fit(X, [0, 1, 2], sample_weight=weights)
+    assert np.isfinite(clf.loss_curve_).all()
+    assert np.isfinite(clf.input_scale_).all()
+
+
 @pytest.mark.parametrize("ids", [np.arange(2, 9), np.array([2.0, 3.0]), [2, 3], None])
 @pytest.mark.parametrize("method", ["predict", "attributions", "partial_fit"])
 def test_other_token_ids(ids, method):
