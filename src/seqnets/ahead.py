@@ -57,4 +57,4 @@ def warmup(**parameters: Any) -> None:
     for n_classes in (2, 3):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            clf.fit(X, np.arange(len(X)) % n_classes).predict(X)
+            clf.fit(X, np.arange(len(X)) % n_classes).predict_proba(X)
