@@ -77,6 +77,7 @@ def keras_turn(task: Task, data: Data, threads: int) -> dict[str, Turn]:
     """Keras' step, if Keras is installed."""
     try:
         from .others import KerasTrainer
+
+        return {"Keras": turn(task, KerasTrainer(task, data, threads).step)}
     except ModuleNotFoundError:
         return {}
-    return {"Keras": turn(task, KerasTrainer(task, data, threads).step)}
