@@ -83,8 +83,9 @@ class Network:
                 )
         for name, shape in shapes.items():
             W = parameters[name]
-            if not isinstance(W, np.ndarray) or (W.shape, W.dtype) != (shape, dtype):
-                found = f"{W.dtype} {W.shape}" if isinstance(W, np.ndarray) else type(W).__name__
+            plain = type(W) is np.ndarray  # no masked array or matrix, which compute otherwise
+            if not plain or (W.shape, W.dtype) != (shape, dtype):
+                found = f"{W.dtype} {W.shape}" if plain else f"a {type(W).__name__}"
                 raise ValueError(f"parameters_[{name!r}] is {found}, expected {dtype} {shape}.")
             if not (W.flags.c_contiguous and W.flags.aligned and W.flags.writeable):
                 raise ValueError(
