@@ -13,7 +13,7 @@ from numba import config
 
 from seqnets import cells
 from seqnets.layers import CELLS, argument_names
-from seqnets.workspace import Workspace
+from seqnets.products import in_panels
 
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-6}
 
@@ -71,8 +71,7 @@ def make_arrays(random, cell, p, sequences):
     )
     arrays.v = arrays.h[:-1]
     if "W_h" in p:
-        work = Workspace(p["W_h"].dtype)
-        arrays.W_h, arrays.W_hT = work.panels("W_h", p["W_h"]), work.panels("W_hT", p["W_h"].T)
+        arrays.W_h, arrays.W_hT = in_panels(p["W_h"]), in_panels(p["W_h"].T)
     arrays.b_h = p.get("b_h")
     for row, s in enumerate(sequences):
         T = len(s["x"])

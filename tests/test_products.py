@@ -88,13 +88,12 @@ def test_a_row_has_the_same_bits_at_any_place(K, N, dtype):
 BITS = """
 import numpy as np
 from seqnets import cells, products
-from seqnets.workspace import Workspace
 random = np.random.default_rng(0)
 for dtype in (np.float32, np.float64):
     for n, K, N in [(1, 9, 5), (5, 64, 256), (8, 33, 150), (4, 300, 20)]:
         A, B = random.normal(size=(8, K)).astype(dtype), random.normal(size=(K, N)).astype(dtype)
         C = np.zeros((8, N), dtype)
-        products.add_product(n, A, Workspace(A.dtype).panels("B", B), C)
+        products.add_product(n, A, products.in_panels(B), C)
         c, h = np.zeros((2, n, K // 4), dtype)
         cells.lstm_step(n, A, c.copy(), c, h)
         dc, da = np.zeros_like(c), np.zeros_like(A)

@@ -93,6 +93,14 @@ def fill_panels(B: np.ndarray, panels: np.ndarray) -> None:
         panels[n_whole, :, rest:] = 0
 
 
+def in_panels(B: np.ndarray) -> np.ndarray:
+    """B (K, N) in new panels."""
+    K, N = B.shape
+    panels = np.empty(panels_shape(K, N, B.dtype), B.dtype)
+    fill_panels(B, panels)
+    return panels
+
+
 def in_vectors(n_rows: int, n_panels: int) -> Callable:
     """Let kernels have the vectors that `build` writes, in place, of what a function says.
 
