@@ -21,6 +21,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
+from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.validation import _check_feature_names, validate_data
 
 from .batches import Sequences
@@ -182,7 +183,8 @@ def _ordered(X: Any) -> Any:
         raise TypeError(f"X has dtype {table.dtype}, {DATES}")
     _demand_real_numbers(table, "X")
     cells = table.ravel() if _dtype_kind(table) == "O" and table.ndim > 1 else ()
-    if any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
+    some = not all(issubclass(t, NUMBERS) for t in set(map(type, cells)))  # few, as below
+    if some and any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
         raise ValueError(
             'The cells of X hold sequences: give one column of them, as X["name"] or X[:, 0].'
         )
@@ -237,7 +239,8 @@ def _demand_real_numbers(X: Any, name: str) -> None:
             for i, x in enumerate(X):
                 _demand_real_numbers(x, f"{name}[{i}]")
     elif not isinstance(X, NUMBERS) and not any(hasattr(X, method) for method in AS_NUMBERS):
-        raise TypeError(f"{name} is {reprlib.repr(X)}, but sequences are of real numbers.")
+        error = ValueError if is_pandas_na(X) else TypeError
+        raise error(f"{name} is {reprlib.repr(X)}, but sequences are of real numbers.")
 
 
 def _dtype_kind(X: Any) -> str:
