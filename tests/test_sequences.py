@@ -518,11 +518,6 @@ REFUSED = {
         ValueError,
         r'The cells of X hold sequences: give one column of them, as X\["name"\]',
     ),
-    "a missing cell": (
-        pd.DataFrame({"a": pd.array([1.0, None, 2.0, 3.0], dtype="Float64")}),
-        ValueError,
-        r"X\[1\]\[0\] is <NA>, but sequences are of real numbers",
-    ),
     "a missing number": ([[1, 2], [3, pd.NA]] * 2, ValueError, r"X\[1\]\[1\] is <NA>, but"),
     "objects": ([object(), *PAIRS[1:]], TypeError, r"X\[0\] is <object obj.*real numbers"),
     "a deque": (collections.deque(PAIRS), TypeError, "X is a deque: sequences come in a list"),
