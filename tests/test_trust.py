@@ -83,6 +83,7 @@ OTHERS_WRONG = [
     ("input_scale_", np.array([1.0, np.nan])),
     ("input_scale_", np.ones(2, np.float32)),
     ("input_scale_", [1.0, 1.0]),
+    ("input_scale_", np.ma.array([1.0, 1.0])),
     ("input_mean_", np.zeros(3)),
     ("input_mean_", np.zeros((1, 2))),
     ("input_mean_", np.array([0.0, -np.inf])),

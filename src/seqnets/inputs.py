@@ -102,7 +102,8 @@ def check_scale(estimator: Estimator) -> None:
     wanted = (estimator._n_channels,), estimator._dtype
     for name, lowest in {"input_mean_": -np.inf, "input_scale_": 0}.items():
         given = getattr(estimator, name)
-        right = type(given) is np.ndarray and (given.shape, given.dtype) == wanted
+        plain = type(given) in (np.ndarray, np.memmap)  # as a memory-mapped pickle has it
+        right = plain and (given.shape, given.dtype) == wanted
         if not (right and ((given > lowest) & (given < np.inf)).all()):
             raise ValueError(
                 f"{name}={given!r}, expected an array of {wanted[1]} and shape {wanted[0]} with "

@@ -85,7 +85,7 @@ class Network:
             W = parameters[name]
             plain = type(W) is np.ndarray  # no masked array or matrix, which compute otherwise
             if not plain or (W.shape, W.dtype) != (shape, dtype):
-                found = f"{W.dtype} {W.shape}" if plain else f"a {type(W).__name__}"
+                found = f"{W.dtype} {W.shape}" if plain else type(W).__name__
                 raise ValueError(f"parameters_[{name!r}] is {found}, expected {dtype} {shape}.")
             if not (W.flags.c_contiguous and W.flags.aligned and W.flags.writeable):
                 raise ValueError(
