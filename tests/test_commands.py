@@ -298,6 +298,29 @@ def test_the_model_is_saved_though_nobody_reads_the_report(quick, reviews, tmp_p
     assert (tmp_path / "model").stat().st_size > 0
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_failed_save_is_told_though_nobody_reads(quick, reviews, tmp_path, monkeypatch, capsys):
+    def closed(*args, **kwargs):
+        raise BrokenPipeError
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli, "print", closed, raising=False)
+    monkeypatch.setattr(cli, "write_no_more", lambda: None)
+    monkeypatch.setattr(os, "fsync", full)
+    output = str(tmp_path / "model")
+    assert cli.main(["train", reviews, *COLUMNS, "--output", output]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == f"seqnets: {output}: No space left on device"
+
+
+def test_nothing_is_said_among_the_results(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    comparison.say("a line")
+    assert capsys.readouterr().out == ""
+
+
 def test_a_text_steers_no_terminal(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     text = "good \x1b]0;title\x07 \u202e東京 film"

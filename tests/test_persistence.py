@@ -558,6 +558,11 @@ def nested(model, n):
         ),
         (
             lambda: classifier().fit(series(), np.arange(12) % 2),
+            lambda model: model["fitted"].update({"parameters_": 3}),
+            "parameters_ is 3, expected the weights of this network",
+        ),
+        (
+            lambda: classifier().fit(series(), np.arange(12) % 2),
             lambda model: model["fitted"].update(
                 {"_network": {"tuple": ["rnn", 2, {"tuple": [1] * 10**5}, "last", 1, None, False]}}
             ),

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -86,6 +87,8 @@ def test_words_wherever_the_vectorizer_stands():
     vectorizer, clf = text_model()
     given = SequenceVectorizer(vocabulary=vectorizer.vocabulary_)
     cleaned = make_pipeline(FunctionTransformer(lowered), vectorizer, clf)
+    padded = make_pipeline(clone(given).set_params(output="padded", max_length=5), clf)
+    assert inspection.words(padded, ["not so good"]) == [["not", "[so]", "good"]]
     assert inspection.words(cleaned, ["AREn't GOOD"]) == [["[are]", "not", "good"]]
     for model in (make_pipeline(make_pipeline(vectorizer), "passthrough", clf),
                   make_pipeline(given, clf)):  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 from naive import CELLS
 
 from seqnets import RecurrentClassifier
+from seqnets.estimators import is_learned
 
 pytestmark = [
     pytest.mark.compiled,
@@ -142,6 +143,27 @@ def test_what_is_set_while_a_fit_runs_stays():
     clf = RecurrentClassifier("rnn", 2, early_stopping=True, validation_fraction=0.4, max_iter=1)
     clf.set_params(scoring=scorer, n_jobs=1).fit(make(), np.arange(len(make())) % 3)
     assert (clf.note, clf.n_jobs, clf.n_iter_) == ("mine", 2, 1)
+
+
+def test_a_fit_within_another_s_time_leaves_no_mixture():
+    """The one that ends last is the whole model, whatever attributes both have alike."""
+    tokens, y = [[2, 3], [3], [2, 4], [4, 3]] * 6, [0, 1, 0, 1] * 6
+
+    def scorer(*_):
+        if not hasattr(clf, "classes_"):
+            other = RecurrentClassifier("rnn", 2, max_iter=1, random_state=0)
+            clf.__dict__ |= {
+                k: v for k, v in vars(other.fit(np.eye(6), [0, 1, 2] * 2)).items() if is_learned(k)
+            }
+        return 0.5
+
+    settings = {"embedding_dim": 2, "early_stopping": True, "validation_fraction": 0.3}
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, random_state=0, **settings)
+    clf.set_params(scoring=scorer).fit(tokens, y)
+    alone = RecurrentClassifier("rnn", 2, max_iter=1, random_state=0, **settings)
+    alone.set_params(scoring=lambda *_: 0.5).fit(tokens, y)
+    assert {*vars(clf)} == {*vars(alone)}
+    np.testing.assert_array_equal(clf.predict_proba(tokens), alone.predict_proba(tokens))
 
 
 def test_predictions_go_by_the_outputs():

@@ -95,7 +95,8 @@ def train(arguments: argparse.Namespace) -> None:
         with user_errors(output):
             save(fold.model, output)
     finally:
-        print(report)
+        with contextlib.suppress(BrokenPipeError):
+            print(report)
     print(f"{output}: saved as measured, trained on the other {len(training):,} texts, not on all")
 
 
@@ -248,22 +249,23 @@ PARSERS = {"train": train_parser, "predict": predict_parser, "explain": explain_
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
+    status = 0
     try:
         try:
             parsed = parse(arguments)
             parsed.run(parsed)
+        except UserError as error:
+            say(f"seqnets: {one_line(error)}")
+            status = 2
         finally:
             print(end="", flush=True)  # what can't be written is told here, not at the end of all
-    except UserError as error:
-        say(f"seqnets: {one_line(error)}")
-        return 2
     except BrokenPipeError:  # who reads the output has read enough
         write_no_more()
     except OSError as error:
         write_no_more()
         say(f"seqnets: standard output: {error.strerror}")
-        return 2
-    return 0
+        status = 2
+    return status
 
 
 def write_no_more() -> None:

@@ -191,4 +191,5 @@ def one_line(message: object) -> str:
 
 def say(line: str) -> None:
     """Report progress beside the results, not among them."""
-    print(line, file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # to which print would prefer standard output
+        print(line, file=sys.stderr, flush=True)

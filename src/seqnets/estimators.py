@@ -54,21 +54,24 @@ def without_feature_names(estimator: E) -> E:
 def atomic(method: Callable) -> Callable:
     """Change the estimator at the end and all at once, or not at all, whatever ends the call.
 
-    What others set meanwhile stays, where the method itself has set nothing.
+    All fitted and private attributes come from the call, as one; others, of which parameters are,
+    stay as they have been set meanwhile.
     """
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         changed = snapshot(self)
-        before = changed.__dict__.copy()
         method(changed, *args, **kwargs)
-        after = changed.__dict__
-        stays = {k: v for k, v in self.__dict__.items() if k in after or k not in before}
-        new = {k: v for k, v in after.items() if k not in before or v is not before[k]}
-        self.__dict__ = stays | new
+        learned = {k: v for k, v in changed.__dict__.items() if is_learned(k)}
+        self.__dict__ = {k: v for k, v in self.__dict__.items() if not is_learned(k)} | learned
         return self
 
     return guarded
+
+
+def is_learned(name: str) -> bool:
+    """Whether an attribute of this name is what fit has learned, by scikit-learn's custom."""
+    return name.startswith("_") or name.endswith("_")
 
 
 def on_snapshot(method: Callable) -> Callable:

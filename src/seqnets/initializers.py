@@ -23,9 +23,8 @@ def orthogonal(random: np.random.RandomState, n_units: int, n_gates: int) -> np.
     blocks = []
     for _ in range(n_gates):
         q, r = np.linalg.qr(random.standard_normal((n_units, n_units)))
-        blocks.append(
-            q * np.where(np.diag(r) < 0, -1.0, 1.0)
-        )  # uniform over all orthogonal matrices
+        # With these signs uniform over all orthogonal matrices.
+        blocks.append(q * np.where(np.diag(r) < 0, -1.0, 1.0))
     return np.hstack(blocks)
 
 

@@ -331,20 +331,20 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
         return [[str(t + 1) for t in range(len(part))] for part in numbers]
     if vectorizer is None:
         return [[str(number) for number in part] for part in numbers]
-    return [_spelled(vectorizer, *pair) for pair in zip(texts, numbers, strict=True)]
+    return _spelled(vectorizer, texts, numbers)
 
 
-def _spelled(vectorizer: SequenceVectorizer, text: Any, ids: list[int]) -> list[str]:
-    """Return the words of these ids, spelled as in the text, if it is them that it gives."""
-    words = {number: str(word) for word, number in vectorizer._words().items()}
-    split = [str(word) for word in list(vectorizer.build_analyzer()(text))[: vectorizer.max_length]]
-    names = [words.get(number, "<unknown>") for number in ids]
-    if vectorizer.transform([text])[0].tolist() != ids:
-        return names
-    return [
-        name if i != UNKNOWN else f"[{word}]"
-        for name, word, i in zip(names, split, ids, strict=True)
-    ]
+def _spelled(vectorizer: SequenceVectorizer, texts: Any, rows: list[list[int]]) -> list[list[str]]:
+    """Return the words of these ids, spelled as in the texts, where it is them that they give."""
+    vocabulary, split = vectorizer._words(), vectorizer.build_analyzer()
+    words = {number: str(word) for word, number in vocabulary.items()}
+    names = []
+    for text, ids in zip(texts, rows, strict=True):
+        found = list(split(text))[: vectorizer.max_length]
+        same = [vocabulary.get(word, UNKNOWN) for word in found] == ids
+        spelled = [str(w) if w in vocabulary else f"[{w}]" for w in found]
+        names.append(spelled if same else [words.get(i, "<unknown>") for i in ids])
+    return names
 
 
 def _one_by_one(values: np.ndarray, sequences: Sequences) -> np.ndarray:

@@ -35,7 +35,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             i, j = np.argwhere(wrong)[0]
             raise ValueError(
                 "y of two dimensions holds zeros and ones, a column per label, but "
-                f"y[{i}, {j}] is {table[i, j].item()!r}."
+                f"y[{i}, {j}] is {table.tolist()[i][j]!r}."
             )
         return table.astype(int)
     y = column_or_1d(y, warn=True)

@@ -54,13 +54,14 @@ def check_fitted(fitted: dict[str, Any], rules: dict[str, Rule], owner: str) -> 
 
 def is_network(values: Any, fitted: dict[str, Any]) -> bool:
     """Return whether a `Network` can be made from them."""
-    it = Architecture(*values)
+    it, weights = Architecture(*values), fitted.get("parameters_")
     return (
         it.cell in tuple(CELLS)
         and it.pooling in ("last", "mean", "max", "attention")
         and type(it.bidirectional) is bool
         and type(it.hidden_layer_sizes) is tuple
-        and 0 < len(it.hidden_layer_sizes) < len(fitted["parameters_"])  # the file bounds them
+        and len(it.hidden_layer_sizes) > 0  # and no more than the file has weights for
+        and (type(weights) is not dict or len(it.hidden_layer_sizes) < len(weights))
         and all(is_count(n, 1) for n in (it.n_inputs, it.n_outputs, *it.hidden_layer_sizes))
         and (is_count(it.n_tokens) if fitted["_kind"] == "tokens" else it.n_tokens is None)
     )
@@ -68,6 +69,8 @@ def is_network(values: Any, fitted: dict[str, Any]) -> bool:
 
 def are_weights(parameters: Any, fitted: dict[str, Any]) -> bool:
     """Return whether they are the network's, which says itself what is wrong."""
+    if type(parameters) is not dict:
+        return False
     Network(Architecture(*fitted["_network"])).check(
         parameters, np.dtype(fitted["_dtype"]), finite=True
     )

@@ -234,7 +234,7 @@ def train(
     *,
     max_iter: int,
     tol: float,
-    n_iter_no_change: int,
+    n_iter_no_change: float,
 ) -> None:
     """Run epochs until the score stops improving.
 
