@@ -66,8 +66,7 @@ def make_arrays(random, cell, p, sequences):
         dh=garbage(T + 1, B, H),
         dc=np.zeros((B, H), dtype),
         dv=garbage(B, H),
-        da=garbage(T, B, GH),
-        du=garbage(T, B, GH),
+        gates=garbage(4 * H),
     )
     arrays.v = arrays.h[:-1]
     if "W_h" in p:
@@ -87,6 +86,7 @@ def forward(cell, v):
 
 
 def backward(cell, v):
+    v.da, v.du = v.a.copy(), v.u.copy()  # which take the gradients' place
     call(CELLS[cell].backward, v)
 
 
@@ -269,7 +269,7 @@ def sigmoid(x):
 
 def flush(x):
     da = np.empty((1, x.size), x.dtype)
-    cells.rnn_step_backward(1, np.zeros_like(da), x[None].copy(), da)
+    cells.rnn_step_backward(1, da, np.zeros_like(da), x[None].copy())
     return da[0]
 
 

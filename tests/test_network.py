@@ -236,23 +236,17 @@ each_option = pytest.mark.parametrize(
 
 @pytest.fixture
 def stretches_of_two_steps(monkeypatch):
-    """As if da were too large to go over it at once."""
-    monkeypatch.setattr(layers, "steps_of_a_stretch", lambda T, B, row_bytes: min(T, 2))
+    """As if the sequences were too long to go over them at once."""
+    stretches = layers.stretches
+    monkeypatch.setattr(layers, "stretches", lambda T, B: stretches(T, layers.STRETCH_ROWS // 2))
 
 
-def test_stretches_are_of_like_size_and_cover_all_steps():
-    row_bytes, B = 1024, 16
-    assert list(layers.stretches(128, B, row_bytes)) == [(0, 128)]  # 2 MB: all at once
-    assert list(layers.stretches(129, B, row_bytes)) == [
-        (103, 129),
-        (77, 103),
-        (51, 77),
-        (25, 51),
-        (0, 25),
-    ]
-    assert list(layers.stretches(131, B, row_bytes))[-1] == (0, 23)
-    assert list(layers.stretches(500, B, 2 * row_bytes)) == [(0, 500)]  # too few rows at a time
-    assert list(layers.stretches(0, B, row_bytes)) == [(0, 0)]
+def test_stretches_cover_all_steps():
+    rows = layers.STRETCH_ROWS
+    assert list(layers.stretches(5, rows // 5)) == [(0, 5)]
+    assert list(layers.stretches(5, rows // 2)) == [(3, 5), (1, 3), (0, 1)]
+    assert list(layers.stretches(2, 2 * rows)) == [(1, 2), (0, 1)]
+    assert list(layers.stretches(0, rows)) == [(0, 0)]
 
 
 @each_pair

@@ -13,7 +13,7 @@ import pytest
 from llvmlite import binding
 
 from seqnets import cells, jit
-from seqnets.products import STRIP, TILE_ROWS, WIDTH, add_product, whole_tiles
+from seqnets.products import DEPTH, STRIP, TILE_ROWS, WIDTH, add_product, whole_tiles
 from seqnets.registers import has_avx512
 from seqnets.workspace import LINE, Workspace
 
@@ -53,7 +53,7 @@ def test_large_panels_lie_on_cache_lines(dtype):
 
 @each_dtype
 @each_width
-@pytest.mark.parametrize("K", [0, 1, 2, 9, 64, 300])
+@pytest.mark.parametrize("K", [0, 1, 2, 9, 64, DEPTH + 43])
 def test_add_product(K, N, dtype):
     random = np.random.default_rng(0)
     A = random.normal(size=(STRIP + 12, K)).astype(dtype)
@@ -90,15 +90,15 @@ import numpy as np
 from seqnets import cells, products
 random = np.random.default_rng(0)
 for dtype in (np.float32, np.float64):
-    for n, K, N in [(1, 9, 5), (5, 64, 256), (8, 33, 150), (4, 300, 20)]:
+    for n, K, N in [(1, 9, 5), (5, 64, 256), (8, 33, 150), (4, 120, 20)]:
         A, B = random.normal(size=(8, K)).astype(dtype), random.normal(size=(K, N)).astype(dtype)
         C = np.zeros((8, N), dtype)
         products.add_product(n, A, products.in_panels(B), C)
         c, h = np.zeros((2, n, K // 4), dtype)
         cells.lstm_step(n, A, c.copy(), c, h)
-        dc, da = np.zeros_like(c), np.zeros_like(A)
-        cells.lstm_step_backward(n, A, c, c, h, dc, da)
-        bits = (array.tobytes().hex() for array in (C[:n], h, dc, da))
+        dc, gates = np.zeros_like(c), np.zeros(4 * c.shape[1], dtype)
+        cells.lstm_step_backward(n, A, gates, c, c, h, dc)
+        bits = (array.tobytes().hex() for array in (C[:n], h, dc, A))
         print(products.WIDTH, *bits, sep=",")
 """
 
@@ -106,6 +106,7 @@ for dtype in (np.float32, np.float64):
 @pytest.mark.compiled
 @pytest.mark.skipif(not has_avx512(), reason="the processor has the shorter registers alone")
 def test_the_width_of_registers_changes_no_bit():
+    """Of sums that are taken at once: of no more terms than the smaller `DEPTH`, 128."""
     features = binding.get_host_cpu_features()
     shorter = ",".join(f"{'+' * has or '-'}{name}" for name, has in features.items()
                        if "avx512" not in name) + ",-avx512f"  # fmt: skip

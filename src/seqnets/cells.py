@@ -13,7 +13,10 @@ may be a stretch of all; then row 0 of a state is what the step before the stret
                           sequence for all steps (Gal & Ghahramani 2016); none if it has no rows
     v        (T, B, H)    m * h, which the product reads; without a mask h itself
     u        (T, B, G*H)  GRU: the recurrent part on its own, with the candidate's bias b_h (H,)
-    da, du   (T, B, G*H)  d loss / d a and d u, all of them written, zero where a sequence has ended
+    da, du   (T, B, G*H)  on entry a and u as the forward pass has left them; on exit d loss / d a
+                          and d u, zero where a sequence has ended: to write a second large array
+                          took up to 6 % of a step of training
+    gates    (4*H,)       one row's values, read while their gradients take their place
     dh       (T+1, B, H)  on entry d loss / d h as the layers above see it; the backward pass
                           adds what comes back through time
     dc       (B, H)       d loss / d c, carried from step to step; on entry that of the last c
@@ -63,9 +66,9 @@ def rnn_forward(n_active, W_h, m, a, h, v):
 
 
 @kernel
-def rnn_backward(n_active, W_hT, m, h, dh, dv, da):
+def rnn_backward(n_active, W_hT, m, da, h, dh, dv):
     for t in range(n_active.size - 1, -1, -1):
-        rnn_step_backward(n_active[t], h[t + 1], dh[t + 1], da[t])
+        rnn_step_backward(n_active[t], da[t], h[t + 1], dh[t + 1])
         add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = ... + (m h) W_h
 
 
@@ -77,7 +80,7 @@ def rnn_step(n, a, h):
 
 
 @inlined
-def rnn_step_backward(n, h, dh, da):
+def rnn_step_backward(n, da, h, dh):
     one = h.dtype.type(1)
     for row in range(n):
         for k in range(h.shape[1]):
@@ -96,9 +99,9 @@ def lstm_forward(n_active, W_h, m, a, h, c, v):
 
 
 @kernel
-def lstm_backward(n_active, W_hT, m, a, c, dh, dc, dv, da):
+def lstm_backward(n_active, W_hT, m, da, gates, c, dh, dc, dv):
     for t in range(n_active.size - 1, -1, -1):
-        lstm_step_backward(n_active[t], a[t], c[t], c[t + 1], dh[t + 1], dc, da[t])
+        lstm_step_backward(n_active[t], da[t], gates, c[t], c[t + 1], dh[t + 1], dc)
         add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = ... + (m h) W_h
 
 
@@ -123,23 +126,25 @@ def lstm_step(n, a, c_before, c, h):
 
 
 @inlined
-def lstm_step_backward(n, a, c_before, c, dh, dc, da):
+def lstm_step_backward(n, da, gates, c_before, c, dh, dc):
     H = dh.shape[1]
     i, f, o, g = 0, H, 2 * H, 3 * H
-    one = a.dtype.type(1)
+    one = da.dtype.type(1)
     for row in range(n):
+        for k in range(4 * H):
+            gates[k] = da[row, k]
         for k in range(H):  # h = o * tanh(c)
-            out, tanh_c = a[row, o + k], tanh(c[row, k])
+            out, tanh_c = gates[o + k], tanh(c[row, k])
             dc[row, k] += dh[row, k] * out * (one - tanh_c * tanh_c)
             da[row, o + k] = flush(dh[row, k] * tanh_c * out * (one - out))
         for k in range(H):  # c = f * c_before + i * g, in i
-            into = a[row, i + k]
-            da[row, i + k] = flush(dc[row, k] * a[row, g + k] * into * (one - into))
+            into = gates[i + k]
+            da[row, i + k] = flush(dc[row, k] * gates[g + k] * into * (one - into))
         for k in range(H):  # c = f * c_before + i * g, in g
-            new = a[row, g + k]
-            da[row, g + k] = flush(dc[row, k] * a[row, i + k] * (one - new * new))
+            new = gates[g + k]
+            da[row, g + k] = flush(dc[row, k] * gates[i + k] * (one - new * new))
         for k in range(H):  # c = f * c_before + i * g, in f and c_before
-            keep = a[row, f + k]
+            keep = gates[f + k]
             da[row, f + k] = flush(dc[row, k] * c_before[row, k] * keep * (one - keep))
             dc[row, k] = flush(dc[row, k] * keep)
     da[n:] = 0
@@ -161,9 +166,9 @@ def gru_forward(n_active, W_h, b_h, m, a, h, u, v):
 
 
 @kernel
-def gru_backward(n_active, W_hT, m, a, h, u, dh, dv, da, du):
+def gru_backward(n_active, W_hT, m, da, du, gates, h, dh, dv):
     for t in range(n_active.size - 1, -1, -1):
-        gru_step_backward(n_active[t], a[t], u[t], h[t], dh[t + 1], dh[t], da[t], du[t])
+        gru_step_backward(n_active[t], da[t], du[t], gates, h[t], dh[t + 1], dh[t])
         add_recurrent_backward(n_active[t], du[t], W_hT, m, dv, dh[t])  # u = (m h) W_h + ...
 
 
@@ -184,23 +189,27 @@ def gru_step(n, a, u, h_before, h):
 
 
 @inlined
-def gru_step_backward(n, a, u, h_before, dh, dh_before, da, du):
+def gru_step_backward(n, da, du, gates, h_before, dh, dh_before):
     H = dh.shape[1]
-    r, z, new = 0, H, 2 * H
-    one = a.dtype.type(1)
+    r, z, new, u_new = 0, H, 2 * H, 3 * H
+    one = da.dtype.type(1)
     for row in range(n):
+        for k in range(3 * H):
+            gates[k] = da[row, k]
+        for k in range(H):
+            gates[u_new + k] = du[row, new + k]
         for k in range(H):  # h = (1 - z) * n + z * h_before, in n and h_before
-            keep, candidate = a[row, z + k], a[row, new + k]
+            keep, candidate = gates[z + k], gates[new + k]
             da[row, new + k] = flush(dh[row, k] * (one - keep) * (one - candidate * candidate))
             dh_before[row, k] += flush(dh[row, k] * keep)
         for k in range(H):  # h = (1 - z) * n + z * h_before, in z
-            keep = a[row, z + k]
-            change = h_before[row, k] - a[row, new + k]
+            keep = gates[z + k]
+            change = h_before[row, k] - gates[new + k]
             da[row, z + k] = flush(dh[row, k] * change * keep * (one - keep))
         for k in range(H):  # n = tanh(x W_x + b + r * u), in u
-            du[row, new + k] = flush(da[row, new + k] * a[row, r + k])
+            du[row, new + k] = flush(da[row, new + k] * gates[r + k])
         for k in range(H):  # n = tanh(x W_x + b + r * u), in r, whose own r is in du already
-            da[row, r + k] = flush(du[row, new + k] * u[row, new + k] * (one - a[row, r + k]))
+            da[row, r + k] = flush(du[row, new + k] * gates[u_new + k] * (one - gates[r + k]))
         for k in range(new):  # r, z = s(x W_x + b + u)
             du[row, k] = da[row, k]
     da[n:] = 0
@@ -217,9 +226,9 @@ def mingru_forward(n_active, a, h):
 
 
 @kernel
-def mingru_backward(n_active, a, h, dh, da):
+def mingru_backward(n_active, da, gates, h, dh):
     for t in range(n_active.size - 1, -1, -1):
-        mingru_step_backward(n_active[t], a[t], h[t], dh[t + 1], dh[t], da[t])
+        mingru_step_backward(n_active[t], da[t], gates, h[t], dh[t + 1], dh[t])
 
 
 @inlined
@@ -235,18 +244,20 @@ def mingru_step(n, a, h_before, h):
 
 
 @inlined
-def mingru_step_backward(n, a, h_before, dh, dh_before, da):
+def mingru_step_backward(n, da, gates, h_before, dh, dh_before):
     H = dh.shape[1]
     z, new = 0, H
-    one = a.dtype.type(1)
+    one = da.dtype.type(1)
     for row in range(n):
+        for k in range(2 * H):
+            gates[k] = da[row, k]
         for k in range(H):  # h = (1 - z) * n + z * h_before, in n and h_before
-            keep = a[row, z + k]
+            keep = gates[z + k]
             da[row, new + k] = flush(dh[row, k] * (one - keep))
             dh_before[row, k] += flush(dh[row, k] * keep)
         for k in range(H):  # h = (1 - z) * n + z * h_before, in z
-            keep = a[row, z + k]
-            change = h_before[row, k] - a[row, new + k]
+            keep = gates[z + k]
+            change = h_before[row, k] - gates[new + k]
             da[row, z + k] = flush(dh[row, k] * change * keep * (one - keep))
     da[n:] = 0
 
