@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from seqnets import threads
 from seqnets.threads import SPARE_BYTES, Workers, one_blas_thread
 
 each_number = pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -177,33 +178,38 @@ def test_the_last_to_leave_restores():
 
 
 @pytest.fixture
-def at_join(monkeypatch):
-    """Do something while the main thread waits for the n-th thread."""
+def at(monkeypatch):
+    """Do something before or after a thread's method is called for the n-th time."""
 
-    def let(n, do):
-        join, n_joins = threading.Thread.join, 0
+    def let(method, n, do, after=False):
+        function, n_calls = getattr(threading.Thread, method), 0
 
-        def interrupted(self, timeout=None):
-            nonlocal n_joins
-            n_joins += 1
-            if n_joins == n:
+        def interrupted(*arguments, **more):
+            nonlocal n_calls
+            n_calls += 1
+            now = n_calls == n
+            if now and not after:
                 do()
-            join(self, timeout)
+            function(*arguments, **more)
+            if now and after:
+                do()
 
-        monkeypatch.setattr(threading.Thread, "join", interrupted)
+        monkeypatch.setattr(threading.Thread, method, interrupted)
 
     return let
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("method", ["__init__", "start", "join"])
 @pytest.mark.parametrize("n", [1, 2])
-def test_ctrl_c_while_it_enters_or_leaves(at_join, n):
+def test_ctrl_c_while_it_enters_or_leaves(at, method, n, after):
     """It comes through, and nobody is left inside."""
 
     def interrupt():
         raise KeyboardInterrupt
 
     before = limits()
-    at_join(n, interrupt)
+    at(method, n, interrupt, after)
     with pytest.raises(KeyboardInterrupt), one_blas_thread():
         assert is_one()
     assert limits() == before
@@ -213,16 +219,24 @@ def test_ctrl_c_while_it_enters_or_leaves(at_join, n):
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_a_signal_s_handler_may_enter_while_another_does(at_join, n):
+def test_a_signal_s_handler_may_enter_while_another_does(at, n):
     def handle():
         with one_blas_thread():
             seen.append(is_one())
 
     before, seen = limits(), []
-    at_join(n, handle)
+    at("join", n, handle)
     with one_blas_thread():
         assert is_one()
     assert seen == [True]
+    assert limits() == before
+
+
+def test_who_has_left_enters_no_more():
+    """The thread that was to enter may have its turn after the one that leaves."""
+    before, holder = limits(), threads._Holder()
+    threads._leave(holder)
+    threads._enter(holder)
     assert limits() == before
 
 

@@ -90,6 +90,8 @@ def one_blas_thread() -> Iterator[None]:
 def _enter(holder: _Holder) -> None:
     global _controller, _limit
     with _lock:
+        if holder.has_left:  # it was interrupted before this thread had its turn
+            return
         _holders.add(holder)
         if _limit is None:
             _controller = _controller or ThreadpoolController()
@@ -99,6 +101,7 @@ def _enter(holder: _Holder) -> None:
 def _leave(holder: _Holder) -> None:
     global _limit
     with _lock:
+        holder.has_left = True
         _holders.discard(holder)
         if not _holders and _limit is not None:
             _limit.restore_original_limits()
@@ -108,14 +111,18 @@ def _leave(holder: _Holder) -> None:
 def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
     """Nothing interrupts it there: Ctrl-C and handlers of signals come to the main thread only.
 
-    They find that one without the lock, and what has begun is done before an error goes on.
+    They find that one without the lock, and it is done before an error goes on.
     """
-    thread = threading.Thread(target=function, args=(holder,))
-    thread.start()
+
+    def run() -> None:
+        thread = threading.Thread(target=function, args=(holder,))
+        thread.start()
+        thread.join()
+
     try:
-        thread.join()
-    except BaseException:
-        thread.join()
+        run()
+    except BaseException:  # perhaps before it began; to do it twice is to do it once
+        run()
         raise
 
 
@@ -132,3 +139,5 @@ if hasattr(os, "register_at_fork"):
 
 class _Holder:
     """One who is inside; gone with its frame, should Ctrl-C keep it from leaving in order."""
+
+    has_left = False
