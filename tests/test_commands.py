@@ -286,6 +286,18 @@ def test_streams_that_are_closed_or_full(command, redirection, status, message):
     assert (done.returncode, done.stderr) == (status, message)
 
 
+def test_a_file_that_fails_is_named(capsys, monkeypatch):
+    """Of what went wrong elsewhere, standard output is not to blame."""
+
+    def full(path):
+        raise OSError(28, "No space left on device", "/dev/shm/joblib")
+
+    monkeypatch.setattr(cli, "text_classifier", full)
+    monkeypatch.setattr(cli, "write_no_more", lambda: None)
+    assert cli.main(["explain", "model", "good"]) == 2
+    assert capsys.readouterr().err == "seqnets: /dev/shm/joblib: No space left on device\n"
+
+
 @pytest.mark.filterwarnings("default")
 def test_the_model_is_saved_though_nobody_reads_the_report(quick, reviews, tmp_path, monkeypatch):
     def closed(*args, **kwargs):

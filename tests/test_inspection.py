@@ -633,6 +633,20 @@ def test_functions_take_pipelines(name, depth):
     assert equal(list(found), list(expected))
 
 
+def test_steps_that_only_resample_for_fit_are_passed_over():
+    """As in a pipeline of imbalanced-learn, whose predictions leave them out."""
+
+    class Sampler:
+        def fit_resample(self, X, y):
+            raise AssertionError("nothing is to be resampled")
+
+    vectorizer, clf = (step for _, step in text_model().steps)
+    model = make_pipeline(vectorizer, clf)
+    model.steps.insert(1, ("balanced", Sampler()))
+    assert inspection.words(model, TEXTS) == inspection.words(text_model(), TEXTS)
+    assert equal(inspection.trace(model, TEXTS), inspection.trace(text_model(), TEXTS))
+
+
 def test_functions_and_methods_have_the_same_parameters():
     for name in FUNCTIONS:
         function = inspect.signature(getattr(inspection, name))

@@ -294,7 +294,7 @@ NAN, INF = np.array([[1.0, 2.0], [3.0, np.nan]]), np.array([[1.0, 2.0], [3.0, np
     ("X", "error", "message"),
     [
         (NAN, ValueError, r"X\[1\] holds nan at step 1; series are finite numbers"),
-        ([NAN[0], INF], ValueError, "features a step, others have"),
+        ([NAN[0], INF], ValueError, "features per step, others have"),
         ([NAN[:1], INF], ValueError, r"X\[1\] holds inf at step 1, feature 1"),
         (np.stack([INF, NAN]), ValueError, r"X\[0\] holds inf at step 1, feature 1"),
         (np.full((2, 3, 1), np.nan), ValueError, r"X\[0\] is NaN at every step"),

@@ -578,7 +578,7 @@ def test_text_in_a_polars_frame(monkeypatch, call):
         ("fit", "3d", np.ones((4, 0, 2)), r"\(4, 0, 2\).*none of them 0"),
         ("fit", "3d", np.ones((4, 3, 0)), r"\(4, 3, 0\).*none of them 0"),
         ("fit", "3d", with_value(CUBE, (2, slice(None)), np.nan), r"X\[2\] is NaN at every step"),
-        ("fit", "ragged", [*PAIRS[:3], np.ones((2, 3))], r"X\[3\] has 3 features a step.* have 2"),
+        ("fit", "ragged", [*PAIRS[:3], np.ones((2, 3))], r"X\[3\] has 3 features per step.* 2"),
         ("fit", "tokens", PAIRS, "one id a step, but those of X have 2"),
         ("fit", "tokens", CUBE, r"\(4, 3, 2\): token ids|one id a step"),
         ("predict", "3d", with_value(CUBE, (2, slice(None)), np.nan), r"X\[2\] is NaN at every"),

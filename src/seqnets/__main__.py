@@ -263,14 +263,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_no_more()
     except OSError as error:
         write_no_more()
-        say(f"seqnets: standard output: {error.strerror}")
+        say(f"seqnets: {error.filename or 'standard output'}: {error.strerror}")
         status = 2
     return status
 
 
 def write_no_more() -> None:
     """Let what is still to be written go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:  # as it is where it was closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def leave(*_: object) -> None:

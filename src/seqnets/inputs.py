@@ -80,7 +80,7 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
     if sequences.values.shape[1] != estimator._n_channels:
         raise ValueError(
             f"n_features_in_={estimator.n_features_in_!r}, but the network reads "
-            f"{estimator._n_channels} features a step."
+            f"{estimator._n_channels} features per step."
         )
     values = 0.5 * sequences.values  # without the halves, x - mean could overflow
     values -= 0.5 * estimator.input_mean_

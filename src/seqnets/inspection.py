@@ -392,9 +392,9 @@ def _with_inputs(estimator: Model, X: Any) -> tuple[RecurrentClassifier, Any]:
 
 
 def _steps(estimator: Any) -> Iterator[Any]:
-    """Yield the steps of a pipeline, in which there may be others, or the estimator itself."""
+    """Yield what predicts: of a pipeline, in which there may be others, its steps; or itself."""
     if not isinstance(estimator, Pipeline):
         yield estimator
         return
-    for step in (step for _, step in estimator.steps if step not in (None, "passthrough")):
+    for step in (s for _, s in estimator.steps if hasattr(s, "transform") or hasattr(s, "predict")):
         yield from _steps(step)

@@ -296,7 +296,7 @@ def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
                 f"X[{i}] has shape {part.shape}: a sequence is (n_steps,) or (n_steps, n_features)."
             )
         if len(part) and part.shape[1] != D:
-            raise ValueError(f"X[{i}] has {part.shape[1]} features a step, others have {D}.")
+            raise ValueError(f"X[{i}] has {part.shape[1]} features per step, others have {D}.")
     values = np.concatenate(some or [np.zeros((0, D))])
     return values, np.concatenate(([0], np.cumsum([len(part) for part in parts])))
 

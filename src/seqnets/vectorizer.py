@@ -317,8 +317,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         """
         if transform not in (None, "default"):
             raise ValueError(
-                f"SequenceVectorizer has no {transform!r} output: the steps of a sequence are no "
-                "columns with names."
+                f"SequenceVectorizer has no {transform!r} output: sequences of ids are no table."
             )
         return self
 
