@@ -60,12 +60,14 @@ def make_arrays(random, cell, p, sequences):
         m=np.empty((0, H), dtype),
         x=garbage(T, B, p["W_x"].shape[0]),
         a=garbage(T, B, GH),
-        u=garbage(T, B, GH),
+        u=garbage(B, GH),
+        u_n=garbage(T, B, H),
         h=garbage(T + 1, B, H),
         c=garbage(T + 1, B, H),
         dh=garbage(T + 1, B, H),
         dc=np.zeros((B, H), dtype),
         dv=garbage(B, H),
+        du=garbage(B, GH),
         gates=garbage(4 * H),
     )
     arrays.v = arrays.h[:-1]
@@ -86,7 +88,7 @@ def forward(cell, v):
 
 
 def backward(cell, v):
-    v.da, v.du = v.a.copy(), v.u.copy()  # which take the gradients' place
+    v.da, v.du_n = v.a.copy(), v.u_n.copy()  # whose place the gradients take
     call(CELLS[cell].backward, v)
 
 
@@ -165,24 +167,26 @@ def test_kernels_equal_their_twins(cell, lengths, D, H, dtype):
         if has(cell, "c"):
             assert_close(v.c[: T + 1, row], states["c"], close)
             assert_close(v.dc[row], d["c0"], close)
-        if has(cell, "u"):
-            assert_close(v.u[:T, row], states["u"], close)
-            assert_close(v.du[:T, row], d["u"], close)
+        if has(cell, "u_n"):
+            assert_close(v.u_n[:T, row], [u[2 * H :] for u in states["u"]], close)
+            assert_close(v.du_n[:T, row], [du[2 * H :] for du in d["u"]], close)
         for name in total:
             naive.accumulate(total[name], d[name])
 
     assert_close(product_over_steps(v.x, v.da), total["W_x"], close)
     assert_close(v.da.sum(axis=(0, 1), dtype=float), total["b"], close)
     if "W_h" in p:
-        through_h = v.du if has(cell, "u") else v.da
+        through_h = v.da
+        if has(cell, "u_n"):
+            through_h = np.concatenate([v.da[:, :, : 2 * H], v.du_n], axis=2)
         assert_close(product_over_steps(v.h[:-1], through_h), total["W_h"], close)
     if "b_h" in p:
-        assert_close(v.du[:, :, 2 * H :].sum(axis=(0, 1), dtype=float), total["b_h"], close)
+        assert_close(v.du_n.sum(axis=(0, 1), dtype=float), total["b_h"], close)
 
     # Where no sequence runs: gradients of zero, and states as they were.
     for t, n in enumerate(v.n_active):
         assert not v.da[t, n:].any()
-        assert not has(cell, "u") or not v.du[t, n:].any()
+        assert not has(cell, "u_n") or not v.du_n[t, n:].any()
         np.testing.assert_array_equal(v.h[t + 1, n:], entry.h[t + 1, n:])
         np.testing.assert_array_equal(v.dh[t + 1, n:], entry.dh[t + 1, n:])
 
@@ -217,8 +221,8 @@ def bits_of(cell, v, row, T):
     arrays = [v.h[: T + 1, row], v.a[:T, row], v.da[:T, row], v.dh[: T + 1, row]]
     if has(cell, "c"):
         arrays += [v.c[: T + 1, row], v.dc[row]]
-    if has(cell, "u"):
-        arrays += [v.u[:T, row], v.du[:T, row]]
+    if has(cell, "u_n"):
+        arrays += [v.u_n[:T, row], v.du_n[:T, row]]
     return [array.tobytes() for array in arrays]
 
 

@@ -12,9 +12,10 @@ may be a stretch of all; then row 0 of a state is what the step before the stret
     m        (B, H)       what recurrent dropout multiplies h with before its product, one mask a
                           sequence for all steps (Gal & Ghahramani 2016); none if it has no rows
     v        (T, B, H)    m * h, which the product reads; without a mask h itself
-    u        (T, B, G*H)  GRU: the recurrent part on its own, with the candidate's bias b_h (H,)
-    da, du   (T, B, G*H)  on entry a and u as the forward pass has left them; on exit d loss / d a
-                          and d u, zero where a sequence has ended: to write a second large array
+    u        (B, G*H)     GRU: one step's recurrent part, with the candidate's bias b_h (H,)
+    u_n      (T, B, H)    GRU: of that the candidate's block, which the way back needs
+    da, du_n              on entry a and u_n as the forward pass has left them; on exit d loss / d a
+                          and d u_n, zero where a sequence has ended: to write other large arrays
                           took up to 6 % of a step of training
     gates    (4*H,)       one row's values, read while their gradients take their place
     dh       (T+1, B, H)  on entry d loss / d h as the layers above see it; the backward pass
@@ -154,33 +155,35 @@ def lstm_step_backward(n, da, gates, c_before, c, dh, dc):
 
 
 @kernel
-def gru_forward(n_active, W_h, b_h, m, a, h, u, v):
+def gru_forward(n_active, W_h, b_h, m, a, u, u_n, h, v):
     H = b_h.size
     for t in range(n_active.size):
-        u[t] = 0
-        for row in range(u.shape[1]):
+        u[:] = 0
+        for row in range(u.shape[0]):
             for k in range(H):
-                u[t, row, 2 * H + k] = b_h[k]
-        add_recurrent(n_active[t], h[t], m, v[t], W_h, u[t])  # u = (m h) W_h + (0, 0, b_h)
-        gru_step(n_active[t], a[t], u[t], h[t], h[t + 1])
+                u[row, 2 * H + k] = b_h[k]
+        add_recurrent(n_active[t], h[t], m, v[t], W_h, u)  # u = (m h) W_h + (0, 0, b_h)
+        gru_step(n_active[t], a[t], u, u_n[t], h[t], h[t + 1])
 
 
 @kernel
-def gru_backward(n_active, W_hT, m, da, du, gates, h, dh, dv):
+def gru_backward(n_active, W_hT, m, da, du, du_n, gates, h, dh, dv):
     for t in range(n_active.size - 1, -1, -1):
-        gru_step_backward(n_active[t], da[t], du[t], gates, h[t], dh[t + 1], dh[t])
-        add_recurrent_backward(n_active[t], du[t], W_hT, m, dv, dh[t])  # u = (m h) W_h + ...
+        gru_step_backward(n_active[t], da[t], du, du_n[t], gates, h[t], dh[t + 1], dh[t])
+        add_recurrent_backward(n_active[t], du, W_hT, m, dv, dh[t])  # u = (m h) W_h + ...
 
 
 @inlined
-def gru_step(n, a, u, h_before, h):
+def gru_step(n, a, u, u_n, h_before, h):
     H = h.shape[1]
     r, z, new = 0, H, 2 * H
     for row in range(n):
         for k in range(new):
             a[row, k] = sigmoid(a[row, k] + u[row, k])
+        for k in range(H):
+            u_n[row, k] = u[row, new + k]
         for k in range(H):  # h holds r * u meanwhile
-            h[row, k] = a[row, r + k] * u[row, new + k]
+            h[row, k] = a[row, r + k] * u_n[row, k]
         for k in range(H):
             a[row, new + k] = tanh(a[row, new + k] + h[row, k])
         for k in range(H):  # (1 - z) * n + z * h_before with one product fewer
@@ -189,15 +192,15 @@ def gru_step(n, a, u, h_before, h):
 
 
 @inlined
-def gru_step_backward(n, da, du, gates, h_before, dh, dh_before):
+def gru_step_backward(n, da, du, du_n, gates, h_before, dh, dh_before):
     H = dh.shape[1]
-    r, z, new, u_new = 0, H, 2 * H, 3 * H
+    r, z, new, u = 0, H, 2 * H, 3 * H
     one = da.dtype.type(1)
     for row in range(n):
         for k in range(3 * H):
             gates[k] = da[row, k]
         for k in range(H):
-            gates[u_new + k] = du[row, new + k]
+            gates[u + k] = du_n[row, k]
         for k in range(H):  # h = (1 - z) * n + z * h_before, in n and h_before
             keep, candidate = gates[z + k], gates[new + k]
             da[row, new + k] = flush(dh[row, k] * (one - keep) * (one - candidate * candidate))
@@ -207,13 +210,16 @@ def gru_step_backward(n, da, du, gates, h_before, dh, dh_before):
             change = h_before[row, k] - gates[new + k]
             da[row, z + k] = flush(dh[row, k] * change * keep * (one - keep))
         for k in range(H):  # n = tanh(x W_x + b + r * u), in u
-            du[row, new + k] = flush(da[row, new + k] * gates[r + k])
-        for k in range(H):  # n = tanh(x W_x + b + r * u), in r, whose own r is in du already
-            da[row, r + k] = flush(du[row, new + k] * gates[u_new + k] * (one - gates[r + k]))
+            du_n[row, k] = flush(da[row, new + k] * gates[r + k])
+        for k in range(H):  # n = tanh(x W_x + b + r * u), in r, whose own r is in du_n already
+            da[row, r + k] = flush(du_n[row, k] * gates[u + k] * (one - gates[r + k]))
         for k in range(new):  # r, z = s(x W_x + b + u)
             du[row, k] = da[row, k]
+        for k in range(H):
+            du[row, new + k] = du_n[row, k]
     da[n:] = 0
     du[n:] = 0
+    du_n[n:] = 0
 
 
 # ------------------------------------------------------------------------------- minGRU

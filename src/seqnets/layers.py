@@ -28,7 +28,6 @@ class Cell(NamedTuple):
     gates: str  # a letter for each block of H columns that the forward pass leaves in a
     forward: Callable
     backward: Callable
-    recurrent: str = "a"  # the array that takes h W_h
     start_bias: tuple[float, ...] = ()  # of each gate, where it is not zero
 
     @property
@@ -45,7 +44,7 @@ CELLS = {
     "rnn": Cell("a", cells.rnn_forward, cells.rnn_backward),
     # A forget gate that starts open lets gradients through from the first epoch (Gers 2000).
     "lstm": Cell("ifog", cells.lstm_forward, cells.lstm_backward, start_bias=(0.0, 1.0, 0.0, 0.0)),
-    "gru": Cell("rzn", cells.gru_forward, cells.gru_backward, recurrent="u"),
+    "gru": Cell("rzn", cells.gru_forward, cells.gru_backward),
     "mingru": Cell("zn", cells.mingru_forward, cells.mingru_backward),
 }
 
@@ -172,17 +171,19 @@ class Recurrent:
             }
             self.cell.backward(*part.values())
             sums = Sums(self.name, gradients, work, first=stop == T)
-            da, du = part["da"].reshape(-1, GH), part["d" + self.cell.recurrent].reshape(-1, GH)
-            if self.cell.has_product:
-                v = self._recurrent_input(batch, work, masks)[start:stop].reshape(-1, H)
-                sums.add("W_h", v.T, du)
-            if f"{self.name}.b_h" in parameters:
-                sums.add_rows("b_h", du[:, -H:])
+            da = part["da"].reshape(-1, GH)
             if lookup is None:
                 steps = slice(start * B, stop * B)
                 self._project_backward(parameters, x[steps], da, sums, dx[steps])
             else:
                 add_to_rows(lookup[start:stop], part["da"], rows)
+            if "du_n" in part:
+                du_n = part["du_n"].reshape(-1, H)
+                sums.add_rows("b_h", du_n)
+                da[:, -H:] = du_n  # and da is du, whose other blocks are the same
+            if self.cell.has_product:
+                v = self._recurrent_input(batch, work, masks)[start:stop].reshape(-1, H)
+                sums.add("W_h", v.T, da)
             if vanished(arrays, start):
                 if lookup is None:
                     dx[: start * B] = 0
@@ -240,14 +241,16 @@ class Recurrent:
     ) -> dict[str, np.ndarray]:
         T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
         GH = self.cell.n_gates * H
-        shapes = {"gates": (4 * H,), "dc": (B, H), "dv": (B, H)}
+        shapes = {
+            "a": (T, B, GH), "u": (B, GH), "u_n": (T, B, H), "gates": (4 * H,),
+            "dc": (B, H), "dv": (B, H), "du": (B, GH),
+        }  # fmt: skip
+        places = {"da": "a", "du_n": "u_n"}  # which a gradient takes
         arrays = {}
         for name in argument_names(compiled):
-            own = f"{self.name}.{name}"
-            if name in shapes:
-                arrays[name] = work.array(own, *shapes[name])
-            elif name in ("a", "u", "da", "du"):  # a gradient takes the place of its array
-                arrays[name] = work.array(f"{self.name}.{name[-1]}", T, B, GH)
+            own, place = f"{self.name}.{name}", places.get(name, name)
+            if place in shapes:
+                arrays[name] = work.array(f"{self.name}.{place}", *shapes[place])
             elif name in ("h", "c", "dh"):
                 arrays[name] = self.states(name, batch, work)
             elif name == "n_active":
@@ -291,7 +294,7 @@ def vanished(arrays: dict[str, np.ndarray], start: int) -> bool:
 
 def part_of_argument(name: str, array: np.ndarray, start: int, stop: int) -> np.ndarray:
     """The part of a backward kernel's argument for these steps."""
-    if name in ("n_active", "da", "du"):
+    if name in ("n_active", "da", "du_n"):
         return array[start:stop]
     if name in ("h", "c", "dh"):
         return array[start : stop + 1]
