@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
-from .batches import Sequences
+from .batches import Sequences, distinct
 from .estimators import check_unmasked
 from .sequences import FLOATS, embedding_rows, read_series, read_tokens
 from .vocabulary import LARGEST_ID, UNKNOWN
@@ -136,7 +136,9 @@ def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequen
     if had_embeddings(estimator):
         estimator.token_ids_ = np.arange(UNKNOWN + 1, estimator._largest_id + 1)
         return known[:0]
-    ids = np.unique(np.concatenate([part.values for part in sequences]))
+    given = np.concatenate([part.values for part in sequences])
+    few = given.max(initial=0) < given.size  # for a table of all ids up to there, which is faster
+    ids = distinct(given)[0] if few else np.unique(given)
     new = np.setdiff1d(ids, np.append(known, UNKNOWN), assume_unique=True)
     estimator.token_ids_ = np.sort(np.concatenate((known, new)))
     return new
