@@ -374,6 +374,16 @@ def test_vanishing_gradients_leave_no_denormals(cell, dtype, T):
     backward(cell, v)
     assert np.all(v.da[-1, 0])
     assert not v.da[0, 0].any()
-    for gradient in (v.da, v.du, v.dh, v.dc):
+    for gradient in (v.da, v.du_n, v.dh, v.dc):
         small = abs(gradient[gradient != 0])
         assert small.min(initial=np.inf) >= np.finfo(dtype).tiny
+
+
+def test_a_closed_reset_gate_leaves_no_denormal():
+    da = np.array([[1e-30, 0.5, 0.5]], np.float32)  # r, z, n
+    u_n, h, dh = np.ones((3, 1, 1), np.float32)
+    cells.gru_step_backward(
+        1, da, np.zeros_like(da), u_n, np.zeros(4, np.float32), h, 1e-10 * dh, dh
+    )
+    assert 0 < da[0, 2] < 1e-9
+    assert u_n[0, 0] == 0

@@ -246,6 +246,8 @@ def test_stretches_cover_all_steps():
     assert list(layers.stretches(5, rows // 5)) == [(0, 5)]
     assert list(layers.stretches(5, rows // 2)) == [(3, 5), (1, 3), (0, 1)]
     assert list(layers.stretches(2, 2 * rows)) == [(1, 2), (0, 1)]
+    few = rows // (4 * layers.FIRST_STEPS)  # which begin with a short one
+    assert list(layers.stretches(1000, few)) == [(872, 1000), (616, 872), (104, 616), (0, 104)]
     assert list(layers.stretches(0, rows)) == [(0, 0)]
 
 

@@ -341,8 +341,8 @@ def test_embeddings_of_other_ids_are_refused():
     E = np.random.RandomState(0).normal(size=(60, 2))
     clf = make_classifier("tokens", warm_start=True, embedding_dim=2, embeddings=E)
     clf.fit(make("tokens"), Y)
-    for other, message in ((E[:50], "can't go on with another"), (E[:, :1], "embedding_dim=2 col")):
-        with pytest.raises(ValueError, match=message):
+    for other in (E[:50], E[:, :1]):
+        with pytest.raises(ValueError, match="can't go on with another"):
             clf.set_params(embeddings=other).fit(make("tokens"), Y)
 
 

@@ -263,7 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_no_more()
     except OSError as error:
         write_no_more()
-        say(f"seqnets: {error.filename or 'standard output'}: {error.strerror}")
+        place = error.filename if isinstance(error.filename, str) else "standard output"
+        say(f"seqnets: {place}: {error.strerror or error}")
         status = 2
     return status
 

@@ -193,7 +193,8 @@ def check_same_network(estimator: Estimator) -> None:
         and estimator.dtype in ("auto", estimator._dtype.name)
         and (
             estimator.embeddings is None
-            or np.shape(estimator.embeddings)[:1] == (estimator._largest_id + 1,)
+            or np.shape(estimator.embeddings)
+            == (estimator._largest_id + 1, estimator.embedding_dim)
         )
     )
     if not same:

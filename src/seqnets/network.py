@@ -108,7 +108,7 @@ class Network:
         masks: Masks = NO_MASKS,
         window: int | None = None,
     ) -> np.ndarray:
-        """The logits (B, K); what the backward pass needs stays in `work`.
+        """The logits (B, K); what one backward pass needs, and uses up, stays in `work`.
 
         With `window`, for one direction only, that many steps are computed at a time, and memory
         is needed for no more. The logits are the same.

@@ -83,8 +83,11 @@ def one_blas_thread() -> Iterator[None]:
         _in_its_own_thread(_enter, holder)
         yield
     finally:
-        if not sys.is_finalizing():  # then a new thread would never begin, and we wait for it
+        try:
             _in_its_own_thread(_leave, holder)
+        except BaseException:  # perhaps before it began; to leave twice is to leave once
+            _in_its_own_thread(_leave, holder)
+            raise
 
 
 def _enter(holder: _Holder) -> None:
@@ -111,19 +114,13 @@ def _leave(holder: _Holder) -> None:
 def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
     """Nothing interrupts it there: Ctrl-C and handlers of signals come to the main thread only.
 
-    They find that one without the lock, and it is done before an error goes on.
+    They find that one without the lock. Who is interrupted while entering leaves, and the thread
+    that was to enter finds it so.
     """
-
-    def run() -> None:
+    if not sys.is_finalizing():  # then a new thread would never begin, and we wait for it
         thread = threading.Thread(target=function, args=(holder,))
         thread.start()
         thread.join()
-
-    try:
-        run()
-    except BaseException:  # perhaps before it began; to do it twice is to do it once
-        run()
-        raise
 
 
 def _after_fork() -> None:
