@@ -271,8 +271,8 @@ class Recurrent:
         return arrays
 
 
-# Between stretches the way back may end, see `vanished`, soonest after so many steps. These rows are
-# enough for a good product.
+# Between stretches the way back may end, see `vanished`: soonest after so many steps. These rows
+# are enough for a good product.
 FIRST_STEPS, STRETCH_ROWS = 128, 2048
 
 
