@@ -68,15 +68,6 @@ def add_squares(dW, squares):
 
 
 @kernel
-def scale(dW, factor):
-    """dW *= factor."""
-    factor = dW.dtype.type(factor)
-    for row in range(dW.shape[0]):
-        for k in range(dW.shape[1]):
-            dW[row, k] *= factor
-
-
-@kernel
 def add_rows(rows, part, dW):
     """dW[rows] += part, rows being distinct."""
     for i in range(rows.size):
@@ -106,7 +97,7 @@ def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> fl
     norm = math.sqrt(squares.sum())
     if norm > max_norm:
         for gradient in gradients.values():
-            scale(gradient, max_norm / norm)
+            gradient *= gradient.dtype.type(max_norm / norm)
     return norm
 
 
