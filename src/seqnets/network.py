@@ -53,23 +53,19 @@ class Network:
         self.pooling = kind(pooling, n_inputs)
         self.dense = Dense(n_inputs, n_outputs)
         embedding = [] if self.embedding is None else [self.embedding]
-        parts = [*embedding, *self.layers, self.pooling, self.dense]
-        # Of each parameter, in the order of `initialize`.
-        self.shapes = {name: shape for part in parts for name, shape in part.shapes().items()}
+        self.parts = [*embedding, *self.layers, self.pooling, self.dense]
+        self.shapes = {name: shape for part in self.parts for name, shape in part.shapes().items()}
 
     def initialize(
         self, random: np.random.RandomState, dtype: np.dtype, embedding: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
         """Start values; the embedding's may be given."""
-        if self.embedding is None:
-            start = {}
-        elif embedding is None:
-            start = self.embedding.initialize(random)
-        else:
-            start = {"embedding": embedding}
-        for layer in self.layers:
-            start |= layer.initialize(random)
-        start |= self.pooling.initialize(random) | self.dense.initialize(random)
+        start: Parameters = {}
+        for part in self.parts:
+            if part is self.embedding and embedding is not None:
+                start["embedding"] = embedding
+            else:
+                start |= part.initialize(random)
         return {name: np.array(value, dtype, order="C") for name, value in start.items()}
 
     def check(self, parameters: Parameters, dtype: np.dtype, finite: bool = False) -> None:
