@@ -43,15 +43,14 @@ class Dropout(NamedTuple):
             kept = random.random((n, width), np.float32) >= p
             return kept * (dtype.type(1) / dtype.type(1 - p))
 
-        masks, n_sequences, n_tokens = {}, batch.lengths.size, 0
-        if batch.lookup is not None:
-            n_tokens = whole_tiles(batch.x.size)
+        masks, n_sequences = {}, batch.lengths.size
         for name, width in inputs.items():
             of_tokens = name == "layer0" and batch.lookup is not None
+            n = whole_tiles(batch.x.size) if of_tokens else n_sequences
             if self.inputs > 0:
-                masks[name] = mask(self.inputs, n_tokens if of_tokens else n_sequences, width)
+                masks[name] = mask(self.inputs, n, width)
             if self.tokens > 0 and of_tokens:
-                masks[name] = mask(self.tokens, n_tokens, 1) * masks.get(name, dtype.type(1))
+                masks[name] = mask(self.tokens, n, 1) * masks.get(name, dtype.type(1))
         if self.states > 0:
             for name, width in states.items():
                 masks[f"{name}.h"] = mask(self.states, n_sequences, width)
