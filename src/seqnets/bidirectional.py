@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .batches import Batch
-from .dropout import NO_MASKS, Masks
+from .dropout import Masks
 from .jit import kernel
 from .layers import Recurrent
 from .workspace import Parameters, Workspace
@@ -36,7 +36,7 @@ class Bidirectional:
         lookup: np.ndarray | None,
         batch: Batch,
         work: Workspace,
-        masks: Masks = NO_MASKS,
+        masks: Masks,
     ) -> np.ndarray:
         """The states h for the inputs x (T*B, D), or x[lookup] with lookup (T, B)."""
         h = self.states("h", batch, work)
@@ -54,7 +54,7 @@ class Bidirectional:
         work: Workspace,
         gradients: Workspace,
         dx: np.ndarray,
-        masks: Masks = NO_MASKS,
+        masks: Masks,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
         dh = self.states("dh", batch, work)

@@ -75,10 +75,10 @@ def fit_network(
     estimator: Estimator,
     X: Any,
     y: Any,
-    sample_weight: Any = None,
-    X_val: Any = None,
-    y_val: Any = None,
-    sample_weight_val: Any = None,
+    sample_weight: Any,
+    X_val: Any,
+    y_val: Any,
+    sample_weight_val: Any,
 ) -> None:
     """Train until the score stops improving, and set every fitted attribute."""
     held_out = X_val, y_val, sample_weight_val

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import cells, initializers
 from .batches import Batch
-from .dropout import NO_MASKS, Masks
+from .dropout import Masks
 from .jit import kernel
 from .products import add_product, whole_tiles
 from .workspace import Parameters, Workspace
@@ -51,7 +51,7 @@ CELLS = {
 
 @functools.cache
 def argument_names(compiled: Callable) -> tuple[str, ...]:
-    return tuple(inspect.signature(getattr(compiled, "py_func", compiled)).parameters)
+    return tuple(inspect.signature(compiled).parameters)
 
 
 class Embedding:
@@ -110,7 +110,7 @@ class Recurrent:
         lookup: np.ndarray | None,
         batch: Batch,
         work: Workspace,
-        masks: Masks = NO_MASKS,
+        masks: Masks,
     ) -> np.ndarray:
         """The states h (T+1, B, H) for the inputs x (T*B, D), or x[lookup] with lookup (T, B).
 
@@ -151,7 +151,7 @@ class Recurrent:
         work: Workspace,
         gradients: Workspace,
         dx: np.ndarray,
-        masks: Masks = NO_MASKS,
+        masks: Masks,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`.
 
