@@ -58,7 +58,7 @@ CONSTRAINTS: dict[str, list] = {
     "tol": [AT_LEAST_0],
     "n_iter_no_change": [COUNT, Options(Real, {np.inf})],
     "early_stopping": ["boolean", StrOptions({"auto"})],
-    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "validation_fraction": [SHARE],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "warm_start": ["boolean"],
@@ -124,24 +124,17 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
 
 
 def build_dropout(estimator: Estimator) -> Dropout:
-    inputs, p_tokens = estimator.dropout, 0.0
+    inputs, states = estimator.dropout, estimator.recurrent_dropout
     if inputs == "auto":
         inputs = TOKEN_DROPOUT if estimator._kind == "tokens" else 0.0
-    if estimator._kind == "tokens":
-        p_tokens = estimator.embedding_dropout
-    p_states = recurrent_dropout(estimator.cell, estimator.recurrent_dropout)
-    return Dropout(float(inputs), float(p_tokens), p_states)
-
-
-def recurrent_dropout(cell: str, p: float) -> float:
-    """The probability, of a cell in which there is something to leave out."""
-    if p > 0 and not CELLS[cell].has_product:
+    if states > 0 and not CELLS[estimator.cell].has_product:
         others = ", ".join(repr(name) for name in CELLS if CELLS[name].has_product)
         raise ValueError(
-            f"recurrent_dropout={p!r} leaves out parts of the state before its product with W_h, "
-            f"and cell={cell!r} has no W_h. Set it to 0, or take one of the cells {others}."
+            f"recurrent_dropout={states!r} leaves out parts of the state before its product with "
+            f"W_h, and cell={estimator.cell!r} has no W_h. Set it to 0, or take one of the cells "
+            f"{others}."
         )
-    return float(p)
+    return Dropout(float(inputs), float(estimator.embedding_dropout), float(states))
 
 
 def build_trainer(
