@@ -42,12 +42,9 @@ def trace(
         logits = logits.copy()
         for direction, reverse in readings(network):
             deal(direction.traces(batch, work), batch, found, reverse)
-        share, pooling = None, network.pooling
-        if isinstance(pooling, Attention):
-            share = pooling.shares(batch, work)
+        if isinstance(network.pooling, Attention):
+            deal({"attention": network.pooling.shares(batch, work).T}, batch, found, reverse=False)
         for place, row in enumerate(batch.rows):
-            if share is not None:
-                found[row]["attention"] = share[place, : batch.lengths[place]].copy()
             found[row] |= {"pooled": pooled[place], "logits": logits[place]}
 
     over_blocks(network, parameters, sequences, workers, take, keep_steps=True)

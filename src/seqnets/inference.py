@@ -46,7 +46,7 @@ def attention(
     def take(batch: Batch, work: Workspace, batch_logits: np.ndarray) -> None:
         share = shares_of(batch, work)
         for place, row in enumerate(batch.rows):
-            shares[row] = share[place, : batch.lengths[place]].astype(np.float64)
+            shares[row] = share[place, : batch.lengths[place]].copy()
 
     over_blocks(network, parameters, sequences, workers, take)
     return shares

@@ -116,7 +116,6 @@ class InsideMixin(PredictionMixin):
         >>> [weights.shape for weights in clf.fit(X, y).attention_weights([[0, 2, 4], [3, 1]])]
         [(3,), (2,)]
         """
-        check_is_fitted(self)
         return self._inferred(attention, X)
 
     @on_snapshot
