@@ -146,10 +146,7 @@ def fitted_attributes(estimator: Any, place: str) -> dict[str, Any]:
         check_is_fitted(estimator)
     except NotFittedError as error:
         raise NotFittedError(f"{place}: {error}") from error
-    state = dict(vars(estimator))
-    if "_network" in state:
-        network = tuple(state["_network"].architecture)
-        state |= {"_network": network, "_dtype": state["_dtype"].name}
+    state = dict(estimator.__getstate__())  # where the network is plain values
     if "_scaler" in state:
         state["_scaler"] = [state["_scaler"].with_mean, state["_scaler"].with_std]
     rules = FITTED[type(estimator)]

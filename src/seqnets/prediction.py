@@ -158,9 +158,8 @@ class PredictionMixin(BaseEstimator):
         """Return what is pickled: plain values instead of the network and the data type."""
         state: Any = super().__getstate__()
         if "_network" in state:
-            network = state["_network"]
-            plain = {"_network": tuple(network.architecture), "_dtype": state["_dtype"].name}
-            state = {**state, **plain}
+            network = tuple(state["_network"].architecture)
+            state = state | {"_network": network, "_dtype": state["_dtype"].name}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
