@@ -111,22 +111,6 @@ def decode_all(values: dict[str, Any], take: Take) -> dict[str, Any]:
     return {name: decode(value, take) for name, value in values.items()}
 
 
-def is_number(x: Any) -> bool:
-    """Return whether x is a number, and not True or False."""
-    return type(x) in (int, float)
-
-
-def is_count(x: Any, lowest: int = 0) -> bool:
-    """Return whether x is a whole number from `lowest` on."""
-    return type(x) is int and x >= lowest
-
-
-def is_array(x: Any, shape: tuple, dtype: Any) -> bool:
-    """Return whether x is an array of this shape and type, of finite numbers."""
-    is_one = type(x) is np.ndarray and x.shape == shape and x.dtype == dtype
-    return is_one and bool(np.isfinite(x).all())
-
-
 # Files
 
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .classifier import RecurrentClassifier
-from .files import is_array, is_count, is_number
 from .labels import check_outputs
 from .layers import CELLS
 from .network import Architecture, Network
@@ -50,6 +49,22 @@ def check_fitted(fitted: dict[str, Any], rules: dict[str, Rule], owner: str) -> 
             raise ValueError(
                 f"{owner}: {name} is {reprlib.repr(fitted[name])}, expected {rule.allowed}"
             )
+
+
+def is_number(x: Any) -> bool:
+    """Return whether x is a number, and not True or False."""
+    return type(x) in (int, float)
+
+
+def is_count(x: Any, lowest: int = 0) -> bool:
+    """Return whether x is a whole number from `lowest` on."""
+    return type(x) is int and x >= lowest
+
+
+def is_array(x: Any, shape: tuple, dtype: Any) -> bool:
+    """Return whether x is an array of this shape and type, of finite numbers."""
+    is_one = type(x) is np.ndarray and x.shape == shape and x.dtype == dtype
+    return is_one and bool(np.isfinite(x).all())
 
 
 def is_network(values: Any, fitted: dict[str, Any]) -> bool:
