@@ -140,7 +140,7 @@ def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequen
     few = given.max(initial=0) < given.size  # for a table of all ids up to there, which is faster
     ids = distinct(given)[0] if few else np.unique(given)
     new = np.setdiff1d(ids, np.append(known, UNKNOWN), assume_unique=True)
-    estimator.token_ids_ = np.sort(np.concatenate((known, new)))
+    estimator.token_ids_ = np.union1d(known, new)
     return new
 
 

@@ -6,7 +6,6 @@ import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import count
 
 import numpy as np
 
@@ -118,7 +117,7 @@ class Trainer:
         chosen = [rows[block] for block in blocks(lengths)]
         while len(self._block_gradients) < len(chosen):
             self._block_gradients.append(Workspace(self.workers.dtype))
-        results = self.workers.map(run, zip(count(), chosen))
+        results = self.workers.map(run, enumerate(chosen))
         gradients, used = self._sum_blocks([x for _, x in results])
         loss = sum(part for part, _ in results) + self._add_penalty(gradients, batch_weight)
         self._update(gradients, used)

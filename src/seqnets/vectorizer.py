@@ -26,9 +26,9 @@ from .vocabulary import (
 
 TOKEN_PATTERN = r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
 SHARED = (  # parameters that are CountVectorizer's
-    *("strip_accents", "lowercase", "preprocessor", "tokenizer", "stop_words", "token_pattern"),
-    *("ngram_range", "analyzer", "max_df", "min_df", "max_features", "vocabulary"),
-)
+    "strip_accents", "lowercase", "preprocessor", "tokenizer", "stop_words", "token_pattern",
+    "ngram_range", "analyzer", "max_df", "min_df", "max_features", "vocabulary",
+)  # fmt: skip
 
 
 class SequenceVectorizer(  # type: ignore[call-arg]
