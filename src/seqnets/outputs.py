@@ -103,8 +103,9 @@ class Attention(Pooling):
         _, total, _ = self._arrays(batch, work)
         u, (score, scale) = self._u(batch, work), self._score_arrays(batch, work)
         du, dv = work.array("attention.du", *u.shape), gradients.array("attention.v", *v.shape)
-        pooled = score, scale, total
-        attention_backward(batch.start, batch.lengths, h, v, u, *pooled, dpooled, dh, du, dv)
+        attention_backward(
+            batch.start, batch.lengths, h, v, u, score, scale, total, dpooled, dh, du, dv
+        )
         rows, h_rows = du.reshape(-1, len(W)), h[1:].reshape(-1, len(W))
         np.matmul(h_rows.T, rows, out=gradients.array("attention.W", *W.shape))
         rows.sum(axis=0, out=gradients.array("attention.b", len(W)))

@@ -157,8 +157,8 @@ def build(
     vector, parts = ir.VectorType(number, VECTOR // size), range(WIDTH // VECTOR)
     integer = context.get_value_type(types.intp)
     p, i, n_columns, start, stop = arguments[3:]
-    in_panels = context.make_array(signature.args[1])(context, builder, arguments[1])
-    _, _, W = cgutils.unpack_tuple(builder, in_panels.shape)
+    B = context.make_array(signature.args[1])(context, builder, arguments[1])
+    _, _, W = cgutils.unpack_tuple(builder, B.shape)
 
     def pointer(name: str, *place: Any) -> Any:
         """To one number of A, B or C, which must be there, if Numba is told to check."""

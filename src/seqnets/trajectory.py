@@ -149,10 +149,10 @@ class TrajectoryDisplay(Display):
             ax.plot(*way.T, **look, **shape, linewidth=1)
             ax.plot(*way[:1].T, "o", **look, fillstyle="none", markersize=5)
             ax.plot(*way[-1:].T, marker, **look, markersize=8)
-        for label in [label for label in styles if label in labels]:
-            color, line, marker = styles[label]
-            ax.plot([], [], "-" if alone else line, color=color, marker=marker,
-                    label=literal(label))  # fmt: skip
+        for label, (color, line, marker) in styles.items():
+            if label in labels:
+                ax.plot([], [], "-" if alone else line, color=color, marker=marker,
+                        label=literal(label))  # fmt: skip
         ax.plot([], [], "o", color="gray", fillstyle="none", markersize=5, label="first step")
         ax.margins(0.1)
         x, y = (f"component {k + 1} ({100 * s:.0f} %)" for k, s in enumerate(self.shares))
