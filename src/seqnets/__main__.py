@@ -23,14 +23,7 @@ from sklearn.pipeline import Pipeline
 from seqnets import __version__
 from seqnets.classifier import RecurrentClassifier
 from seqnets.colors import colored, colors_wanted, printable
-from seqnets.comparison import (
-    make_folds,
-    one_line,
-    recurrent,
-    run_comparison,
-    run_fold,
-    say,
-)
+from seqnets.comparison import make_folds, one_line, recurrent, run_comparison, run_fold, say
 from seqnets.files import check_writable
 from seqnets.inspection import attributions, staged_predict_proba, words
 from seqnets.labels import is_multilabel

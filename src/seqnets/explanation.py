@@ -176,11 +176,7 @@ class Target(NamedTuple):
 
 
 def gradient_x_input(
-    network: Network,
-    parameters: Parameters,
-    sequences: Sequences,
-    workers: Workers,
-    target: Target,
+    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers, target: Target
 ) -> np.ndarray:
     """x * dF/dx of each sequence: (T_i, D), for tokens summed over D."""
     found = np.empty(sequences.lengths.size, dtype=object)
@@ -277,11 +273,7 @@ def share_of_first(slope: np.ndarray, before: np.ndarray, after: np.ndarray) -> 
 
 
 def complete_integrated_gradients(
-    network: Network,
-    parameters: Parameters,
-    sequences: Sequences,
-    workers: Workers,
-    target: Target,
+    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers, target: Target
 ) -> np.ndarray:
     """Integrated gradients in as many steps as it takes for each sum to be F(x) - F(0)."""
     found = np.empty(sequences.lengths.size, dtype=object)

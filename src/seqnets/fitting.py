@@ -291,10 +291,7 @@ def history_so_far(estimator: Estimator, validated: bool) -> History:
 
 
 def validator(
-    estimator: Estimator,
-    judged: dict[str, np.ndarray],
-    validation: Validation,
-    workers: Workers,
+    estimator: Estimator, judged: dict[str, np.ndarray], validation: Validation, workers: Workers
 ) -> Callable[[], tuple[float, float]]:
     """A function that gives the loss and the score of the weights `judged`."""
     model = snapshot(estimator)

@@ -14,14 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .files import (
-    Arrays,
-    Take,
-    decode_all,
-    encode_all,
-    read_file,
-    write_file,
-)
+from .files import Arrays, Take, decode_all, encode_all, read_file, write_file
 from .network import Architecture, Network
 from .rules import FITTED, channels, check_fitted, check_names
 from .scaler import scaler_of_arrays

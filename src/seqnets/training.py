@@ -183,10 +183,7 @@ class Average:
     """
 
     def __init__(
-        self,
-        parameters: Parameters,
-        rows: dict[str, np.ndarray],
-        steps_per_epoch: int,
+        self, parameters: Parameters, rows: dict[str, np.ndarray], steps_per_epoch: int
     ) -> None:
         """Of the parameters named in `rows`, only those rows change in training."""
         self._source, self._rows = parameters, rows

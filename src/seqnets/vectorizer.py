@@ -13,16 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .estimators import EstimatorMixin, as_one_task
-from .vocabulary import (
-    FIRST_WORD,
-    check_ids,
-    learn,
-    look_up,
-    padded,
-    ragged,
-    tokenized,
-    words_of,
-)
+from .vocabulary import FIRST_WORD, check_ids, learn, look_up, padded, ragged, tokenized, words_of
 
 TOKEN_PATTERN = r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
 SHARED = (  # parameters that are CountVectorizer's
