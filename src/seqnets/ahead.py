@@ -15,23 +15,22 @@ from .classifier import RecurrentClassifier
 def warmup(**parameters: Any) -> None:
     """Compile now what a classifier with these parameters would compile when it is first used.
 
-    That is: the kernels of the cell, the pooling, the solver and the loss, those of a network
-    with two classes and of one with more, in one precision. They are kept on disk, so one call
-    while a container is built saves its first fit and its first prediction the wait. What runs
-    there later must find the same processor, versions and cache directory (`NUMBA_CACHE_DIR`, or
-    the user's own).
+    That is: the kernels of the cell, the pooling, the solver and the loss, for networks with two
+    classes and with more, in one precision. They are kept on disk, so one call while a container
+    is built saves the wait at its first fit and prediction. Later runs need the same processor,
+    versions and cache directory (`NUMBA_CACHE_DIR`, or the user's own).
 
     Parameters
     ----------
     **parameters : Any
-        As those of `RecurrentClassifier`. They decide what is compiled: `cell`, `embedding_dim`
-        (given or not), `pooling`, `bidirectional`, `solver` and `dtype`, where "auto" stands for
-        float32 with tokens and for float64 with series.
+        Those of `RecurrentClassifier`. These decide what is compiled: `cell`, `embedding_dim`
+        (given or not), `pooling`, `bidirectional`, `solver` and `dtype`, where "auto" means
+        float32 with tokens and float64 with series.
 
     Raises
     ------
     ValueError
-        If a parameter can't be what it is.
+        If a parameter is not allowed.
     TypeError
         If there is no such parameter.
 

@@ -33,26 +33,26 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     hidden_layer_sizes : int or array-like of int, default=(64,)
         The number of units of each recurrent layer, the lowest first.
     bidirectional : bool, default=False
-        Whether each layer has a second one of as many units beside it, which reads every sequence
+        Whether each layer is paired with a second one of the same size, which reads every sequence
         from its end (Schuster & Paliwal 1997).
     pooling : {"auto", "last", "mean", "max", "attention"}, default="auto"
         How the top layer's states of all steps become one vector: the last step's, their mean,
         their elementwise maximum, or a mean with learned weights (Bahdanau et al. 2015; Yang et
-        al. 2016), see `attention_weights`. "last" of a layer that reads from the end is its state
-        at the first step. "auto" is "last" for series and "max" for tokens.
+        al. 2016), see `attention_weights`. For a layer that reads from the end, "last" is its
+        state at the first step. "auto" is "last" for series and "max" for tokens.
     embedding_dim : int, default=None
-        None: `X` holds numeric series. An int: `X` holds token ids, each of which is given a
-        learned vector of that many numbers.
+        None: `X` holds numeric series. An int: `X` holds token ids, each of which gets a learned
+        vector of this length.
     embeddings : array-like of shape (n_ids, embedding_dim), default=None
-        Pretrained vectors to start from, row i for id i, as `embedding_matrix` makes them of a
-        vocabulary, which the vectorizer must be given too. Larger ids are an error then; ids that
-        fit has not seen keep their vectors.
+        Pretrained vectors to start from, row i for id i, as `embedding_matrix` makes them for a
+        vocabulary, which must be given to the vectorizer too. Ids beyond the last row are an
+        error; ids that fit has not seen keep their vectors.
     train_embeddings : bool, default=True
         Whether training changes the embeddings.
     dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each input of a layer, the dense layer included, while
-        training. One mask serves all steps of a sequence; of embeddings, one per distinct token
-        of a block of sequences. "auto": 0.3 for tokens, 0 for series.
+        training. One mask serves all steps of a sequence; for embeddings, there is one per distinct
+        token in a block of sequences. "auto": 0.3 for tokens, 0 for series.
     recurrent_dropout : float, default=0.0
         Probability, in [0, 1), of dropping each number of a state before its product with W_h
         while training; one mask per sequence (Gal & Ghahramani 2016). Must be 0 with "mingru",
@@ -61,18 +61,18 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         Probability, in [0, 1), of dropping whole tokens while training. For tokens only.
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         "adam" (Kingma & Ba 2015), "adamw" (with decoupled weight decay, Loshchilov & Hutter 2019),
-        "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. Of an embedding, a step
-        moves only the rows of the tokens that it saw.
+        "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. In an embedding, a step
+        changes only the rows of the tokens that it saw.
     alpha : float, default=0.0001
         Strength of the L2 penalty alpha / 2 * ||W||^2, divided by the batch's sum of weights; for
-        "adamw" the weight decay, by which each step takes learning rate * alpha * W off. On
-        weight matrices, not on embeddings and biases.
+        "adamw" the weight decay: each step subtracts learning rate * alpha * W. Applies to weight
+        matrices, not to embeddings and biases.
     batch_size : int or "auto", default="auto"
         Sequences per step. "auto" is min(32, n_sequences).
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         How the step size changes, for every solver. "invscaling": learning_rate_init /
         (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
-        stop for want of improvement, it is divided by 5 instead, down to 1e-6. "cosine": it rises
+        stop for lack of improvement, it is divided by 5 instead, down to 1e-6. "cosine": it rises
         during the first 5 % of `max_iter` epochs and falls to 0 over the rest.
     learning_rate_init : float or "auto", default="auto"
         The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
@@ -89,15 +89,16 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     epsilon : float, default=1e-8
         Added to the root of the second moment by "adam", "adamw" and "rmsprop".
     max_grad_norm : float or None, default=1.0
-        A gradient whose norm over all parameters is larger is scaled down to it (Pascanu et al.
-        2013). None: never.
+        A gradient whose norm over all parameters is larger is scaled down to this norm (Pascanu et
+        al. 2013). None: never.
     bptt_steps : int, default=None
-        Steps that gradients go back at most, and that training has in memory at a time (truncated
-        BPTT, Williams & Peng 1990); the state is carried through all. For one direction only.
+        The most steps that gradients go back, and that training keeps in memory at a time
+        (truncated BPTT, Williams & Peng 1990); the state is carried through all steps. For one
+        direction only.
     max_iter : int, default=200
-        Epochs at most.
+        The maximum number of epochs.
     shuffle : bool, default=True
-        Whether to shuffle the sequences in each epoch. Shuffled batches hold sequences of like
+        Whether to shuffle the sequences in each epoch. Shuffled batches hold sequences of similar
         length, which saves time.
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
@@ -105,31 +106,31 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     n_iter_no_change : int or np.inf, default=3
         Epochs in a row that may pass without improvement.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop by the score on a validation set and keep its best epoch's weights, which
-        are a running mean over a few epochs' steps (Polyak & Juditsky 1992). Unless fit is given
-        `X_val`, a stratified share of the sequences is set aside; classes with one member stay in
-        training. "auto": on with `X_val`, or with 1,000 sequences or more, unless such classes
-        leave half of the share or less. Repeated fits with `warm_start=True` keep the set while
-        sequences, labels and the zeros among the weights stay the same.
+        Whether to stop by the score on a validation set and keep the weights of the best epoch,
+        which are a running mean over the steps of a few epochs (Polyak & Juditsky 1992). Unless
+        fit is given `X_val`, a stratified share of the sequences is set aside; classes with one
+        member stay in training. "auto": on with `X_val`, or with 1,000 sequences or more, unless
+        such classes leave half of the share or less. Repeated fits with `warm_start=True` keep the
+        set as long as sequences, labels and the zeros among the weights stay the same.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"
-        The score on the validation set: the negative loss, or any scorer of scikit-learn. None:
-        the accuracy, as `score` gives it.
+        The score on the validation set: the negative loss, or any scikit-learn scorer. None: the
+        accuracy, as given by `score`.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced": n_sequences /
         (n_classes * sequences of the class). For one label per sequence.
     warm_start : bool, default=False
-        Whether fit goes on from where the fit before has left, with its weights, optimizer,
-        random numbers and standardization, for `max_iter` epochs more. The step sizes of
-        "adaptive" and "cosine" begin anew.
+        Whether fit continues where the previous fit left off, with its weights, optimizer, random
+        numbers and standardization, for `max_iter` more epochs. The step sizes of "adaptive" and
+        "cosine" start over.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
     n_jobs : int, default=None
-        Number of threads, which changes no result. None: all that this process may use,
+        Number of threads, which does not affect results. None: all that this process may use,
         respecting OMP_NUM_THREADS; in joblib's workers, as many as joblib allows.
     random_state : int, RandomState instance or None, default=None
-        Determines start weights, the validation set and the order of the sequences.
+        Determines initial weights, the validation set and the order of the sequences.
     verbose : bool or int, default=False
         Whether to print a line per epoch. Inside a search, or for a progress bar, see
         `set_callbacks` (scikit-learn 1.9).
@@ -145,49 +146,50 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     parameters_ : dict of str to ndarray
         The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens,
         row i + 1 for token_ids_[i]; "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h"
-        (n_units, n_gates * n_units), "layer0.b", of a GRU "layer0.b_h", of a second direction
-        "layer0.reverse.W_x", ...; of that pooling "attention.W", "attention.b", "attention.v";
-        "dense.W", "dense.b".
+        (n_units, n_gates * n_units), "layer0.b", for a GRU "layer0.b_h", for a second direction
+        "layer0.reverse.W_x", ...; for attention pooling "attention.W", "attention.b",
+        "attention.v"; "dense.W", "dense.b".
     token_ids_ : ndarray of shape (n_tokens,), int64
         The ids that the embedding has rows for, in ascending order; not set for series.
     input_mean_, input_scale_ : ndarray of shape (n_channels,)
         The network reads series as (x - input_mean_) / input_scale_, which have mean 0 and
-        deviation 1 on the training set; not set for tokens.
+        standard deviation 1 on the training set; not set for tokens.
     n_iter_ : int
-        Epochs run; this and the curves go on in a warm start and in partial_fit.
+        Number of epochs run; it and the curves continue in a warm start and in partial_fit.
     t_ : int
-        Sequences that training has seen, each as often as it was seen.
+        Number of sequences seen in training, each counted every time it was seen.
     loss_, best_loss_ : float
-        The training loss of the last epoch, and the lowest of an epoch.
+        The training loss of the last epoch, and the lowest of any epoch.
     loss_curve_ : list of float
         The training loss of each epoch.
     validation_loss_curve_ : list of float or None
         The validation loss of each epoch, NaN for epochs without a validation set that come before
-        epochs with one; None if there never was one, as the next two.
+        epochs with one; None if there never was one, as for the next two.
     validation_scores_ : list of float or None
         The score of each epoch, see `scoring`.
     best_validation_score_ : float or None
-        The last fit's largest, that of the weights kept.
+        The highest score of the last fit, that of the weights kept.
     n_layers_, n_outputs_ : int
-        Layers, counting input and output; output units, one for two classes, else one per class.
+        Number of layers, including input and output; of output units, one for two classes, else
+        one per class.
     out_activation_ : {"logistic", "softmax"}
         The output's activation.
 
     See Also
     --------
-    SequenceVectorizer : Makes sequences of token ids of texts.
+    SequenceVectorizer : Turns texts into sequences of token ids.
     sklearn.neural_network.MLPClassifier : For rows without order.
 
     Notes
     -----
-    `X` may be a 2-D array or data frame (univariate series, a step a column), a 3-D array
+    `X` may be a 2-D array or data frame (univariate series, one step per column), a 3-D array
     (n_sequences, n_steps, n_features) whose trailing all-NaN steps are padding, or a list or 1-D
     object array of sequences of any length, (n_steps,) or (n_steps, n_features). With
     `embedding_dim`, a 2-D array or a list of sequences holds token ids from 0 to 2^31 - 1, where 0
     is padding and dropped; id 1 and all ids that fit has not seen share one embedding.
 
-    A prediction depends on its sequence and the model alone: it has the same bits in any batch,
-    in any order and with any number of threads.
+    A prediction depends only on its sequence and the model: it has the same bits in any batch, in
+    any order and with any number of threads.
 
     Examples
     --------
@@ -299,8 +301,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
                 or list of array-like
             The sequences; see Notes of the class.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-            Their labels, of any type; one class alone is learned too. Of two dimensions, zeros
-            and ones: which of several labels a sequence has.
+            Their labels, of any type; there may be only one class. If 2-D, zeros and ones that
+            say which of several labels each sequence has.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0. Sequences of weight 0 are checked and then left out.
         X_val, y_val, sample_weight_val : array-like, default=None
@@ -321,12 +323,12 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
             diverges.
         KeyboardInterrupt
-            On Ctrl-C before the first epoch has ended; later, the best model so far stays and a
-            warning tells.
+            On Ctrl-C before the first epoch has ended; later, the best model so far is kept, with
+            a warning.
 
         Notes
         -----
-        Any error leaves an estimator that was fitted before as it was.
+        After any error, an estimator that was fitted before is as it was.
 
         Examples
         --------
@@ -344,12 +346,12 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> RecurrentClassifier:
-        """Train for one epoch on these sequences, on from where training stands.
+        """Train for one epoch on these sequences, continuing from the current state.
 
-        Series are standardized as the first call found them. Tokens not seen before join the
-        embedding, for all of which each call takes time: give batches. Nothing is held out and
-        nothing stops it: judge on data of your own when more passes do more harm than good, on
-        review sentences after three or four.
+        Series are standardized as in the first call. New tokens are added to the embedding; each
+        call costs time for all of it, so pass batches. Nothing is held out and nothing stops
+        training: find out with data of your own when more passes do more harm than good; on review
+        sentences, after three or four.
 
         Parameters
         ----------
@@ -359,9 +361,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
             Their labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that there will be; needed in the first call. For multilabel y, those of
-            the columns in their order, which has to be a sorted one: ``np.arange(n_labels)`` as
-            fit would have it.
+            All labels that will occur; required in the first call. For multilabel y, those of the
+            columns in order, which must be sorted: ``np.arange(n_labels)``, as fit would have it.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0.
 
@@ -373,7 +374,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         Raises
         ------
         TypeError, ValueError, KeyboardInterrupt
-            As by fit; and if a parameter needs all data at once: `early_stopping=True`,
+            As for fit; and if a parameter needs all data at once: `early_stopping=True`,
             `class_weight="balanced"` and the learning rates "adaptive" and "cosine".
 
         Examples

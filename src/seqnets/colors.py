@@ -38,14 +38,13 @@ def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
     words : sequence of str
         The words.
     attributions : sequence of float
-        How much each of them spoke for the decision.
+        How much each of them contributed to the decision.
 
     Returns
     -------
     text : str
         The words with ANSI colors, blue for, orange and underlined against, in three strengths
-        under black letters, which stand out on light and on dark; below a tenth of the largest
-        none.
+        behind black letters, readable on light and on dark; none below a tenth of the largest.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Displays of a training and its gradients."""
+"""Displays of training and its gradients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LossCurveDisplay(Display):
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes, matplotlib Figure
-        The axes and the figure of the plot; not set before it.
+        The axes and the figure of the plot; set by `plot`.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class LossCurveDisplay(Display):
         Raises
         ------
         ImportError, NotFittedError, TypeError
-            If matplotlib is not installed, or the estimator is not fitted or neither of the two.
+            If matplotlib is not installed, or the estimator is not fitted or of another type.
 
         Examples
         --------
@@ -111,17 +111,17 @@ class LossCurveDisplay(Display):
 
 
 class GradientFlowDisplay(Display):
-    """How much of the gradient comes back to each step, counted from the end.
+    """How much of the gradient flows back to each step, counted from the end.
 
     Parameters
     ----------
     norms : list of dict of str to ndarray
-        Of each sequence, as `gradient_flow` returns them.
+        For each sequence, as `gradient_flow` returns them.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes, matplotlib Figure
-        The axes and the figure of the plot; not set before it.
+        The axes and the figure of the plot; set by `plot`.
 
     Examples
     --------
@@ -159,7 +159,7 @@ class GradientFlowDisplay(Display):
         Raises
         ------
         ImportError, NotFittedError, TypeError, ValueError
-            As by `inspection.gradient_flow`; if matplotlib is not installed.
+            As for `inspection.gradient_flow`; if matplotlib is not installed.
 
         Examples
         --------
@@ -172,7 +172,7 @@ class GradientFlowDisplay(Display):
         return cls(inspection.gradient_flow(estimator, X, y)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot the medians over the sequences that are so long.
+        """Plot the medians over the sequences that are long enough.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ class Display:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes of the plot; not set before it.
+        The axes of the plot; set by `plot`.
     figure_ : matplotlib Figure
         The figure that they are in.
     """

@@ -38,11 +38,11 @@ def attends(estimator: Any) -> bool:
 
 
 class InsideMixin(PredictionMixin):
-    """How a fitted `RecurrentClassifier` comes to what it says."""
+    """How a fitted `RecurrentClassifier` arrives at its predictions."""
 
     @on_snapshot
     def staged_predict_proba(self, X: Any) -> Iterator[np.ndarray]:
-        """Predict the probabilities after each step: the verdict as the words arrive.
+        """Predict the probabilities after each step: the prediction as the words arrive.
 
         Parameters
         ----------
@@ -53,20 +53,20 @@ class InsideMixin(PredictionMixin):
         ------
         proba : ndarray of shape (n_sequences, n_classes), float64
             The t-th holds what `predict_proba` gives for the first t steps of each sequence, bit
-            by bit; one that has ended keeps its last row, an empty one its only. There are as
-            many as the longest sequence has steps; padding tokens are none. The last equals
+            for bit; one that has ended keeps its last row, an empty one its only row. There are as
+            many as the longest sequence has steps, not counting padding tokens. The last equals
             ``predict_proba(X)``.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As by `predict`. The call itself checks `X`, each stage its outputs.
+            As for `predict`. `X` is checked by the call itself, outputs at each stage.
 
         Notes
         -----
-        The states of a beginning are the first states of the whole, so this costs about as much
+        The first states of a sequence do not depend on what follows, so this costs about as much
         as one prediction. If the network is `bidirectional`, its second direction starts from the
-        last step, hence each beginning is read anew: as many predictions as there are steps.
+        last step, so each beginning is read again: as many predictions as there are steps.
 
         Examples
         --------
@@ -89,7 +89,7 @@ class InsideMixin(PredictionMixin):
     @available_if(attends)
     @on_snapshot
     def attention_weights(self, X: Any) -> np.ndarray:
-        """Return how much each step counts in the state that is classified.
+        """Return how much each step counts toward the state that is classified.
 
         Parameters
         ----------
@@ -105,9 +105,9 @@ class InsideMixin(PredictionMixin):
         Raises
         ------
         AttributeError
-            If `pooling` is not "attention"; the method is not there then.
+            If `pooling` is not "attention"; the method does not exist then.
         NotFittedError, TypeError, ValueError
-            As by `trace`.
+            As for `trace`.
 
         Examples
         --------
@@ -120,7 +120,7 @@ class InsideMixin(PredictionMixin):
 
     @on_snapshot
     def trace(self, X: Any) -> list[dict[str, np.ndarray]]:
-        """Return every gate and state of the network while it reads.
+        """Return every gate and state of the network as it reads.
 
         Parameters
         ----------
@@ -130,24 +130,24 @@ class InsideMixin(PredictionMixin):
         Returns
         -------
         traces : list of dict of str to ndarray
-            Of each sequence, in the network's precision, arrays of shape (n_steps, n_units) by
-            name, a row per step; padding tokens are no steps.
+            For each sequence, in the network's precision, arrays of shape (n_steps, n_units) by
+            name, a row per step; padding tokens are not steps.
 
-            - "layer0.h": the state that each step leaves, of every cell
+            - "layer0.h": the state after each step, for every cell
             - LSTM: "layer0.i", "layer0.f", "layer0.o" (input, forget and output gate),
               "layer0.g" (candidate) and "layer0.c" (cell state)
             - GRU: "layer0.r", "layer0.z" (reset and update gate), "layer0.n" (candidate);
               minGRU: the last two
-            - RNN: "layer0.a", the sum whose tanh the state is
-            - "layer1.h", ..., of the layers above; "layer0.reverse.h", ..., of a second direction,
-              whose row t is what it knows having read from the last step back to t
-            - "attention" (n_steps,), the weights of that pooling, float64
+            - RNN: "layer0.a", the sum whose tanh is the state
+            - "layer1.h", ..., for the layers above; "layer0.reverse.h", ..., for a second
+              direction, whose row t is its state after reading from the last step back to t
+            - "attention" (n_steps,), the weights of attention pooling, float64
             - "pooled" (n_units,), what the output layer reads, and "logits" (n_outputs,)
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As by `predict`, but not if the network's output is not finite.
+            As for `predict`, except that output that is not finite is no error.
 
         Notes
         -----
@@ -175,37 +175,37 @@ class InsideMixin(PredictionMixin):
         target: Any = None,
         n_steps: int | None = None,
     ) -> np.ndarray:
-        r"""Return how much each step moved the decision for a class.
+        r"""Return how much each step moved the decision toward a class.
 
         Parameters
         ----------
         X : array-like or list of array-like
             Sequences of the kind given to fit.
         method : {"gradient_x_input", "integrated_gradients"}, default="gradient_x_input"
-            The first costs one pass back, the second one for each step of its integral.
+            The first costs one backward pass, the second one for each step of its integral.
         target : label, default=None
             The class whose decision function F is explained, one of `classes_`. None: the one
-            predicted for each sequence; for multilabel y it has to be named.
+            predicted for each sequence; for multilabel y it must be given.
         n_steps : int, default=None
             Steps of the integral. None: 16, then twice as many, up to 1024, for those sequences
-            whose attributions miss their sum by more than 1e-3 of it (and more than 1e-5 of
-            the sum of their sizes, which is what single precision can tell).
+            whose attributions miss the sum that they should have by more than 1e-3 of it (and
+            more than 1e-5 of the sum of their absolute values, the limit of single precision).
 
         Returns
         -------
         attributions : ndarray of shape (n_sequences,), dtype object
-            For each sequence a float64 array: of tokens (n_steps,), of series
-            (n_steps, n_features). Above 0 speaks for `target`, below 0 against it.
+            For each sequence a float64 array: for tokens (n_steps,), for series
+            (n_steps, n_features). Above 0 is evidence for `target`, below 0 against it.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As by `trace`, and if `method` or `n_steps` is not allowed, if `target` is not among
+            As for `trace`, and if `method` or `n_steps` is not allowed, if `target` is not among
             `classes_`, or if it is None for multilabel y.
 
         Notes
         -----
-        With x what the network reads at all steps, embeddings or standardized series, gradient x
+        With x the network's input at all steps, embeddings or standardized series, gradient x
         input is :math:`x \, \partial F / \partial x` (Shrikumar et al. 2016), and integrated
         gradients are
 
@@ -216,8 +216,8 @@ class InsideMixin(PredictionMixin):
         means, or words whose embedding is zero. For tokens the components of the embedding are
         summed.
 
-        F is the class' column of `decision_function`; of two classes it is the decision function
-        itself for the second, and the negative of it for the first.
+        F is the class's column of `decision_function`; with two classes, it is the decision
+        function itself for the second and its negative for the first.
 
         Examples
         --------
@@ -255,21 +255,21 @@ class InsideMixin(PredictionMixin):
         Returns
         -------
         norms : list of dict of str to ndarray
-            Of each sequence, for each layer and direction by name ("layer0.h",
+            For each sequence, for each layer and direction by name ("layer0.h",
             "layer0.reverse.h", ...), a float64 array (n_steps,): the Euclidean norm of
-            d loss / d h_t, with the loss that sequence's cross-entropy.
+            d loss / d h_t, where the loss is that sequence's cross-entropy.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As by `trace`, and if `y` is not of the kind or the length that it has to be, or holds
-            labels that are not among `classes_`.
+            As for `trace`, and if `y` is of the wrong kind or length, or holds labels that are not
+            among `classes_`.
 
         Notes
         -----
-        Where the norms fall towards the first step, it can't be learned what that step means for
-        the label: the vanishing gradient (Bengio, Simard & Frasconi 1994). Of an LSTM, d h_t is
-        what comes back to the state alone; the cell state c_t has a way of its own beside it.
+        If the norms vanish toward the first step, the network can't learn what that step means for
+        the label: the vanishing gradient (Bengio, Simard & Frasconi 1994). For an LSTM, d h_t is
+        what flows back to the hidden state only; the cell state c_t has a path of its own.
 
         Examples
         --------

@@ -1,7 +1,7 @@
-"""Inspection of what a fitted model does, also of one at the end of a pipeline.
+"""Inspection of what a fitted model does, also at the end of a pipeline.
 
 The functions take a `RecurrentClassifier`, or a pipeline that ends in one, and X as its `predict`
-takes it: texts, where the pipeline begins with a `SequenceVectorizer`.
+takes it: texts, if the pipeline begins with a `SequenceVectorizer`.
 
 Examples
 --------
@@ -48,7 +48,7 @@ __all__ = [
 
 
 def trace(estimator: Model, X: Any) -> list[dict[str, np.ndarray]]:
-    """Return every gate and state of the network while it reads.
+    """Return every gate and state of the network as it reads.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def trace(estimator: Model, X: Any) -> list[dict[str, np.ndarray]]:
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As by the classifier's method and a pipeline's steps; TypeError for other estimators.
+        As for the classifier's method and a pipeline's steps; TypeError for other estimators.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def trace(estimator: Model, X: Any) -> list[dict[str, np.ndarray]]:
 
 
 def staged_predict_proba(estimator: Model, X: Any) -> Iterator[np.ndarray]:
-    """Predict the probabilities after each step: the verdict as the words arrive.
+    """Predict the probabilities after each step: the prediction as the words arrive.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def staged_predict_proba(estimator: Model, X: Any) -> Iterator[np.ndarray]:
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As by the classifier's method and a pipeline's steps; TypeError for other estimators.
+        As for the classifier's method and a pipeline's steps; TypeError for other estimators.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def attributions(
     target: Any = None,
     n_steps: int | None = None,
 ) -> np.ndarray:
-    """Return how much each step moved the decision for a class.
+    """Return how much each step moved the decision toward a class.
 
     Parameters
     ----------
@@ -140,12 +140,12 @@ def attributions(
     Returns
     -------
     attributions : ndarray of shape (n_sequences,), dtype object
-        For each sequence a float64 array: of tokens (n_steps,), of series (n_steps, n_features).
+        For each sequence a float64 array: for tokens (n_steps,), for series (n_steps, n_features).
 
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As by the classifier's method and a pipeline's steps; TypeError for other estimators.
+        As for the classifier's method and a pipeline's steps; TypeError for other estimators.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def gradient_flow(estimator: Model, X: Any, y: Any) -> list[dict[str, np.ndarray
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As by the classifier's method and a pipeline's steps; TypeError for other estimators.
+        As for the classifier's method and a pipeline's steps; TypeError for other estimators.
 
     Examples
     --------
@@ -207,7 +207,7 @@ def permutation_importance(
     n_repeats: int = 5,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    """Return how much worse the score is when a step, or a channel, is another sequence's.
+    """Return how much worse the score is when a step, or a channel, is from another sequence.
 
     For 3-D X, ragged X, tokens and texts, which scikit-learn's function of this name refuses. For
     2-D X, where the steps are columns, this is scikit-learn's.
@@ -221,9 +221,9 @@ def permutation_importance(
     y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
         Their labels.
     by : {"step", "channel"}, default="step"
-        "step": the t-th steps are shuffled, all channels together, among the sequences that have
-        so many. "channel": each sequence that is not empty takes one channel, at all steps, from
-        another one; if that has another length, stretched to fit: for step t of T_i, step
+        "step": the t-th steps are shuffled, all channels together, among the sequences that are
+        long enough. "channel": each sequence that is not empty takes one channel, at all steps,
+        from another one, stretched to fit if the lengths differ: for step t of T_i, step
         floor(t T_j / T_i).
     scoring : str or callable, default=None
         A scorer of scikit-learn; None: accuracy.
@@ -235,15 +235,15 @@ def permutation_importance(
     Returns
     -------
     result : Bunch
-        `importances` (n, n_repeats), the score without shuffling less that with it, for n steps
+        `importances` (n, n_repeats), the score without shuffling minus that with it, for n steps
         (as many as the longest sequence has) or channels; their `importances_mean` (n,) and
         `importances_std` (n,).
 
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        If the estimator has not been fitted, or is neither of the two, if a parameter, `X` or `y`
-        is not allowed, or if `by` is "channel" for tokens or 2-D `X`.
+        If the estimator has not been fitted, or is of another type, if a parameter, `X` or `y` is
+        not allowed, or if `by` is "channel" for tokens or 2-D `X`.
 
     Examples
     --------
@@ -298,14 +298,14 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     Returns
     -------
     names : list of list of str
-        Of each sequence: the words of a text, where the pipeline has a `SequenceVectorizer`, those
-        in brackets that it does not know (if steps after it change its ids, "<unknown>"); else
-        token ids, or the numbers of the steps from 1 on.
+        For each sequence: the words of a text if the pipeline has a `SequenceVectorizer`, with
+        words that it does not know in brackets (if steps after it change its ids, "<unknown>");
+        else token ids, or the numbers of the steps from 1 on.
 
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As by a pipeline's steps; if `X` is not of the kind given to fit; for other estimators.
+        As for a pipeline's steps; if `X` is not of the kind given to fit; for other estimators.
 
     Examples
     --------

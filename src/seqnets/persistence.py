@@ -26,16 +26,16 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     """Save a fitted estimator to a file that `load` reads, without pickle.
 
     The file holds parameters and fitted attributes, so that predictions after `load` have the same
-    bits. It does not hold what training goes on with: after `load`, `partial_fit` and `warm_start`
-    go on from the weights with a new optimizer and new random numbers. Callbacks and metadata
+    bits. It does not hold the state of training: after `load`, `partial_fit` and `warm_start`
+    continue from the weights with a new optimizer and new random numbers. Callbacks and metadata
     requests are left out too.
 
     Parameters
     ----------
     estimator : RecurrentClassifier, SequenceVectorizer, SequenceScaler or Pipeline
-        The fitted estimator, or a pipeline of such.
+        The fitted estimator, or a pipeline of them.
     path : str or path-like
-        The file, which is replaced whole or, on any error, left as it was.
+        The file, which is replaced completely or, on any error, left as it was.
 
     Raises
     ------
@@ -44,10 +44,10 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     OSError
         If the file can't be written.
     TypeError
-        If there is something that the file can't hold: an estimator of another class, a parameter
-        that is a function, a RandomState or any other object of Python's.
+        If there is something that the file can't hold: an estimator of another class, or a
+        parameter that is a function, a RandomState or any other Python object.
     ValueError
-        If `load` would refuse the model, for weights set by hand that don't fit the network.
+        If `load` would refuse the model, because weights set by hand don't fit the network.
 
     See Also
     --------
@@ -69,7 +69,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
 
 
 def load(path: str | os.PathLike) -> Any:
-    """Load an estimator from a file that `save` has written.
+    """Load an estimator from a file written by `save`.
 
     Nothing in the file is executed, every name, shape, data type and number is checked before it
     is used, and memory stays in proportion to the size of the file. (A `token_pattern` can still
@@ -90,7 +90,7 @@ def load(path: str | os.PathLike) -> Any:
     OSError
         If the file can't be opened.
     ValueError
-        If it is something else than a model, is damaged, or was written by a newer seqnets.
+        If it is not a model, is damaged, or was written by a newer seqnets.
 
     See Also
     --------

@@ -1,9 +1,9 @@
-"""Displays of what a model learned and does, in the manner of scikit-learn's.
+"""Displays of what a model learned and does, like scikit-learn's.
 
-Each has `from_estimator`, `plot(ax=...)`, and then `ax_` and `figure_`. Texts stay in the colors of
-the style in use, light or dark. In all of them blue is positive, open or for a class and orange
-negative, shut or against it; what colors tell, the kind of line tells too, or the place, or the
-lightness.
+Each has `from_estimator` and `plot(ax=...)`, which sets `ax_` and `figure_`. Text keeps the colors
+of the style in use, light or dark. In all of them, blue is positive, open or for a class, and
+orange negative, closed or against it; what the color says is also said by the line style, the
+place or the lightness.
 
 Examples
 --------
@@ -49,7 +49,7 @@ class GateDisplay(Display):
     Parameters
     ----------
     values : ndarray of shape (n_steps, n_units) or (n_steps,)
-        One array of a trace; of attention weights, which are one per step, bars are drawn.
+        One array of a trace; attention weights, one per step, are drawn as bars.
     words : list of str
         The steps' names.
     name : str
@@ -58,7 +58,7 @@ class GateDisplay(Display):
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes, matplotlib Figure
-        The axes and the figure of the plot; not set before it.
+        The axes and the figure of the plot; set by `plot`.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class GateDisplay(Display):
         estimator : RecurrentClassifier or Pipeline
             A fitted classifier, or a pipeline that ends in one.
         x : array-like of shape (n_steps,) or (n_steps, n_features), or str
-            One sequence or text, of those that `estimator.predict` takes.
+            One of the sequences or texts that `estimator.predict` takes.
         name : str, default="layer0.h"
             The array's name in the trace, see `RecurrentClassifier.trace`.
         ax : matplotlib Axes, default=None
@@ -98,8 +98,8 @@ class GateDisplay(Display):
         Raises
         ------
         ImportError, NotFittedError, TypeError, ValueError
-            As by `inspection.trace`; if the trace has no such array of steps; if matplotlib is not
-            installed.
+            As for `inspection.trace`; if the trace has no such array with steps; if matplotlib is
+            not installed.
 
         Examples
         --------
@@ -114,7 +114,7 @@ class GateDisplay(Display):
         return cls(steps_of(trace, name), words, name).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot; units that act alike stand together.
+        """Plot, with the units in the order of their means.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class GateDisplay(Display):
 
 
 class StagedPredictionDisplay(Display):
-    """The verdict as the words arrive.
+    """The prediction as the words arrive.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class StagedPredictionDisplay(Display):
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes, matplotlib Figure
-        The axes and the figure of the plot; not set before it.
+        The axes and the figure of the plot; set by `plot`.
 
     Examples
     --------
@@ -184,7 +184,7 @@ class StagedPredictionDisplay(Display):
         estimator : RecurrentClassifier or Pipeline
             A fitted classifier, or a pipeline that ends in one.
         x : array-like of shape (n_steps,) or (n_steps, n_features), or str
-            One sequence or text, of those that `estimator.predict` takes.
+            One of the sequences or texts that `estimator.predict` takes.
         ax : matplotlib Axes, default=None
             Where to plot; None: on a new figure.
 
@@ -196,7 +196,7 @@ class StagedPredictionDisplay(Display):
         Raises
         ------
         ImportError, NotFittedError, TypeError, ValueError
-            As by `inspection.staged_predict_proba`; if matplotlib is not installed.
+            As for `inspection.staged_predict_proba`; if matplotlib is not installed.
 
         Examples
         --------
@@ -212,7 +212,7 @@ class StagedPredictionDisplay(Display):
         return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot; where two classes share the probability, the second's alone.
+        """Plot the probabilities; of two exclusive classes, only the second's.
 
         Parameters
         ----------
@@ -262,12 +262,12 @@ class StagedPredictionDisplay(Display):
 
 
 class AttributionDisplay(Display):
-    """How much each step spoke for the decision, as colored text or as a plot.
+    """How much each step contributed to the decision, as colored text or as a plot.
 
-    In a notebook, the object shows itself as text: blue, underlined for words that spoke for it,
-    orange, dotted for those against it, the stronger the darker. `str` gives the same for a
-    terminal if standard output is one that shows colors (NO_COLOR and FORCE_COLOR are minded),
-    and else writes the numbers behind the words; `colored` always colors.
+    In a notebook, the object is shown as text: blue and underlined for words that spoke for the
+    target, orange and dotted for those against it, the stronger the darker. `str` gives colored
+    text if standard output is a terminal that shows colors (respecting NO_COLOR and FORCE_COLOR),
+    and otherwise writes the numbers after the words; `colored` always colors.
 
     Parameters
     ----------
@@ -281,7 +281,7 @@ class AttributionDisplay(Display):
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes, matplotlib Figure
-        The axes and the figure of the plot; not set before it.
+        The axes and the figure of the plot; set by `plot`.
 
     Examples
     --------
@@ -309,12 +309,12 @@ class AttributionDisplay(Display):
         estimator : RecurrentClassifier or Pipeline
             A fitted classifier, or a pipeline that ends in one.
         x : array-like of shape (n_steps,) or (n_steps, n_features), or str
-            One sequence or text, of those that `estimator.predict` takes.
+            One of the sequences or texts that `estimator.predict` takes.
         method : {"gradient_x_input", "integrated_gradients"}, default="integrated_gradients"
             How; see `RecurrentClassifier.attributions`.
         target : label, default=None
             The class that is explained, one of `classes_`; None: the one predicted. For multilabel
-            y it has to be named.
+            y it must be given.
 
         Returns
         -------
@@ -324,7 +324,7 @@ class AttributionDisplay(Display):
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As by `inspection.attributions`.
+            As for `inspection.attributions`.
 
         Examples
         --------
@@ -340,7 +340,7 @@ class AttributionDisplay(Display):
         return cls(found, words, target)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot: a bar per word, or of series a row per channel.
+        """Plot a bar per word, or for series a row per channel.
 
         Parameters
         ----------

@@ -50,7 +50,7 @@ class PredictionMixin(BaseEstimator):
         NotFittedError
             If the classifier has not been fitted.
         TypeError
-            If `X` holds strings or dates, is a sparse or masked array, or no list or array at all,
+            If `X` holds strings or dates, is a sparse or masked array, or is not a list or array,
             such as a set or an iterator.
         ValueError
             If `X` is not of the kind given to fit, if a value in it is not allowed, if an attribute
@@ -86,7 +86,7 @@ class PredictionMixin(BaseEstimator):
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As by `predict`.
+            As for `predict`.
 
         Examples
         --------
@@ -99,7 +99,7 @@ class PredictionMixin(BaseEstimator):
 
     @on_snapshot
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict the logarithm of each probability, finite even where that rounds to 0.
+        """Predict the logarithm of each probability, finite even if the probability rounds to 0.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class PredictionMixin(BaseEstimator):
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As by `predict`.
+            As for `predict`.
 
         Examples
         --------
@@ -142,7 +142,7 @@ class PredictionMixin(BaseEstimator):
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As by `predict`.
+            As for `predict`.
 
         Examples
         --------

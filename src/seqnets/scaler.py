@@ -22,23 +22,23 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
     """Standardize series by channel: mean 0 and deviation 1 over all steps of all sequences.
 
     scikit-learn's `StandardScaler` for the series that it refuses, 3-D and ragged, and with one
-    mean for all steps of 2-D ones. `RecurrentClassifier` does the same inside; this is for other
-    uses of the series, and for scaling that `partial_fit` learns from all parts of the data.
+    mean for all steps of 2-D ones. `RecurrentClassifier` does the same internally; this is for
+    other uses of series, and for scaling that `partial_fit` learns from all parts of the data.
 
     Parameters
     ----------
     with_mean : bool, default=True
-        Whether to take the mean off.
+        Whether to subtract the mean.
     with_std : bool, default=True
         Whether to divide by the standard deviation; a channel that never changes is divided by 1.
 
     Attributes
     ----------
     mean_, var_, scale_ : ndarray of shape (n_channels,)
-        Mean, variance and divisor of each channel, of which 2-D series have one; None where
+        Mean, variance and divisor of each channel (2-D series have one); None where
         `StandardScaler` has none.
     n_steps_seen_ : int
-        Steps of all sequences in fit and partial_fit.
+        Number of steps of all sequences in fit and partial_fit.
     n_features_in_ : int
         Steps of 2-D series (one per column), features of 3-D and ragged ones.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -67,7 +67,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
 
     @as_one_task
     def fit(self, X: Any, y: Any = None) -> SequenceScaler:
-        """Learn the mean and the deviation of each channel.
+        """Learn the mean and the standard deviation of each channel.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         Raises
         ------
         TypeError, ValueError
-            As by fit, and if `X` is not of the kind given before.
+            As for fit, and if `X` is not of the kind given before.
 
         Examples
         --------
@@ -150,15 +150,15 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         Returns
         -------
         X_scaled : ndarray or data frame
-            Of the shape of `X`; float32 if `X` is, else float64. Ragged series come as a 1-D
-            object array, 2-D ones as a data frame if `set_output` asks for one.
+            Of the shape of `X`; float32 if `X` is, else float64. Ragged series become a 1-D object
+            array, 2-D ones as a data frame if `set_output` asks for one.
 
         Raises
         ------
         NotFittedError
             If the scaler has not been fitted.
         TypeError
-            If `X` holds strings or dates, is a sparse or masked array, or no list or array at all,
+            If `X` holds strings or dates, is a sparse or masked array, or is not a list or array,
             such as a set or an iterator.
         ValueError
             If `X` is not of the kind given to fit, if a value in it is not allowed, or if
@@ -189,13 +189,13 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         Returns
         -------
         X_original : ndarray
-            Of the shape of `X`; float32 if `X` is, else float64. Ragged series come as a 1-D
-            object array.
+            Of the shape of `X`; float32 if `X` is, else float64. Ragged series become a 1-D object
+            array.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As by `transform`; what `set_output` asks for does not matter here.
+            As for `transform`; what `set_output` asks for does not matter here.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""The display of the ways that hidden states go."""
+"""The display of the paths of hidden states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_WORDS = 40  # beside the line of a trajectory
 
 
 class TrajectoryDisplay(Display):
-    """The way that the hidden state goes, in the two directions in which states differ most.
+    """The path of the hidden state, in the two directions in which states differ most.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ class TrajectoryDisplay(Display):
     labels : array-like of shape (n_sequences,) or (n_sequences, n_labels)
         Their classes.
     words : list of list of str
-        The steps' names, in the order of reading; they are written if there is one sequence.
+        The steps' names, in the order of reading; they are shown if there is only one sequence.
     shares : array-like of shape (2,)
-        How much of the states' variance each of the directions holds.
+        The share of the states' variance along each direction.
     name : str, default="layer0.h"
         The states' name in the trace.
     classes : array-like, default=None
@@ -34,7 +34,7 @@ class TrajectoryDisplay(Display):
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes, matplotlib Figure
-        The axes and the figure of the plot; not set before it.
+        The axes and the figure of the plot; set by `plot`.
 
     Examples
     --------
@@ -69,9 +69,9 @@ class TrajectoryDisplay(Display):
         *,
         ax: Any = None,
     ) -> Self:
-        """Plot what the array `name` of the sequences' traces does.
+        """Plot the path of the array `name` in the sequences' traces.
 
-        A second direction of a layer is followed from the last step back, as it reads.
+        A second direction of a layer is drawn from the last step back, as it reads.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class TrajectoryDisplay(Display):
         X : array-like or list
             Sequences or texts, as `estimator.predict` takes them.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels), default=None
-            The labels that they are colored by; None: those predicted.
+            The labels that set the colors; None: those predicted.
         name : str, default="layer0.h"
             The array's name in the trace, see `RecurrentClassifier.trace`.
         ax : matplotlib Axes, default=None
@@ -94,8 +94,8 @@ class TrajectoryDisplay(Display):
         Raises
         ------
         ImportError, NotFittedError, TypeError, ValueError
-            As by `inspection.trace`; if the trace has no such array of steps; if `y` has another
-            length; if matplotlib is not installed.
+            As for `inspection.trace`; if the trace has no such array with steps; if `y` is of
+            another length; if matplotlib is not installed.
 
         Examples
         --------
@@ -117,7 +117,7 @@ class TrajectoryDisplay(Display):
         return cls(np.split(points, ends), labels, words, shares, name, classes).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot each way from a small ring, the first step, to a large mark, the last.
+        """Plot each path from a small ring, the first step, to a large marker, the last.
 
         Parameters
         ----------

@@ -50,7 +50,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         The n of the n-grams, twice: with more than one n the reading order would be lost.
     analyzer : {"word", "char", "char_wb"} or callable, default="word"
         Tokens are n-grams of words, of characters, or of characters within words. A callable
-        returns the tokens of a document, which may be something else than a string.
+        returns the tokens of a document, which need not be a string.
     max_df, min_df : float in [0.0, 1.0] or int, default=1.0, 1
         Words in more or in fewer documents than this become unknown words; a float is a proportion
         of the documents, an int their number. Ignored if `vocabulary` is given.
@@ -63,14 +63,14 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Keep the first `max_length` ids of a document; words are counted in whole documents.
     output : {"ragged", "padded"}, default="ragged"
         "ragged" is a 1-D object array of 1-D int32 arrays; "padded" an int32 matrix, padded on the
-        right, of `max_length` columns or else as many as its longest sequence needs (at least 1).
-        A `ColumnTransformer` puts columns side by side, so it takes "padded" alone; there, two
-        columns of texts need one and the same `vocabulary`.
+        right, with `max_length` columns or as many as its longest sequence needs (at least 1).
+        A `ColumnTransformer` puts columns side by side, so it needs "padded"; there, two columns
+        of texts must have the same `vocabulary`.
 
     Attributes
     ----------
     vocabulary_ : dict
-        The words with their ids.
+        The words and their ids.
 
     See Also
     --------
@@ -135,7 +135,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Parameters
         ----------
         X : iterable of str
-            The documents; not strings, if a callable `preprocessor` or `analyzer` takes others.
+            The documents; not only strings if a callable `preprocessor` or `analyzer` takes others.
         y : None
             Ignored.
 
@@ -162,24 +162,24 @@ class SequenceVectorizer(  # type: ignore[call-arg]
     @as_one_task
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Iterable[Any], y: Any = None) -> np.ndarray:
-        """Do as `fit` and `transform`, but in one pass over the documents.
+        """Fit and transform in one pass over the documents.
 
         Parameters
         ----------
         X : iterable of str
-            The documents; not strings, if a callable `preprocessor` or `analyzer` takes others.
+            The documents; not only strings if a callable `preprocessor` or `analyzer` takes others.
         y : None
             Ignored.
 
         Returns
         -------
         sequences : ndarray of shape (n_documents,) or (n_documents, n_columns)
-            As by `transform`.
+            As for `transform`.
 
         Raises
         ------
         TypeError, ValueError
-            As by `fit`.
+            As for `fit`.
 
         Examples
         --------
@@ -204,7 +204,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Parameters
         ----------
         X : iterable of str
-            The documents; not strings, if a callable `preprocessor` or `analyzer` takes others.
+            The documents; not only strings if a callable `preprocessor` or `analyzer` takes others.
 
         Returns
         -------
@@ -243,7 +243,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Raises
         ------
         NotFittedError, ValueError
-            As by `transform`, and if a sequence is not 1-D or holds a number that is no id.
+            As for `transform`, and if a sequence is not 1-D or holds a number that is not an id.
 
         Examples
         --------
@@ -268,7 +268,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Raises
         ------
         NotFittedError, ValueError
-            If the vectorizer has not been fitted and has no `vocabulary`, or one that is wrong; if
+            If the vectorizer has not been fitted and has no `vocabulary`, or an invalid one; if
             output is padded without a `max_length`, so that its width differs from call to call.
 
         Examples
@@ -284,7 +284,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         return ragged(sorted(words, key=words.__getitem__))
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Accept no other output than arrays: data frames cannot hold sequences of ids.
+        """Accept only arrays as output: data frames cannot hold sequences of ids.
 
         Parameters
         ----------

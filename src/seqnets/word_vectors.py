@@ -19,34 +19,34 @@ def embedding_matrix(
     *,
     random_state: int | np.random.RandomState | None = None,
 ) -> np.ndarray:
-    """Line word vectors up with a vocabulary, for `RecurrentClassifier(embeddings=...)`.
+    """Align word vectors with a vocabulary, for `RecurrentClassifier(embeddings=...)`.
 
     Parameters
     ----------
     vocabulary : mapping of str to int
         `vocabulary_` of a fitted `SequenceVectorizer`. Give it to the vectorizer of a pipeline
         too, `SequenceVectorizer(vocabulary=...)`: one that learns its own, as in each fold of a
-        cross-validation, has other ids.
+        cross-validation, has different ids.
     vectors : mapping of str to array-like of shape (n_dims,), or path
-        Vectors by word; or a text file, in UTF-8, of a word and its numbers a line, as GloVe and
-        word2vec write them. A first line of only two numbers is skipped.
+        Vectors by word; or a UTF-8 text file with a word and its numbers on each line, as written
+        by GloVe and word2vec. A first line of only two numbers is skipped.
     random_state : int, RandomState instance or None, default=None
-        Determines the vectors of words that have none.
+        Determines the random vectors of words that have none.
 
     Returns
     -------
     embeddings : ndarray of shape (n_ids, n_dims), float32
-        Row i is the vector of id i. Row 0, of padding, is zero and row 1, of unknown words, the
-        mean of all vectors found. Words without a vector get random ones of the same mean and
-        deviation.
+        Row i is the vector of id i. Row 0, for padding, is zero; row 1, for unknown words, is the
+        mean of all vectors found. Words without a vector get random ones with the same mean and
+        standard deviation.
 
     Raises
     ------
     TypeError
-        If `vocabulary` or `vectors` is something else.
+        If `vocabulary` or `vectors` is of another type.
     ValueError
         If no word has a vector, if a vector is not `n_dims` finite numbers, or if an id is below
-        2, as those of scikit-learn's `CountVectorizer`.
+        2, as in scikit-learn's `CountVectorizer`.
 
     Examples
     --------
