@@ -63,7 +63,7 @@ def assert_diverges(train, *arguments, in_epoch=1, **named):
             train(*arguments, **named)
     assert str(caught.value) == (
         f"Training diverged: in epoch {in_epoch} the loss or a weight was not finite. The usual "
-        "reasons are steps that are too long or gradients that are too large: try a smaller "
+        "reasons are steps that are too large or gradients that are too large: try a smaller "
         "learning_rate_init, a smaller max_grad_norm, or series without outliers."
     )
     assert caught.value.__suppress_context__  # no other traceback above

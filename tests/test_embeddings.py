@@ -124,7 +124,7 @@ def test_training_without_vectors_does_not_go_on_with_them(method):
     clf = RecurrentClassifier("rnn", 3, embedding_dim=2, warm_start=True, max_iter=1).fit(X, y)
     before = clf.predict_proba(X)
     clf.set_params(embeddings=np.ones((9, 2)))
-    with pytest.raises(ValueError, match="embeddings or dtype have changed"):
+    with pytest.raises(ValueError, match="embeddings or dtype has changed"):
         getattr(clf, method)(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), before)
 
@@ -177,7 +177,7 @@ def test_a_file_of_single_numbers(tmp_path):
 def test_a_line_of_a_file_with_a_number_too_many(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("\nthe 2 3.5\nfilm 1 2 3\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="vector of 'film' is not of 2 finite numbers"):
+    with pytest.raises(ValueError, match="vector of 'film' is not 2 finite numbers"):
         embedding_matrix({"film": 2, "the": 3}, path)
 
 
@@ -187,11 +187,11 @@ def test_a_line_of_a_file_with_a_number_too_many(tmp_path):
         ({"other": [1.0]}, "No word of the vocabulary has a vector"),
         (
             {"film": [1.0, 2.0], "bad": [1.0]},
-            r"vector of 'bad' is not of 2 finite numbers: \[1.0\]",
+            r"vector of 'bad' is not 2 finite numbers: \[1.0\]",
         ),
-        ({"film": [1.0, np.inf]}, "vector of 'film' is not of 2 finite numbers"),
-        ({"film": [1.0, 1e39]}, "vector of 'film' is not of 2 finite numbers"),
-        ({"film": ["1", "b"]}, "vector of 'film' is not of numbers: .*'b'"),
+        ({"film": [1.0, np.inf]}, "vector of 'film' is not 2 finite numbers"),
+        ({"film": [1.0, 1e39]}, "vector of 'film' is not 2 finite numbers"),
+        ({"film": ["1", "b"]}, "vector of 'film' does not hold numbers: .*'b'"),
     ],
 )
 def test_vectors_that_are_refused(vectors, message):

@@ -530,8 +530,8 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
     )
     n, rare = (N - 2 - 8, 1) if early_stopping else (N - 2, 2)
     shares = np.array([n, rare]) / (n + rare)
-    assert f"below {-np.sum(shares * np.log(shares)):.4f}, that of guessing" in message
-    assert f"(lowest {clf.best_loss_:.4f})" in message
+    assert f"below {-np.sum(shares * np.log(shares)):.4f}, the loss of guessing" in message
+    assert f"(the lowest was {clf.best_loss_:.4f})" in message
 
 
 @pytest.mark.parametrize(

@@ -409,7 +409,7 @@ def test_several_labels_need_a_target(method):
     X = make("series")
     y = np.eye(3, dtype=int)[np.arange(len(X)) % 3]
     clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="name the target"):
+    with pytest.raises(ValueError, match="give the target"):
         clf.attributions(X, method)
     assert not np.array_equal(
         clf.attributions(X, method, 0)[0], clf.attributions(X, method, 2)[0]
@@ -724,7 +724,7 @@ def test_what_is_not_fitted_or_not_ours_is_refused():
             getattr(inspection, name)(LogisticRegression(), [[1.0]], *arguments)
         search = GridSearchCV(LogisticRegression(), {"C": [1]}, cv=2)
         search.fit([[0], [1], [2], [3]], [0, 1, 0, 1])
-        with pytest.raises(TypeError, match="not GridSearchCV; give its best_estimator_"):
+        with pytest.raises(TypeError, match="not GridSearchCV; pass its best_estimator_"):
             getattr(inspection, name)(search, [[1.0]], *arguments)
     with pytest.raises(NotFittedError):
         inspection.permutation_importance(RecurrentClassifier(), [[1.0]], [0])

@@ -118,7 +118,7 @@ def test_several_labels_a_sequence(form):
     ],
 )
 def test_other_columns_are_refused(y, place, value):
-    with pytest.raises(ValueError, match="y of two dimensions holds zeros and ones") as caught:
+    with pytest.raises(ValueError, match="y of two dimensions must hold zeros and ones") as caught:
         checked(y, 2)
     assert re.search(rf"but {re.escape(place)} is .*{value}", str(caught.value))
 
@@ -126,7 +126,7 @@ def test_other_columns_are_refused(y, place, value):
 @pytest.mark.parametrize("y", [[[1, 2], [2, 1]], [[-1, 1], [1, -1]], [[2, 2], [0, 2]]], ids=str)
 def test_two_other_numbers_than_zeros_and_ones_are_refused(y):
     """scikit-learn calls them an indicator too, but they are no targets of the loss."""
-    with pytest.raises(ValueError, match="y of two dimensions holds zeros and ones"):
+    with pytest.raises(ValueError, match="y of two dimensions must hold zeros and ones"):
         checked(y)
 
 
@@ -168,7 +168,7 @@ def test_what_is_no_label_is_refused(y, message):
         (np.array(["a", 1], dtype=object), ValueError, "^The labels in y are not of one type"),
         (pd.DataFrame({"a": [1, 0], "b": ["yes", "no"]}), ValueError, r"y\[0, 1\] is 'yes'"),
         ([["0", "1"]] * 2, ValueError, r"but y\[0, 0\] is '0'"),
-        ([[1], [0, 1]], ValueError, "^y is .*its rows are of different lengths"),
+        ([[1], [0, 1]], ValueError, "^y must be .*its rows are of different lengths"),
     ],
 )
 def test_labels_that_are_not_told(y, error, message):
@@ -332,7 +332,7 @@ def test_a_class_weight_that_is_none(weight):
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1, 1: 2, 2: 1}])
 def test_class_weight_is_for_one_label(class_weight):
-    with pytest.raises(ValueError, match=r"one label per sequence; .* weigh with sample_weight"):
+    with pytest.raises(ValueError, match=r"one label per sequence; .* use sample_weight"):
         class_weights(class_weight, INDICATOR, np.arange(3))
 
 

@@ -146,7 +146,7 @@ def test_a_folder(tmp_path, capsys):
         (b"review,verdict\n\xff\xfe,yes\n", "not a text file in UTF-8"),
         (b'review,verdict\nfine,yes\n"never closed,no\n', "after line 2: not CSV: unexpected end"),
         (b"a,b\nfine,yes\n", "no column 'review'; the columns are: a, b"),
-        (b"review;verdict\nfine;yes\n", "review;verdict (is it a comma that separates them?)"),
+        (b"review;verdict\nfine;yes\n", "review;verdict (are they separated by commas?)"),
         (b"review,mark\nfine,yes\n", "no column 'verdict'; the columns are: review, mark"),
         (b"review,verdict,review\nx,y,z\n", "more than one column 'review'"),
         (b"review,verdict\nfine,yes\n   ,no\n", "line 3: no text in column 'review'"),
@@ -155,7 +155,10 @@ def test_a_folder(tmp_path, capsys):
         (b"review,verdict\nfine, really,yes\n", "line 2: more fields than columns"),
         (b"review,verdict\n", "no rows under the header line"),
         (b"review,verdict\nfine,yes\nok,yes\n", "two classes are needed, found ['yes']"),
-        (b"review,verdict\na,yes\nb,no\nc,yes\n", "class 'no' has one text; two are needed"),
+        (
+            b"review,verdict\na,yes\nb,no\nc,yes\n",
+            "class 'no' has one text; at least two are needed",
+        ),
     ],
 )
 def test_unusable_content(content, message, tmp_path, capsys):

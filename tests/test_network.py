@@ -480,7 +480,7 @@ def test_the_shapes_are_those_of_the_start_values(cell, kind, pooling, bidirecti
     ("change", "message"),
     [
         (lambda W: W.pop("dense.b"), r"parameters_ lacks 'dense.b'; its names are: layer0.W_x, "),
-        (lambda W: W.update(x=1), "parameters_ is not to have 'x'; its names are: layer0.W_x, "),
+        (lambda W: W.update(x=1), "parameters_ must not have 'x'; its names are: layer0.W_x, "),
         (lambda W: W.update({"dense.W": W["dense.W"].T.copy()}), r"\(2, 3\), expected .* \(3, 2\)"),
         (
             lambda W: W.update({"dense.W": W["dense.W"].astype(">f8")}),

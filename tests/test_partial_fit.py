@@ -319,7 +319,7 @@ def test_another_network_is_refused(change):
     clf = make_classifier("tokens", warm_start=True).fit(make("tokens"), Y)
     clf.set_params(**change)
     before = snapshot(clf)
-    with pytest.raises(ValueError, match="can't go on with another network"):
+    with pytest.raises(ValueError, match="can't continue with another network"):
         clf.fit(make("tokens"), Y)
     assert snapshot(clf) == before
 
@@ -327,7 +327,7 @@ def test_another_network_is_refused(change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"embedding_dim": 2}, "can't go on with another network"),
+        ({"embedding_dim": 2}, "can't continue with another network"),
         ({"embedding_dropout": 0.5}, "embedding_dropout is for token ids only"),
     ],
 )
@@ -342,7 +342,7 @@ def test_embeddings_of_other_ids_are_refused():
     clf = make_classifier("tokens", warm_start=True, embedding_dim=2, embeddings=E)
     clf.fit(make("tokens"), Y)
     for other in (E[:50], E[:, :1]):
-        with pytest.raises(ValueError, match="can't go on with another"):
+        with pytest.raises(ValueError, match="can't continue with another"):
             clf.set_params(embeddings=other).fit(make("tokens"), Y)
 
 

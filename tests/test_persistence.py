@@ -323,23 +323,23 @@ def test_what_cannot_be_saved_is_named(tmp_path):
         (
             make_pipeline(SequenceVectorizer(tokenizer=shout)).fit(TEXTS),
             TypeError,
-            "Pipeline.sequencevectorizer.tokenizer can't be saved, .* but a function",
+            "Pipeline.sequencevectorizer.tokenizer can't be saved: .* but a function",
         ),
         (
             copy.deepcopy(texts).set_params(recurrentclassifier__random_state=random),
             TypeError,
-            "Pipeline.recurrentclassifier.random_state can't be saved, .* a RandomState",
+            "Pipeline.recurrentclassifier.random_state can't be saved: .* a RandomState",
         ),
         (
             make_pipeline(StandardScaler()).fit(frame()),
             TypeError,
-            "Pipeline.standardscaler is a sklearn.preprocessing._data.StandardScaler; what can",
+            "Pipeline.standardscaler is a sklearn.preprocessing._data.StandardScaler; only these",
         ),
         (LogisticRegression().fit(frame(), AB), TypeError, "LogisticRegression is a sklearn"),
         (
             GridSearchCV(classifier(), {"cell": ["rnn"]}, cv=2).fit(series(), AB),
             TypeError,
-            "GridSearchCV is a .*; what can be saved is: .* Save its best_estimator_",
+            "GridSearchCV is a .*; only these can be saved: .* Save its best_estimator_",
         ),
         (None, TypeError, "NoneType is a builtins.NoneType"),
         (
@@ -445,11 +445,11 @@ def test_what_is_no_model_is_named(tmp_path):
         (entry(absurd_header((10**12,), "<U0")), f"{weights} has 128 bytes, not <U0"),
         (entry(npy(W)[:-1]), f"{weights} has"),
         (entry(npy(W) + b"x"), f"{weights} has"),
-        (json_with('"version": 1', '"version": 2'), "its format 2 is of a newer seqnets"),
+        (json_with('"version": 1', '"version": 2'), "its format 2 is that of a newer seqnets"),
         (json_with('"version": 1', '"version": "1"'), "version is '1'"),
         (json_with('"format": "seqnets"', '"format": "x"'), "does not say that it is one"),
-        (json_with('"version": 1', '"version": 1, "version": 1'), "a key stands twice"),
-        (json_with('"class": "SequenceVectorizer"', '"class": "os.system"'), "is no class that"),
+        (json_with('"version": 1', '"version": 1, "version": 1'), "a key occurs twice"),
+        (json_with('"class": "SequenceVectorizer"', '"class": "os.system"'), "is not a class that"),
         (json_with('"alpha": 0.0001', '"alpha": -1.0'), "The 'alpha' parameter"),
         (json_with('"alpha": 0.0001', '"alhpa": 0.0001'), "has no 'alhpa'"),
         (json_with('"_kind": "tokens"', '"_kind": "3d"'), "_network is ('gru'"),
@@ -461,7 +461,7 @@ def test_what_is_no_model_is_named(tmp_path):
             "don't fit the network's 1 outputs",
         ),
         (json_with('"_largest_id": 2147483647', '"_largest_id": 3'), "_largest_id is 3"),
-        (json_with('"recurrentclassifier", {', '"sequencevectorizer", {'), "each its own"),
+        (json_with('"recurrentclassifier", {', '"sequencevectorizer", {'), "names, all different"),
         (
             lambda p: write_zip(p, replaced(entries, "model.json", "[" * 100_000)),
             "recursion",
@@ -509,7 +509,7 @@ def test_strings_and_truth_values_that_are_none_are_refused(tmp_path):
         entries = contents(MODELS / f"{name}-1.seqnets")
         [classes] = [name for name in entries if "classes_" in name]
         path = write_zip(tmp_path / "model", replaced(entries, classes, npy(array)))
-        assert f"{classes} holds what is no value of {array.dtype}" in error_of(path)
+        assert f"{classes} holds a value that is not {array.dtype}" in error_of(path)
 
 
 def described_anew(estimator, change, tmp_path):

@@ -118,7 +118,7 @@ def test_states_are_drawn_around_zero_and_what_is_no_gate_is_refused():
     display = plots.GateDisplay.from_estimator(clf, X[0], "layer0.reverse.h")
     low, high = display.ax_.images[0].get_clim()
     assert low == -high < 0
-    for name, reason in [("layer0.c", "is not in the trace"), ("pooled", "belongs to no step")]:
+    for name, reason in [("layer0.c", "is not in the trace"), ("pooled", "has no steps")]:
         with pytest.raises(ValueError, match=rf"name='{name}' {reason}.*layer0.r, layer0.z"):
             plots.GateDisplay.from_estimator(clf, X[0], name)
 

@@ -293,8 +293,8 @@ NAN, INF = np.array([[1.0, 2.0], [3.0, np.nan]]), np.array([[1.0, 2.0], [3.0, np
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (NAN, ValueError, r"X\[1\] holds nan at step 1; series are finite numbers"),
-        ([NAN[0], INF], ValueError, "features per step, others have"),
+        (NAN, ValueError, r"X\[1\] holds nan at step 1; series must be finite"),
+        ([NAN[0], INF], ValueError, "features per step, but others have"),
         ([NAN[:1], INF], ValueError, r"X\[1\] holds inf at step 1, feature 1"),
         (np.stack([INF, NAN]), ValueError, r"X\[0\] holds inf at step 1, feature 1"),
         (np.full((2, 3, 1), np.nan), ValueError, r"X\[0\] is NaN at every step"),
@@ -349,7 +349,7 @@ def test_before_fit():
 def test_only_empty_sequences():
     """Nothing to learn from; once fitted, nothing to do."""
     empty = [[], np.empty((0, 2))]
-    with pytest.raises(ValueError, match="X holds no step"):
+    with pytest.raises(ValueError, match="X holds no steps"):
         SequenceScaler().fit(empty)
     scaler = SequenceScaler().fit(ragged("float64"))
     before = scaler.mean_.copy()

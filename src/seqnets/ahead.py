@@ -48,7 +48,6 @@ def warmup(**parameters: Any) -> None:
         "max_iter": 1,
         "warm_start": False,
         "batch_size": 2 * BLOCK_ROWS,
-        "max_grad_norm": 1e-9,  # below any gradient's, for it may happen to be small by chance
     }
     clf = RecurrentClassifier(**parameters).set_params(**once)
     # Ids that any embedding has, or numbers; two blocks of them, whose gradients are summed.

@@ -124,8 +124,8 @@ def harmless() -> Iterator[None]:
         if not _warned:
             _warned = True
             message = (
-                "compiled kernels can't be kept on disk, so that each process compiles its own: "
-                f"{error}. The variable NUMBA_CACHE_DIR may name another directory."
+                "compiled kernels can't be kept on disk, so each process compiles its own: "
+                f"{error}. Set the variable NUMBA_CACHE_DIR to use another directory."
             )
             warn(message, RuntimeWarning)
 

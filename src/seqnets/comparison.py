@@ -76,7 +76,7 @@ def make_folds(data: LabeledTexts) -> list[tuple[np.ndarray, np.ndarray]]:
         raise ValueError(f"two classes are needed, found {sorted(members)}")
     smallest, count = min(members.items(), key=lambda item: item[1])
     if count < 2:
-        raise ValueError(f"class {smallest!r} has one text; two are needed at least")
+        raise ValueError(f"class {smallest!r} has one text; at least two are needed")
     folds = StratifiedKFold(min(FOLDS, count), shuffle=True, random_state=0)
     return list(folds.split(data.texts, data.labels))
 

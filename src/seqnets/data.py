@@ -77,7 +77,7 @@ def read_training_data(
 
 def read_weights(given: Any, name: str, lengths: np.ndarray) -> np.ndarray:
     """The sequences' weights (n,), ones if none are given."""
-    check_unmasked(given, name, "give sequences that shall not count the weight 0")
+    check_unmasked(given, name, "give sequences that should not count a weight of 0")
     return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
 
 
@@ -88,8 +88,8 @@ def check_sum(weights: np.ndarray) -> None:
     lowest, largest = np.finfo(np.float64).tiny, np.finfo(np.float64).max
     if total != 0 and not lowest <= total <= largest:
         raise ValueError(
-            f"The weights, sample_weight times those of the classes, sum to {total}: it has to be "
-            f"from {lowest:.1e} to {largest:.1e}."
+            f"The weights, sample_weight times those of the classes, sum to {total}: the sum must "
+            f"be from {lowest:.1e} to {largest:.1e}."
         )
 
 
@@ -105,8 +105,8 @@ def check_goes_together(
         raise ValueError("X_val is given without y_val.")
     elif not early_stopping:
         raise ValueError(
-            "X_val is given, which is for early stopping, but early_stopping=False. Leave out one "
-            "of them."
+            "X_val is given, which is for early stopping, but early_stopping=False. Leave one of "
+            "them out."
         )
 
 

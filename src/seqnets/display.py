@@ -145,8 +145,8 @@ def steps_of(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
     """What a trace holds under this name, a row or a number per step."""
     names = [key for key in trace if key not in ("pooled", "logits")]
     if name not in names:
-        reason = "belongs to no step" if name in trace else "is not in the trace"
-        raise ValueError(f"name={name!r} {reason}; what has steps: {', '.join(names)}.")
+        reason = "has no steps" if name in trace else "is not in the trace"
+        raise ValueError(f"name={name!r} {reason}; arrays with steps: {', '.join(names)}.")
     return trace[name]
 
 

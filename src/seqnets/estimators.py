@@ -103,7 +103,7 @@ def as_one_task(method: Callable) -> Callable:
 def check_unmasked(given: Any, name: str, instead: str) -> None:
     """Refuse a masked array, whose masked numbers would be read as all others are."""
     if isinstance(given, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, and masks are not read: {instead}.")
+        raise TypeError(f"{name} is a masked array, but masks are not supported: {instead}.")
 
 
 def effective_n_threads(n_jobs: int | None) -> int:

@@ -63,7 +63,7 @@ def encode(value: Any, place: str, arrays: Arrays) -> Any:
         return {"objects": encode(list(value), place, arrays)}
     kind = type(value).__name__
     raise TypeError(
-        f"{place} can't be saved, being no plain value but a {kind}: {reprlib.repr(value)}"
+        f"{place} can't be saved: it is not a plain value but a {kind}: {reprlib.repr(value)}"
     )
 
 
@@ -99,7 +99,7 @@ PLURALS: dict[str, Callable[[list], Any]] = {
 def to_dict(keys: list, values: list) -> dict:
     found = dict(zip(keys, values, strict=True))
     if len(found) < len(keys):
-        raise ValueError(f"{DESCRIPTION}: a key stands twice among {reprlib.repr(keys)}")
+        raise ValueError(f"{DESCRIPTION}: a key occurs twice among {reprlib.repr(keys)}")
     return found
 
 
@@ -157,7 +157,9 @@ def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take
         raise ValueError(f"{DESCRIPTION} does not say that it is one")
     version = description.get("version")
     if type(version) is int and version > VERSION:
-        raise ValueError(f"its format {version} is of a newer seqnets; this one reads {VERSION}")
+        raise ValueError(
+            f"its format {version} is that of a newer seqnets; this one reads {VERSION}"
+        )
     if version != VERSION:
         raise ValueError(f"{DESCRIPTION}: version is {reprlib.repr(version)}")
     model = build(description.get("model"), lambda name: read_array(archive, entry(name)))
@@ -187,7 +189,7 @@ def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     if dtype.kind in LARGEST and array.nbytes:
         unit, largest = LARGEST[dtype.kind]
         if array.reshape(-1).view(unit).max() > largest:
-            raise ValueError(f"{info.filename} holds what is no value of {dtype}")
+            raise ValueError(f"{info.filename} holds a value that is not {dtype}")
     return array
 
 

@@ -118,7 +118,7 @@ def partial_fit_network(
         if getattr(estimator, name) == value:
             raise ValueError(
                 f"{name}={value!r} needs all data or all epochs at once, which partial_fit never "
-                "has: give another value, or call fit."
+                "has: use another value, or call fit."
             )
     resume = hasattr(estimator, "parameters_")
     _check_partial_fit_first_call(estimator, classes)
@@ -199,9 +199,9 @@ def check_same_network(estimator: Estimator) -> None:
     )
     if not same:
         raise ValueError(
-            "Training can't go on with another network: cell, hidden_layer_sizes, bidirectional, "
-            "pooling, embedding_dim, embeddings or dtype have changed since the fit before. Set "
-            "them back, or fit anew with warm_start=False."
+            "Training can't continue with another network: cell, hidden_layer_sizes, "
+            "bidirectional, pooling, embedding_dim, embeddings or dtype has changed since the "
+            "last fit. Change it back, or start over with warm_start=False."
         )
 
 
@@ -315,8 +315,8 @@ def validator(
             score = score.item()
         if not isinstance(score, Real) or not math.isfinite(score):
             raise ValueError(
-                f"scoring={estimator.scoring!r} gives {score!r} on the validation set: a score is "
-                "a finite number."
+                f"scoring={estimator.scoring!r} gives {score!r} on the validation set: a score "
+                "must be a finite number."
             )
         return mean, float(score)
 
@@ -347,10 +347,10 @@ def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> No
     guessing = labels.guessing_loss(data.targets, data.weights, estimator.out_activation_)
     if guessing > 0 and estimator.best_loss_ > guessing:
         warn(
-            f"The loss never fell below {guessing:.4f}, that of guessing by the classes' "
-            f"frequencies (lowest {estimator.best_loss_:.4f}). The usual reasons: a "
+            f"The loss never fell below {guessing:.4f}, the loss of guessing by the classes' "
+            f"frequencies (the lowest was {estimator.best_loss_:.4f}). The usual reasons: a "
             "learning_rate_init that is too large or too small, a large alpha, outliers in series, "
-            "few epochs.",
+            "too few epochs.",
             ConvergenceWarning,
         )
     elif history.stopped == "max_iter" and estimator.learning_rate != "cosine":  # made to end there
@@ -368,8 +368,8 @@ def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
     dtypes = {getattr(x, "dtype", None) for x in X}
     if dtypes == {np.dtype(np.int32)} and data.sequences.values.min(initial=np.inf) >= 1:
         warn(
-            "X looks like token ids, as SequenceVectorizer makes them, and is read as series of "
-            "numbers, since embedding_dim is None. For token ids set embedding_dim, to 64 say; "
-            "series without this warning are floats.",
+            "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "
+            "numbers, since embedding_dim is None. For token ids, set embedding_dim, such as to "
+            "64; for series, pass floats to avoid this warning.",
             UserWarning,
         )

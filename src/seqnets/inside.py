@@ -291,7 +291,7 @@ class InsideMixin(PredictionMixin):
 
     def _target(self, label: Any) -> Target:
         if label is None and is_multilabel(self.n_outputs_, self.out_activation_):
-            raise ValueError("For multilabel y, name the target: a column of y.")
+            raise ValueError("For multilabel y, give the target: the number of a column of y.")
         try:
             number = None if label is None else self.classes_.tolist().index(label)
         except ValueError:

@@ -374,9 +374,9 @@ def last_step(estimator: Model) -> RecurrentClassifier:
     """Return the classifier, which may stand at the end of a pipeline."""
     *_, estimator = _steps(estimator)
     if not isinstance(estimator, RecurrentClassifier):
-        hint = "; give its best_estimator_" if hasattr(estimator, "best_estimator_") else ""
+        hint = "; pass its best_estimator_" if hasattr(estimator, "best_estimator_") else ""
         raise TypeError(
-            "What is inspected is a RecurrentClassifier or a Pipeline that ends in one, not "
+            "Inspection needs a RecurrentClassifier or a Pipeline that ends in one, not "
             f"{type(estimator).__name__}{hint}."
         )
     return estimator

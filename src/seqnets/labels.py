@@ -25,8 +25,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         table = np.asarray(y)
     except ValueError as error:
         raise ValueError(
-            "y is (n,), one label per sequence, or (n, n_labels) of zeros and ones; its rows are "
-            "of different lengths."
+            "y must be (n,), one label per sequence, or (n, n_labels) of zeros and ones; its rows "
+            "are of different lengths."
         ) from error
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)
@@ -34,14 +34,14 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
             raise ValueError(
-                "y of two dimensions holds zeros and ones, a column per label, but "
+                "y of two dimensions must hold zeros and ones, a column per label, but "
                 f"y[{i}, {j}] is {table.tolist()[i][j]!r}."
             )
         return table.astype(int)
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
     if y.dtype.kind in "mM" and np.isnat(y).any():
-        raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is no label.")
+        raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")
     check_consistent_length(lengths, y)
     try:
         check_classification_targets(y)
@@ -102,7 +102,7 @@ def check_order(given: Any, classes: np.ndarray) -> None:
     """Refuse names of y's columns that are not sorted as `classes` are, for these stay in place."""
     if given is not None and not np.array_equal(given, classes):
         raise ValueError(
-            f"classes={given!r} name the columns of y, whose order stays, and have to be sorted."
+            f"classes={given!r} name the columns of y, whose order stays, and must be sorted."
         )
 
 
@@ -140,7 +140,7 @@ def class_weights(
         return np.ones(classes.size)
     if y.ndim == 2:
         raise ValueError(
-            "class_weight is for one label per sequence; with several, weigh with sample_weight."
+            "class_weight is for one label per sequence; with several, use sample_weight."
         )
     if isinstance(class_weight, dict):
         for label, weight in class_weight.items():

@@ -73,7 +73,7 @@ class Network:
         shapes = self.shapes
         for name in [*shapes, *parameters]:
             if (name in shapes) != (name in parameters):
-                which = "lacks" if name in shapes else "is not to have"
+                which = "lacks" if name in shapes else "must not have"
                 raise ValueError(
                     f"parameters_ {which} {name!r}; its names are: {', '.join(shapes)}."
                 )

@@ -76,8 +76,8 @@ def hidden_layer_sizes(given: Any) -> tuple[int, ...]:
     wrong = [n for n in sizes if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1]
     if wrong or not sizes:
         raise ValueError(
-            "hidden_layer_sizes is the number of units of each layer, whole numbers of at least "
-            f"1, got {given!r}."
+            "hidden_layer_sizes must be the number of units of each layer, whole numbers of at "
+            f"least 1, got {given!r}."
         )
     return tuple(int(size) for size in sizes)
 
@@ -91,7 +91,7 @@ def build_network(estimator: Estimator) -> Network:
     if estimator.bidirectional and estimator.bptt_steps is not None:
         raise ValueError(
             "bptt_steps needs bidirectional=False: a second direction begins at the end of the "
-            "sequence, far from the steps that are at hand."
+            "sequence, far from the steps in memory."
         )
     pooling = estimator.pooling
     if pooling == "auto":
@@ -130,8 +130,8 @@ def build_dropout(estimator: Estimator) -> Dropout:
     if states > 0 and not CELLS[estimator.cell].has_product:
         others = ", ".join(repr(name) for name in CELLS if CELLS[name].has_product)
         raise ValueError(
-            f"recurrent_dropout={states!r} leaves out parts of the state before its product with "
-            f"W_h, and cell={estimator.cell!r} has no W_h. Set it to 0, or take one of the cells "
+            f"recurrent_dropout={states!r} drops parts of the state before its product with W_h, "
+            f"but cell={estimator.cell!r} has no W_h. Set it to 0, or use one of the cells "
             f"{others}."
         )
     return Dropout(float(inputs), float(estimator.embedding_dropout), float(states))

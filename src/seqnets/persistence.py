@@ -129,7 +129,7 @@ def describe(estimator: Any, place: str, arrays: Arrays) -> Any:
         names = ", ".join(cls.__name__ for cls in [*FITTED, Pipeline])
         kind = f"{cls.__module__}.{cls.__qualname__}"
         hint = " Save its best_estimator_." if hasattr(estimator, "best_estimator_") else ""
-        raise TypeError(f"{place} is a {kind}; what can be saved is: {names}.{hint}")
+        raise TypeError(f"{place} is a {kind}; only these can be saved: {names}.{hint}")
     return model | {"parameters": encode_all(parameters, place, arrays)}
 
 
@@ -153,7 +153,7 @@ def build(model: Any, take: Take, depth: int = 0) -> Any:
     name = member(model, "class", str)
     classes = {cls.__name__: cls for cls in (*FITTED, Pipeline)}
     if name not in classes:
-        raise ValueError(f"{name!r} is no class that can be loaded")
+        raise ValueError(f"{name!r} is not a class that can be loaded")
     parameters = decode_all(member(model, "parameters", dict), take)
     check_names(parameters, {*classes[name]._get_param_names()} - {"steps", "memory"}, name)
     if name == "Pipeline":
@@ -162,7 +162,7 @@ def build(model: Any, take: Take, depth: int = 0) -> Any:
             for step_name, step in member(model, "steps", list)
         ]
         if len(dict(steps)) < len(steps) or {type(name) for name, _ in steps} != {str}:
-            raise ValueError("the steps of a Pipeline need names, each its own")
+            raise ValueError("the steps of a Pipeline need names, all different")
     estimator = classes[name](**parameters)
     estimator._validate_params()
     if name == "Pipeline":
@@ -193,5 +193,5 @@ def derived(fitted: dict[str, Any]) -> dict[str, Any]:
 def member(model: Any, key: str, kind: type) -> Any:
     """Return what an estimator's description holds under this key."""
     if type(model) is not dict or type(model.get(key)) is not kind:
-        raise ValueError(f"{key!r} is missing or no {kind.__name__}")
+        raise ValueError(f"{key!r} is missing or not a {kind.__name__}")
     return model[key]

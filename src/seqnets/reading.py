@@ -64,7 +64,7 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
                     where = f"{path}, line {reader.line_num}"
                     if None in row:
                         raise UserError(
-                            f"{where}: more fields than columns; is a comma not in quotes?"
+                            f"{where}: more fields than columns; is there a comma outside quotes?"
                         )
                     yield where, [row[name] or "" for name in names]
             except csv.Error as error:
@@ -86,7 +86,7 @@ def checked_column(path: str, reader: csv.DictReader, option: str, column: str |
         raise UserError(f"{path}: name a column with {option}; the columns are: {listed}")
     if column not in columns:
         other = len(columns) == 1 and any(mark in listed for mark in ";\t|")
-        hint = " (is it a comma that separates them?)" if other else ""
+        hint = " (are they separated by commas?)" if other else ""
         raise UserError(f"{path}: no column {column!r}; the columns are: {listed}{hint}")
     if columns.count(column) > 1:
         raise UserError(f"{path}: more than one column {column!r}")

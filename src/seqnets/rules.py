@@ -44,7 +44,7 @@ def check_fitted(fitted: dict[str, Any], rules: dict[str, Rule], owner: str) -> 
         if name not in fitted and (rule.optional or not wanted):
             continue
         if name not in fitted or not wanted:
-            raise ValueError(f"{owner} {'lacks' if wanted else 'is not to have'} {name!r}")
+            raise ValueError(f"{owner} {'lacks' if wanted else 'must not have'} {name!r}")
         if not rule.holds(fitted[name], fitted):
             raise ValueError(
                 f"{owner}: {name} is {reprlib.repr(fitted[name])}, expected {rule.allowed}"

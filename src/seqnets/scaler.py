@@ -133,7 +133,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         if len(series.values):
             self._scaler.partial_fit(series.values)
         elif not hasattr(self._scaler, "n_samples_seen_"):
-            raise ValueError("X holds no step: a scaler learns from one at least.")
+            raise ValueError("X holds no steps: a scaler needs at least one.")
         for name in ("mean_", "var_", "scale_"):
             setattr(self, name, getattr(self._scaler, name))
         self.n_steps_seen_ = int(np.max(self._scaler.n_samples_seen_))
@@ -174,7 +174,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         if container != "default" and self._kind != "2d":
             raise ValueError(
                 f'set_output(transform="{container}") is for 2-D series: ragged and 3-D ones do '
-                'not fit into a data frame. Use set_output(transform="default") on this step.'
+                'not fit in a data frame. Use set_output(transform="default") on this step.'
             )
         return scaled
 

@@ -31,7 +31,7 @@ from .vocabulary import LARGEST_ID, PADDING
 FLOATS = [np.float64, np.float32]
 NUMBERS = (Number, np.bool_, type(None))  # None is NaN, or an error of its own
 AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy makes numbers of
-DATES = "whose numbers depend on a unit: make numbers of it, such as days since a first one."
+DATES = "whose numbers depend on a unit: convert it, such as to days since a first date."
 COMPLEX = {complex, np.complex64, np.complex128, np.clongdouble}
 
 
@@ -56,7 +56,7 @@ def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
         values, offsets = _join_sequences(X)
         if values.shape[1] != 1:
             raise ValueError(
-                f"Token sequences have one id a step, but those of X have {values.shape[1]}."
+                f"Token sequences have one id per step, but those of X have {values.shape[1]}."
             )
     else:
         shape = np.shape(X)
@@ -101,7 +101,7 @@ def read_series(
         X = _same_widths(X)
         X = validate_data(estimator, X, dtype=FLOATS, ensure_all_finite=False, reset=reset)
         values, offsets = _from_matrix(X)
-        hint = "; one that ends early is given in a list, as long as it is"
+        hint = "; if some end early, pass a list of series without padding"
         return Sequences(_finite(values, offsets, dtype, hint), offsets), kind
     named = X
     if is_ragged(X):
@@ -160,7 +160,7 @@ def _ordered(X: Any) -> Any:
         return X
     is_container = isinstance(X, list | tuple | str | bytes) or hasattr(X, "__array__")
     if isinstance(X, Iterable) and not is_container and not sparse.issparse(X):
-        raise TypeError(f"X is a {type(X).__name__}: sequences come in a list or an array.")
+        raise TypeError(f"X is a {type(X).__name__}: pass sequences in a list or an array.")
     one_by_one = isinstance(X, list | tuple) or _dtype_kind(X) == "O"
     for name, x in [("X", X), *((f"X[{i}]", x) for i, x in enumerate(X if one_by_one else ()))]:
         check_unmasked(x, name, "leave steps out")
@@ -168,7 +168,7 @@ def _ordered(X: Any) -> Any:
         if sparse.issparse(x) or {type(t).__name__ for _, t in columns} == {"SparseDtype"}:
             raise TypeError(
                 f"{name} is sparse. Counts and tf-idf have lost the order of the words, which is "
-                "what a recurrent network reads: make sequences of the texts with "
+                "what a recurrent network reads: turn the texts into sequences with "
                 "SequenceVectorizer."
             )
         for column, dtype in columns:  # pandas' or polars'
@@ -180,7 +180,7 @@ def _ordered(X: Any) -> Any:
         X = X.astype(X.dtype.newbyteorder("="))
     table = np.asarray(X) if hasattr(X, "columns") else X  # a data frame, pandas' or polars'
     if getattr(table, "shape", None) == (0,):
-        raise ValueError("X is empty: there is no sequence in it.")
+        raise ValueError("X is empty: there are no sequences in it.")
     if _dtype_kind(table) in "mM":
         raise TypeError(f"X has dtype {table.dtype}, {DATES}")
     _demand_real_numbers(table, "X")
@@ -188,7 +188,7 @@ def _ordered(X: Any) -> Any:
     some = not all(issubclass(t, NUMBERS) for t in set(map(type, cells)))  # few, as below
     if some and any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
         raise ValueError(
-            'The cells of X hold sequences: give one column of them, as X["name"] or X[:, 0].'
+            'The cells of X hold sequences: pass one column, such as X["name"] or X[:, 0].'
         )
     return X
 
@@ -219,14 +219,14 @@ def _demand_real_numbers(X: Any, name: str) -> None:
     if isinstance(X, str | bytes) or of_no_strings:
         shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
         raise TypeError(
-            f"X holds strings, where series and token ids are numbers: {name} {shown}. Of texts, "
-            "SequenceVectorizer makes sequences of token ids: "
+            f"X holds strings, but series and token ids are numbers: {name} {shown}. "
+            "SequenceVectorizer turns texts into sequences of token ids: "
             "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
         )
     if isinstance(X, complex) or _dtype_kind(X) == "c":
         given = f"has dtype {X.dtype}" if np.ndim(X) else f"is {X}"
         raise ValueError(
-            f"Complex data not supported: {name} {given}, but sequences are of real numbers."
+            f"Complex data not supported: {name} {given}, but sequences must hold real numbers."
         )
     if isinstance(X, list | tuple) or _dtype_kind(X) in "OUS":
         types = set(map(type, X))  # few, where a call for each of many numbers would take long
@@ -235,7 +235,7 @@ def _demand_real_numbers(X: Any, name: str) -> None:
                 _demand_real_numbers(x, f"{name}[{i}]")
     elif not isinstance(X, NUMBERS) and not any(hasattr(X, method) for method in AS_NUMBERS):
         error = ValueError if is_pandas_na(X) else TypeError
-        raise error(f"{name} is {reprlib.repr(X)}, but sequences are of real numbers.")
+        raise error(f"{name} is {reprlib.repr(X)}, but sequences must hold real numbers.")
 
 
 def _dtype_kind(X: Any) -> str:
@@ -275,7 +275,7 @@ def _as_numbers(x: Any, name: str) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from error
     if x.dtype.kind not in "biuf":
-        raise ValueError(f"{name} has dtype {x.dtype}, but sequences are of real numbers.")
+        raise ValueError(f"{name} has dtype {x.dtype}, but sequences must hold real numbers.")
     return x
 
 
@@ -291,7 +291,7 @@ def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
                 f"X[{i}] has shape {part.shape}: a sequence is (n_steps,) or (n_steps, n_features)."
             )
         if len(part) and part.shape[1] != D:
-            raise ValueError(f"X[{i}] has {part.shape[1]} features per step, others have {D}.")
+            raise ValueError(f"X[{i}] has {part.shape[1]} features per step, but others have {D}.")
     values = np.concatenate(some or [np.zeros((0, D))])
     return values, np.concatenate(([0], np.cumsum([len(part) for part in parts])))
 
@@ -303,7 +303,7 @@ def _with_names(X: Any) -> Any:
     names = list(X[0].columns)
     for i, x in enumerate(X):
         if list(x.columns) != names:
-            raise ValueError(f"X[{i}] has the columns {list(x.columns)} and X[0] has {names}.")
+            raise ValueError(f"X[{i}] has the columns {list(x.columns)}, but X[0] has {names}.")
     return X[0]
 
 
@@ -330,7 +330,7 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     real = ~np.isnan(X).all(axis=2)
     if not real.any(axis=1).all():
         raise ValueError(
-            f"X[{np.argmin(real.any(axis=1))}] is NaN at every step; NaN is padding, behind at "
+            f"X[{np.argmin(real.any(axis=1))}] is NaN at every step; NaN is padding, after at "
             "least one step."
         )
     lengths = T - np.argmax(real[:, ::-1], axis=1)
@@ -345,7 +345,7 @@ def _finite(
         dtype = np.dtype(np.float32 if values.dtype == np.float32 else np.float64)
     with np.errstate(over="ignore"):  # what is too large becomes inf and is named below
         cast = np.ascontiguousarray(values, dtype=dtype)
-    rule = f"series are finite numbers of {dtype}, not NaN or inf{hint}"
+    rule = f"series must be finite {dtype} numbers, not NaN or inf{hint}"
     _demand(np.isfinite(cast), values, offsets, rule)
     return cast
 

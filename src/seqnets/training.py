@@ -273,7 +273,7 @@ def train(
     except DivergenceError:
         raise ValueError(
             f"Training diverged: in epoch {len(history.loss_curve) + 1} the loss or a weight was "
-            "not finite. The usual reasons are steps that are too long or gradients that are too "
+            "not finite. The usual reasons are steps that are too large or gradients that are too "
             "large: try a smaller learning_rate_init, a smaller max_grad_norm, or series without "
             "outliers."
         ) from None

@@ -279,7 +279,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         words = self._words()
         if self.output == "padded":
             if self.max_length is None:
-                raise ValueError("How many columns padded output has is not fixed: set max_length.")
+                raise ValueError("The number of padded columns is not fixed: set max_length.")
             return ragged([f"step{t}" for t in range(self.max_length)])
         return ragged(sorted(words, key=words.__getitem__))
 
@@ -308,7 +308,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         """
         if transform not in (None, "default"):
             raise ValueError(
-                f"SequenceVectorizer has no {transform!r} output: sequences of ids are no table."
+                f"SequenceVectorizer has no {transform!r} output: sequences of ids are not a table."
             )
         return self
 
@@ -337,7 +337,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         if len(n) != 2 or n[0] != n[1] or not isinstance(n[0], (int, np.integer)) or n[0] < 1:
             raise ValueError(
                 f"ngram_range must be (n, n) with an int n >= 1, got {n}: CountVectorizer's "
-                "analyzers list all 1-grams before all 2-grams, the reading order would be lost."
+                "analyzers list all 1-grams before all 2-grams, so the reading order would be lost."
             )
         shared = {name: getattr(self, name) for name in SHARED}
         # What only stands at its default is no reason for a warning that it goes unused

@@ -26,7 +26,7 @@ def tokenized(X: Iterable[Any], analyze: Callable, any_type: bool) -> Iterator[l
     if isinstance(X, Mapping) or len(getattr(X, "shape", (0,))) != 1:
         raise ValueError(
             f"Expected a 1-D iterable of documents, got a {type(X).__name__}: pass one column of "
-            'it, as X["text"].'
+            'it, such as X["text"].'
         )
     for place, document in enumerate(X):
         if not isinstance(document, str) and (
@@ -99,7 +99,7 @@ def words_of(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray
         wrong = [number for number in ids if number not in words]
         if wrong:
             raise ValueError(
-                f"Sequence {place} holds {wrong[0]!r}, which is no id: {PADDING} is padding, "
+                f"Sequence {place} holds {wrong[0]!r}, which is not an id: {PADDING} is padding, "
                 f"{UNKNOWN} unknown, words are the values of vocabulary_, up to {max(words)}."
             )
         documents.append(ragged([words[number] for number in ids]))

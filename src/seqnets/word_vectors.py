@@ -133,7 +133,7 @@ def checked(word: str, vector: Any, n_dims: int) -> np.ndarray:
         with np.errstate(over="ignore"):  # what is too large is no finite number then
             numbers = np.asarray(vector, dtype=np.float64).astype(np.float32)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"The vector of {word!r} is not of numbers: {error}.") from error
+        raise ValueError(f"The vector of {word!r} does not hold numbers: {error}.") from error
     if numbers.shape != (n_dims,) or not np.isfinite(numbers).all():
-        raise ValueError(f"The vector of {word!r} is not of {n_dims} finite numbers: {vector}.")
+        raise ValueError(f"The vector of {word!r} is not {n_dims} finite numbers: {vector}.")
     return numbers
