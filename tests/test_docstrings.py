@@ -66,7 +66,7 @@ def test_nothing_public_is_left_out():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_readme_runs():
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.M)
-    first_use, search, from_table, growing, on_disk, looking = blocks
+    first_use, search, from_table, growing, pretrained, on_disk, looking = blocks
     names = {}
     exec(first_use, names)
     texts = names["texts"]
@@ -80,6 +80,12 @@ def test_the_readme_runs():
     given = names | {"chunks": [(["so", "not"], ["no", "yes"]), *chunks], "classes": ["no", "yes"]}
     exec(growing, given)
     assert sorted(given["vocabulary"].values()) == given["clf"].token_ids_.tolist() == [2, 3, 4, 5]
+    glove = "\n".join(f"{word}{' 0.5' * 100}" for word in ("good", "bad", "not", "unused"))
+    Path("glove.txt").write_text(glove, "utf-8")
+    given = names.copy()
+    exec(pretrained, given)
+    np.testing.assert_array_equal(given["vectors"][2:], 0.5)
+    given["model"].fit(texts, names["labels"])
     before, proba = names["model"], names["model"].predict_proba(texts)
     exec(on_disk, names)
     assert names["model"] is not before

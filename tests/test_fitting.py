@@ -567,18 +567,31 @@ def words_as(dtype, lowest=1):
     return np.fromiter(parts, dtype=object, count=len(parts))
 
 
+PADDED = np.int32([[2, 3, 0], [4, 0, 0], [2, 5, 6], [3, 0, 0]])
+
+
+@pytest.mark.parametrize("X", [words_as(np.int32), PADDED], ids=["ragged", "padded"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_texts_without_an_embedding_are_one_warning(method):
+def test_texts_without_an_embedding_are_one_warning(method, X):
     clf, classes = make_classifier(tol=10.0), {"classes": [0, 1]} if method != "fit" else {}
     with pytest.warns(UserWarning, match="looks like token ids.*set embedding_dim") as caught:
-        getattr(clf, method)(words_as(np.int32), [0, 1, 0, 1], **classes)
+        getattr(clf, method)(X, [0, 1, 0, 1], **classes)
     assert [w.filename for w in caught if w.category is UserWarning] == [__file__]
     assert sum(w.category is UserWarning for w in caught) == 1
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
-    "X", [words_as(np.int64), words_as(np.float32), words_as(np.int32, lowest=-1)], ids=str
+    "X",
+    [
+        words_as(np.int64),
+        words_as(np.float32),
+        words_as(np.int32, lowest=-1),
+        PADDED.astype(np.int64),
+        PADDED[:, ::-1].copy(),
+        -PADDED,
+    ],
+    ids=str,
 )
 def test_series_are_no_texts(X):
     make_classifier(tol=10.0).fit(X, [0, 1, 0, 1])

@@ -645,6 +645,9 @@ def test_steps_that_only_resample_for_fit_are_passed_over():
     model.steps.insert(1, ("balanced", Sampler()))
     assert inspection.words(model, TEXTS) == inspection.words(text_model(), TEXTS)
     assert equal(inspection.trace(model, TEXTS), inspection.trace(text_model(), TEXTS))
+    for wrong in ([model.steps[1]], [*model.steps, ("last", Sampler())]):
+        with pytest.raises(TypeError, match="not Sampler"):
+            inspection.words(Pipeline(wrong), TEXTS)
 
 
 def test_functions_and_methods_have_the_same_parameters():

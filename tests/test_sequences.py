@@ -394,6 +394,20 @@ def test_series_that_are_not_finite(monkeypatch, call, value, kind, X, place, wh
     assert_refused(monkeypatch, call, fitted(kind), X, ValueError, message)
 
 
+def test_where_nan_is_padding():
+    X = with_value(CUBE, (2, 0), np.nan)
+    with pytest.raises(ValueError, match=r"X\[2\] holds nan.*padding only after .* last step"):
+        read_series(RecurrentClassifier(), X, None, None)
+
+
+def test_a_column_of_strings_is_named():
+    pandas = pytest.importorskip("pandas")
+    frames = [pandas.DataFrame({"a": [1.0, 2.0], "run": ["r1", "r1"]})] * 2
+    for X, place in ((frames, r"X\[0\]\['run'\]\[0\]"), (frames[0], r"X\['run'\]\[0\]")):
+        with pytest.raises(TypeError, match=f"X holds strings.*: {place} is 'r1'"):
+            read_series(RecurrentClassifier(), X, None, None)
+
+
 @each_call
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_ragged_series_that_are_not_finite(monkeypatch, call, value):

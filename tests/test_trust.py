@@ -203,7 +203,9 @@ def test_extreme_weights(weights):
     assert np.isfinite(clf.input_scale_).all()
 
 
-@pytest.mark.parametrize("ids", [np.arange(2, 9), np.array([2.0, 3.0]), [2, 3], None])
+@pytest.mark.parametrize(
+    "ids", [np.arange(2, 9), np.array([2.0, 3.0]), [2, 3], None, np.array([3, 2]), np.arange(2)]
+)
 @pytest.mark.parametrize("method", ["predict", "attributions", "partial_fit"])
 def test_other_token_ids(ids, method):
     X, y = [[2, 3], [3], [2], [3, 2]], [0, 1, 0, 1]

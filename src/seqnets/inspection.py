@@ -384,17 +384,17 @@ def last_step(estimator: Model) -> RecurrentClassifier:
 
 def _with_inputs(estimator: Model, X: Any) -> tuple[RecurrentClassifier, Any]:
     """Return the classifier and X as it gets it."""
-    last_step(estimator)
-    *before, classifier = _steps(estimator)
-    for step in before:
+    classifier = last_step(estimator)
+    for step in list(_steps(estimator))[:-1]:
         X = step.transform(X)
     return classifier, X
 
 
 def _steps(estimator: Any) -> Iterator[Any]:
-    """Yield what predicts: of a pipeline, in which there may be others, its steps; or itself."""
+    """Yield the steps of a pipeline, and of those in it, that predict; or the estimator itself."""
     if not isinstance(estimator, Pipeline):
         yield estimator
         return
-    for step in (s for _, s in estimator.steps if hasattr(s, "transform") or hasattr(s, "predict")):
-        yield from _steps(step)
+    for step in (step for _, step in estimator.steps if step not in (None, "passthrough")):
+        if step is estimator.steps[-1][1] or not hasattr(step, "fit_resample"):
+            yield from _steps(step)

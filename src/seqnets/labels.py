@@ -25,8 +25,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         table = np.asarray(y)
     except ValueError as error:
         raise ValueError(
-            "y must be (n,), one label per sequence, or (n, n_labels) of zeros and ones; its rows "
-            "are of different lengths."
+            "y must be (n,), one label per sequence, or (n, n_labels) of zeros and ones, which "
+            "sklearn.preprocessing.MultiLabelBinarizer makes; its rows are of different lengths."
         ) from error
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)
@@ -39,6 +39,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             )
         return table.astype(int)
     y = column_or_1d(y, warn=True)
+    if y.dtype == object and any(label is None for label in y):
+        raise ValueError(f"y[{[label is None for label in y].index(True)}] is None, not a label.")
     assert_all_finite(y, input_name="y")
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")

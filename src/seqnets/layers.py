@@ -76,9 +76,6 @@ class Embedding:
         x[n:] = 0
         return x
 
-    def backward(self, tokens: np.ndarray, dx: np.ndarray, gradients: Workspace) -> None:
-        gradients.array("embedding", tokens.size, self.n_dims)[:] = dx[: tokens.size]
-
 
 class Recurrent:
     """One recurrent layer over all steps of all sequences of a batch."""

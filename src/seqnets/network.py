@@ -145,8 +145,6 @@ class Network:
             dx = self._backward_earlier(
                 parameters, batch, earlier, dpooled, work, gradients, masks, dx
             )
-        if self.embedding is not None and dx.size:
-            self.embedding.backward(batch.x, dx, gradients)
         return dx
 
     def _states(
@@ -173,11 +171,13 @@ class Network:
         self.pooling.backward(parameters, h, dpooled, batch, work, gradients, dh)
         for i in reversed(range(len(self.layers))):
             x, lookup = self._input(i, parameters, batch, work, masks, again=True)
-            dx = work.array("dx", *(x.shape if needs_dx else (0, 0)))
             if i > 0:
                 below = self.layers[i - 1].states("dh", batch, work)
                 below[0] = 0
                 dx = below[1:].reshape(x.shape)
+            else:  # of tokens, it is the gradient of their rows of the embedding
+                place, name = (work, "dx") if self.embedding is None else (gradients, "embedding")
+                dx = place.array(name, *(x.shape if needs_dx else (0, 0)))
             self.layers[i].backward(parameters, x, lookup, batch, work, gradients, dx, masks)
             if dx.size and f"layer{i}" in masks:
                 multiply(dx, masks[f"layer{i}"], dx)
@@ -198,9 +198,11 @@ class Network:
         return the gradient of x of all windows, `dx` being the last one's.
         """
         B, is_series = batch.lengths.size, batch.lookup is None
-        total = work.array("dx of all windows", *(batch.x if is_series else dx).shape)
-        total[:] = 0
-        total[len(total) - len(dx) :] = dx
+        total = dx
+        if is_series:
+            total = work.array("dx of all windows", *batch.x.shape)
+            total[:] = 0
+            total[len(total) - len(dx) :] = dx
         more = work.inner("gradients of one window")
         for part in earlier:
             if not self.pooling.reads(part, work):

@@ -301,8 +301,9 @@ class AttributionDisplay(Display):
         x: Any,
         method: str = "integrated_gradients",
         target: Any = None,
+        ax: Any = None,
     ) -> Self:
-        """Explain one sequence or text; `plot` is left to the caller.
+        """Explain one sequence or text; plot it if axes are given.
 
         Parameters
         ----------
@@ -315,11 +316,13 @@ class AttributionDisplay(Display):
         target : label, default=None
             The class that is explained, one of `classes_`; None: the one predicted. For multilabel
             y it must be given.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: nowhere yet, since the display shows itself as text.
 
         Returns
         -------
         display : AttributionDisplay
-            The display, not plotted yet.
+            The display.
 
         Raises
         ------
@@ -337,7 +340,8 @@ class AttributionDisplay(Display):
         (words,) = inspection.words(estimator, [x])
         (found,) = inspection.attributions(estimator, [x], method, target)
         target = estimator.predict([x])[0] if target is None else target
-        return cls(found, words, target)
+        display = cls(found, words, target)
+        return display if ax is None else display.plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Plot a bar per word, or for series a row per channel.

