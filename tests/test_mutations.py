@@ -61,6 +61,7 @@ FAULTS = [
     ("training", "test_dropout", "seed = self.random.randint(2**31 - 1)", "seed = 0"),
     ("training", NETWORK, "total[:] = 0", "pass"),
     ("training", TRAINING, "other in others:", "other in others[1:]:"),
+    ("workspace", TRAINING, "self._filled.clear()", "pass"),
     ("batches", "test_batches", "found, places[tokens]", "found, tokens"),
     ("training", TRAINING, ">= best_score + tol", ">= best_score - tol"),
     ("optimizers", TRAINING, "share * (W[row, k] - mean[row, k])", "(W[row, k] - mean[row, k])"),

@@ -137,7 +137,9 @@ class Recurrent:
     ) -> None:
         """rows = x W_x + b."""
         rows[:] = parameters[f"{self.name}.b"]
-        add_product(len(x), x, work.panels("W_x", parameters[f"{self.name}.W_x"]), rows)
+        add_product(
+            len(x), x, work.panels(f"{self.name}.W_x", parameters[f"{self.name}.W_x"]), rows
+        )
 
     def backward(
         self,
@@ -255,10 +257,10 @@ class Recurrent:
                 arrays[name] = self.states(name, batch, work)
             elif name == "n_active":
                 arrays[name] = batch.n_active
-            elif name == "W_h":  # one copy serves all windows of a batch
-                arrays[name] = work.panels(own, parameters[own], filled=batch.window > 0)
+            elif name == "W_h":
+                arrays[name] = work.panels(own, parameters[own])
             elif name == "W_hT":
-                arrays[name] = work.panels(name, parameters[f"{self.name}.W_h"].T)
+                arrays[name] = work.panels(own, parameters[f"{self.name}.W_h"].T)
             elif name == "m":
                 arrays[name] = masks.get(f"{self.name}.h", work.array("no mask", 0, H))
             elif name == "v":

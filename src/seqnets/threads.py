@@ -39,15 +39,17 @@ class Workers:
     def map(self, function: Callable[[Workspace, Any], Any], blocks: Iterable) -> list:
         """The results of function(workspace, block), in the order of the blocks."""
         blocks = list(blocks)
+        run = functools.partial(self._run, function, object())
         if self._pool is None or len(blocks) == 1:
-            return [self._run(function, block) for block in blocks]
-        return list(self._pool.map(functools.partial(self._run, function), blocks))
+            return [run(block) for block in blocks]
+        return list(self._pool.map(run, blocks))
 
-    def _run(self, function: Callable, block: Any) -> Any:
+    def _run(self, function: Callable, call: object, block: Any) -> Any:
         try:
             work = self._idle.pop()
         except IndexError:
             work = self._spare.pop(self.dtype, None) or Workspace(self.dtype)
+        work.begin(call)
         try:
             return function(work, block)
         finally:

@@ -21,6 +21,8 @@ class Workspace:
         self._buffers: dict[str, np.ndarray] = {}
         self._arrays: dict[str, np.ndarray] = {}
         self._inner: dict[str, Workspace] = {}
+        self._filled: set[str] = set()
+        self._call: object = None
 
     def array(self, name: str, *shape: int, dtype: type | None = None) -> np.ndarray:
         """An array of this shape, holding what was last written under its name."""
@@ -39,13 +41,21 @@ class Workspace:
         inner = sum(work.n_bytes for work in self._inner.values())
         return inner + sum(buffer.nbytes for buffer in self._buffers.values())
 
-    def panels(self, name: str, B: np.ndarray, filled: bool = False) -> np.ndarray:
-        """B as `add_product` reads it; `filled` by an earlier call, it is not copied again."""
+    def panels(self, name: str, B: np.ndarray) -> np.ndarray:
+        """B as `add_product` reads it, copied again only where `begin` tells when B has changed."""
         K, N = B.shape
         panels = self.array(f"{name} in panels", *panels_shape(K, N, self.dtype))
-        if not filled:
+        if name not in self._filled:
             fill_panels(B, panels)
+            if self._call is not None:
+                self._filled.add(name)
         return panels
+
+    def begin(self, call: object) -> None:
+        """Parameters stay as they are until this is called with something else."""
+        if self._call is not call:
+            self._filled.clear()
+            self._call = call
 
     def inner(self, name: str) -> Workspace:
         """A workspace within, with names of its own."""
