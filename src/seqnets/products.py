@@ -11,10 +11,10 @@ innermost loops only; hence the vectors are spelled out. GFLOP/s of one core, fl
 (Zen 3) and with AVX-512 (Sapphire Rapids):
 
                              AVX2: tiles, plain loops, OpenBLAS    AVX-512: tiles, OpenBLAS
-    (16, 64) x (64, 256)           93           55        57                175      105
-    (16, 128) x (128, 512)         92           61        56                170       85
-    (16, 512) x (512, 2048)        84           44        52                115       65
-    768 x 768 x 768                                      100                         190
+    (16, 64) x (64, 256)           81           25        58                175      105
+    (16, 128) x (128, 512)         90           33        58                170       85
+    (16, 512) x (512, 2048)        76           26        59                115       65
+    768 x 768 x 768                91                     92                         190
 """
 
 from __future__ import annotations
