@@ -515,7 +515,7 @@ REFUSED = {
     "periods": (
         pd.DataFrame({"a": pd.period_range("2020", periods=4, freq="D")}),
         TypeError,
-        r"X\[0\]\[0\] is Period\('2020-01-01', 'D'\), but sequences must hold real numbers",
+        r"X\['a'\]\[0\] is Period\('2020-01-01', 'D'\), but sequences must hold real numbers",
     ),
     "sparse series": (
         [sparse.csr_matrix(x) for x in PAIRS],

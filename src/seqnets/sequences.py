@@ -184,7 +184,7 @@ def _ordered(X: Any) -> Any:
         raise ValueError("X is empty: there are no sequences in it.")
     if _dtype_kind(table) in "mM":
         raise TypeError(f"X has dtype {table.dtype}, {DATES}")
-    _demand_real_numbers(table, "X")
+    _demand_real_numbers(X if is_frame(X) else table, "X")
     cells = table.ravel() if _dtype_kind(table) == "O" and table.ndim > 1 else ()
     some = not all(issubclass(t, NUMBERS) for t in set(map(type, cells)))  # few, as below
     if some and any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
