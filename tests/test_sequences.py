@@ -401,8 +401,7 @@ def test_where_nan_is_padding():
 
 
 def test_a_column_of_strings_is_named():
-    pandas = pytest.importorskip("pandas")
-    frames = [pandas.DataFrame({"a": [1.0, 2.0], "run": ["r1", "r1"]})] * 2
+    frames = [pd.DataFrame({"a": [1.0, 2.0], "run": ["r1", "r1"]})] * 2
     for X, place in ((frames, r"X\[0\]\['run'\]\[0\]"), (frames[0], r"X\['run'\]\[0\]")):
         with pytest.raises(TypeError, match=f"X holds strings.*: {place} is 'r1'"):
             read_series(RecurrentClassifier(), X, None, None)

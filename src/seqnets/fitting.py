@@ -365,12 +365,14 @@ def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
     """Series are hardly ever what `SequenceVectorizer` makes: int32 from 1 on, then zeros."""
     if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
         return
-    like_ids = {getattr(x, "dtype", None) for x in X} == {np.dtype(np.int32)}
-    if like_ids and estimator._kind == "ragged":
+    dtypes = {getattr(x, "dtype", None) for x in (X if estimator._kind == "ragged" else [X])}
+    if dtypes != {np.dtype(np.int32)}:
+        return
+    if estimator._kind == "ragged":
         like_ids = data.sequences.values.min(initial=np.inf) >= 1
-    elif like_ids:
+    else:
         ids = X > 0
-        like_ids = X.min() >= 0 and bool((ids[:, 1:] <= ids[:, :-1]).all())
+        like_ids = X.min() >= 0 and (ids[:, 1:] <= ids[:, :-1]).all()
     if like_ids:
         warn(
             "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "

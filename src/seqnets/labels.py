@@ -39,8 +39,9 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             )
         return table.astype(int)
     y = column_or_1d(y, warn=True)
-    if y.dtype == object and any(label is None for label in y):
-        raise ValueError(f"y[{[label is None for label in y].index(True)}] is None, not a label.")
+    for i, label in enumerate(y if y.dtype == object else ()):
+        if label is None:
+            raise ValueError(f"y[{i}] is None, not a label.")
     assert_all_finite(y, input_name="y")
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")

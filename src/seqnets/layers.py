@@ -136,10 +136,9 @@ class Recurrent:
         self, parameters: Parameters, x: np.ndarray, rows: np.ndarray, work: Workspace
     ) -> None:
         """rows = x W_x + b."""
+        W_x = f"{self.name}.W_x"
         rows[:] = parameters[f"{self.name}.b"]
-        add_product(
-            len(x), x, work.panels(f"{self.name}.W_x", parameters[f"{self.name}.W_x"]), rows
-        )
+        add_product(len(x), x, work.panels(W_x, parameters[W_x]), rows)
 
     def backward(
         self,

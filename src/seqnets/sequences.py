@@ -184,7 +184,8 @@ def _ordered(X: Any) -> Any:
         raise ValueError("X is empty: there are no sequences in it.")
     if _dtype_kind(table) in "mM":
         raise TypeError(f"X has dtype {table.dtype}, {DATES}")
-    _demand_real_numbers(X if is_frame(X) else table, "X")
+    if _dtype_kind(table) not in "biuf":
+        _demand_real_numbers(X if is_frame(X) else table, "X")
     cells = table.ravel() if _dtype_kind(table) == "O" and table.ndim > 1 else ()
     some = not all(issubclass(t, NUMBERS) for t in set(map(type, cells)))  # few, as below
     if some and any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
@@ -215,8 +216,7 @@ def _demand_real_numbers(X: Any, name: str) -> None:
     if isinstance(X, np.ndarray) and X.ndim == 0:
         X = X.item()
     if is_frame(X):
-        table = np.asarray(X)
-        for column in X.columns if table.dtype.kind not in "biuf" else ():
+        for column in X.columns if np.asarray(X).dtype.kind not in "biuf" else ():
             _demand_real_numbers(np.asarray(X[column]), f"{name}[{column!r}]")
         return
     of_no_strings = _dtype_kind(X) in "US" and np.size(X) == 0
