@@ -96,6 +96,12 @@ def test_distinct_tokens_are_in_order_and_each_is_found(tokens):
     np.testing.assert_array_equal(found[places], tokens)
 
 
+def test_ends_are_no_tokens_and_stay():
+    found, places = distinct(np.array([[7, 5], [7, -1], [-1, -1]]))
+    assert found.tolist() == [5, 7]
+    assert places.tolist() == [[1, 0], [1, -1], [-1, -1]]
+
+
 @each_kind
 def test_a_batch_of_empty_sequences(kind):
     _, sequences = make(kind)

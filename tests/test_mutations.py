@@ -55,7 +55,7 @@ FAULTS = [
     ("network", NETWORK, 'multiply(dx, masks[f"layer{i}"], dx)', "pass"),
     ("network", NETWORK, "part.start * B if is_series else 0", "0"),
     ("batches", NETWORK, "range(T % n_steps or n_steps,", "range(n_steps,"),
-    ("batches", "test_batches", '-steps, side="left"', '-steps, side="right"'),
+    ("batches", "test_batches", "runs = t < lengths[b]", "runs = t <= lengths[b]"),
     ("batches", "test_batches", 'part[np.argsort(lengths[part], kind="stable")]', "part"),
     ("training", TRAINING, "weights[batch.rows] / batch_weight", "weights[batch.rows]"),
     ("training", "test_dropout", "seed = self.random.randint(2**31 - 1)", "seed = 0"),

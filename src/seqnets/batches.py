@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .jit import kernel
 from .products import whole_tiles
 
 # A block is what one thread takes at a time: `BLOCK_ROWS` sequences, or more short ones, up to
@@ -21,6 +22,8 @@ BLOCK_ROWS, BLOCK_STEPS, FEW_STEPS = 16, 4096, 2048
 
 # Batches that are shuffled together, then sorted by length.
 POOL = 16
+
+ENDED = -1  # in place of a token
 
 NOT_YET: Mapping[str, np.ndarray] = MappingProxyType({})
 
@@ -71,31 +74,41 @@ def make_batch(
     starts, lengths = np.zeros((2, whole_tiles(rows.size)), dtype=np.int64)
     starts[: rows.size] = offsets[rows]
     lengths[: rows.size] = offsets[rows + 1] - starts[: rows.size]
-    steps = np.arange(lengths[0])
-    n_active = (-lengths).searchsorted(-steps, side="left")
-    running = steps[:, None] < lengths  # (T, B)
-    x = values.take(steps[:, None] + starts, axis=0, mode="clip")  # (T, B) or (T, B, D)
+    n_active = np.empty(lengths[0], dtype=np.int64)
+    x = np.empty((n_active.size, lengths.size, *values.shape[1:]), values.dtype)
     if values.ndim == 2:
-        x[~running] = 0
+        lay_out(values, starts, lengths, 0, n_active, x)
         return Batch(rows, lengths, n_active, x.reshape(-1, x.shape[2]), None)
-    lookup = np.full(x.shape, -1, dtype=np.int64)
+    lay_out(values[:, np.newaxis], starts, lengths, ENDED, n_active, x[:, :, np.newaxis])
     if projected:
-        lookup[running] = x[running]
-        return Batch(rows, lengths, n_active, values[:0], lookup, projected)
-    x, lookup[running] = distinct(x[running])
-    return Batch(rows, lengths, n_active, x, lookup)
+        return Batch(rows, lengths, n_active, values[:0], x, projected)
+    return Batch(rows, lengths, n_active, *distinct(x))
+
+
+@kernel
+def lay_out(values, starts, lengths, ended, n_active, x):
+    """x[t, b] = step t of the sequence that starts at starts[b], or `ended` after its last one."""
+    for t in range(n_active.size):
+        n_active[t] = 0
+        for b in range(lengths.size):
+            runs = t < lengths[b]
+            n_active[t] += runs
+            for k in range(x.shape[2]):
+                x[t, b, k] = values[starts[b] + t, k] if runs else ended
 
 
 def distinct(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct tokens in their order, and where among them each one is.
+    """The distinct tokens in their order, and where among them each one is; `ENDED` stays.
 
     What `np.unique` does by sorting; a table of all possible tokens is ten times as fast here.
     """
-    seen = np.zeros(tokens.max(initial=-1) + 1, dtype=bool)
+    seen = np.zeros(tokens.max(initial=ENDED) + 2, dtype=bool)
     seen[tokens] = True
+    seen[ENDED] = False  # whose place is the last one, which is no token's
     (found,) = seen.nonzero()
     places = np.empty(seen.size, dtype=np.int64)
     places[found] = np.arange(found.size)
+    places[ENDED] = ENDED
     return found, places[tokens]
 
 

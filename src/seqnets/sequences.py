@@ -149,8 +149,8 @@ def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
         rows = np.zeros(beyond + 1, dtype=np.int64)
         rows[known] = np.arange(1, known.size + 1)
         return rows[np.minimum(ids, beyond)]
-    place = np.minimum(np.searchsorted(known, ids), known.size - 1)
-    return np.where(known[place] == ids, place + 1, 0)
+    place = known.searchsorted(ids)
+    return np.where(known.take(place, mode="clip") == ids, place + 1, 0)
 
 
 def _ordered(X: Any) -> Any:
