@@ -308,10 +308,10 @@ def test_sigmoid32_is_near():
 
 
 @pytest.mark.compiled
-def test_gate_functions_are_exact_in_float64():
+def test_gate_functions_are_near_in_float64():
     x = line(np.float64)
     exact = np.array([math.tanh(x_k) for x_k in x])
-    np.testing.assert_array_max_ulp(tanh(x), exact, maxulp=1)
+    np.testing.assert_array_max_ulp(tanh(x), exact, maxulp=3)
     exact = np.array([naive.sigmoid(x_k) for x_k in x])
     np.testing.assert_allclose(sigmoid(x), exact, rtol=0, atol=1e-15)
     assert sigmoid(x).min() >= 0

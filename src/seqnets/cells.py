@@ -49,10 +49,9 @@ minGRU (Feng et al. 2024), gates and candidate of x alone: no W_h, no product in
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from .activations import sigmoid, tanh
 from .jit import by_precision, inlined, kernel
 from .products import add_product
 
@@ -294,55 +293,7 @@ def add_recurrent_backward(n, da, W_hT, m, dv, dh):
                 dh[row, k] += m[row, k] * dv[row, k]
 
 
-# tanh(x) = x P(x^2) / Q(x^2) on [-7.9, 7.9], fitted to the least largest relative error (5.7e-9
-# before rounding; 3.2e-7 in float32 arithmetic, where 1 - tanh(7.9) is 2.7e-7).
-LIMIT = np.float32(7.9)
-P = np.array([1.0, 0.1345062, 0.003578991, 2.2023222e-05, 1.5427936e-08], dtype=np.float32)
-Q = np.array([1.0, 0.46783946, 0.026192233, 0.00034236483, 8.5987657e-07], dtype=np.float32)
-_, P1, P2, P3, P4 = P
-_, Q1, Q2, Q3, Q4 = Q
-# s(x) - 1 / 2 = tanh(x / 2) / 2 the same way. Powers of two move into the coefficients as they are.
-R0, R1, R2, R3, R4 = P / np.array([4, 16, 64, 256, 1024], np.float32)
-_, S1, S2, S3, S4 = Q / np.array([1, 4, 16, 64, 256], np.float32)
-ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
-TINY32, TINY64 = np.float32(1e-18), 1e-150
-
-
-def sigmoid32(x):
-    x = min(max(x, -LIMIT - LIMIT), LIMIT + LIMIT)
-    s = x * x
-    p = R0 + s * (R1 + s * (R2 + s * (R3 + s * R4)))
-    q = ONE + s * (S1 + s * (S2 + s * (S3 + s * S4)))
-    return HALF + x * p / q
-
-
-def sigmoid64(x):
-    return np.float64(0.5 + 0.5 * math.tanh(0.5 * x))
-
-
-@by_precision(sigmoid32, sigmoid64)
-def sigmoid(x):
-    """s(x) = (1 + tanh(x / 2)) / 2, as exact and as fast as `tanh`."""
-
-
-def tanh32(x):
-    x = min(max(x, -LIMIT), LIMIT)
-    s = x * x
-    p = ONE + s * (P1 + s * (P2 + s * (P3 + s * P4)))
-    q = ONE + s * (Q1 + s * (Q2 + s * (Q3 + s * Q4)))
-    return x * p / q
-
-
-def tanh64(x):
-    return np.float64(math.tanh(x))
-
-
-@by_precision(tanh32, tanh64)
-def tanh(x):
-    """tanh: the C library's in float64; in float32 a rational function that LLVM vectorizes.
-
-    0.3 to 1.3 ns an element, where a call of the library's takes 11.5.
-    """
+ZERO, TINY32, TINY64 = np.float32(0), np.float32(1e-18), 1e-150
 
 
 def flush32(x):

@@ -32,7 +32,7 @@ def kernel(function: Callable) -> Callable:
     A kernel gets C-contiguous, writable arrays of one dtype that its caller has allocated and
     checked, since compiled code checks no bounds. It writes into them and returns None; small
     helpers of kernels may return a number. It calls what is compiled in its own file, where a
-    reader finds all that becomes one piece of code, and `products`, whose changes `cache` notices.
+    reader finds all that becomes one piece of code, and `products` and `activations`.
 
     The machine code is kept on disk, see `cache`.
     """

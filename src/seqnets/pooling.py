@@ -32,6 +32,7 @@ import math
 
 import numpy as np
 
+from .activations import tanh
 from .jit import inlined, kernel
 
 
@@ -141,9 +142,10 @@ def max_backward(start, lengths, dpooled, best, dh):
 def attention_scores(start, lengths, v, u, score):
     for row in range(lengths.size):
         for t in range(max(0, min(lengths[row] - start, u.shape[0]))):
+            for k in range(u.shape[2]):
+                u[t, row, k] = tanh(u[t, row, k])
             s = 0.0
             for k in range(u.shape[2]):
-                u[t, row, k] = math.tanh(u[t, row, k])
                 s += np.float64(u[t, row, k] * v[k, 0])
             score[row, start + t] = s
 
