@@ -348,7 +348,7 @@ IMPORT = """
 written = []
 sys.addaudithook(lambda event, arguments: written.append(arguments) if event == "os.mkdir" else 0)
 from seqnets import cells
-print(written, sum(map(len, [cells.lstm_forward.overloads, cells.tanh.__dict__.get("x", [])])))
+print(written, len(cells.lstm_forward.overloads))
 """
 
 
