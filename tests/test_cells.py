@@ -307,7 +307,6 @@ def test_sigmoid32_is_near():
     assert y.max() <= 1
 
 
-@pytest.mark.compiled
 def test_gate_functions_are_near_in_float64():
     x = line(np.float64)
     exact = np.array([math.tanh(x_k) for x_k in x])
@@ -318,7 +317,6 @@ def test_gate_functions_are_near_in_float64():
     assert sigmoid(x).max() <= 1
 
 
-@pytest.mark.compiled
 @each_dtype
 def test_gate_functions_are_symmetric(dtype):
     x = line(dtype)

@@ -3,6 +3,7 @@
 import copy
 import functools
 import inspect
+import warnings
 
 import joblib
 import naive
@@ -12,13 +13,13 @@ import pytest
 import sklearn.inspection
 from gradcheck import central_differences, relative_error
 from numba import config
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import seqnets
-from seqnets import RecurrentClassifier, SequenceVectorizer, inspection
+from seqnets import RecurrentClassifier, SequenceVectorizer, explanation, inspection
 from seqnets.batches import Sequences, make_batch
 from seqnets.explanation import as_vectors
 from seqnets.inputs import read
@@ -368,6 +369,41 @@ def test_integrated_gradients_are_complete(cell, kind, pooling):
     assert np.median(abs(change)) > 0.5
 
 
+def cliff(height, width):
+    """Points of a way on which F rises by `height` within `width` around 0.3."""
+    path = explanation.Path()
+
+    def add(s):
+        z = np.tanh((s - 0.3) / width)
+        path.add(s, height * z, np.array([height * (1 - z * z) / width, 0.0]))
+
+    for s in np.linspace(0, 1, 17):
+        add(s)
+    return path, add
+
+
+def test_the_integral_finds_a_cliff():
+    """A trapezoid rule of 1,024 equal steps may see nothing of it."""
+    path, add = cliff(height=4.0, width=1e-6)
+    while path.missed() != (0, 0):
+        for s in path.halves():
+            add(s)
+    assert len(path.s) < 150
+    np.testing.assert_allclose(path.integral(), [8, 0], rtol=explanation.TOLERANCE)
+
+
+def test_an_integral_that_misses_its_sum_warns(monkeypatch):
+    monkeypatch.setattr(explanation, "MOST", 17)
+    monkeypatch.setattr(explanation, "TOLERANCE", 0)
+    monkeypatch.setattr(explanation, "ROUNDING", 0)
+    clf, X = fitted("lstm", "series"), make("series")
+    with pytest.warns(ConvergenceWarning, match=r"sequence \d sum to .*, not to F\(x\) - F\(0\)"):
+        clf.attributions(X, "integrated_gradients")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf.attributions(X, "integrated_gradients", n_steps=16)  # as many as asked for
+
+
 @pytest.mark.compiled
 @each_cell
 @each_pooling
@@ -679,8 +715,7 @@ def test_the_model_stays_as_it_is(kind):
     y = clf.predict(X)
     clf.trace(X)
     list(clf.staged_predict_proba(X))
-    for method in EXPLAINERS:
-        clf.attributions(X, method, n_steps=2)
+    clf.attributions(X), clf.attributions(X, "integrated_gradients", n_steps=2)
     clf.gradient_flow(X, y)
     inspection.permutation_importance(clf, X, y, n_repeats=1)
     assert joblib.hash(clf.__dict__) == before
@@ -692,6 +727,7 @@ def test_the_model_stays_as_it_is(kind):
         (lambda clf, X: clf.attributions(X, "saliency"), "method='saliency'.*gradient_x_input"),
         (lambda clf, X: clf.attributions(X, target="d"), "target='d'.*'a' 'b' 'c'"),
         (lambda clf, X: clf.attributions(X, "integrated_gradients", n_steps=0), "n_steps == 0"),
+        (lambda clf, X: clf.attributions(X, n_steps=4), 'n_steps=4 is for method="integrated'),
         (lambda clf, X: clf.gradient_flow(X, ["a"]), "inconsistent numbers of samples"),
         (lambda clf, X: clf.gradient_flow(X[:1], ["d"]), "'d'.*not among the classes"),
         (lambda clf, X: clf.gradient_flow(X[:2], np.eye(2)), "several labels per sequence"),

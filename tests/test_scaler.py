@@ -340,6 +340,21 @@ def test_a_fit_that_fails_leaves_the_scaler_as_it_was():
         assert scaler.get_feature_names_out().tolist() == ["x0", "x1"]
 
 
+def test_a_part_that_is_interrupted_leaves_the_scaler_as_it_was(monkeypatch):
+    X = ragged("float64")
+    scaler = SequenceScaler().fit(X)
+    expected, learn = scaler.transform(X), StandardScaler.partial_fit
+
+    def learn_and_stop(*arguments):
+        learn(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StandardScaler, "partial_fit", learn_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        scaler.partial_fit([x + 1 for x in X])
+    np.testing.assert_array_equal(joined(scaler.transform(X)), joined(expected))
+
+
 def test_before_fit():
     for method in (SequenceScaler().transform, SequenceScaler().inverse_transform):
         with pytest.raises(NotFittedError):

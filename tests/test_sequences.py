@@ -492,7 +492,7 @@ REFUSED = {
         TypeError,
         r"X\[0\]\[0\] is datetime.date\(2020, 1, 1\), but",
     ),
-    "lists of dates": (list(DATES), ValueError, r"X\[0\].*datetime64\[D\].*real numbers"),
+    "lists of dates": (list(DATES), TypeError, r"X\[0\] has dtype datetime64\[D\].*convert it"),
     "dates in a frame": (pd.DataFrame(DATES), TypeError, r"dtype datetime64\[.*convert it"),
     "a cube of dates": (DATES[..., np.newaxis], TypeError, r"dtype datetime64\[D\]"),
     "time spans": (DATES - DATES[0, 0], TypeError, r"dtype timedelta64\[D\].*convert it"),

@@ -68,7 +68,7 @@ class Batch(NamedTuple):
 def make_batch(
     sequences: Sequences, rows: np.ndarray, projected: Mapping[str, np.ndarray] = NOT_YET
 ) -> Batch:
-    """Cut the sequences `rows` into one batch; of tokens, the values are rows of `projected`."""
+    """Cut the sequences `rows` into one batch; with `projected`, tokens are rows of its arrays."""
     values, offsets = sequences
     rows = rows[(offsets[rows] - offsets[rows + 1]).argsort(kind="stable")]  # longest first
     starts, lengths = np.zeros((2, whole_tiles(rows.size)), dtype=np.int64)
@@ -87,7 +87,9 @@ def make_batch(
 
 @kernel
 def lay_out(values, starts, lengths, ended, n_active, x):
-    """x[t, b] = step t of the sequence that starts at starts[b], or `ended` after its last one."""
+    """x[t, b] = step t of the sequence that starts at starts[b], or `ended` after its last one;
+    n_active[t] = how many run at step t.
+    """
     for t in range(n_active.size):
         n_active[t] = 0
         for b in range(lengths.size):
@@ -104,8 +106,7 @@ def distinct(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     seen = np.zeros(tokens.max(initial=ENDED) + 2, dtype=bool)
     seen[tokens] = True
-    seen[ENDED] = False  # whose place is the last one, which is no token's
-    (found,) = seen.nonzero()
+    (found,) = seen[:-1].nonzero()  # the last place is that of ENDED, -1
     places = np.empty(seen.size, dtype=np.int64)
     places[found] = np.arange(found.size)
     places[ENDED] = ENDED

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .batches import Batch
+from .batches import ENDED, Batch
 from .dropout import Masks
 from .jit import kernel
 from .layers import Recurrent
@@ -83,7 +83,7 @@ def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
         rows = steps * B + np.arange(B)
     else:
         rows = np.take_along_axis(lookup, np.maximum(steps, 0), axis=0)
-    return np.where(steps < 0, -1, rows)
+    return np.where(steps < 0, ENDED, rows)
 
 
 @kernel

@@ -58,7 +58,7 @@ SWITCHES = (  # of Numba, that change the code; the variables are called NUMBA_B
     "USING_SVML",
 )
 
-_sources = {PACKAGE / "cache.py", PACKAGE / "jit.py", PACKAGE / "registers.py"}
+_sources = {PACKAGE / f"{name}.py" for name in ("activations", "cache", "jit", "registers")}
 _modified: dict[Path, int] = {}  # when each source had been, as it was imported
 _warned = False
 

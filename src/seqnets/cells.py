@@ -309,5 +309,5 @@ def flush(x):
     """Zero for a vanished gradient, far below which its square would be no normal number.
 
     Arithmetic on numbers below the normal ones is 100 times slower; without this, one BPTT pass
-    over vanishing gradients took 46 ms for 4.5. NaN stays NaN.
+    over vanishing gradients took 46 ms instead of 4.5. NaN stays NaN.
     """

@@ -13,13 +13,14 @@ The baseline is x = 0: a series at its channels' means, or words without a meani
 
 from __future__ import annotations
 
+import bisect
 import copy
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from .batches import BLOCK_ROWS, Batch, Sequences, blocks, make_batch, windows
+from .batches import Batch, Sequences, blocks, make_batch, windows
 from .inference import decision, over_blocks
 from .layers import Recurrent
 from .losses import LOSSES
@@ -199,29 +200,36 @@ def integrated_gradients(
     sequences: Sequences,
     workers: Workers,
     target: Target,
-    n_steps: int,
+    n_steps: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Integrated gradients, shaped as by `gradient_x_input`, and F(x) - F(0) of each sequence."""
+    """Integrated gradients, shaped as by `gradient_x_input`, and how much each sum misses, (n, 2).
+
+    That is the sum and F(x) - F(0), or zeros if it is near enough. The integral has `n_steps` equal
+    steps; None: some, of which those that miss most are halved until it is.
+    """
     found = np.empty(sequences.lengths.size, dtype=object)
-    change, reader = np.empty(found.size), reader_of_vectors(network)
+    missed, reader = np.zeros((found.size, 2)), reader_of_vectors(network)
+    dlogits = target.gradient(decision(network, parameters, sequences, workers))
 
     def run(work: Workspace, rows: np.ndarray) -> None:
-        batch = as_vectors(parameters, make_batch(sequences, rows))
-        x, n = in_steps(batch), rows.size
-        total, points = np.zeros(x.shape), np.linspace(0, 1, n_steps + 1)
-        values = gradients_at(reader, parameters, sequences, batch.rows, points, target, work)
-        F_0, before = next(values)
-        F = F_0
-        for F_next, after in values:
-            share = share_of_first(n_steps * (F_next - F), before, after)
-            total[:, :n] += (share * before + (1 - share) * after) / n_steps
-            F, before = F_next, after
-        cut(total.reshape(batch.x.shape), batch, sequences, found)
-        change[batch.rows] = F - F_0
+        paths = {row: Path() for row in rows.tolist()}
+        points = dict.fromkeys(paths, np.linspace(0, 1, (n_steps or FEWEST) + 1))
+        while points:
+            at = np.repeat(list(points), [s.size for s in points.values()])
+            s = np.concatenate(list(points.values()))
+            for place, F, dF in gradients_at(reader, parameters, sequences, at, s, dlogits, work):
+                paths[at[place]].add(s[place], F, dF)
+            points = {}
+            for row, path in paths.items() if n_steps is None else ():
+                missed[row] = path.missed()
+                if missed[row].any() and len(path.s) < MOST:
+                    points[row] = path.halves()
+        for row, path in paths.items():
+            found[row] = path.integral()
 
     with one_blas_thread():
-        workers.map(run, blocks(sequences.lengths))
-    return found, change
+        workers.map(run, blocks(sequences.lengths, 1))  # long ones alone: a path holds much
+    return found, missed
 
 
 def gradients_at(
@@ -230,64 +238,76 @@ def gradients_at(
     sequences: Sequences,
     rows: np.ndarray,
     points: np.ndarray,
-    target: Target,
+    dlogits: np.ndarray,
     work: Workspace,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each point s F(s x), (n,), and x dF/dx (s x), (T, n, D), of n sequences, longest first.
-
-    Of few sequences several points are taken at once, side by side: a product of few rows is slow.
+) -> Iterator[tuple[int, float, np.ndarray]]:
+    """Of each of the sequences `rows` at a point s, in any order: its place among them, F(s x) and
+    x dF/dx (s x), for tokens summed over D. `dlogits` (n, K) is dF / d logits of all sequences.
     """
-    n, at_once = rows.size, max(BLOCK_ROWS // rows.size, 1)
-    batch = as_vectors(parameters, make_batch(sequences, np.repeat(rows, at_once)))
-    x, gradients = in_steps(batch), Workspace(work.dtype)
-    T, B, D = x.shape
-    dlogits = target.gradient(network.forward(parameters, batch, work))
-    s = np.zeros((B, 1), work.dtype)
-    for start in range(0, points.size, at_once):
-        here = points[start : start + at_once]
-        s[: n * at_once].reshape(n, at_once)[:, : here.size] = here
-        part = batch._replace(x=(s * x).reshape(batch.x.shape))
-        logits = network.forward(parameters, part, work)
-        dx = network.backward(parameters, part, dlogits, work, gradients)
-        F = (dlogits * logits).sum(axis=1, dtype=np.float64)[: n * at_once].reshape(n, at_once)
-        dF = (x * dx.reshape(x.shape))[:, : n * at_once].reshape(T, n, at_once, D)
-        for k in range(here.size):
-            yield F[:, k], dF[:, :, k]
+    gradients = Workspace(work.dtype)
+    for block in blocks(sequences.lengths[rows]):
+        batch = as_vectors(parameters, make_batch(sequences, rows[block]))  # in this order
+        x, s, n = in_steps(batch), np.zeros((batch.lengths.size, 1), work.dtype), block.size
+        s[:n, 0] = points[block]
+        there = batch._replace(x=(s * x).reshape(batch.x.shape))
+        logits = network.forward(parameters, there, work)
+        d = np.zeros_like(logits)
+        d[:n] = dlogits[batch.rows]
+        F = (d * logits).sum(axis=1, dtype=np.float64)
+        dx = network.backward(parameters, there, d, work, gradients)
+        moved = np.empty(n, dtype=object)
+        cut(batch.x * dx, batch._replace(rows=np.arange(n)), sequences, moved)
+        yield from zip(block.tolist(), F, moved, strict=False)
+
+
+class Path:
+    """What is known of F on the way from 0 to x: at points s, F(s x) and dF = x dF/dx (s x)."""
+
+    def __init__(self) -> None:
+        self.s: list[float] = []
+        self.F: list[float] = []
+        self.dF: list[np.ndarray] = []
+
+    def add(self, s: float, F: float, dF: np.ndarray) -> None:
+        place = bisect.bisect(self.s, s)
+        self.s.insert(place, s), self.F.insert(place, F), self.dF.insert(place, dF)
+
+    def integral(self) -> np.ndarray:
+        weights, _ = self._steps()
+        return sum(w * dF for w, dF in zip(weights, self.dF, strict=True))
+
+    def missed(self) -> tuple[float, float]:
+        """The integral's sum and what it should be; zeros, if it is."""
+        _, missing = self._steps()
+        change, size = self.F[-1] - self.F[0], abs(self.integral()).sum()
+        near = abs(missing.sum()) <= max(TOLERANCE * abs(change), ROUNDING * size)
+        return (0.0, 0.0) if near else (change - missing.sum(), change)
+
+    def halves(self) -> np.ndarray:
+        """Points in the middle of the steps that miss most."""
+        missing = abs(self._steps()[1])
+        middles = np.array(self.s[:-1]) + np.diff(self.s) / 2
+        return middles[missing > missing.max() / 4]
+
+    def _steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """The weight of each point in the integral, and what each step misses of F's change.
+
+        Half a step for each end is the trapezoid rule. But where maxima change hands, the gradient
+        jumps; where it does so follows from the slope that F has over the whole step.
+        """
+        width, change = np.diff(self.s), np.diff(self.F)
+        slopes = np.array([dF.sum() for dF in self.dF])
+        first, last = slopes[:-1], slopes[1:]
+        share = np.full(width.size, 0.5)  # how much of a step the gradient is as at its beginning
+        np.divide(change / width - last, first - last, out=share, where=first != last)
+        share = share.clip(0, 1)
+        weights = np.append(width * share, 0) + np.append(0, width * (1 - share))
+        return weights, change - width * (share * first + (1 - share) * last)
 
 
 def in_steps(batch: Batch) -> np.ndarray:
     """The batch's x as (T, B, D)."""
     return batch.x.reshape(batch.n_active.size, batch.lengths.size, batch.x.shape[1])
-
-
-def share_of_first(slope: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """(n, 1): how much of a step the gradient stays as it was at the step's beginning.
-
-    A half is the trapezoid rule. But where maxima change hands, the gradient jumps; where it does
-    so follows from the slope that F has over the whole step (n,).
-    """
-    first, last = (parts.sum(axis=(0, 2), dtype=np.float64) for parts in (before, after))
-    share = np.full(slope.size, 0.5)
-    np.divide(slope - last, first - last, out=share, where=first != last)
-    return share.clip(0, 1)[:, np.newaxis]
-
-
-def complete_integrated_gradients(
-    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers, target: Target
-) -> np.ndarray:
-    """Integrated gradients in as many steps as it takes for each sum to be F(x) - F(0)."""
-    found = np.empty(sequences.lengths.size, dtype=object)
-    rows, n_steps = np.arange(found.size), FEWEST
-    while True:
-        found[rows], change = integrated_gradients(
-            network, parameters, sequences.take(rows), workers, target, n_steps
-        )
-        missing = np.array([part.sum() for part in found[rows]]) - change
-        sizes = np.array([abs(part).sum() for part in found[rows]])
-        rows = rows[abs(missing) > np.maximum(TOLERANCE * abs(change), ROUNDING * sizes)]
-        if rows.size == 0 or n_steps == MOST:
-            return found
-        n_steps *= 2
 
 
 TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -15,7 +16,6 @@ from .batches import Sequences
 from .estimators import effective_n_threads, on_snapshot
 from .explanation import (
     Target,
-    complete_integrated_gradients,
     gradient_flow,
     gradient_x_input,
     integrated_gradients,
@@ -27,6 +27,7 @@ from .inputs import read
 from .labels import check_labels, check_same_kind, is_multilabel, make_targets
 from .prediction import PredictionMixin, finite
 from .threads import Workers
+from .warn import warn
 
 
 def attends(estimator: Any) -> bool:
@@ -187,9 +188,9 @@ class InsideMixin(PredictionMixin):
             The class whose decision function F is explained, one of `classes_`. None: the one
             predicted for each sequence; for multilabel y it must be given.
         n_steps : int, default=None
-            Steps of the integral. None: 16, then twice as many, up to 1024, for those sequences
-            whose attributions miss the sum that they should have by more than 1e-3 of it (and
-            more than 1e-5 of the sum of their absolute values, the limit of single precision).
+            Equal steps of the integral. None: 16, of which those that miss most are halved, up to
+            1024, until the attributions' sum is right to 1e-3 of it (or to 1e-5 of the sum of
+            their absolute values, the limit of single precision).
 
         Returns
         -------
@@ -202,6 +203,11 @@ class InsideMixin(PredictionMixin):
         NotFittedError, TypeError, ValueError
             As for `trace`, and if `method` or `n_steps` is not allowed, if `target` is not among
             `classes_`, or if it is None for multilabel y.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `n_steps` is None and 1024 steps are not enough.
 
         Notes
         -----
@@ -231,15 +237,24 @@ class InsideMixin(PredictionMixin):
         """
         check_is_fitted(self)
         explained = self._target(target)
-        if method == "gradient_x_input":
-            return self._inferred(gradient_x_input, X, explained)
-        if method != "integrated_gradients":
+        if method not in ("gradient_x_input", "integrated_gradients"):
             allowed = '"gradient_x_input" or "integrated_gradients"'
             raise ValueError(f"method={method!r}; allowed are {allowed}.")
-        if n_steps is None:
-            return self._inferred(complete_integrated_gradients, X, explained)
-        check_scalar(n_steps, "n_steps", Integral, min_val=1)
-        return self._inferred(integrated_gradients, X, explained, n_steps)[0]
+        if n_steps is not None:
+            check_scalar(n_steps, "n_steps", Integral, min_val=1)
+        if method == "gradient_x_input":
+            if n_steps is not None:
+                raise ValueError(f'n_steps={n_steps} is for method="integrated_gradients".')
+            return self._inferred(gradient_x_input, X, explained)
+        found, missed = self._inferred(integrated_gradients, X, explained, n_steps)
+        for row in missed.any(axis=1).nonzero()[0][:1]:
+            total, change = missed[row]
+            message = (
+                f"the attributions of sequence {row} sum to {total:.3g}, not to F(x) - F(0) = "
+                f"{change:.3g}: on the way from 0 to x, the network's output changes too abruptly."
+            )
+            warn(message, ConvergenceWarning)
+        return found
 
     @on_snapshot
     def gradient_flow(self, X: Any, y: Any) -> list[dict[str, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""The one decorator of every compiled kernel: its flags."""
+"""The decorators of compiled code, and their flags."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def kernel(function: Callable) -> Callable:
     A kernel gets C-contiguous, writable arrays of one dtype that its caller has allocated and
     checked, since compiled code checks no bounds. It writes into them and returns None; small
     helpers of kernels may return a number. It calls what is compiled in its own file, where a
-    reader finds all that becomes one piece of code, and `products` and `activations`.
+    reader finds all that becomes one piece of code, and `products` and `activations`, whose changes
+    `cache` notices.
 
     The machine code is kept on disk, see `cache`.
     """

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -28,6 +29,10 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             "y must be (n,), one label per sequence, or (n, n_labels) of zeros and ones, which "
             "sklearn.preprocessing.MultiLabelBinarizer makes; its rows are of different lengths."
         ) from error
+    mixed = table.dtype == object and set(map(type, table.ravel())) != {str}  # a look at each
+    for place, label in np.ndenumerate(table) if mixed else ():
+        if label is None or is_pandas_na(label):
+            raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)
         wrong = ~np.isin(table, (0, 1))
@@ -39,9 +44,6 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             )
         return table.astype(int)
     y = column_or_1d(y, warn=True)
-    for i, label in enumerate(y if y.dtype == object else ()):
-        if label is None:
-            raise ValueError(f"y[{i}] is None, not a label.")
     assert_all_finite(y, input_name="y")
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import EstimatorMixin, as_one_task, atomic, without_feature_names
+from .estimators import EstimatorMixin, as_one_task, atomic, on_snapshot, without_feature_names
 from .sequences import is_frame, is_ragged, read_series
 from .vocabulary import ragged
 
@@ -130,6 +131,8 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         if first:
             self._kind = kind
             self._scaler = scaler_of_arrays(self.with_mean, self.with_std)
+        else:  # its own, for StandardScaler learns in place
+            self._scaler = copy.deepcopy(self._scaler)
         if len(series.values):
             self._scaler.partial_fit(series.values)
         elif not hasattr(self._scaler, "n_samples_seen_"):
@@ -139,6 +142,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         self.n_steps_seen_ = int(np.max(self._scaler.n_samples_seen_))
         return self
 
+    @on_snapshot
     def transform(self, X: Any) -> np.ndarray:
         """Standardize series.
 
@@ -178,6 +182,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
             )
         return scaled
 
+    @on_snapshot
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Undo transform.
 

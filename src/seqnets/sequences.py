@@ -219,6 +219,8 @@ def _demand_real_numbers(X: Any, name: str) -> None:
         for column in X.columns if np.asarray(X).dtype.kind not in "biuf" else ():
             _demand_real_numbers(np.asarray(X[column]), f"{name}[{column!r}]")
         return
+    if _dtype_kind(X) in "mM":
+        raise TypeError(f"{name} has dtype {X.dtype}, {DATES}")
     of_no_strings = _dtype_kind(X) in "US" and np.size(X) == 0
     if isinstance(X, str | bytes) or of_no_strings:
         shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
