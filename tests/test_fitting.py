@@ -171,7 +171,7 @@ def test_series_have_mean_0_and_deviation_1(spy, early_stopping, dtype):
     clf = make_classifier(early_stopping=early_stopping, dtype=dtype).fit(make(), Y, weights)
     for fitted in (clf.input_mean_, clf.input_scale_):
         assert fitted.shape == (CHANNELS,)
-        assert fitted.dtype == dtype
+        assert fitted.dtype == float
     values, lengths = spy.training.sequences.values, spy.training.sequences.lengths
     found = (values.astype(float) - clf.input_mean_) / clf.input_scale_
     steps = np.repeat(spy.training.weights, lengths)
@@ -186,11 +186,24 @@ def test_series_have_mean_0_and_deviation_1(spy, early_stopping, dtype):
     np.testing.assert_array_equal(given.values, expected, strict=True)
 
 
-def test_far_from_zero_differences_are_kept():
-    """The mean comes off first: divided before, neighbors would be rounded to one number."""
-    X = 16_000_000 + np.random.RandomState(0).randint(3, size=(N, 5)).astype(np.float32)
-    clf = make_classifier(early_stopping=False, max_iter=1).fit(X, Y)
-    assert np.unique(as_inputs(clf, read_again(clf, X)).values).size == 3
+@pytest.mark.parametrize(("far", "given"), [(16_000_000, "float32"), (1_700_000_000, "float64")])
+def test_far_from_zero_differences_are_kept(far, given):
+    """The mean comes off first: divided before, neighbors would be rounded to one number. So they
+    would be as float32, where that is the network's precision and not that of X.
+    """
+    X = far + np.random.RandomState(0).randint(3, size=(N, 5)).astype(given)
+    clf = make_classifier(early_stopping=False, max_iter=1, dtype="float32").fit(X, Y)
+    values = as_inputs(clf, read_again(clf, X)).values
+    assert values.dtype == np.float32
+    np.testing.assert_allclose(np.unique(values), [-1.22, 0, 1.22], atol=0.2)
+
+
+@pytest.mark.parametrize("given", [1e300, -1e300])
+def test_what_is_far_off_is_cut(given):
+    X = np.random.RandomState(0).normal(size=(N, 5))
+    clf = make_classifier(early_stopping=False, max_iter=1, dtype="float32").fit(X, Y)
+    [value] = as_inputs(clf, read_again(clf, [[given, 0, 0, 0, 0]])).values[0]
+    assert value == np.sign(given) * np.float32(inputs.FAR)
 
 
 def test_the_validation_set_is_not_looked_at(monkeypatch):
@@ -228,6 +241,7 @@ def test_standardization_takes_no_second_copy(monkeypatch):
     assert peak < 8 * 2**16 * 2 * 8 / 2
     assert peak > 2**16
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    monkeypatch.setattr(inputs, "PART", 2**10)
     tracemalloc.start()
     as_inputs(clf, sequences)
     _, peak = tracemalloc.get_traced_memory()

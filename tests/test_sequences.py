@@ -53,11 +53,11 @@ def polars(name, X):
     return getattr(pytest.importorskip("polars"), name)(X)
 
 
-def read(X, kind=None, dtype=None, **attributes):
+def read(X, kind=None, **attributes):
     """What `read_series` makes of X: an estimator, the sequences one by one, the kind."""
     estimator = RecurrentClassifier()
     vars(estimator).update(attributes)
-    (values, offsets), kind = read_series(estimator, X, kind, dtype)
+    (values, offsets), kind = read_series(estimator, X, kind)
     return estimator, [values[a:b] for a, b in zip(offsets, offsets[1:], strict=False)], kind
 
 
@@ -163,22 +163,11 @@ def test_series_one_by_one_are_ragged(form, expected):
 
 @pytest.mark.parametrize("form", [lambda X: X[:, :, 0], lambda X: X, list])
 @pytest.mark.parametrize(
-    ("given", "dtype", "computed"),
-    [
-        ("float32", None, np.float32),
-        ("float64", None, np.float64),
-        ("float16", None, np.float64),
-        ("int64", None, np.float64),
-        ("int32", None, np.float64),
-        ("bool", None, np.float64),
-        ("float64", np.float32, np.float32),
-        ("float32", np.float64, np.float64),
-        ("int8", np.float32, np.float32),
-    ],
+    "given", ["float32", "float64", "float16", "int64", "int32", "int8", "bool"]
 )
-def test_float32_stays_and_all_else_becomes_float64(form, given, dtype, computed):
-    _, series, _ = read(form(CUBE.astype(given)), dtype=dtype and np.dtype(dtype))
-    assert {x.dtype for x in series} == {np.dtype(computed)}
+def test_float32_stays_and_all_else_becomes_float64(form, given):
+    _, series, _ = read(form(CUBE.astype(given)))
+    assert {x.dtype.name for x in series} == {"float32" if given == "float32" else "float64"}
 
 
 def test_series_of_two_dtypes_take_the_wider():
@@ -206,7 +195,7 @@ def test_series_of_two_dtypes_take_the_wider():
     ],
 )
 def test_predict_reads_x_as_fit_did(kind, n_features, X, expected):
-    _, series, found = read(X, kind, np.dtype(float), n_features_in_=n_features)
+    _, series, found = read(X, kind, n_features_in_=n_features)
     assert found == kind
     assert_series(series, expected)
     assert all(x.ndim == 2 for x in series)
@@ -214,11 +203,11 @@ def test_predict_reads_x_as_fit_did(kind, n_features, X, expected):
 
 def test_names_of_columns():
     clf = RecurrentClassifier()
-    read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), None, None)
+    read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), None)
     assert clf.feature_names_in_.tolist() == ["a", "b", "c"]
     for other in [TABLE, CUBE, PAIRS]:
-        read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), None, None)
-        read_series(clf, other, None, None)
+        read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), None)
+        read_series(clf, other, None)
         assert not hasattr(clf, "feature_names_in_")
 
 
@@ -228,18 +217,18 @@ def test_names_of_channels(library):
     clf = RecurrentClassifier()
     for lengths in [(2, 3), (2, 2)]:
         frames = [library.DataFrame({"x": [1.0] * T, "y": [2.0] * T}) for T in lengths]
-        assert read_series(clf, frames, None, None)[1] == "ragged"
+        assert read_series(clf, frames, None)[1] == "ragged"
         assert clf.feature_names_in_.tolist() == ["x", "y"]
         assert clf.n_features_in_ == 2
-        read_series(clf, frames[:1], "ragged", None)
+        read_series(clf, frames[:1], "ragged")
         swapped = [frame[["y", "x"]] for frame in frames]
         for other in (swapped, swapped[:1]):
             with pytest.raises(ValueError, match="must be in the same order"):
-                read_series(clf, other, "ragged", None)
+                read_series(clf, other, "ragged")
         with pytest.warns(UserWarning, match="does not have valid feature names"):
-            read_series(clf, [np.ones((2, 2))], "ragged", None)
+            read_series(clf, [np.ones((2, 2))], "ragged")
         with pytest.raises(ValueError, match=r"X\[1\] has the columns \['y', 'x'\], but X\[0\]"):
-            read_series(clf, [frames[0], swapped[1]], None, None)
+            read_series(clf, [frames[0], swapped[1]], None)
 
 
 # --------------------------------------------------------------------------------- tokens
@@ -397,14 +386,14 @@ def test_series_that_are_not_finite(monkeypatch, call, value, kind, X, place, wh
 def test_where_nan_is_padding():
     X = with_value(CUBE, (2, 0), np.nan)
     with pytest.raises(ValueError, match=r"X\[2\] holds nan.*padding only after .* last step"):
-        read_series(RecurrentClassifier(), X, None, None)
+        read_series(RecurrentClassifier(), X, None)
 
 
 def test_a_column_of_strings_is_named():
     frames = [pd.DataFrame({"a": [1.0, 2.0], "run": ["r1", "r1"]})] * 2
     for X, place in ((frames, r"X\[0\]\['run'\]\[0\]"), (frames[0], r"X\['run'\]\[0\]")):
         with pytest.raises(TypeError, match=f"X holds strings.*: {place} is 'r1'"):
-            read_series(RecurrentClassifier(), X, None, None)
+            read_series(RecurrentClassifier(), X, None)
 
 
 @each_call
@@ -413,17 +402,6 @@ def test_ragged_series_that_are_not_finite(monkeypatch, call, value):
     X = [*PAIRS[:2], with_value(PAIRS[2], (1, 1), value), PAIRS[3]]
     message = rf"X\[2\] holds {value} at step 1, feature 1; series must be finite float64 numbers"
     assert_refused(monkeypatch, call, fitted("ragged"), X, ValueError, message)
-
-
-@pytest.mark.parametrize(
-    "X", [TABLE + 0.0, CUBE, list(CUBE), list(TABLE + 0.0)], ids=["2d", "3d", "ragged", "singles"]
-)
-def test_numbers_too_large_for_the_wanted_precision(monkeypatch, X):
-    monkeypatch.setattr(Network, "forward", lambda *_: pytest.fail("a kernel was reached"))
-    X[1][2] *= 1e300 / X[1][2]
-    clf = RecurrentClassifier(dtype="float32")
-    with pytest.raises(ValueError, match=r"X\[1\] holds 1e\+300 at step 2.*finite.*float32"):
-        clf.fit(X, [0, 1, 0, 1])
 
 
 TEXTS = ["good", "bad", "good film", ""]

@@ -151,7 +151,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         "attention.v"; "dense.W", "dense.b".
     token_ids_ : ndarray of shape (n_tokens,), int64
         The ids that the embedding has rows for, in ascending order; not set for series.
-    input_mean_, input_scale_ : ndarray of shape (n_channels,)
+    input_mean_, input_scale_ : ndarray of shape (n_channels,), float64
         The network reads series as (x - input_mean_) / input_scale_, which have mean 0 and
         standard deviation 1 on the training set; not set for tokens.
     n_iter_ : int

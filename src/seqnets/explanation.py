@@ -270,7 +270,9 @@ class Path:
 
     def add(self, s: float, F: float, dF: np.ndarray) -> None:
         place = bisect.bisect(self.s, s)
-        self.s.insert(place, s), self.F.insert(place, F), self.dF.insert(place, dF)
+        self.s.insert(place, s)
+        self.F.insert(place, F)
+        self.dF.insert(place, dF)
 
     def integral(self) -> np.ndarray:
         weights, _ = self._steps()

@@ -175,15 +175,13 @@ FITTED: dict[Any, dict[str, Rule]] = {
         ),
         "feature_names_in_": NAMES,
         "input_mean_": Rule(
-            "a finite number per channel, of the weights' type",
-            lambda x, fitted: is_array(x, (channels(fitted),), fitted["_dtype"]),
+            "a finite float64 per channel",
+            lambda x, fitted: is_array(x, (channels(fitted),), "float64"),
             SERIES,
         ),
         "input_scale_": Rule(
-            "a number above 0 per channel, of the weights' type",
-            lambda x, fitted: (
-                is_array(x, (channels(fitted),), fitted["_dtype"]) and bool((x > 0).all())
-            ),
+            "a float64 above 0 per channel",
+            lambda x, fitted: is_array(x, (channels(fitted),), "float64") and bool((x > 0).all()),
             SERIES,
         ),
         "token_ids_": Rule("distinct token ids in order", are_token_ids, TOKENS),

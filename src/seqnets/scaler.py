@@ -127,7 +127,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
     @atomic
     @_fit_context(prefer_skip_nested_validation=True)
     def _learn(self, X: Any, first: bool) -> SequenceScaler:
-        series, kind = read_series(self, X, None if first else self._kind, None)
+        series, kind = read_series(self, X, None if first else self._kind)
         if first:
             self._kind = kind
             self._scaler = scaler_of_arrays(self.with_mean, self.with_std)
@@ -212,7 +212,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
 
     def _applied(self, method: Callable, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        series, _ = read_series(self, X, self._kind, None)
+        series, _ = read_series(self, X, self._kind)
         if len(series.values):
             series = series._replace(values=method(self._scaler, series.values))
         return in_form_of(X, self._kind, series)

@@ -85,14 +85,11 @@ def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
 
 
 @too_large_is_wrong
-def read_series(
-    estimator: BaseEstimator, X: Any, kind: str | None, dtype: np.dtype | None
-) -> tuple[Sequences, str]:
-    """Series as (total, D) floats, and their kind.
+def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Sequences, str]:
+    """Series as (total, D) floats, and their kind; float32 stays, all else becomes float64.
 
     With `kind` None this is a fit: the kind is found and `n_features_in_` set on the estimator;
-    else X is read as that kind and held against them. `dtype` None keeps float32 and makes
-    everything else float64.
+    else X is read as that kind and held against them.
     """
     X = _ordered(X)
     reset = kind is None
@@ -102,7 +99,7 @@ def read_series(
         X = validate_data(estimator, X, dtype=FLOATS, ensure_all_finite=False, reset=reset)
         values, offsets = _from_matrix(X)
         hint = "; if some end early, pass a list of series without padding"
-        return Sequences(_finite(values, offsets, dtype, hint), offsets), kind
+        return Sequences(_finite(values, offsets, hint), offsets), kind
     named = X
     if is_ragged(X):
         values, offsets = _join_sequences(X)
@@ -111,7 +108,7 @@ def read_series(
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
         values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
     hint = "; NaN is padding only after a sequence's last step" if kind == "3d" else ""
-    values = _finite(values, offsets, dtype, hint)
+    values = _finite(values, offsets, hint)
     if not reset and len(values) == 0:
         values = values.reshape(0, estimator.n_features_in_)  # nothing tells otherwise
     _check_feature_names(estimator, named, reset=reset)
@@ -343,17 +340,12 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return X[np.arange(T) < lengths[:, np.newaxis]], np.concatenate(([0], np.cumsum(lengths)))
 
 
-def _finite(
-    values: np.ndarray, offsets: np.ndarray, dtype: np.dtype | None, hint: str = ""
-) -> np.ndarray:
-    """The values as `dtype`; None leaves float32 and makes anything else float64."""
-    if dtype is None:
-        dtype = np.dtype(np.float32 if values.dtype == np.float32 else np.float64)
-    with np.errstate(over="ignore"):  # what is too large becomes inf and is named below
-        cast = np.ascontiguousarray(values, dtype=dtype)
-    rule = f"series must be finite {dtype} numbers, not NaN or inf{hint}"
-    _demand(np.isfinite(cast), values, offsets, rule)
-    return cast
+def _finite(values: np.ndarray, offsets: np.ndarray, hint: str = "") -> np.ndarray:
+    dtype = np.float32 if values.dtype == np.float32 else np.float64
+    values = np.ascontiguousarray(values, dtype=dtype)
+    rule = f"series must be finite {values.dtype} numbers, not NaN or inf{hint}"
+    _demand(np.isfinite(values), values, offsets, rule)
+    return values
 
 
 def _demand(allowed: np.ndarray, values: np.ndarray, offsets: np.ndarray, rule: str) -> None:
