@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 
 from .batches import Sequences, distinct
 from .estimators import check_unmasked
+from .jit import kernel
 from .sequences import FLOATS, embedding_rows, read_series, read_tokens
 from .vocabulary import LARGEST_ID, UNKNOWN
 
@@ -86,13 +87,20 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
             f"{estimator._n_channels} features per step."
         )
     values = np.empty(sequences.values.shape, estimator._dtype)
-    half_mean, half_scale = 0.5 * estimator.input_mean_, 0.5 * estimator.input_scale_
+    mean, scale = map(np.array, (estimator.input_mean_, estimator.input_scale_))  # none read-only
     for start in range(0, len(values), PART):
         part = slice(start, start + PART)
-        with np.errstate(over="ignore"):  # without the halves, x - mean could, too
-            x = (0.5 * sequences.values[part] - half_mean) / half_scale
-        np.clip(x, -FAR, FAR, out=values[part], casting="same_kind")
+        x = np.array(sequences.values[part], np.float64)
+        standardize(x, mean, scale, values[part])
     return sequences._replace(values=values)
+
+
+@kernel
+def standardize(x, mean, scale, out):
+    for i in range(x.shape[0]):
+        for k in range(x.shape[1]):  # halves, since x - mean could overflow
+            value = (0.5 * x[i, k] - 0.5 * mean[k]) / (0.5 * scale[k])
+            out[i, k] = min(max(value, -FAR), FAR)
 
 
 def check_token_ids(estimator: Estimator) -> None:
