@@ -6,14 +6,23 @@ import re
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from seqnets import RecurrentClassifier, SequenceVectorizer, colors, inspection, plots, trajectory
-from seqnets.display import weightiest
+from seqnets import (
+    RecurrentClassifier,
+    SequenceScaler,
+    SequenceVectorizer,
+    colors,
+    inspection,
+    plots,
+    trajectory,
+)
+from seqnets.display import MOST_COLUMNS, weightiest
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -145,7 +154,6 @@ def test_blue_is_positive_and_open_orange_negative_and_shut():
     expected = [colors.DIVERGING[0], colors.DIVERGING[2]]
     assert ends(plots.GateDisplay(values, words, "layer0.h")) == expected
     assert ends(plots.GateDisplay(values + 0.5, words, "layer0.z")) == expected
-    assert ends(plots.AttributionDisplay(values, words, "yes")) == expected
     bars = plots.AttributionDisplay(values[:, 0], words, "yes").plot().ax_.patches
     assert [to_hex(bar.get_facecolor()) for bar in bars] == [colors.ORANGE, colors.BLUE]
     display = plots.StagedPredictionDisplay(np.array([[0.4, 0.6]]), ["a"], ["no", "yes"]).plot()
@@ -172,7 +180,7 @@ def test_two_labels_a_sequence_are_two_lines():
     assert [line.get_ydata().tolist() for line in display.ax_.lines] == probabilities.T.tolist()
 
 
-def test_attributions_of_words_are_bars_and_of_series_a_map():
+def test_attributions_of_words_are_bars_and_of_series_a_row_per_channel():
     display = plots.AttributionDisplay.from_estimator(text_model(), TEXTS[0]).plot()
     (expected,) = inspection.attributions(text_model(), TEXTS[:1], "integrated_gradients")
     heights = [bar.get_height() for bar in display.ax_.patches]
@@ -181,8 +189,45 @@ def test_attributions_of_words_are_bars_and_of_series_a_map():
     clf, X, _ = series_model()
     display = plots.AttributionDisplay.from_estimator(clf, X[0], "gradient_x_input", 2).plot()
     (expected,) = clf.attributions(X[:1], target=2)
-    np.testing.assert_array_equal(np.asarray(display.ax_.images[0].get_array()), expected.T)
+    up_and_down = [area.get_data() for area in display.ax_.patches]
+    rows = [
+        up.values + down.values - 2 * up.baseline
+        for up, down in zip(up_and_down[::2], up_and_down[1::2], strict=True)
+    ]
+    np.testing.assert_allclose(np.array(rows) * abs(expected).max() / 0.45, expected.T, atol=1e-9)
+    assert [area.baseline for area in up_and_down[::2]] == list(range(len(rows)))[::-1]
+    assert f"±{abs(expected).max():.2g} a row" in display.ax_.get_title()
     assert len(re.findall("<span", display._repr_html_())) == len(X[0])
+
+
+def test_channels_have_the_names_of_columns():
+    frames = [pd.DataFrame({"temp": x[:, 0], "speed": x[:, 1]}) for x in series_model()[1]]
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0)
+    model = make_pipeline(SequenceScaler(), clf).fit(frames, [0, 1, 2] * 2)
+    display = plots.AttributionDisplay.from_estimator(model, frames[0]).plot()
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["temp", "speed"]
+
+
+def test_of_a_long_series_each_peak_is_seen():
+    values = np.zeros(20_000)
+    values[[7, 12_345]] = -3.0, 2.0
+    display = plots.AttributionDisplay(values, [str(t + 1) for t in range(values.size)], "a").plot()
+    up, down = (area.get_data() for area in display.ax_.patches)
+    assert (up.values.max(), down.values.min()) == (2, -3)
+    assert len(up.values) == len(down.values) <= MOST_COLUMNS
+    peak = up.values.argmax()
+    assert up.edges[peak] < 12_345 < up.edges[peak + 1]
+
+
+@pytest.mark.parametrize(
+    "display", ["AttributionDisplay", "GateDisplay", "StagedPredictionDisplay"]
+)
+def test_a_list_of_one_is_not_one(display):
+    (clf, X, _), make = series_model(), getattr(plots, display).from_estimator
+    with pytest.raises(ValueError, match=r"x is one sequence; if that is x\[0\], pass x\[0\]"):
+        make(clf, X[:1])
+    with pytest.raises(TypeError, match=r"expected a string.* pass x\[0\]"):
+        make(text_model(), TEXTS[:1])
 
 
 def test_the_loss_curves_are_those_of_the_fit():

@@ -404,6 +404,38 @@ def test_ragged_series_that_are_not_finite(monkeypatch, call, value):
     assert_refused(monkeypatch, call, fitted("ragged"), X, ValueError, message)
 
 
+def test_a_missing_number_of_a_frame_has_a_place():
+    frames = [pd.DataFrame({"a": pd.array([1.0, 2.0], "Float64"), "b": [1.0, 2.0]})] * 3
+    frames.append(pd.DataFrame({"a": pd.array([1.0, None], "Float64"), "b": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match=r"X\[3\] holds nan at step 1, feature 0"):
+        read(frames)
+
+
+def test_a_lazy_frame_is_to_be_collected():
+    with pytest.raises(TypeError, match=r"^X is a LazyFrame: collect\(\) it first"):
+        read(polars("DataFrame", TABLE).lazy())
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_float32_stays_in_frames_of_nullable_numbers(frame):
+    table = pd.DataFrame(TABLE).astype("Float32")
+    if frame == "polars":
+        table = polars("DataFrame", TABLE.astype(np.float32))
+    _, series, _ = read(table)
+    assert {x.dtype.name for x in series} == {"float32"}
+
+
+def test_one_step_of_many_features_may_be_many_steps():
+    with pytest.warns(UserWarning, match=r"X has shape \(4, 1, 3\), which is one step.*swapaxes"):
+        read(np.reshape(TABLE, (4, 1, 3)))
+
+
+@pytest.mark.parametrize("X", [np.array([["1.5", "2"]] * 4), pd.DataFrame({"a": ["1e3"] * 4})])
+def test_numbers_as_strings(X):
+    with pytest.raises(TypeError, match=r"X holds strings.*If they are numbers, pass X.astype"):
+        read(X)
+
+
 TEXTS = ["good", "bad", "good film", ""]
 STRINGS = {
     "one": "good",
@@ -517,7 +549,17 @@ REFUSED = {
     "numbers of 400 digits": ([[1], [10**400], [3, 4], [5]], ValueError, "too large"),
     "1-D": (np.ones(4), ValueError, r"1D array|1-D|\(4,\).*given as \[x\]"),
     "a number": (3.0, ValueError, "scalar"),
-    "numbers and lists": ([1, [2], [3, 4], [5]], ValueError, r"X\[0\] has shape \(\)"),
+    "groups with their keys": (
+        list(pd.DataFrame({"run": [0, 0, 1], "a": [1.0, 2.0, 3.0]}).groupby("run")),
+        TypeError,
+        r"X\[0\] is a group's key and its frame: pass \[x for _, x in groups\]",
+    ),
+    "missing sequences": (
+        pd.Series([np.ones(2), None, np.ones(3), np.ones(1)]),
+        ValueError,
+        r"X\[1\] (is nan: a sequence|has shape \(\))",
+    ),
+    "numbers and lists": ([1, [2], [3, 4], [5]], ValueError, r"X\[0\] is 1: a sequence"),
     "cubes": (
         [CUBE] * 4,
         ValueError,
@@ -586,7 +628,12 @@ def test_text_in_a_polars_frame(monkeypatch, call):
         ("predict", "2d", [np.ones(2)], "X has 2 features, but.*expecting 3 features"),
         ("predict", "2d", [[1, 2, 3], [1, 2]], r"X\[1\] has shape \(2,\).*\(3,\).*fixed width"),
         ("predict", "2d", object_array([np.ones(3), np.ones(4)]), r"X\[1\] has shape \(4,\)"),
-        ("predict", "2d", CUBE, "dim 3"),
+        (
+            "predict",
+            "2d",
+            CUBE,
+            r"shape \(4, 3, 2\), but fit was given \(n_sequences, n_steps\)",
+        ),
         ("predict", "tokens", PAIRS, "one id per step, but those of X have 2"),
         ("predict", "tokens", [TABLE, TABLE], "one id per step, but those of X have 3"),
     ],

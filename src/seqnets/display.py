@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -15,6 +16,7 @@ MARKERS = ["o", "s", "^", "D", "v"]
 MEANING = {"h": "hidden state", "c": "cell state", "i": "input gate", "f": "forget gate",
            "o": "output gate", "g": "candidate", "n": "candidate", "r": "reset gate",
            "z": "update gate", "a": "sum under the tanh", "attention": "pooling"}  # fmt: skip
+MOST_COLUMNS = 1000  # of what can't be told apart any more
 LABEL, LETTER = 0.17, 0.15  # inches: of a word on end its height, of each letter
 
 
@@ -74,11 +76,35 @@ class Display:
 
     def _bars(self, values: np.ndarray, words: Sequence[str], label: str) -> None:
         """Show values (T,), a bar per step; the largest are named first."""
-        width = min(0.2 * len(values), 0.8) if len(values) <= 100 else 1.0
-        self.ax_.bar(range(len(values)), values, width, color=[color_of(v) for v in values])
+        width = min(0.2 * len(values), 0.8)
+        if len(values) <= 100:
+            self.ax_.bar(range(len(values)), values, width, color=[color_of(v) for v in values])
+        else:
+            self._areas(values, 0.0)
         self.ax_.axhline(0, color="gray", linewidth=0.8)
         self.ax_.set(ylabel=label)
         self._name_steps(words, np.abs(values))
+
+    def _areas(self, values: np.ndarray, foot: float) -> None:
+        """Show values (T,) as what lies between them and the foot; of many, the ends of some."""
+        T = len(values)
+        starts = np.unique(np.linspace(0, T, min(T, MOST_COLUMNS), endpoint=False).astype(int))
+        for end, color in ((np.maximum, color_of(1)), (np.minimum, color_of(-1))):
+            part = end(end.reduceat(values, starts), 0) if T else values
+            edges = np.append(starts, T) - 0.5
+            self.ax_.stairs(foot + part, edges, baseline=foot, fill=True, color=color)
+
+    def _rows(self, values: np.ndarray, names: Sequence[Any], label: str) -> None:
+        """Show values (T, n), a row for each of n names from the top, all on one scale."""
+        n, largest = values.shape[1], float(np.abs(values).max(initial=1e-12))
+        feet = np.arange(n)[::-1]
+        for foot, row in zip(feet, values.T, strict=True):
+            self._areas(0.45 * row / largest, foot)
+            self.ax_.axhline(foot, color="gray", linewidth=0.8)
+        apart = -(-n // 20)
+        self.ax_.set_yticks(feet[::apart], [shortened(literal(name)) for name in names[::apart]])
+        title = f"{self.ax_.get_title()}, ±{largest:.2g} a row"
+        self.ax_.set(ylabel=label, title=title)
 
     def _map(self, values: np.ndarray, label: str, low: float | None = None) -> None:
         """Show values (T, n), a column per step: from `low` to 1, or all around 0."""
@@ -92,6 +118,22 @@ class Display:
             aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, -0.5, n - 0.5),
         )  # fmt: skip
         self.figure_.colorbar(image, ax=self.ax_, label=label)
+
+
+def of_one(from_estimator: Callable) -> Callable:
+    """Say so where a list of one sequence may have been meant for the sequence."""
+
+    @functools.wraps(from_estimator)
+    def hinting(cls: Any, estimator: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return from_estimator(cls, estimator, x, *args, **kwargs)
+        except (TypeError, ValueError) as error:
+            if isinstance(x, str) or not hasattr(x, "__len__") or len(x) != 1:
+                raise
+            message = f"{error} x is one sequence; if that is x[0], pass x[0]."
+            raise type(error)(message) from error
+
+    return hinting
 
 
 def is_numbered(words: Sequence[str]) -> bool:

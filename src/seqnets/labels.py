@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from .estimators import check_unmasked
+from .warn import warn
 
 
 def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
@@ -43,7 +45,10 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
                 f"y[{i}, {j}] is {table.tolist()[i][j]!r}."
             )
         return table.astype(int)
-    y = column_or_1d(y, warn=True)
+    if table.ndim == 2 and table.shape[1] == 1:
+        message = "A column-vector y was passed when a 1d array was expected: pass y.ravel()."
+        warn(message, DataConversionWarning)
+    y = column_or_1d(y)
     assert_all_finite(y, input_name="y")
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")

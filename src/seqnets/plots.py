@@ -26,7 +26,7 @@ import numpy as np
 from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay
-from .display import Display, literal, looks, meaning, steps_of, whole_numbers, width_for
+from .display import Display, literal, looks, meaning, of_one, steps_of, width_for
 from .trajectory import TrajectoryDisplay
 
 __all__ = [
@@ -74,6 +74,7 @@ class GateDisplay(Display):
         self.values, self.words, self.name = values, words, name
 
     @classmethod
+    @of_one
     def from_estimator(
         cls, estimator: inspection.Model, x: Any, name: str = "layer0.h", *, ax: Any = None
     ) -> Self:
@@ -176,6 +177,7 @@ class StagedPredictionDisplay(Display):
         self.probabilities, self.words, self.classes = probabilities, words, classes
 
     @classmethod
+    @of_one
     def from_estimator(cls, estimator: inspection.Model, x: Any, *, ax: Any = None) -> Self:
         """Plot the staged probabilities of one sequence or text.
 
@@ -277,6 +279,8 @@ class AttributionDisplay(Display):
         The steps' names.
     target : object
         The class they speak for.
+    features : list of str, default=None
+        The channels' names; None: their numbers.
 
     Attributes
     ----------
@@ -291,10 +295,18 @@ class AttributionDisplay(Display):
     it not(-0.4) bad(+0.9)
     """
 
-    def __init__(self, attributions: np.ndarray, words: Sequence[str], target: Any) -> None:
+    def __init__(
+        self,
+        attributions: np.ndarray,
+        words: Sequence[str],
+        target: Any,
+        features: Sequence[str] | None = None,
+    ) -> None:
         self.attributions, self.words, self.target = attributions, words, target
+        self.features = features
 
     @classmethod
+    @of_one
     def from_estimator(
         cls,
         estimator: inspection.Model,
@@ -340,11 +352,13 @@ class AttributionDisplay(Display):
         (words,) = inspection.words(estimator, [x])
         (found,) = inspection.attributions(estimator, [x], method, target)
         target = estimator.predict([x])[0] if target is None else target
-        display = cls(found, words, target)
+        features = getattr(estimator, "feature_names_in_", ())
+        known = found.ndim == 2 and len(features) == found.shape[1]
+        display = cls(found, words, target, features if known else None)
         return display if ax is None else display.plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot a bar per word, or for series a row per channel.
+        """Plot a bar per word or step, or where there are several channels a row for each.
 
         Parameters
         ----------
@@ -362,16 +376,16 @@ class AttributionDisplay(Display):
         >>> [float(bar.get_height()) for bar in display.plot().ax_.patches]
         [-0.4, 0.9]
         """
-        ax = self._start(ax, width_for(self.words))
+        n = self.attributions.shape[1] if self.attributions.ndim == 2 else 1
+        ax = self._start(ax, width_for(self.words), float(np.clip(1.5 + 0.5 * n, 4, 12)))
         target = literal(self.target)
         label = f"speaks for {target}"
         ax.set(title=f"for and against {target}")
-        if self.attributions.ndim == 1:
-            self._bars(self.attributions, self.words, label)
+        if n == 1:
+            self._bars(self.attributions.ravel(), self.words, label)
             return self
-        self._map(self.attributions, label)
-        ax.set(ylabel="feature")
-        whole_numbers(ax.yaxis)
+        names = range(n) if self.features is None else self.features
+        self._rows(self.attributions, names, label)
         self._name_steps(self.words)
         return self
 

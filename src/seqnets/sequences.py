@@ -27,6 +27,7 @@ from sklearn.utils.validation import _check_feature_names, validate_data
 from .batches import Sequences
 from .estimators import check_unmasked
 from .vocabulary import LARGEST_ID, PADDING
+from .warn import warn
 
 FLOATS = [np.float64, np.float32]
 NUMBERS = (Number, np.bool_, type(None))  # None is NaN, or an error of its own
@@ -95,8 +96,13 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     reset = kind is None
     kind = kind or _kind_of(X)
     if kind == "2d":
+        if getattr(X, "ndim", 2) == 3 and not reset:
+            raise ValueError(
+                f"X has shape {np.shape(X)}, but fit was given (n_sequences, n_steps)."
+            )
         X = _same_widths(X)
-        X = validate_data(estimator, X, dtype=FLOATS, ensure_all_finite=False, reset=reset)
+        dtype = np.float32 if is_frame(X) and set(map(str, X.dtypes)) == {"Float32"} else FLOATS
+        X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=reset)
         values, offsets = _from_matrix(X)
         hint = "; if some end early, pass a list of series without padding"
         return Sequences(_finite(values, offsets, hint), offsets), kind
@@ -114,6 +120,12 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     _check_feature_names(estimator, named, reset=reset)
     if reset:
         estimator.n_features_in_ = values.shape[1]
+        if kind == "3d" and X.shape[1] == 1 < X.shape[2]:
+            message = (
+                f"X has shape {X.shape}, which is one step of {X.shape[2]} features per sequence. "
+                "If it is (n_sequences, n_features, n_steps), pass X.swapaxes(1, 2)."
+            )
+            warn(message, UserWarning)
     elif values.shape[1] != estimator.n_features_in_:
         alone = getattr(X, "ndim", 0) == 2 and X.shape[1] == estimator.n_features_in_
         hint = " A single sequence x is given as [x]." if alone else ""
@@ -162,6 +174,10 @@ def _ordered(X: Any) -> Any:
     one_by_one = isinstance(X, list | tuple) or _dtype_kind(X) == "O"
     for name, x in [("X", X), *((f"X[{i}]", x) for i, x in enumerate(X if one_by_one else ()))]:
         check_unmasked(x, name, "leave steps out")
+        if hasattr(x, "collect"):
+            raise TypeError(f"{name} is a {type(x).__name__}: collect() it first.")
+        if isinstance(x, tuple) and len(x) == 2 and is_frame(x[1]):
+            raise TypeError(f"{name} is a group's key and its frame: pass [x for _, x in groups].")
         columns = list(zip(x.columns, x.dtypes, strict=True)) if is_frame(x) else []
         if sparse.issparse(x) or {type(t).__name__ for _, t in columns} == {"SparseDtype"}:
             raise TypeError(
@@ -187,7 +203,8 @@ def _ordered(X: Any) -> Any:
     some = not all(issubclass(t, NUMBERS) for t in set(map(type, cells)))  # few, as below
     if some and any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
         raise ValueError(
-            'The cells of X hold sequences: pass one column, such as X["name"] or X[:, 0].'
+            'The cells of X hold sequences: pass one column, such as X["name"] or X[:, 0]; columns '
+            "that are channels become sequences by [np.column_stack(row) for row in np.asarray(X)]."
         )
     return X
 
@@ -225,6 +242,7 @@ def _demand_real_numbers(X: Any, name: str) -> None:
             f"X holds strings, but series and token ids are numbers: {name} {shown}. "
             "SequenceVectorizer turns texts into sequences of token ids: "
             "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
+            + (" If they are numbers, pass X.astype(float)." if is_number(X) else "")
         )
     if isinstance(X, complex) or _dtype_kind(X) == "c":
         given = f"has dtype {X.dtype}" if np.ndim(X) else f"is {X}"
@@ -239,6 +257,14 @@ def _demand_real_numbers(X: Any, name: str) -> None:
     elif not isinstance(X, NUMBERS) and not any(hasattr(X, method) for method in AS_NUMBERS):
         error = ValueError if is_pandas_na(X) else TypeError
         raise error(f"{name} is {reprlib.repr(X)}, but sequences must hold real numbers.")
+
+
+def is_number(X: Any) -> bool:
+    """Whether a string is one that stands for a number."""
+    try:
+        return np.isfinite(float(X))
+    except (TypeError, ValueError):
+        return False
 
 
 def _dtype_kind(X: Any) -> str:
@@ -274,7 +300,8 @@ def _as_numbers(x: Any, name: str) -> np.ndarray:
     try:
         x = np.asarray(x)
         if x.dtype == object:
-            x = x.astype(np.float64)
+            known = [np.nan if is_pandas_na(value) else value for value in x.flat]
+            x = np.array(known, dtype=np.float64).reshape(x.shape)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from error
     if x.dtype.kind not in "biuf":
@@ -290,9 +317,8 @@ def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
     D = next((part.shape[1] for part in some or given if part.ndim == 2), 1)
     for i, part in enumerate(parts):
         if part.ndim != 2 or part.shape[1] == 0:
-            raise ValueError(
-                f"X[{i}] has shape {part.shape}: a sequence is (n_steps,) or (n_steps, n_features)."
-            )
+            what = f"has shape {part.shape}" if part.ndim else f"is {part}"
+            raise ValueError(f"X[{i}] {what}: a sequence is (n_steps,) or (n_steps, n_features).")
         if len(part) and part.shape[1] != D:
             raise ValueError(f"X[{i}] has {part.shape[1]} features per step, but others have {D}.")
     values = np.concatenate(some or [np.zeros((0, D))])
