@@ -127,9 +127,12 @@ def test_when_there_is_a_validation_set(early_stopping, n, wanted):
     assert wanted or training == list(range(n))
 
 
-@pytest.mark.parametrize(("y", "fraction"), [([0, 1, 2, 3], 0.5), ([0, 0, 1, 1], 0.1)])
-def test_an_empty_validation_set_is_refused(y, fraction):
-    with pytest.raises(ValueError, match=f"validation_fraction={fraction} of 4 sequences"):
+@pytest.mark.parametrize(
+    ("y", "fraction", "hint"),
+    [([0, 1, 2, 3], 0.5, "No class has two members: set"), ([0, 0, 1, 1], 0.1, "Increase it, or")],
+)
+def test_an_empty_validation_set_is_refused(y, fraction, hint):
+    with pytest.raises(ValueError, match=f"validation_fraction={fraction} of 4 sequences.*{hint}"):
         split(y, validation_fraction=fraction)
 
 

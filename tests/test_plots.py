@@ -252,6 +252,12 @@ def test_gradient_flow_is_the_median_counted_from_the_end():
         assert first == norms[5][name][0]
 
 
+def test_gradient_flow_ends_where_few_sequences_are_as_long():
+    norms = [{"layer0.h": np.ones(3)}] * 18 + [{"layer0.h": np.ones(T)} for T in (5, 90)]
+    (line,) = plots.GradientFlowDisplay(norms).plot().ax_.lines
+    assert line.get_xdata().tolist() == [-4, -3, -2, -1, 0]
+
+
 @pytest.mark.parametrize("n", NUMBER_OF_WORDS)
 def test_any_number_of_words_is_named_without_overlap(n):
     words = [f"word{t}" for t in range(n)]

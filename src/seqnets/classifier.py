@@ -153,7 +153,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         The ids that the embedding has rows for, in ascending order; not set for series.
     input_mean_, input_scale_ : ndarray of shape (n_channels,), float64
         The network reads series as (x - input_mean_) / input_scale_, which have mean 0 and
-        standard deviation 1 on the training set; not set for tokens.
+        standard deviation 1 on the training set, constant channels 0; not set for tokens.
     n_iter_ : int
         Number of epochs run; it and the curves continue in a warm start and in partial_fit.
     t_ : int

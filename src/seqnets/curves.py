@@ -172,7 +172,7 @@ class GradientFlowDisplay(Display):
         return cls(inspection.gradient_flow(estimator, X, y)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot the medians over the sequences that are long enough.
+        """Plot the medians over the sequences that are long enough, if a tenth of them is.
 
         Parameters
         ----------
@@ -192,13 +192,15 @@ class GradientFlowDisplay(Display):
         [0.1, 2.0]
         """
         ax = self._start(ax)
-        longest = max((len(norms) for each in self.norms for norms in each.values()), default=0)
+        lengths = sorted(len(norms) for each in self.norms for norms in each.values())[::-1]
+        longest = lengths[(len(lengths) - 1) // 10] if lengths else 0
         marker = "." if longest < 50 else ""
         names, places = self.norms[0] if self.norms else (), np.arange(1 - longest, 1)
         for name, (color, line, _) in zip(names, looks(), strict=False):
             table = np.full((len(self.norms), longest), np.nan)
             for row, each in zip(table, self.norms, strict=True):
-                row[longest - len(each[name]) :] = each[name]
+                last = each[name][max(len(each[name]) - longest, 0) :]
+                row[longest - len(last) :] = last
             medians = np.nanmedian(table, axis=0) if longest else places
             medians = np.where(medians > 0, medians, np.nan)  # what has vanished is not on the axis
             ax.plot(places, medians, line, color=color, marker=marker, label=name)

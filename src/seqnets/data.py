@@ -139,9 +139,10 @@ def split(
     if estimator.early_stopping == "auto" and 2 * validation.size <= wanted:
         return data, None
     if validation.size == 0:
+        hint = "Increase it, or set" if shared.any() else "No class has two members: set"
         raise ValueError(
             f"The validation set is empty: validation_fraction={estimator.validation_fraction} of "
-            f"{n} sequences leaves none of any class. Increase it, or set early_stopping=False."
+            f"{n} sequences leaves none of any class. {hint} early_stopping=False."
         )
     training = np.setdiff1d(np.arange(n), validation)
     return data.take(training), data.take(validation)

@@ -23,7 +23,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
     """Standardize series by channel: mean 0 and deviation 1 over all steps of all sequences.
 
     scikit-learn's `StandardScaler` for the series that it refuses, 3-D and ragged, and with one
-    mean for all steps of 2-D ones. `RecurrentClassifier` does the same internally; this is for
+    mean for all steps of 2-D ones. `RecurrentClassifier` standardizes by itself; this is for
     other uses of series, and for scaling that `partial_fit` learns from all parts of the data.
 
     Parameters

@@ -144,11 +144,13 @@ class TrajectoryDisplay(Display):
         alone = len(self.points) == 1
         for way, label in zip(self.points, labels, strict=True):
             color, line, marker = styles[label]
-            look = {"color": color, "alpha": 1.0 if len(self.points) <= 20 else 0.7}
+            crowded = len(self.points) > 20 or len(way) > 200
+            faint = {"alpha": 0.4, "linewidth": 0.7} if crowded else {"linewidth": 1}
             shape = {"marker": ".", "markersize": 4} if alone else {"linestyle": line}
-            ax.plot(*way.T, **look, **shape, linewidth=1)
-            ax.plot(*way[:1].T, "o", **look, fillstyle="none", markersize=5)
-            ax.plot(*way[-1:].T, marker, **look, markersize=8)
+            ax.plot(*way.T, color=color, **faint, **shape)
+            on_top = {"color": color, "alpha": 1.0 if len(self.points) <= 20 else 0.7, "zorder": 3}
+            ax.plot(*way[:1].T, "o", **on_top, fillstyle="none", markersize=5)
+            ax.plot(*way[-1:].T, marker, **on_top, markersize=8)
         for label, (color, line, marker) in styles.items():
             if label in labels:
                 ax.plot([], [], "-" if alone else line, color=color, marker=marker,
