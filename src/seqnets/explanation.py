@@ -314,7 +314,7 @@ def in_steps(batch: Batch) -> np.ndarray:
 
 TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it
 ROUNDING = 1e-5  # of the sum of the sizes: where they cancel, single precision can't tell more
-FEWEST, MOST = 16, 1024  # steps of the integral
+FEWEST, MOST = 16, 256  # steps of the integral
 
 
 def reader_of_vectors(network: Network) -> Network:

@@ -189,7 +189,7 @@ class InsideMixin(PredictionMixin):
             predicted for each sequence; for multilabel y it must be given.
         n_steps : int, default=None
             Equal steps of the integral. None: 16, of which those that miss most are halved, up to
-            1024, until the attributions' sum is right to 1e-3 of it (or to 1e-5 of the sum of
+            256, until the attributions' sum is right to 1e-3 of it (or to 1e-5 of the sum of
             their absolute values, the limit of single precision).
 
         Returns
@@ -207,7 +207,7 @@ class InsideMixin(PredictionMixin):
         Warns
         -----
         ConvergenceWarning
-            If `n_steps` is None and 1024 steps are not enough.
+            If `n_steps` is None and 256 steps are not enough.
 
         Notes
         -----
