@@ -91,7 +91,8 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
     for start in range(0, len(values), PART):
         part = slice(start, start + PART)
         x = np.array(sequences.values[part], np.float64)
-        standardize(x, mean, scale, values[part])
+        with np.errstate(over="ignore"):  # as plain Python; what is infinite is cut
+            standardize(x, mean, scale, values[part])
     return sequences._replace(values=values)
 
 
