@@ -404,6 +404,24 @@ def test_an_integral_that_misses_its_sum_warns(monkeypatch):
         clf.attributions(X, "integrated_gradients", n_steps=16)  # as many as asked for
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_integral_that_is_no_number_ends(value):
+    clf, X = copy.deepcopy(fitted("lstm", "series")), make("series")
+    clf.parameters_["dense.W"][0] = value
+    with pytest.warns(ConvergenceWarning, match="sum to nan"):
+        assert not np.isfinite(clf.attributions(X, "integrated_gradients")[0]).any()
+
+
+def test_a_jump_is_not_halved_for_ever():
+    path = explanation.Path()
+    while halves := path.halves().tolist() if path.s else [0.0, 1.0]:
+        for s in halves:
+            path.add(s, float(s > 0.3), np.zeros(2))
+    assert len(path.s) < 40
+    assert path.missed() == (0, 1)
+
+
 @pytest.mark.compiled
 @each_cell
 @each_pooling

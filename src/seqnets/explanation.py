@@ -222,8 +222,9 @@ def integrated_gradients(
             points = {}
             for row, path in paths.items() if n_steps is None else ():
                 missed[row] = path.missed()
-                if missed[row].any() and len(path.s) < MOST:
-                    points[row] = path.halves()
+                halves = path.halves()
+                if missed[row].any() and halves.size and len(path.s) < MOST:
+                    points[row] = halves
         for row, path in paths.items():
             found[row] = path.integral()
 
@@ -286,10 +287,10 @@ class Path:
         return (0.0, 0.0) if near else (change - missing.sum(), change)
 
     def halves(self) -> np.ndarray:
-        """Points in the middle of the steps that miss most."""
-        missing = abs(self._steps()[1])
-        middles = np.array(self.s[:-1]) + np.diff(self.s) / 2
-        return middles[missing > missing.max() / 4]
+        """Points in the middle of the steps that miss most; none, if they are too short for it."""
+        missing, width = abs(self._steps()[1]), np.diff(self.s)
+        middles = np.array(self.s[:-1]) + width / 2
+        return middles[(missing > missing.max() / 4) & (width > SHORTEST)]
 
     def _steps(self) -> tuple[np.ndarray, np.ndarray]:
         """The weight of each point in the integral, and what each step misses of F's change.
@@ -315,6 +316,7 @@ def in_steps(batch: Batch) -> np.ndarray:
 TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it
 ROUNDING = 1e-5  # of the sum of the sizes: where they cancel, single precision can't tell more
 FEWEST, MOST = 16, 256  # steps of the integral
+SHORTEST = 1e-9  # of them that is halved
 
 
 def reader_of_vectors(network: Network) -> Network:
