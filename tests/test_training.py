@@ -111,6 +111,23 @@ def test_fewer_blocks_leave_nothing_behind(kind):
 
 
 @each_kind
+def test_a_step_reads_the_weights_that_the_one_before_it_left(kind):
+    """Not those in the panels that the one before has filled."""
+    batch = make_sequences(kind), TARGETS, WEIGHTS, np.arange(N)
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = make_trainer(kind, workers, plain_sgd())
+        trainer.step(*batch)
+        left = copied(trainer.parameters)
+        loss = trainer.step(*batch)
+    with Workers(1, np.dtype(np.float64)) as workers:
+        new = make_trainer(kind, workers, plain_sgd())
+        for name, W in new.parameters.items():
+            W[:] = left[name]
+        assert loss == new.step(*batch)
+    assert_same(trainer.parameters, new.parameters)
+
+
+@each_kind
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_do_not_change_a_bit(kind, dtype):
     sequences = make_sequences(kind)
