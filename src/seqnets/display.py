@@ -86,7 +86,7 @@ class Display:
         self._name_steps(words, np.abs(values))
 
     def _areas(self, values: np.ndarray, foot: float) -> None:
-        """Show values (T,) as what lies between them and the foot; of many, the ends of some."""
+        """Show values (T,) as what lies between them and the foot; of many, the extremes."""
         T = len(values)
         starts = np.unique(np.linspace(0, T, min(T, MOST_COLUMNS), endpoint=False).astype(int))
         for end, color in ((np.maximum, color_of(1)), (np.minimum, color_of(-1))):

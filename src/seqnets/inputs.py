@@ -35,9 +35,8 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     if estimator.embedding_dim is None:
         estimator.__dict__.pop("token_ids_", None)
         sequences, estimator._kind = read_series(estimator, X, None)
-        estimator._dtype, estimator._n_channels = sequences.values.dtype, sequences.values.shape[1]
-        if dtype is not None:
-            estimator._dtype = dtype
+        estimator._dtype = sequences.values.dtype if dtype is None else dtype
+        estimator._n_channels = sequences.values.shape[1]
         return sequences
     given = None if estimator.embeddings is None else check_embeddings(estimator)
     estimator._largest_id = LARGEST_ID if given is None else len(given) - 1

@@ -195,8 +195,6 @@ def _ordered(X: Any) -> Any:
     table = np.asarray(X) if hasattr(X, "columns") else X  # a data frame, pandas' or polars'
     if getattr(table, "shape", None) == (0,):
         raise ValueError("X is empty: there are no sequences in it.")
-    if _dtype_kind(table) in "mM":
-        raise TypeError(f"X has dtype {table.dtype}, {DATES}")
     if _dtype_kind(table) not in "biuf":
         _demand_real_numbers(X if is_frame(X) else table, "X")
     cells = table.ravel() if _dtype_kind(table) == "O" and table.ndim > 1 else ()
