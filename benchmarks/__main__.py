@@ -57,7 +57,8 @@ def main() -> int:
             report.write_json(arguments.output, results, settings)
     report.write(arguments.output, results, settings)
     if arguments.update_readme:
-        report.update_readme(arguments.output, HERE.parent / "README.md")
+        readme = HERE.parent / "README.md"
+        report.update_readme(arguments.output, readme, results, settings)
     return min(n_failed, 1)
 
 

@@ -45,10 +45,12 @@ def draw(path: Path, results: list[Result]) -> None:
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="both", linewidth=0.3)
-    axes.set_xlabel("the yardstick's time (or memory) / ours: right of 1, seqnets is the better")
+    axes.set_xlabel(
+        "the other library's time (or memory) divided by ours: right of 1, seqnets is better"
+    )
     families = dict.fromkeys(one.yardstick.partition(" (")[0] for one in results)
     keys = [Line2D([], [], color=COLORS[f], marker="o", linestyle="", label=f) for f in families]
-    for n in threads:
+    for n in threads if len(threads) > 1 else ():
         label = f"{n} thread{'s' * (n > 1)}"
         marker = MARKERS.get(n, "s")
         keys.append(Line2D([], [], color="gray", marker=marker, linestyle="", label=label))

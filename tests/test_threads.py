@@ -49,6 +49,37 @@ def test_exceptions_arrive_and_the_workers_live_on(n_threads, error):
         assert workers.map(run, [0, 1]) == [0, 1]
 
 
+def test_after_an_exception_no_block_is_begun():
+    begun, other_runs, may_end = [], threading.Event(), threading.Event()
+
+    def run(work, block):
+        begun.append(block)
+        if threading.current_thread() is threading.main_thread():
+            assert other_runs.wait(WAIT)
+            raise KeyboardInterrupt
+        other_runs.set()
+        assert may_end.wait(WAIT)
+
+    with Workers(2, DTYPE) as workers:
+        with pytest.raises(KeyboardInterrupt):
+            workers.map(run, range(9))
+        may_end.set()
+    assert len(begun) == 2
+
+
+def test_the_calling_thread_takes_blocks_too():
+    barrier = threading.Barrier(2, timeout=WAIT)
+
+    def run(work, block):
+        barrier.wait()
+        return threading.get_ident()
+
+    with Workers(2, DTYPE) as workers:
+        found = workers.map(run, range(2))
+    assert len(set(found)) == 2
+    assert threading.get_ident() in found
+
+
 def test_threads_run_at_once_each_with_its_own_workspace():
     barrier = threading.Barrier(2, timeout=WAIT)
 

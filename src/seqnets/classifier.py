@@ -110,8 +110,9 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         which are a running mean over the steps of a few epochs (Polyak & Juditsky 1992). Unless
         fit is given `X_val`, a stratified share of the sequences is set aside; classes with one
         member stay in training. "auto": on with `X_val`, or with 1,000 sequences or more, unless
-        such classes leave half of the share or less. Repeated fits with `warm_start=True` keep the
-        set as long as sequences, labels and the zeros among the weights stay the same.
+        such classes make the set half as large as it should be, or smaller. Repeated fits with
+        `warm_start=True` keep the set as long as sequences, labels and the zeros among the weights
+        stay the same.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"
@@ -130,7 +131,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         Number of threads, which does not affect results. None: all that this process may use,
         respecting OMP_NUM_THREADS; in joblib's workers, as many as joblib allows.
     random_state : int, RandomState instance or None, default=None
-        Determines initial weights, the validation set and the order of the sequences.
+        Determines initial weights, the validation set, the order of the sequences and what dropout
+        drops.
     verbose : bool or int, default=False
         Whether to print a line per epoch. Inside a search, or for a progress bar, see
         `set_callbacks` (scikit-learn 1.9).
@@ -318,7 +320,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         Raises
         ------
         TypeError
-            If `X` holds strings, or is a sparse or masked array.
+            If `X` holds strings or dates, is a sparse or masked array, or is not a list or array.
         ValueError
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
             diverges.

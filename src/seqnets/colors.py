@@ -43,7 +43,7 @@ def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
     Returns
     -------
     text : str
-        The words with ANSI colors, blue for, orange and underlined against, in three strengths
+        The words with ANSI colors, blue and underlined for, orange against, in three strengths
         behind black letters, readable on light and on dark; none below a tenth of the largest.
 
     Raises
@@ -55,11 +55,11 @@ def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
     --------
     >>> from seqnets.plots import colored
     >>> colored(["a", "good", "film"], [0.0, 0.9, 0.01])
-    'a \x1b[38;5;16;48;5;39mgood\x1b[0m film'
+    'a \x1b[4;38;5;16;48;5;39mgood\x1b[0m film'
     """
     parts = []
     for word, a in zip(map(printable, words), strengths(attributions), strict=True):
-        shades, line = (ANSI_FOR, "") if a > 0 else (ANSI_AGAINST, "4;")
+        shades, line = (ANSI_FOR, "4;") if a > 0 else (ANSI_AGAINST, "")
         shade = shades[min(int(3 * abs(a)), 2)]
         strong = f"\x1b[{line}38;5;16;48;5;{shade}m{word}\x1b[0m"
         parts.append(strong if abs(a) >= 0.1 else word)

@@ -172,7 +172,9 @@ class GradientFlowDisplay(Display):
         return cls(inspection.gradient_flow(estimator, X, y)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot the medians over the sequences that are long enough, if a tenth of them is.
+        """Plot the median at each distance from the last step, of the sequences that are as long.
+
+        Steps that fewer than a tenth of the sequences have are left out.
 
         Parameters
         ----------

@@ -15,7 +15,7 @@ LINES = ["-", "--", "-.", ":"]
 MARKERS = ["o", "s", "^", "D", "v"]
 MEANING = {"h": "hidden state", "c": "cell state", "i": "input gate", "f": "forget gate",
            "o": "output gate", "g": "candidate", "n": "candidate", "r": "reset gate",
-           "z": "update gate", "a": "sum under the tanh", "attention": "pooling"}  # fmt: skip
+           "z": "update gate", "a": "sum inside the tanh", "attention": "pooling"}  # fmt: skip
 MOST_COLUMNS = 1000  # of what can't be told apart any more
 LABEL, LETTER = 0.17, 0.15  # inches: of a word on end its height, of each letter
 

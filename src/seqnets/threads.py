@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -34,15 +35,37 @@ class Workers:
         self.n_threads, self.dtype = n_threads, dtype
         self._spare: dict[Any, Any] = _spare if spare else {}
         self._idle: list[Workspace] = []  # list and dict each change in one piece for all threads
-        self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
     def map(self, function: Callable[[Workspace, Any], Any], blocks: Iterable) -> list:
-        """The results of function(workspace, block), in the order of the blocks."""
-        blocks = list(blocks)
+        """The results of function(workspace, block), in the order of the blocks.
+
+        The calling thread takes blocks, too. If it only waited, each step would have one more
+        thread to wake, and the caller at the end: on two threads, that took up to a quarter longer.
+        """
+        waiting = deque(enumerate(blocks))
+        results: list[Any] = [None] * len(waiting)
         run = functools.partial(self._run, function, object())
-        if self._pool is None or len(blocks) == 1:
-            return [run(block) for block in blocks]
-        return list(self._pool.map(run, blocks))
+
+        def take() -> None:
+            while True:
+                try:
+                    number, block = waiting.popleft()
+                except IndexError:
+                    return
+                results[number] = run(block)
+
+        others = []
+        if self._pool is not None:
+            n_others = min(self.n_threads, len(waiting)) - 1
+            others = [self._pool.submit(take) for _ in range(n_others)]
+        try:
+            take()
+            for other in others:
+                other.result()
+        finally:
+            waiting.clear()  # after an exception
+        return results
 
     def _run(self, function: Callable, call: object, block: Any) -> Any:
         try:
