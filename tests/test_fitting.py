@@ -59,7 +59,7 @@ def spy(monkeypatch):
 
 
 def class_numbers(part):
-    return labels.strata(part.targets, "softmax")
+    return part.y
 
 
 def ragged(sequences):
@@ -82,7 +82,7 @@ def split(y, seed=0, **parameters):
     clf.out_activation_ = "softmax"
     rows = np.arange(y.size)
     sequences = Sequences(np.repeat(rows, 2)[:, None], 2 * np.arange(y.size + 1))
-    whole = Data(sequences, np.eye(1 + y.max())[y], 1.0 + rows, rows)
+    whole = Data(sequences, y, np.eye(1 + y.max())[y], 1.0 + rows, rows)
     if not data.wants_split(clf, whole):
         return rows.tolist(), None
     found = []
@@ -160,7 +160,7 @@ def test_when_too_little_is_left_to_set_aside(n, n_validation):
 def labels_only(y):
     rows = np.arange(y.size)
     sequences = Sequences(np.zeros((y.size, 1)), np.arange(y.size + 1))
-    return Data(sequences, np.eye(1 + y.max())[y], np.ones(y.size), rows)
+    return Data(sequences, y, np.eye(1 + y.max())[y], np.ones(y.size), rows)
 
 
 # ------------------------------------------------------------------------ standardization
@@ -388,7 +388,7 @@ def test_early_stopping_returns_the_best_weights(spy, kind, n_classes):
         n_iter_no_change=30, batch_size=1,
     ).fit(make(kind), y, weights)  # fmt: skip
     X, weights = ragged(spy.validation.sequences), spy.validation.weights
-    y = labels.strata(spy.validation.targets, clf.out_activation_)
+    y = spy.validation.y
     log_proba = clf.predict_log_proba(X)
     loss = -np.average(log_proba[np.arange(y.size), y], weights=weights)
     curve = clf.validation_loss_curve_
@@ -568,7 +568,7 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
 def test_when_to_warn(recwarn, stopped, y, weights, loss, message):
     clf = make_classifier()
     clf.best_loss_, clf.out_activation_ = loss, "softmax"
-    data = Data(None, np.eye(3)[y], np.array(weights), None)
+    data = Data(None, y, np.eye(3)[y], np.array(weights), None)
     fitting.warn_of_a_poor_fit(clf, History([loss], stopped=stopped), data)
     found = [str(warning.message) for warning in recwarn]
     assert len(found) == (message is not None)

@@ -392,6 +392,20 @@ def test_the_integral_finds_a_cliff():
     np.testing.assert_allclose(path.integral(), [8, 0], rtol=explanation.TOLERANCE)
 
 
+def test_an_integral_has_no_more_steps_than_it_may(monkeypatch):
+    path = explanation.Path()
+    for s in np.linspace(0, 1, 17):  # of a wave, of which all steps miss something
+        path.add(s, np.sin(200 * s), np.array([200 * np.cos(200 * s)]))
+    wanted = path.halves()
+    assert wanted.size > 4
+    monkeypatch.setattr(explanation, "MOST", 20)
+    np.testing.assert_array_equal(path.halves(), wanted[:4])
+    missing = abs(path._steps()[1])
+    assert missing[np.searchsorted(path.s, wanted[0]) - 1] == missing.max()
+    monkeypatch.setattr(explanation, "MOST", 16)
+    assert path.halves().size == 0
+
+
 def test_an_integral_that_misses_its_sum_warns(monkeypatch):
     monkeypatch.setattr(explanation, "MOST", 17)
     monkeypatch.setattr(explanation, "TOLERANCE", 0)
@@ -456,6 +470,19 @@ def test_of_two_classes_one_speaks_against_the_other(method):
     for i, label in enumerate(clf.predict(X)):
         np.testing.assert_array_equal(against[i], -for_it[i])
         np.testing.assert_array_equal(predicted[i], (against if label == "a" else for_it)[i])
+
+
+@each_method
+def test_a_target_may_be_a_date(method):
+    X, y = np.eye(4), np.array(["2020-01-01", "2020-01-02"] * 2, dtype="datetime64[ns]")
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, random_state=0).fit(X, y)
+    for number, target in enumerate(y[:2]):
+        expected = copy.deepcopy(clf)
+        expected.classes_ = np.arange(2)
+        found, other = clf.attributions(X, method, target), expected.attributions(X, method, number)
+        np.testing.assert_array_equal(np.concatenate(found), np.concatenate(other))
+    with pytest.raises(ValueError, match=r"target=\['2020.* is not among the classes"):
+        clf.attributions(X, method, ["2020-01-01"])
 
 
 @each_method

@@ -17,12 +17,10 @@ from seqnets.labels import (
     class_numbers,
     class_weights,
     find_classes,
-    from_targets,
     guessing_loss,
     is_multilabel,
     make_targets,
     outputs,
-    strata,
     weigh,
 )
 
@@ -168,7 +166,7 @@ def test_what_is_no_label_is_refused(y, message):
         (["a", None], ValueError, r"^y\[1\] is None"),
         (pd.Series(["a", pd.NA], dtype="string"), ValueError, r"^y\[1\] is <NA>"),
         (pd.DataFrame({"a": [1, 0], "b": [pd.NA, 1]}), ValueError, r"^y\[0, 1\] is <NA>"),
-        (np.array(["a", 1], dtype=object), ValueError, "^The labels in y are not of one type"),
+        (np.array(["a", 1], dtype=object), ValueError, "^The labels in y are .*not of one type"),
         (pd.DataFrame({"a": [1, 0], "b": ["yes", "no"]}), ValueError, r"y\[0, 1\] is 'yes'"),
         ([["0", "1"]] * 2, ValueError, r"but y\[0, 0\] is '0'"),
         ([[1], [0, 1]], ValueError, "^y must be .*its rows are of different lengths"),
@@ -256,25 +254,17 @@ def test_class_numbers_are_places_among_the_classes():
     assert class_numbers(np.array(["a", "b", "c", "a"]), unsorted).tolist() == [2, 0, 1, 2]
 
 
-@each_kind
-def test_targets_stand_for_their_labels(y):
-    classes = find_classes(y)
-    _, activation = outputs(y, classes)
-    found = from_targets(make_targets(y, classes), classes, activation)
-    np.testing.assert_array_equal(found, y)
-    assert found.dtype == y.dtype
+def test_labels_of_bytes():
+    with pytest.raises(ValueError, match="^The labels in y are bytes, .*[^.][.]$"):
+        check_labels(np.array([b"a", b"b"]), np.ones(2))
 
 
-@each_one_label
-def test_strata_are_the_classes(y):
-    classes = find_classes(y)
-    _, activation = outputs(y, classes)
-    found = strata(make_targets(y, classes), activation)
-    np.testing.assert_array_equal(classes[found], y)
-
-
-def test_several_labels_are_one_stratum():
-    assert strata(INDICATOR.astype(float), "logistic").tolist() == [0, 0, 0, 0]
+@pytest.mark.parametrize("n_classes", [2, 30])  # few and many: NumPy has two ways to look
+def test_numbers_are_no_strings(n_classes):
+    numbers = np.arange(n_classes)
+    for y, classes in ((numbers, numbers.astype(str)), (numbers.astype(str), numbers)):
+        with pytest.raises(ValueError, match=f"^y holds {y.tolist()[0]!r}, which is not among"):
+            class_numbers(y, classes)
 
 
 @pytest.mark.parametrize("given", ["two", "many", "one"])

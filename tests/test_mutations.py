@@ -83,7 +83,7 @@ FAULTS = [
     ("losses", "test_losses", "weight[row] * (math.exp(log_p) -", "(math.exp(log_p) -"),
     ("losses", "test_losses", "min(z, 0.0) -", "min(z, 1.0) -"),
     ("dropout", "test_dropout", "/ dtype.type(1 - p)", "/ dtype.type(1)"),
-    ("inference", "test_invariances", "keep_steps or network.bidirectional", "keep_steps"),
+    ("inference", "test_invariances", "network.architecture.bidirectional", "False"),
     ("explanation", "test_inspection", "cut(batch.x * dx, batch, seq", "cut(dx, batch, seq"),
     ("explanation", "test_inspection", "width * (1 - share))\n", "width * share)\n"),
     ("explanation", "test_inspection", "(array[:T, place][::-1] if", "(array[:T, place] if"),

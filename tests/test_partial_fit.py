@@ -70,6 +70,21 @@ def test_calls_on_all_data_are_the_epochs_of_a_fit(kind, solver, dropout):
     assert_same(parts, fitted)
 
 
+def test_random_numbers_are_its_own():
+    """Not those of a generator that others draw from as well, or two of them would be twins."""
+    X, y, shared = np.eye(8), np.arange(8) % 2, np.random.RandomState(0)
+    settings = {"hidden_layer_sizes": 2, "batch_size": 2, "random_state": shared}
+    first, second, again = (RecurrentClassifier("rnn", **settings) for _ in range(3))
+    for clf in (first, second):
+        clf.partial_fit(X, y, classes=[0, 1])
+    orders = [clf._state.random.permutation(100).tolist() for clf in (first, second)]
+    assert orders[0] != orders[1]
+    shared.seed(0)
+    again.partial_fit(X, y, classes=[0, 1])
+    shared.rand()
+    assert again._state.random.permutation(100).tolist() == orders[0]
+
+
 def test_chunks_in_order_are_an_epoch_without_shuffling():
     """Each of the size of a batch; the first holds all tokens."""
     X = make("tokens")

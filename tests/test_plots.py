@@ -224,9 +224,9 @@ def test_of_a_long_series_each_peak_is_seen():
 )
 def test_a_list_of_one_is_not_one(display):
     (clf, X, _), make = series_model(), getattr(plots, display).from_estimator
-    with pytest.raises(ValueError, match=r"x is one sequence; if that is x\[0\], pass x\[0\]"):
+    with pytest.raises(ValueError, match=r"x is a single sequence: if you mean x\[0\], pass that"):
         make(clf, X[:1])
-    with pytest.raises(TypeError, match=r"expected a string.* pass x\[0\]"):
+    with pytest.raises(TypeError, match=r"expected a string.* mean x\[0\], pass that"):
         make(text_model(), TEXTS[:1])
 
 
@@ -327,6 +327,8 @@ def test_a_second_direction_goes_from_the_last_step_back():
 
 
 def test_one_text_has_its_words_beside_its_line_and_its_class_as_color():
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        plots.TrajectoryDisplay.from_estimator(text_model(), [TEXTS[0]], ["yes", "no"])
     display = plots.TrajectoryDisplay.from_estimator(text_model(), [TEXTS[0]], ["yes"])
     texts = {text.get_text(): text for text in display.ax_.texts}
     assert set(texts) <= set(TEXTS[0].split())

@@ -328,6 +328,15 @@ def test_another_number_of_features(fitted, given, n_given, n_wanted):
             method(np.zeros(given))
 
 
+@pytest.mark.parametrize("size", [1e160, 1e300])
+def test_numbers_whose_variance_is_not_finite(size):
+    X = size * np.array([[1.0, -1.0], [0.5, 0.25]])
+    with pytest.raises(ValueError, match="^X holds numbers that are too large: the variance"):
+        SequenceScaler().fit(X)
+    scaler = SequenceScaler(with_std=False).fit(X)
+    np.testing.assert_allclose(scaler.transform(X), X - X.mean())
+
+
 def test_a_fit_that_fails_leaves_the_scaler_as_it_was():
     X = ragged("float64")
     scaler = SequenceScaler().fit(X)

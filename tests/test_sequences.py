@@ -14,11 +14,11 @@ from scipy import sparse
 from seqnets import RecurrentClassifier
 from seqnets.network import Network
 from seqnets.sequences import embedding_rows, read_series, read_tokens
+from seqnets.vocabulary import LARGEST_ID
 
 # Four sequences teach nothing; what is read is seen all the same.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-LARGEST_ID = 2**31 - 1
 TABLE = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 0, 1]])  # 4 univariate series of 3 steps
 CUBE = np.arange(24.0).reshape(4, 3, 2)  # 4 series of 3 steps and 2 features
 LENGTHS = [2, 0, 3, 1]
@@ -261,7 +261,7 @@ def test_names_of_channels(library):
     ],
 )
 def test_ids_without_their_padding(form, tmp_path):
-    values, offsets = read_tokens(form(tmp_path))
+    values, offsets = read_tokens(form(tmp_path), LARGEST_ID)
     assert values.dtype == np.int64
     assert values.tolist() == sum(IDS, [])
     assert offsets.tolist() == [0, 2, 2, 5, 6]
@@ -271,7 +271,7 @@ def test_ids_without_their_padding(form, tmp_path):
     "X", [[[]], [[], []], [np.empty(0, dtype=int)], np.zeros((2, 3), dtype=int), [[0], [0]]]
 )
 def test_sequences_may_all_be_empty(X):
-    values, offsets = read_tokens(X)
+    values, offsets = read_tokens(X, LARGEST_ID)
     assert values.size == 0
     assert offsets.tolist() == [0] * (len(X) + 1)
 
@@ -362,7 +362,7 @@ def test_the_first_id_that_is_too_large_as_a_float32(monkeypatch, call, form):
 
 
 def test_ids_as_small_floats():
-    assert read_tokens(np.float16([[1, 2048]])).values.tolist() == [1, 2048]
+    assert read_tokens(np.float16([[1, 2048]]), LARGEST_ID).values.tolist() == [1, 2048]
 
 
 @each_call
@@ -409,6 +409,14 @@ def test_a_missing_number_of_a_frame_has_a_place():
     frames.append(pd.DataFrame({"a": pd.array([1.0, None], "Float64"), "b": [1.0, 2.0]}))
     with pytest.raises(ValueError, match=r"X\[3\] holds nan at step 1, feature 0"):
         read(frames)
+
+
+def test_lists_of_steps_of_different_widths():
+    """As many steps in each sequence: nothing but their widths tells that it is no array."""
+    with pytest.raises(ValueError, match=r"^X\[1\] is not an array of numbers"):
+        read([[[1, 2], [3, 4]], [[1, 2], [2]]])
+    with pytest.raises(ValueError, match=r"^X\[1\] has 1 features per step, but others have 2"):
+        read([[[1, 2], [3, 4]], [[1], [2]]])
 
 
 def test_a_lazy_frame_is_to_be_collected():

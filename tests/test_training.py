@@ -316,7 +316,7 @@ class Script:
         loss = self.next(self.validation)
         return loss, -loss
 
-    def train(self, history=None, goes_on=lambda: False, report=lambda history: False, **settings):
+    def train(self, history=None, goes_on=lambda: False, report=lambda: False, **settings):
         defaults = {"max_iter": 50, "tol": 0.1, "n_iter_no_change": 2}
         validate = self.validation and self.validate
         history = history or History()
@@ -468,14 +468,14 @@ def test_other_errors_pass():
 
 @pytest.mark.parametrize("validated", [False, True])
 def test_a_report_of_each_epoch_may_end_training(validated):
-    seen = []
+    seen, history = [], History()
 
-    def report(history):
+    def report():
         seen.append((len(history.loss_curve), len(history.validation_scores)))
         return len(seen) == 3
 
     script = Script([9.0, 8.0, 7.0, 6.0], [5.0, 4.0, 6.0, 3.0] if validated else None)
-    history = script.train(report=report)
+    script.train(history, report=report)
     assert history.stopped == "callback"
     assert seen == [(i, i if validated else 0) for i in (1, 2, 3)]
     assert script.parameters["W"].tolist() == ([-2, -2] if validated else [3, 3])

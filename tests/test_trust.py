@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from naive import CELLS
 
+import seqnets
 from seqnets import RecurrentClassifier
 from seqnets.estimators import is_learned
 
@@ -164,6 +165,22 @@ def test_a_fit_within_another_s_time_leaves_no_mixture():
     alone.set_params(scoring=lambda *_: 0.5).fit(tokens, y)
     assert {*vars(clf)} == {*vars(alone)}
     np.testing.assert_array_equal(clf.predict_proba(tokens), alone.predict_proba(tokens))
+
+
+def test_two_outputs_are_not_of_two_classes(tmp_path):
+    """Two classes have one output, and targets of one column: softmax would read a second one."""
+    X, labels = np.eye(4), np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
+    clf = RecurrentClassifier("rnn", 2, max_iter=1).fit(X, labels)
+    clf.out_activation_ = "softmax"
+    calls = [
+        lambda: clf.predict(X),
+        lambda: clf.gradient_flow(X, [0, 1, 0, 1]),
+        lambda: clf.partial_fit(X, [0, 1, 0, 1]),
+        lambda: seqnets.save(clf, tmp_path / "model"),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="out_activation_='softmax' don't fit"):
+            call()
 
 
 def test_predictions_go_by_the_outputs():

@@ -162,6 +162,15 @@ def with_nan(X):
 
 
 SERIES = make_validation("series")
+
+
+class Undecodable:
+    """An array that is read from a file that is no text."""
+
+    def __array__(self, *args, **kwargs):
+        return np.array([b"\xff".decode("utf-8")])
+
+
 NOT_ALLOWED = {
     "without labels": ({"X_val": SERIES}, "X_val is given without y_val"),
     "labels alone": ({"y_val": Y_VAL}, "y_val is given without X_val"),
@@ -177,6 +186,10 @@ NOT_ALLOWED = {
     "features": (
         {"X_val": [np.ones((2, 3))] * N_VAL, "y_val": Y_VAL},
         "X_val: X has 3 features, but RecurrentClassifier is expecting 2",
+    ),
+    "an error whose message is not all it is made from": (
+        {"X_val": Undecodable(), "y_val": Y_VAL},
+        "X_val: 'utf-8' codec can't decode",
     ),
     "unknown label": (
         {"X_val": SERIES, "y_val": ["d", *Y_VAL[1:]]},

@@ -10,8 +10,8 @@ import numpy as np
 
 from .jit import by_precision
 
-# float32: tanh(x) = x P(x^2) / Q(x^2) on [-7.9, 7.9], fitted to the least largest relative error
-# (5.7e-9 before rounding; 3.2e-7 in float32 arithmetic, where 1 - tanh(7.9) is 2.7e-7).
+# float32: tanh(x) = x P(x^2) / Q(x^2) on [-7.9, 7.9], fitted so that the largest relative error is
+# least (5.7e-9 before rounding; 3.2e-7 in float32 arithmetic, where 1 - tanh(7.9) is 2.7e-7).
 LIMIT = np.float32(7.9)
 P = np.array([1.0, 0.1345062, 0.003578991, 2.2023222e-05, 1.5427936e-08], dtype=np.float32)
 Q = np.array([1.0, 0.46783946, 0.026192233, 0.00034236483, 8.5987657e-07], dtype=np.float32)
@@ -24,8 +24,8 @@ HALF, ONE = np.float32(0.5), np.float32(1)
 
 # float64: tanh(x) = 2 t / (1 + t^2), t = tanh(y), y = x / 2. On [-9.6, 9.6]
 # t = y - y s E(s) / F(s), s = y^2. Near 1, where t is least exact, its error hardly counts, for
-# d tanh(x) / dt = 2 (1 - t^2) / (1 + t^2)^2. Fitted to the least largest relative error of tanh(x)
-# (6e-18 before rounding), which is -1 or 1 beyond.
+# d tanh(x) / dt = 2 (1 - t^2) / (1 + t^2)^2. Fitted so that the largest relative error of
+# tanh(x), which is -1 or 1 beyond, is least (6e-18 before rounding).
 LIMIT64 = 19.2
 E0, E1, E2, E3, E4, E5 = (
     0.33333333333333315, 0.026385172283031343, 0.0005750227284094684,

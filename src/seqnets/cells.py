@@ -14,9 +14,9 @@ may be a stretch of all; then row 0 of a state is what the step before the stret
     v        (T, B, H)    m * h, which the product reads; without a mask h itself
     u        (B, G*H)     GRU: one step's recurrent part, with the candidate's bias b_h (H,)
     u_n      (T, B, H)    GRU: of that the candidate's block, which the way back needs
-    da, du_n              on entry a and u_n, as the forward pass has left them (RNN: not read); on
-                          exit d loss / d a and d u_n, zero where a sequence has ended. They take
-                          the place of a and u_n, since separate arrays cost up to 6 % of a step
+    da, du_n              in the place of a and u_n: on entry as the forward pass has left them
+                          (RNN: not read), on exit d loss / d a and d loss / d u_n, zero where a
+                          sequence has ended. Separate arrays cost up to 6 % of a step
     gates    (4*H,)       one row's values, read while their gradients take their place
     dh       (T+1, B, H)  on entry d loss / d h as the layers above see it; the backward pass
                           adds what comes back through time

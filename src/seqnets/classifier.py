@@ -25,7 +25,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     Parameters
     ----------
     cell : {"rnn", "lstm", "gru", "mingru"}, default="lstm"
-        The recurrent unit; in brackets the order of its gates in `parameters_`.
+        The recurrent unit; in parentheses the order of its gates in `parameters_`.
         "rnn": tanh (Elman 1990).
         "lstm" (i, f, o, g): input, forget, output gate (Hochreiter & Schmidhuber 1997; Gers 2000).
         "gru" (r, z, n): reset gate, after the product, and update gate (Cho et al. 2014).
@@ -166,11 +166,12 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         The training loss of each epoch.
     validation_loss_curve_ : list of float or None
         The validation loss of each epoch, NaN for epochs without a validation set that come before
-        epochs with one; None if there never was one, as for the next two.
+        epochs with one; None if there never was one, as for the next.
     validation_scores_ : list of float or None
         The score of each epoch, see `scoring`.
     best_validation_score_ : float or None
-        The highest score of the last fit, that of the weights kept.
+        The highest score of the last fit, that of the weights kept; None if it had no validation
+        set.
     n_layers_, n_outputs_ : int
         Number of layers, including input and output; of output units, one for two classes, else
         one per class.
@@ -320,7 +321,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         Raises
         ------
         TypeError
-            If `X` holds strings or dates, is a sparse or masked array, or is not a list or array.
+            If `X` holds strings or dates, is sparse, or is not a list or array, or if anything is a
+            masked array.
         ValueError
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
             diverges.
@@ -351,9 +353,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         """Train for one epoch on these sequences, continuing from the current state.
 
         Series are standardized as in the first call. New tokens are added to the embedding; each
-        call costs time for all of it, so pass batches. Nothing is held out and nothing stops
-        training: find out with data of your own when more passes do more harm than good; on review
-        sentences, after three or four.
+        call costs time for all of it, so pass batches. There is no early stopping: find out with
+        data held out how many passes help; on review sentences, more than four overfit.
 
         Parameters
         ----------

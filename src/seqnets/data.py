@@ -23,13 +23,13 @@ class Data(NamedTuple):
     """Sequences, and what the loss wants of them."""
 
     sequences: Sequences
+    y: np.ndarray  # (n,) labels, or (n, K) zeros and ones
     targets: np.ndarray  # (n, K), see losses
     weights: np.ndarray  # (n,)
     rows: np.ndarray  # (n,) which sequences of X these are
 
     def take(self, rows: np.ndarray) -> Data:
-        targets, weights = self.targets[rows], self.weights[rows]
-        return Data(self.sequences.take(rows), targets, weights, self.rows[rows])
+        return Data(self.sequences.take(rows), *(array[rows] for array in self[1:]))
 
 
 class Validation(NamedTuple):
@@ -72,7 +72,7 @@ def read_training_data(
     if rows.size < len(y):
         sequences = sequences.take(rows)
     targets = labels.make_targets(y[rows], estimator.classes_)
-    return Data(sequences, targets, weights, rows), class_weights
+    return Data(sequences, y[rows], targets, weights, rows), class_weights
 
 
 def read_weights(given: Any, name: str, lengths: np.ndarray) -> np.ndarray:
@@ -120,15 +120,16 @@ def wants_split(estimator: Estimator, data: Data) -> bool:
 def split(
     estimator: Estimator, data: Data, random: np.random.RandomState
 ) -> tuple[Data, Data | None]:
-    """The training set and the validation set; None, if "auto" could set but half aside or less.
+    """The training set and the validation set.
 
+    There is none, if `early_stopping="auto"` could set aside no more than half of what is wanted.
     Stratified as by scikit-learn's splitters, which refuse classes with one member; those stay in
     the training set. Sequences of several labels are one class.
     """
     n = data.weights.size
     order = random.permutation(n)
-    stratum = labels.strata(data.targets, estimator.out_activation_)
-    _, counts = np.unique(stratum, return_counts=True)
+    label = data.y if data.y.ndim == 1 else np.zeros(n)
+    _, stratum, counts = np.unique(label, return_inverse=True, return_counts=True)
     wanted = round(estimator.validation_fraction * n)
     shared = counts * (counts > 1)
     sizes = _approximate_mode(shared, min(wanted, shared.sum()), random) if shared.any() else shared
@@ -154,7 +155,8 @@ def naming_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError  # subclasses need more
+        raise kind(f"{name}: {error}") from error
 
 
 def read_validation(
@@ -178,7 +180,6 @@ def read_validation(
 
 def split_off(estimator: Estimator, chosen: Data, X: Any) -> Validation:
     """The validation set from a part of the training data."""
-    y = labels.from_targets(chosen.targets, estimator.classes_, estimator.out_activation_)
     sequences = as_inputs(estimator, chosen.sequences)
     X = None if estimator.scoring == "loss" else _safe_indexing(X, chosen.rows)
-    return Validation(sequences, chosen.targets, chosen.weights, X, y)
+    return Validation(sequences, chosen.targets, chosen.weights, X, chosen.y)

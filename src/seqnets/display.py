@@ -121,7 +121,7 @@ class Display:
 
 
 def of_one(from_estimator: Callable) -> Callable:
-    """Say so where a list of one sequence may have been meant for the sequence."""
+    """Add a hint to errors where a list of one sequence was passed, not the sequence."""
 
     @functools.wraps(from_estimator)
     def hinting(cls: Any, estimator: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -130,8 +130,8 @@ def of_one(from_estimator: Callable) -> Callable:
         except (TypeError, ValueError) as error:
             if isinstance(x, str) or not hasattr(x, "__len__") or len(x) != 1:
                 raise
-            message = f"{error} x is one sequence; if that is x[0], pass x[0]."
-            raise type(error)(message) from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError  # subclasses need more
+            raise kind(f"{error} x is a single sequence: if you mean x[0], pass that.") from error
 
     return hinting
 

@@ -54,8 +54,8 @@ def without_feature_names(estimator: E) -> E:
 def atomic(method: Callable) -> Callable:
     """Change the estimator at the end and all at once, or not at all, whatever ends the call.
 
-    All fitted and private attributes come from the call, as one; others, of which parameters are,
-    stay as they have been set meanwhile.
+    All fitted and private attributes are replaced together; the others, such as parameters, keep
+    what has been set meanwhile.
     """
 
     @functools.wraps(method)

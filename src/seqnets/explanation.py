@@ -76,11 +76,11 @@ def staged(
     lengths, start = sequences.lengths, sequences.offsets[:-1]
     nothing = Sequences(sequences.values[:0], np.zeros(2, dtype=sequences.offsets.dtype))
     logits = np.repeat(decision(network, parameters, nothing, workers), lengths.size, axis=0)
-    if not network.bidirectional:
+    if not network.architecture.bidirectional:
         prefix_logits = logits_of_prefixes(network, parameters, sequences, workers)
     for t in range(lengths.max()):
         running = np.flatnonzero(lengths > t)
-        if network.bidirectional:
+        if network.architecture.bidirectional:
             prefixes = first_steps(sequences.take(running), t + 1)
             logits[running] = decision(network, parameters, prefixes, workers)
         else:
@@ -223,7 +223,7 @@ def integrated_gradients(
             for row, path in paths.items() if n_steps is None else ():
                 missed[row] = path.missed()
                 halves = path.halves()
-                if missed[row].any() and halves.size and len(path.s) < MOST:
+                if missed[row].any() and halves.size:
                     points[row] = halves
         for row, path in paths.items():
             found[row] = path.integral()
@@ -287,10 +287,11 @@ class Path:
         return (0.0, 0.0) if near else (change - missing.sum(), change)
 
     def halves(self) -> np.ndarray:
-        """Points in the middle of the steps that miss most; none, if they are too short for it."""
+        """Points in the middle of the steps that miss most, unless these are too short or many."""
         missing, width = abs(self._steps()[1]), np.diff(self.s)
-        middles = np.array(self.s[:-1]) + width / 2
-        return middles[(missing > missing.max() / 4) & (width > SHORTEST)]
+        (chosen,) = np.nonzero((missing > missing.max() / 4) & (width > SHORTEST))
+        worst_first = chosen[np.argsort(-missing[chosen], kind="stable")][: MOST - width.size]
+        return np.array(self.s)[worst_first] + width[worst_first] / 2
 
     def _steps(self) -> tuple[np.ndarray, np.ndarray]:
         """The weight of each point in the integral, and what each step misses of F's change.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ def fit_network(
             UserWarning,
         )
     progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
-    history = run_epochs(estimator, data, validation, state, progress, int(estimator.max_iter))
+    history = run_epochs(estimator, data, validation, state, progress)
     keep(estimator, state if estimator.warm_start else None)
     warn_of_a_poor_fit(estimator, history, data)
     progress.fit_ends()
@@ -129,7 +129,7 @@ def partial_fit_network(
     warn_of_ids(estimator, X, data)
     prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
-    history = run_epochs(estimator, data, None, state, progress, 1)
+    history = run_epochs(estimator, data, None, state, progress)
     keep(estimator, state)
     if history.stopped == "interrupted":
         warn(INTERRUPTED, UserWarning)
@@ -144,6 +144,8 @@ def begin(estimator: Estimator, resume: bool) -> State:
     if resume and hasattr(estimator, "_state"):
         return copy.deepcopy(estimator._state)
     random = check_random_state(estimator.random_state)
+    if not isinstance(estimator.random_state, Integral):  # a generator that others use as well
+        random = np.random.RandomState(random.randint(2**31 - 1))
     if not resume:
         estimator.t_, estimator.loss_curve_ = 0, []
         estimator.validation_loss_curve_ = estimator.validation_scores_ = None
@@ -178,7 +180,7 @@ def prepare(
         estimator._network.check(estimator.parameters_, estimator._dtype)
         estimator.parameters_ = {name: W.copy() for name, W in estimator.parameters_.items()}
         add_tokens(estimator.parameters_, state, known, new)
-    network.check(estimator.parameters_, estimator._dtype)
+    network.check(estimator.parameters_, estimator._dtype)  # embeddings may shrink meanwhile
     estimator._network = network
     estimator.n_layers_ = len(network.layers) + 2
 
@@ -225,10 +227,10 @@ def run_epochs(
     validation: Validation | None,
     state: State,
     progress: Progress,
-    max_iter: int,
 ) -> History:
     """Train, and record how it went."""
     sequences, lengths = as_inputs(estimator, data.sequences), data.sequences.lengths
+    max_iter = progress.max_iter
     batch_size = BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
     steps_per_epoch = -(-lengths.size // batch_size)
     optimizer = build_optimizer(estimator)
@@ -265,7 +267,7 @@ def run_epochs(
             judged,
             history,
             schedule.goes_on,
-            lambda history: progress.epoch_ends(history, judged),
+            lambda: progress.epoch_ends(history, judged),
             max_iter=max_iter,
             tol=estimator.tol,
             n_iter_no_change=estimator.n_iter_no_change,
@@ -276,7 +278,7 @@ def run_epochs(
 
 
 def history_so_far(estimator: Estimator, validated: bool) -> History:
-    """What to go on writing: if `validated` is what comes, with NaN for epochs that were not."""
+    """The curves so far; if `validated` epochs come, with NaN for those that were not."""
     n_epochs = len(estimator.loss_curve_)
 
     def begun(curve: list[float] | None) -> list[float]:

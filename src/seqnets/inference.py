@@ -18,7 +18,7 @@ from .workspace import Parameters, Workspace
 # 15 to 30 %.)
 PREDICT_ROWS, WINDOW_STEPS = 64, 2048
 
-# What the products of all distinct tokens may take; where it is more, each block has its own.
+# What all distinct tokens' vectors and their products may take; if more, each block has its own.
 TABLE_BYTES = 2**26
 
 
@@ -64,7 +64,7 @@ def over_blocks(
 
     With `keep_steps` the workspace holds the states of all steps, else those of the last few.
     """
-    keep_steps = keep_steps or network.bidirectional
+    keep_steps = keep_steps or network.architecture.bidirectional
     lengths, projected = sequences.lengths, NOT_YET
     few = lengths.size < PREDICT_ROWS * workers.n_threads
     chosen = blocks(lengths, BLOCK_ROWS if few or keep_steps else PREDICT_ROWS)
@@ -93,7 +93,7 @@ def project_tokens(
         tokens, values = distinct(values)
     layers = network.layers[0].directions()
     widths = [parameters[f"{layer.name}.b"].size for layer in layers]
-    if tokens.size * sum(widths) * dtype.itemsize > TABLE_BYTES:
+    if tokens.size * (network.embedding.n_dims + sum(widths)) * dtype.itemsize > TABLE_BYTES:
         return sequences, {}
     work = Workspace(dtype)
     x = network.embedding.forward(parameters, tokens, work)

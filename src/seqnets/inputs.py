@@ -106,7 +106,7 @@ def standardize(x, mean, scale, out):
 def check_token_ids(estimator: Estimator) -> None:
     """Refuse ids, set by hand, that are more or fewer than the rows of the embedding.
 
-    Of their order the ends are held against each other: a look at all of 20,000 would take a
+    Their order is checked by the first and the last one: to look at all of 20,000 would take a
     twelfth of a short prediction's time.
     """
     given, n_tokens = estimator.token_ids_, estimator._network.architecture.n_tokens

@@ -152,8 +152,8 @@ class InsideMixin(PredictionMixin):
 
         Notes
         -----
-        These are the numbers that the prediction itself was computed from, not a second
-        computation; the equations are in `seqnets.cells`.
+        The forward pass is that of `predict`, with the same bits; its equations are in
+        `seqnets.cells`.
 
         Examples
         --------
@@ -307,10 +307,10 @@ class InsideMixin(PredictionMixin):
     def _target(self, label: Any) -> Target:
         if label is None and is_multilabel(self.n_outputs_, self.out_activation_):
             raise ValueError("For multilabel y, give the target: the number of a column of y.")
-        try:
-            number = None if label is None else self.classes_.tolist().index(label)
-        except ValueError:
-            raise ValueError(
-                f"target={label!r} is not among the classes {self.classes_}."
-            ) from None
+        number = None
+        if label is not None:
+            same = [np.ndim(label) == 0 and c == label for c in self.classes_]
+            if not any(same):
+                raise ValueError(f"target={label!r} is not among the classes {self.classes_}.")
+            number = same.index(True)
         return Target(number, two_classes=len(self.classes_) == 2 and self.n_outputs_ == 1)

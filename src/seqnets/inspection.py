@@ -317,15 +317,13 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     [['not', '[so]', 'bad']]
     """
     X, vectorizer = list(X) if isinstance(X, Iterator) else X, None
-    last_step(estimator)
-    for step in _steps(estimator):
+    classifier = last_step(estimator)
+    for step in list(_steps(estimator))[:-1]:
         if isinstance(step, SequenceVectorizer):
             vectorizer, texts = step, X
-        if isinstance(step, RecurrentClassifier):
-            check_is_fitted(step)
-            sequences = read_again(step, X)
-        else:
-            X = step.transform(X)
+        X = step.transform(X)
+    check_is_fitted(classifier)
+    sequences = read_again(classifier, X)
     numbers = [part.tolist() for part in _one_by_one(sequences.values, sequences)]
     if sequences.values.ndim > 1:
         return [[str(t + 1) for t in range(len(part))] for part in numbers]
@@ -335,7 +333,7 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
 
 
 def _spelled(vectorizer: SequenceVectorizer, texts: Any, rows: list[list[int]]) -> list[list[str]]:
-    """Return the words of these ids, spelled as in the texts, where it is them that they give."""
+    """Return the words of these ids, spelled as in the texts, if the texts give these very ids."""
     vocabulary, split = vectorizer._words(), vectorizer.build_analyzer()
     words = {number: str(word) for word, number in vocabulary.items()}
     names = []

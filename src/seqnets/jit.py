@@ -31,8 +31,8 @@ def kernel(function: Callable) -> Callable:
 
     A kernel gets C-contiguous, writable arrays of one dtype that its caller has allocated and
     checked, since compiled code checks no bounds. It writes into them and returns None; small
-    helpers of kernels may return a number. It calls what is compiled in its own file, where a
-    reader finds all that becomes one piece of code, and `products` and `activations`, whose changes
+    helpers may return numbers. It calls only compiled functions of its own file, where a reader
+    finds all that becomes one piece of code, and of `products` and `activations`, whose changes
     `cache` notices.
 
     The machine code is kept on disk, see `cache`.

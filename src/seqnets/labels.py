@@ -56,7 +56,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     try:
         check_classification_targets(y)
     except TypeError as error:
-        raise ValueError(f"The labels in y are not of one type: {error}.") from error
+        reason = str(error).rstrip(".")
+        raise ValueError(f"The labels in y are bytes, or not of one type: {reason}.") from error
     return y
 
 
@@ -68,7 +69,9 @@ def find_classes(y: np.ndarray) -> np.ndarray:
 def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The place of each label among the classes, sorted or, set by hand, not."""
     labels, numbers = np.unique(y, return_inverse=True)
-    known = np.isin(labels, classes)
+    kinds = {labels.dtype.kind, classes.dtype.kind}
+    mixed = "U" in kinds and not kinds.isdisjoint("biuf")  # where NumPy takes 1 for "1"
+    known = np.zeros(labels.size, dtype=bool) if mixed else np.isin(labels, classes)
     if not known.all():
         unknown = labels[~known].tolist()[0]
         raise ValueError(f"y holds {unknown!r}, which is not among the classes {classes}.")
@@ -109,37 +112,26 @@ def check_same_kind(y: np.ndarray, n_outputs: int, activation: str) -> None:
 
 
 def check_order(given: Any, classes: np.ndarray) -> None:
-    """Refuse names of y's columns that are not sorted as `classes` are, for these stay in place."""
+    """Refuse unsorted names for the columns of a multilabel y: the columns keep their order."""
     if given is not None and not np.array_equal(given, classes):
         raise ValueError(
-            f"classes={given!r} name the columns of y, whose order stays, and must be sorted."
+            f"classes={given!r} must be sorted: they name the columns of y, which keep their order."
         )
 
 
 def check_outputs(classes: Any, n_outputs: int, activation: str) -> None:
     """Refuse classes and an activation, set by hand, that the network's outputs don't stand for."""
     n = classes.size if isinstance(classes, np.ndarray) and classes.ndim == 1 else -1
-    logistic = n == n_outputs > 1 or (n, n_outputs) == (2, 1)
-    if not (logistic if activation == "logistic" else n == n_outputs and activation == "softmax"):
+    allowed = {
+        "logistic": n == n_outputs > 1 or (n, n_outputs) == (2, 1),
+        "softmax": n == n_outputs != 2,
+    }
+    if not allowed.get(activation):
         raise ValueError(
             f"classes_={classes!r} and out_activation_={activation!r} don't fit the network's "
             f"{n_outputs} outputs: classes_ is an array of one label per output, or of two labels "
             'for one "logistic" output.'
         )
-
-
-def strata(targets: np.ndarray, activation: str) -> np.ndarray:
-    """The class number of each row; with several labels there is one stratum."""
-    if is_multilabel(targets.shape[1], activation):
-        return np.zeros(len(targets), dtype=int)
-    return targets[:, 0].astype(int) if activation == "logistic" else targets.argmax(axis=1)
-
-
-def from_targets(targets: np.ndarray, classes: np.ndarray, activation: str) -> np.ndarray:
-    """The labels that these targets stand for."""
-    if is_multilabel(targets.shape[1], activation):
-        return targets.astype(int)
-    return classes[strata(targets, activation)]
 
 
 def class_weights(

@@ -40,7 +40,7 @@ class Network:
 
     def __init__(self, architecture: Architecture) -> None:
         cell, n_inputs, sizes, pooling, n_outputs, n_tokens, bidirectional = architecture
-        self.architecture, self.bidirectional = architecture, bidirectional
+        self.architecture = architecture
         self.embedding = None if n_tokens is None else Embedding(n_tokens, n_inputs)
         self.layers: list[Recurrent | Bidirectional] = []
         for i, n_units in enumerate(sizes):

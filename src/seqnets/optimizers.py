@@ -138,7 +138,7 @@ class Optimizer:
 
 @functools.cache  # NumPy takes longer to tell the least number than a small step takes
 def not_zero(epsilon: float, dtype: np.dtype) -> float:
-    """Epsilon, or the least number of `dtype` where it would be zero, and 0 / 0 a step of NaN."""
+    """Epsilon, at least the smallest normal number of `dtype`: as zero, it makes a step 0 / 0."""
     return max(epsilon, float(np.finfo(dtype).tiny))
 
 

@@ -156,5 +156,5 @@ def build_trainer(
         dropout=build_dropout(estimator),
         bptt_steps=None if n_steps is None else int(n_steps),
         random=random,
-        frozen=() if estimator.train_embeddings else ("embedding",),
+        train_embeddings=estimator.train_embeddings,
     )

@@ -199,7 +199,7 @@ class PredictionMixin(BaseEstimator):
 
 
 def finite(logits: np.ndarray) -> np.ndarray:
-    """Return the logits (n, K), of which no probability is to come out as NaN."""
+    """Return the logits (n, K), or raise if one is not finite: no probability is to be NaN."""
     are_finite = np.isfinite(logits)
     if are_finite.all():
         return logits

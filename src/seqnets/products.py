@@ -105,7 +105,7 @@ def in_panels(B: np.ndarray) -> np.ndarray:
 
 
 def in_vectors(n_rows: int, n_panels: int) -> Callable:
-    """Let kernels have the vectors that `build` writes, in place, of what a function says.
+    """In kernels, put the vector code that `build` writes in the place of a call of the function.
 
     Not as a function of its own: to pass three arrays took a sixth of a tile's time at 64 terms.
     """

@@ -22,7 +22,6 @@ class Progress:
             self._task.call_on_fit_task_begin(**self._data)
         self._begin = time.perf_counter()
         self._n_before = len(estimator.loss_curve_)
-        self._n_scores_before = len(estimator.validation_scores_ or [])
 
     def epoch_begins(self) -> None:
         if self._task is not None:
@@ -46,7 +45,7 @@ class Progress:
         n, seconds = len(history.loss_curve), time.perf_counter() - self._begin
         left = self._n_before + self.max_iter - n
         line = f"epoch {n}/{n + left}: loss {history.loss_curve[-1]:.4f}"
-        if len(history.validation_scores) > self._n_scores_before:
+        if history.best_validation_score is not None:
             line += f", validation loss {history.validation_loss_curve[-1]:.4f}"
             if self.estimator.scoring != "loss":
                 line += f", score {history.validation_scores[-1]:.4f}"

@@ -14,8 +14,7 @@ import numpy as np
 
 from .comparison import LabeledTexts
 
-BYTES_AT_A_TIME = 2**15  # of a text file, labeled at a time, and so many rows of a CSV file:
-ROWS_AT_A_TIME = 256
+BYTES_AT_A_TIME, ROWS_AT_A_TIME = 2**15, 256  # of a text file, of a CSV file: labeled at a time
 
 
 class UserError(Exception):

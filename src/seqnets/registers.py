@@ -41,7 +41,7 @@ def whole_registers() -> dict[str, Any]:
     class WideLower(Lower):
         def setup_function(self, fndesc: Any) -> None:
             super().setup_function(fndesc)
-            # A set of the names that llvmlite knows; what it does not know, it writes all the same.
+            # The attributes are a set that takes the names llvmlite knows; set.add takes any.
             with contextlib.suppress(TypeError):
                 set.add(self.function.attributes, '"prefer-vector-width"="512"')
 

@@ -176,12 +176,12 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "feature_names_in_": NAMES,
         "input_mean_": Rule(
             "a finite float64 per channel",
-            lambda x, fitted: is_array(x, (channels(fitted),), "float64"),
+            lambda x, fitted: is_statistic(x, fitted, True, -np.inf),
             SERIES,
         ),
         "input_scale_": Rule(
             "a float64 above 0 per channel",
-            lambda x, fitted: is_array(x, (channels(fitted),), "float64") and bool((x > 0).all()),
+            lambda x, fitted: is_statistic(x, fitted, True, SMALLEST),
             SERIES,
         ),
         "token_ids_": Rule("distinct token ids in order", are_token_ids, TOKENS),

@@ -134,11 +134,14 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         else:  # its own, for StandardScaler learns in place
             self._scaler = copy.deepcopy(self._scaler)
         if len(series.values):
-            self._scaler.partial_fit(series.values)
+            with np.errstate(over="ignore", invalid="ignore"):  # told below
+                self._scaler.partial_fit(series.values)
         elif not hasattr(self._scaler, "n_samples_seen_"):
             raise ValueError("X holds no steps: a scaler needs at least one.")
         for name in ("mean_", "var_", "scale_"):
             setattr(self, name, getattr(self._scaler, name))
+        if self.with_std and not np.isfinite(self.var_).all():
+            raise ValueError("X holds numbers that are too large: the variance is not finite.")
         self.n_steps_seen_ = int(np.max(self._scaler.n_samples_seen_))
         return self
 

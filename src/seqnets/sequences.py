@@ -50,7 +50,7 @@ def too_large_is_wrong(read: Callable) -> Callable:
 
 
 @too_large_is_wrong
-def read_tokens(X: Any, largest: int = LARGEST_ID) -> Sequences:
+def read_tokens(X: Any, largest: int) -> Sequences:
     """Ids as int64, without the padding."""
     X = _ordered(X)
     if is_ragged(X):
@@ -189,7 +189,11 @@ def _ordered(X: Any) -> Any:
             if getattr(dtype, "kind", "-") in "mM" or getattr(dtype, "is_temporal", bool)():
                 raise TypeError(f"{name}[{column!r}] has dtype {dtype}, {DATES}")
     if isinstance(X, list | tuple) and not is_ragged(X):
-        X = np.asarray(X)
+        try:
+            X = np.asarray(X)
+        except ValueError:
+            _join_sequences(X)  # says what it is that has no shape
+            raise
     if isinstance(X, np.ndarray) and not X.dtype.isnative:
         X = X.astype(X.dtype.newbyteorder("="))
     table = np.asarray(X) if hasattr(X, "columns") else X  # a data frame, pandas' or polars'
@@ -208,8 +212,9 @@ def _ordered(X: Any) -> Any:
 
 
 def _all_arrays(X: Any) -> bool:
-    """Whether X holds plain arrays of numbers and nothing else, which a look at each would tell
-    too, in a fifth of the time that a long list's prediction takes.
+    """Whether X holds plain arrays of numbers and nothing else.
+
+    A look at each with all questions would take a fifth of the time of a long list's prediction.
     """
     if not isinstance(X, list) and not (type(X) is np.ndarray and X.dtype == object):
         return False
@@ -240,7 +245,7 @@ def _demand_real_numbers(X: Any, name: str) -> None:
             f"X holds strings, but series and token ids are numbers: {name} {shown}. "
             "SequenceVectorizer turns texts into sequences of token ids: "
             "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
-            + (" If they are numbers, pass X.astype(float)." if is_number(X) else "")
+            + (" If they are numbers, pass X.astype(float)." if is_numeric(X) else "")
         )
     if isinstance(X, complex) or _dtype_kind(X) == "c":
         given = f"has dtype {X.dtype}" if np.ndim(X) else f"is {X}"
@@ -257,8 +262,8 @@ def _demand_real_numbers(X: Any, name: str) -> None:
         raise error(f"{name} is {reprlib.repr(X)}, but sequences must hold real numbers.")
 
 
-def is_number(X: Any) -> bool:
-    """Whether a string is one that stands for a number."""
+def is_numeric(X: Any) -> bool:
+    """Whether this text stands for a number."""
     try:
         return np.isfinite(float(X))
     except (TypeError, ValueError):

@@ -101,7 +101,8 @@ def one_blas_thread() -> Iterator[None]:
 
     The limit is the process' own, not a thread's, and entering and leaving it from several
     threads at once can leave it on for good; so the first to come sets it, the last to go lifts
-    it. threadpoolctl heeds nobody but the living thread that set it first, hence a thread for each.
+    it. Each does so in a thread of its own that ends then: while the first thread that ever set a
+    limit lives, threadpoolctl ignores all others.
     """
     holder = _Holder()
     try:
@@ -139,8 +140,8 @@ def _leave(holder: _Holder) -> None:
 def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
     """Nothing interrupts it there: Ctrl-C and handlers of signals come to the main thread only.
 
-    They find that one without the lock. Who is interrupted while entering leaves, and the thread
-    that was to enter finds it so.
+    So the main thread never holds the lock when it is interrupted. A caller who is interrupted
+    while entering leaves at once; its thread then sees `has_left`, and does nothing.
     """
     if not sys.is_finalizing():  # then a new thread would never begin, and we wait for it
         thread = threading.Thread(target=function, args=(holder,))
@@ -149,7 +150,11 @@ def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
 
 
 def _after_fork() -> None:
-    """A child has none of the other threads, who may have been inside or held the lock."""
+    """A child has none of the other threads, who may have been inside or held the lock.
+
+    If they were, the child's BLAS stays at one thread until it enters and leaves, too: to change
+    that here, in the midst of a fork, could wait for a lock that no thread will release.
+    """
     global _lock
     _lock = threading.Lock()
     _holders.clear()

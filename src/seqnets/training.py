@@ -20,7 +20,7 @@ from .workspace import Parameters, Workspace
 HALF_LIFE = 3.0  # epochs until a weight counts half
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
-# The loss and the weights are: what is not finite ends training with an error of its own.
+# NumPy need not warn: a loss or a weight that is not finite raises DivergenceError.
 overflow_is_checked = functools.partial(np.errstate, over="ignore", invalid="ignore")
 
 
@@ -45,7 +45,7 @@ class Trainer:
         dropout: Dropout = NO_DROPOUT,
         bptt_steps: int | None = None,
         random: np.random.RandomState | None = None,
-        frozen: tuple[str, ...] = (),
+        train_embeddings: bool = True,
     ) -> None:
         self.network, self.parameters, self.optimizer = network, parameters, optimizer
         self.workers, self.loss = workers, LOSSES[loss][1]
@@ -57,7 +57,9 @@ class Trainer:
         self._penalized = [
             name for name, W in parameters.items() if W.ndim == 2 and name != "embedding"
         ]
-        self._trained = {name: W for name, W in parameters.items() if name not in frozen}
+        self._trained = {
+            name: W for name, W in parameters.items() if train_embeddings or name != "embedding"
+        }
         self._matrices = {name: np.atleast_2d(W) for name, W in self._trained.items()}
         self._rows = {name: np.arange(len(W)) for name, W in self._matrices.items()}
 
@@ -226,7 +228,7 @@ def train(
     judged: dict[str, np.ndarray],
     history: History,
     goes_on: Callable[[], bool],
-    report: Callable[[History], bool],
+    report: Callable[[], bool],
     *,
     max_iter: int,
     tol: float,
@@ -236,8 +238,8 @@ def train(
 
     The score, where there is a validation set, is that of the weights `judged` on it; their best
     epoch's values end in `parameters`. Without one it is the negative training loss, and the last
-    weights stay. `goes_on` is asked before training ends for want of improvement. `report` is told
-    of each epoch and may end training, as may an interrupt (Ctrl-C), which before the end of the
+    weights stay. `goes_on` is asked before training ends for want of improvement. `report` comes
+    after each epoch and may end training, as may an interrupt (Ctrl-C), which before the end of the
     first epoch is the caller's.
     """
     best, best_score, n_worse, n_before = None, -np.inf, 0, len(history.loss_curve)
@@ -258,7 +260,7 @@ def train(
                 history.validation_scores.append(score)
             best_score = max(score, best_score)
             history.loss_curve.append(loss)
-            if report(history):
+            if report():
                 history.stopped = "callback"
                 break
             if n_worse > n_iter_no_change:

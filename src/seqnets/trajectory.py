@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils import check_consistent_length
 
 from . import inspection
 from .display import Display, literal, looks, meaning, named, shortened, steps_of
@@ -109,6 +110,7 @@ class TrajectoryDisplay(Display):
         traces = inspection.trace(estimator, X)
         states = [np.atleast_2d(steps_of(trace, name).T).T for trace in traces]
         words, labels = inspection.words(estimator, X), estimator.predict(X) if y is None else y
+        check_consistent_length(traces, labels)
         if ".reverse." in name:
             states, words = [h[::-1] for h in states], [names[::-1] for names in words]
         points, shares = flattened(np.concatenate(states))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .vocabulary import FIRST_WORD, UNKNOWN, check_ids
+from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, check_ids
 
 
 def embedding_matrix(
@@ -86,10 +86,10 @@ def embedding_matrix(
     n_ids = max(vocabulary.values(), default=FIRST_WORD) + 1
     matrix = np.empty((n_ids, rows.shape[1]), np.float32)
     matrix[ids] = rows
-    others = np.setdiff1d(np.arange(n_ids), ids)
+    others = np.setdiff1d(np.arange(FIRST_WORD, n_ids), ids)
     shape = others.size, rows.shape[1]
     matrix[others] = check_random_state(random_state).normal(mean, deviation, shape)
-    matrix[:UNKNOWN] = 0.0
+    matrix[PADDING] = 0.0
     matrix[UNKNOWN] = mean
     return matrix
 
