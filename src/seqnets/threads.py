@@ -55,11 +55,10 @@ class Workers:
                     return
                 results[number] = run(block)
 
-        others = []
-        if self._pool is not None:
-            n_others = min(self.n_threads, len(waiting)) - 1
-            others = [self._pool.submit(take) for _ in range(n_others)]
+        others, n_others = [], min(self.n_threads, len(waiting)) - 1
         try:
+            if self._pool is not None:
+                others = [self._pool.submit(take) for _ in range(n_others)]
             take()
             for other in others:
                 other.result()
