@@ -166,7 +166,7 @@ def test_what_is_no_label_is_refused(y, message):
         (["a", None], ValueError, r"^y\[1\] is None"),
         (pd.Series(["a", pd.NA], dtype="string"), ValueError, r"^y\[1\] is <NA>"),
         (pd.DataFrame({"a": [1, 0], "b": [pd.NA, 1]}), ValueError, r"^y\[0, 1\] is <NA>"),
-        (np.array(["a", 1], dtype=object), ValueError, "^The labels in y are .*not of one type"),
+        (np.array(["a", 1], dtype=object), ValueError, "^The labels in y are not of one type"),
         (pd.DataFrame({"a": [1, 0], "b": ["yes", "no"]}), ValueError, r"y\[0, 1\] is 'yes'"),
         ([["0", "1"]] * 2, ValueError, r"but y\[0, 0\] is '0'"),
         ([[1], [0, 1]], ValueError, "^y must be .*its rows are of different lengths"),
@@ -254,9 +254,10 @@ def test_class_numbers_are_places_among_the_classes():
     assert class_numbers(np.array(["a", "b", "c", "a"]), unsorted).tolist() == [2, 0, 1, 2]
 
 
-def test_labels_of_bytes():
-    with pytest.raises(ValueError, match="^The labels in y are bytes, .*[^.][.]$"):
-        check_labels(np.array([b"a", b"b"]), np.ones(2))
+@pytest.mark.parametrize("y", [np.array([b"a", b"b"]), np.array(["a", b"b"], dtype=object)])
+def test_labels_of_bytes(y):
+    with pytest.raises(ValueError, match="^y holds bytes, which are no labels: decode them"):
+        check_labels(y, np.ones(2))
 
 
 @pytest.mark.parametrize("n_classes", [2, 30])  # few and many: NumPy has two ways to look

@@ -31,8 +31,10 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             "y must be (n,), one label per sequence, or (n, n_labels) of zeros and ones, which "
             "sklearn.preprocessing.MultiLabelBinarizer makes; its rows are of different lengths."
         ) from error
-    mixed = table.dtype == object and set(map(type, table.ravel())) != {str}  # a look at each
-    for place, label in np.ndenumerate(table) if mixed else ():
+    types = set(map(type, table.ravel())) if table.dtype == object else set()
+    if table.dtype.kind == "S" or bytes in types:
+        raise ValueError("y holds bytes, which are no labels: decode them to strings.")
+    for place, label in np.ndenumerate(table) if types - {str} else ():  # a look at each
         if label is None or is_pandas_na(label):
             raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
     if table.ndim == 2 and table.shape[1] > 1:
@@ -56,8 +58,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     try:
         check_classification_targets(y)
     except TypeError as error:
-        reason = str(error).rstrip(".")
-        raise ValueError(f"The labels in y are bytes, or not of one type: {reason}.") from error
+        raise ValueError(f"The labels in y are not of one type: {error}.") from error
     return y
 
 

@@ -241,10 +241,10 @@ class Recurrent:
         masks: Masks,
     ) -> dict[str, np.ndarray]:
         T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
-        GH = self.cell.n_gates * H
+        GH, states = self.cell.n_gates * H, (T + 1, B, H)
         shapes = {
-            "a": (T, B, GH), "u": (B, GH), "u_n": (T, B, H), "gates": (4 * H,),
-            "dc": (B, H), "dv": (B, H), "du": (B, GH),
+            "a": (T, B, GH), "u": (B, GH), "u_n": (T, B, H), "h": states, "c": states,
+            "dh": states, "dc": (B, H), "dv": (B, H), "du": (B, GH), "gates": (4 * H,),
         }  # fmt: skip
         places = {"da": "a", "du_n": "u_n"}  # which a gradient takes
         arrays = {}
@@ -252,8 +252,6 @@ class Recurrent:
             own, place = f"{self.name}.{name}", places.get(name, name)
             if place in shapes:
                 arrays[name] = work.array(f"{self.name}.{place}", *shapes[place])
-            elif name in ("h", "c", "dh"):
-                arrays[name] = self.states(name, batch, work)
             elif name == "n_active":
                 arrays[name] = batch.n_active
             elif name == "W_h":

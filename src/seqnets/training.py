@@ -159,7 +159,7 @@ class Trainer:
                 total, *others = (part.array(name, *W.shape) for part in parts)
                 for other in others:
                     total += other
-            gradients[name] = np.atleast_2d(total)
+            gradients[name] = total.reshape(-1, W.shape[-1])  # as a matrix
         return gradients, rows
 
     def _add_penalty(self, gradients: dict[str, np.ndarray], batch_weight: float) -> float:
