@@ -44,15 +44,16 @@ VOWELS |= {"dropout": 0.3, "recurrent_dropout": 0.3}
 SPOKEN = {"cell": "gru"}
 DEFAULTS = {"cell": "gru", "embedding_dim": 64}
 
+VARIATIONS: dict[str, dict[str, Any]] = {
+    "": {},
+    ", no dropout": {"dropout": 0.0},
+    ", dropout=0.5": {"dropout": 0.5},
+    ", pooling by the last state": {"pooling": "last"},
+}
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "defaults": {
-        f"{cell}{', ' * bool(name)}{name}": {"cell": cell} | change
-        for name, change in {
-            "": {},
-            "no dropout": {"dropout": 0.0},
-            "dropout=0.5": {"dropout": 0.5},
-            "pooling by the last state": {"pooling": "last"},
-        }.items()
+        f"{cell}{name}": change | {"cell": cell}
+        for name, change in VARIATIONS.items()
         for cell in ("rnn", "lstm", "gru", "mingru")
     },
     "sentences": {

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from test_main import COLUMNS, failure, one_word_decides, write_csv
 import seqnets
 from seqnets import __main__ as cli
 from seqnets import comparison, reading
+from seqnets.progress import Progress
 
 MODELS = Path(__file__).parent / "models"
 
@@ -76,6 +78,51 @@ def test_what_is_saved_has_not_seen_the_held_out_texts(quick, tmp_path, capsys):
     assert len(held_out) == 12
     assert not model[0].vocabulary_.keys() & {f"word{i}" for i in held_out}
     assert model[-1].t_ == 48
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("at", "saved"), [("epoch_begins", False), ("epoch_ends", True)])
+def test_an_interrupt_keeps_what_was_learned(at, saved, reviews, tmp_path, capsys, monkeypatch):
+    told = getattr(Progress, at)
+
+    def interrupted(self, *arguments):
+        signal.raise_signal(signal.SIGINT)
+        return told(self, *arguments)
+
+    monkeypatch.setattr(Progress, at, interrupted)
+    before, output = signal.getsignal(signal.SIGINT), tmp_path / "model"
+    command = ["train", reviews, *COLUMNS, "--output", str(output)]
+    if saved:
+        assert cli.main(command) == 0
+        assert seqnets.load(output)[-1].n_iter_ == 1
+        message = "warning: Training interrupted by user"
+    else:
+        with pytest.raises(SystemExit, match="130"):
+            cli.main(command)
+        message = "interrupted before the first epoch ended: nothing is saved"
+    assert message in capsys.readouterr().err
+    assert output.exists() == saved
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.filterwarnings("default")
+def test_progress_is_for_who_looks(quick, reviews, tmp_path, capsys, monkeypatch):
+    command = ["train", reviews, *COLUMNS, "--output", str(tmp_path / "model")]
+    for looks in (False, True):
+        monkeypatch.setattr(cli, "watched", lambda looks=looks: looks)
+        assert cli.main(command) == 0
+        out, err = capsys.readouterr()
+        assert ("epoch 1/1: loss" in err) == looks
+        assert "epoch" not in out
+
+
+def test_words_need_no_quotes(capsys):
+    model, texts = str(MODELS / "texts-1.seqnets"), (["a good film"], ["a", "good", "film"])
+    told = []
+    for words in texts:
+        assert cli.main(["explain", model, *words]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
 
 
 def test_a_verdict_is_explained_word_by_word(capsys):
@@ -209,6 +256,7 @@ def test_an_output_that_cannot_be_written_is_told_before_training(
         (one_word_decides(20), ["--text", "x", "--label", "verdict"], "no column 'x'"),
         (one_word_decides(20), ["--text", "review", "--label", "x"], "no column 'x'"),
         (one_word_decides(20), ["--text", "review"], "name a column with --label"),
+        (one_word_decides(20), ["--text", "review", "--label", "review"], "both name 'review'"),
         ([("a", "yes"), ("b", "yes")], COLUMNS, "two classes are needed"),
         ([("a", "yes"), ("b", "yes"), ("c", "no")], COLUMNS, "class 'no' has one text"),
     ],
@@ -349,7 +397,7 @@ def test_a_text_steers_no_terminal(capsys, monkeypatch):
     ("model", "message"),
     [
         ("none", "none: No such file or directory"),
-        ("expected.json", "is not a valid seqnets file: File is not a zip file"),
+        ("expected.json", "is not a valid seqnets file: it is no complete zip file"),
         ("series-1.seqnets", "series-1.seqnets: this Pipeline does not give each text one label"),
     ],
 )

@@ -307,6 +307,15 @@ def test_files_of_version_1_load_for_ever(name):
     assert [*model.predict(known["X"])] == known["labels"]
 
 
+def test_a_vectorizer_may_be_saved_without_a_fit(tmp_path):
+    """With a vocabulary it transforms, too."""
+    vectorizer = SequenceVectorizer(vocabulary={"good": 2, "bad": 5})
+    seqnets.save(vectorizer, tmp_path / "model")
+    loaded = seqnets.load(tmp_path / "model")
+    assert loaded.transform(["bad good so"])[0].tolist() == [5, 2, 1]
+    assert not hasattr(vectorizer, "vocabulary_")
+
+
 # ---------------------------------------------------------------- what cannot be saved
 
 
@@ -319,6 +328,8 @@ def test_what_cannot_be_saved_is_named(tmp_path):
     random = np.random.RandomState(0)
     cases = [
         (classifier(), NotFittedError, "RecurrentClassifier: This RecurrentClassifier"),
+        (SequenceVectorizer(), NotFittedError, "SequenceVectorizer: This SequenceVectorizer"),
+        ("model.seqnets", TypeError, "The estimator comes first: save"),
         (Pipeline([("a", SequenceScaler())]), NotFittedError, "Pipeline.a: This SequenceScaler"),
         (
             make_pipeline(SequenceVectorizer(tokenizer=shout)).fit(TEXTS),
@@ -421,9 +432,15 @@ def test_what_is_no_model_is_named(tmp_path):
     np.lib.format.write_array(objects, np.array([Evil()], dtype=object))
     many = [(n, d) for n, d in entries.items() if n != weights]
     cases = [
-        (lambda p: p.write_bytes(b""), "File is not a zip file"),
-        (lambda p: p.write_bytes(pickle.dumps(Evil())), "File is not a zip file"),
-        (lambda p: p.write_bytes(texts.read_bytes()[:-30]), "File is not a zip file"),
+        (lambda p: p.write_bytes(b""), "it is no complete zip file"),
+        (
+            lambda p: p.write_bytes(pickle.dumps(Evil())),
+            "it is no complete zip file",
+        ),
+        (
+            lambda p: p.write_bytes(texts.read_bytes()[:-30]),
+            "it is no complete zip file",
+        ),
         (lambda p: write_zip(p, []), "'model.json' is missing"),
         (lambda p: write_zip(p, many), f"the entry '{weights}' is missing"),
         (

@@ -238,6 +238,9 @@ def test_the_loss_curves_are_those_of_the_fit():
     assert drawn(display, 2) == min(clf.validation_loss_curve_)
     display = plots.LossCurveDisplay.from_estimator(text_model())
     assert len(display.ax_.lines) == 1
+    display = plots.LossCurveDisplay([3, 2, 1], [0.5, 0.4, 0.6], [0.7, 0.8, 0.9]).plot()
+    assert display.ax_.lines[2].get_xydata().tolist() == [[3, 0.6]]
+    assert display.ax_.lines[2].get_label() == "highest score"
 
 
 def test_gradient_flow_is_the_median_counted_from_the_end():

@@ -28,6 +28,7 @@ EXAMPLES = [50, pytest.param(N_EXAMPLES // 5, marks=pytest.mark.long)]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:X has feature names:UserWarning"),
+    pytest.mark.filterwarnings("ignore:X has shape .* which is one step:UserWarning"),
 ]
 
 

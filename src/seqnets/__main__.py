@@ -72,8 +72,9 @@ def train(arguments: argparse.Namespace) -> None:
     try:
         rows = training, held_out = make_folds(data)[0]
         say(f"training on {len(training):,} texts ...")
-        model = recurrent(arguments.cell, n_jobs=None)
-        fold = run_fold(model, data, rows)
+        model = recurrent(arguments.cell, n_jobs=None, verbose=watched())
+        with contextlib.redirect_stdout(sys.stderr), ctrl_c_ends_training():
+            fold = run_fold(model, data, rows)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
     for warning in dict.fromkeys(fold.warnings):
@@ -93,9 +94,27 @@ def train(arguments: argparse.Namespace) -> None:
     print(f"{output}: saved as measured, trained on the other {len(training):,} texts, not on all")
 
 
+def watched() -> bool:
+    """Return whether somebody may look at standard error while training runs."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+@contextlib.contextmanager
+def ctrl_c_ends_training() -> Iterator[None]:
+    """Let Ctrl-C end a fit, which keeps what it has learned; before that, the command."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("interrupted before the first epoch ended: nothing is saved")
+        leave()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def explain(arguments: argparse.Namespace) -> None:
     """Print a text's label, how much each word spoke for it, and the verdict as they arrive."""
-    model, texts = text_classifier(arguments.model), [arguments.sentence]
+    model, texts = text_classifier(arguments.model), [" ".join(arguments.sentence)]
     with user_errors(arguments.model):
         [probabilities] = model.predict_proba(texts)
     chosen = probabilities.argmax()
@@ -223,7 +242,7 @@ def explain_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument(
-        "sentence", metavar="TEXT", help='the text, in quotes; after "--" if it begins with "-"'
+        "sentence", metavar="TEXT", nargs="+", help='after "--" if it begins with "-"'
     )
     parser.set_defaults(run=explain)
     return parser

@@ -21,6 +21,8 @@ class LossCurveDisplay(Display):
         The training loss of each epoch.
     validation_loss_curve : list of float, default=None
         The validation loss of each epoch.
+    validation_scores : list of float, default=None
+        The score of each epoch, if it is not the loss: the highest one is marked.
 
     Attributes
     ----------
@@ -36,9 +38,13 @@ class LossCurveDisplay(Display):
     """
 
     def __init__(
-        self, loss_curve: Sequence[float], validation_loss_curve: Sequence[float] | None = None
+        self,
+        loss_curve: Sequence[float],
+        validation_loss_curve: Sequence[float] | None = None,
+        validation_scores: Sequence[float] | None = None,
     ) -> None:
         self.loss_curve, self.validation_loss_curve = loss_curve, validation_loss_curve
+        self.validation_scores = validation_scores
 
     @classmethod
     def from_estimator(cls, estimator: inspection.Model, *, ax: Any = None) -> Self:
@@ -71,7 +77,8 @@ class LossCurveDisplay(Display):
         """
         classifier = inspection.last_step(estimator)
         check_is_fitted(classifier)
-        return cls(classifier.loss_curve_, classifier.validation_loss_curve_).plot(ax=ax)
+        scores = None if classifier.scoring == "loss" else classifier.validation_scores_
+        return cls(classifier.loss_curve_, classifier.validation_loss_curve_, scores).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Plot the curves.
@@ -101,9 +108,11 @@ class LossCurveDisplay(Display):
                 marker = "." if len(curve) < 50 else ""
                 ax.plot(range(1, len(curve) + 1), curve, line, marker=marker, label=name)
         if self.validation_loss_curve is not None and np.isfinite(self.validation_loss_curve).any():
-            best = int(np.nanargmin(self.validation_loss_curve))
+            best, name = int(np.nanargmin(self.validation_loss_curve)), "its lowest"
+            if self.validation_scores is not None:
+                best, name = int(np.nanargmax(self.validation_scores)), "highest score"
             ax.plot(best + 1, self.validation_loss_curve[best], "o", fillstyle="none", ms=10,
-                    color=ax.lines[-1].get_color(), label="its lowest")  # fmt: skip
+                    color=ax.lines[-1].get_color(), label=name)  # fmt: skip
         whole_numbers(ax.xaxis)
         ax.set(xlabel="epoch", ylabel="loss", title="loss by epoch")
         ax.legend()

@@ -63,7 +63,7 @@ class Display:
         look: dict[str, Any] = {"rotation": 90, "fontsize": "small", "parse_math": False}
         letters = int(np.clip(height / LETTER, 6, 20))
         self.ax_.set_xticks(places, [shortened(words[t], letters) for t in places], **look)
-        self.ax_.set_xlabel("word")
+        self.ax_.set_xlabel("word" if apart == 1 else "word (not all are named)")
 
     def _name_lines(self) -> None:
         """Name the lines in the axes, or beside them where they are many."""

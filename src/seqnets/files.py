@@ -128,6 +128,8 @@ def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any
     """What `build` makes of the file's model, of which each array must be taken."""
     with open(os.fspath(path), "rb") as file:
         try:
+            if not zipfile.is_zipfile(file):
+                raise ValueError("it is no complete zip file, as seqnets.save writes them")
             with zipfile.ZipFile(file) as archive:
                 return read_archive(archive, os.fstat(file.fileno()).st_size, build)
         except Exception as error:  # of zipfile, json, numpy or a check: the file is wrong

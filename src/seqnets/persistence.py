@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -62,6 +63,8 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     >>> seqnets.load("trend.seqnets").predict([[0.5, 1.5, 2.5]])
     array(['u'], dtype='<U1')
     """
+    if isinstance(estimator, str | os.PathLike):
+        raise TypeError("The estimator comes first: save(estimator, path).")
     arrays: Arrays = {}
     model = describe(estimator, type(estimator).__name__, arrays)
     build(model, dict(arrays).pop)
@@ -124,6 +127,8 @@ def describe(estimator: Any, place: str, arrays: Arrays) -> Any:
             for name, step in parameters.pop("steps")
         ]
     elif cls in FITTED:
+        if parameters.get("vocabulary") is not None and not hasattr(estimator, "vocabulary_"):
+            estimator = clone(estimator).fit([])  # it transforms without a fit as well
         model["fitted"] = encode_all(fitted_attributes(estimator, place), place, arrays)
     else:
         names = ", ".join(cls.__name__ for cls in [*FITTED, Pipeline])

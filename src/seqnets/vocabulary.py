@@ -20,22 +20,30 @@ PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
 def tokenized(X: Iterable[Any], analyze: Callable, any_type: bool) -> Iterator[list[Any]]:
     """Each document as a list of words; documents are strings, unless they may be of any type."""
     if isinstance(X, str | bytes):
-        raise ValueError("Iterable over raw text documents expected, string object received.")
+        raise ValueError(
+            "Iterable over raw text documents expected, string object received: pass [text]."
+        )
     if not isinstance(X, Iterable):
         raise TypeError(f"Expected an iterable of documents, got {reprlib.repr(X)}.")
+    if isinstance(X, set | frozenset):
+        raise TypeError("Expected documents in an order, got a set: pass a list.")
     if isinstance(X, Mapping) or len(getattr(X, "shape", (0,))) != 1:
+        column = "X[:, 0]" if isinstance(X, np.ndarray) else 'X["text"]'
         raise ValueError(
             f"Expected a 1-D iterable of documents, got a {type(X).__name__}: pass one column of "
-            'it, such as X["text"].'
+            f'it, such as {column} (in a ColumnTransformer, "text" instead of ["text"]).'
         )
     for place, document in enumerate(X):
         if not isinstance(document, str) and (
             not any_type or document is None or isinstance(document, Number)
         ):
-            raise TypeError(
-                f"Document {place} is {reprlib.repr(document)}, expected a string (other objects "
-                "need a callable preprocessor or analyzer that takes them)."
-            )
+            hint = " (other objects need a callable preprocessor or analyzer that takes them)"
+            if isinstance(document, bytes):
+                hint = ": decode it"
+            elif document is None or str(document) in ("nan", "<NA>"):
+                hint = ': leave it out, or put "" in its place'
+            shown = reprlib.repr(document)
+            raise TypeError(f"Document {place} is {shown}, expected a string{hint}.")
         yield list(analyze(document))
 
 
