@@ -181,6 +181,14 @@ def test_a_line_of_a_file_with_a_number_too_many(tmp_path):
         embedding_matrix({"film": 2, "the": 3}, path)
 
 
+def test_few_words_with_a_vector_are_told():
+    vocabulary = {f"w{i}": 2 + i for i in range(20)}
+    with pytest.warns(UserWarning, match="^Only 1 of 20 words have a vector"):
+        embedding_matrix(vocabulary, {"w3": [1.0]})
+    matrix = embedding_matrix(vocabulary, {"w3": [1.0], "w4": [2.0]})  # a tenth: no warning
+    assert matrix[[5, 6, 1]].tolist() == [[1.0], [2.0], [1.5]]
+
+
 @pytest.mark.parametrize(
     ("vectors", "message"),
     [

@@ -411,6 +411,15 @@ def test_a_missing_number_of_a_frame_has_a_place():
         read(frames)
 
 
+def test_columns_of_numbers_beside_a_text():
+    """As a ColumnTransformer would put them there."""
+    message = "X.0. holds 0.5 at step 2; .*; columns of numbers beside a text are none[.]$"
+    with pytest.raises(ValueError, match=message):
+        read_tokens(np.array([[3, 2, 0.5], [2, 0, 1.0]]), LARGEST_ID)
+    with pytest.raises(ValueError, match=f"whole numbers from 0 to {LARGEST_ID}[.]$"):
+        read_tokens([[3, 0.5], [2]], LARGEST_ID)
+
+
 def test_lists_of_steps_of_different_widths():
     """As many steps in each sequence: nothing but their widths tells that it is no array."""
     with pytest.raises(ValueError, match=r"^X\[1\] is not an array of numbers"):

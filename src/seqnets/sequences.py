@@ -75,8 +75,10 @@ def read_tokens(X: Any, largest: int) -> Sequences:
     allowed = (values >= 0) & (values <= largest)
     if values.dtype.kind == "f":
         allowed &= values == np.floor(values)
-    rows = "" if largest == LARGEST_ID else ", the last row of embeddings"
-    _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}{rows}")
+    hint = "" if largest == LARGEST_ID else ", the last row of embeddings"
+    if values.dtype.kind == "f" and not is_ragged(X):
+        hint += "; columns of numbers beside a text are none"
+    _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}{hint}")
     values = values.astype(np.int64)
     real = values != PADDING
     if real.all():

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, check_ids
+from .warn import warn
 
 
 def embedding_matrix(
@@ -39,6 +40,11 @@ def embedding_matrix(
         Row i is the vector of id i. Row 0, for padding, is zero; row 1, for unknown words, is the
         mean of all vectors found. Words without a vector get random ones with the same mean and
         standard deviation.
+
+    Warns
+    -----
+    UserWarning
+        If fewer than a tenth of the words have a vector.
 
     Raises
     ------
@@ -80,6 +86,12 @@ def embedding_matrix(
     if not found:
         where = "" if isinstance(vectors, Mapping) else f" in {os.fspath(vectors)!r}"
         raise ValueError(f"No word of the vocabulary has a vector{where}.")
+    if 10 * len(found) < len(vocabulary):
+        message = (
+            f"Only {len(found)} of {len(vocabulary)} words have a vector, the others get random "
+            "ones: do language and capital letters agree?"
+        )
+        warn(message, UserWarning)
     ids = np.array(sorted(found))
     rows = np.array([found[i] for i in ids])
     mean, deviation = (f(rows, axis=0, dtype=np.float64) for f in (np.mean, np.std))
