@@ -150,20 +150,21 @@ def split(
 
 
 @contextlib.contextmanager
-def naming_errors(name: str) -> Iterator[None]:
-    """Errors inside say what of the validation set they are about."""
+def naming_errors(name: str, hint: str = "") -> Iterator[None]:
+    """Errors inside say what of the validation set they are about; those of type have a hint."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError  # subclasses need more
-        raise kind(f"{name}: {error}") from error
+        if isinstance(error, TypeError):
+            raise TypeError(f"{name}: {error}{hint}") from error
+        raise ValueError(f"{name}: {error}") from error  # also for subclasses, which need more
 
 
 def read_validation(
     estimator: Estimator, X_val: Any, y_val: Any, sample_weight_val: Any, class_weights: np.ndarray
 ) -> Validation:
     """Check the validation set that the user has given."""
-    with naming_errors("X_val"):
+    with naming_errors("X_val", ' In a Pipeline, set transform_input=["X_val"].'):
         sequences = read(estimator, X_val)
     with naming_errors("y_val"):
         y = labels.check_labels(y_val, sequences.lengths)
