@@ -92,6 +92,7 @@ _lock = threading.Lock()
 _controller: Any = None  # made once: it looks through all loaded libraries
 _holders: weakref.WeakSet = weakref.WeakSet()
 _limit: Any = None
+_last: threading.Thread | None = None  # to set the limit or to lift it
 
 
 @contextlib.contextmanager
@@ -100,7 +101,7 @@ def one_blas_thread() -> Iterator[None]:
 
     The limit is the process' own, not a thread's, and entering and leaving it from several
     threads at once can leave it on for good; so the first to come sets it, the last to go lifts
-    it. Each does so in a thread of its own that ends then: while the first thread that ever set a
+    it. Each does so in a thread of its own that ends then: while the thread that last changed the
     limit lives, threadpoolctl ignores all others.
     """
     holder = _Holder()
@@ -123,6 +124,7 @@ def _enter(holder: _Holder) -> None:
         _holders.add(holder)
         if _limit is None:
             _controller = _controller or ThreadpoolController()
+            _succeed()
             _limit = _controller.limit(limits=1, user_api="blas")
 
 
@@ -132,8 +134,17 @@ def _leave(holder: _Holder) -> None:
         holder.has_left = True
         _holders.discard(holder)
         if not _holders and _limit is not None:
+            _succeed()
             _limit.restore_original_limits()
             _limit = None
+
+
+def _succeed() -> None:
+    """Wait for the end of the thread before this one, which has let go of the lock."""
+    global _last
+    if _last is not None:
+        _last.join()
+    _last = threading.current_thread()
 
 
 def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
@@ -154,8 +165,8 @@ def _after_fork() -> None:
     If they were, the child's BLAS stays at one thread until it enters and leaves, too: to change
     that here, in the midst of a fork, could wait for a lock that no thread will release.
     """
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _last
+    _lock, _last = threading.Lock(), None
     _holders.clear()
 
 
