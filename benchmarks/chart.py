@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib
 
-from .timing import Result
+from .timing import Result, named
 
 matplotlib.use("Agg")
 COLORS = {"PyTorch": "#d1495b", "skorch": "#00798c", "Keras": "#edae49", "ONNX Runtime": "#6a4c93"}
@@ -23,14 +23,13 @@ def draw(path: Path, results: list[Result]) -> None:
     threads = sorted({one.threads for one in results})
     figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.26 * len(names)), layout="constrained")
     for one in results:
-        family = one.yardstick.partition(" (")[0]
         offset = 0.16 * (threads.index(one.threads) - (len(threads) - 1) / 2)
         axes.errorbar(
             one.ratio,
             names.index(one.row) + offset,
             xerr=[[max(0.0, one.ratio - one.low)], [max(0.0, one.high - one.ratio)]],
             fmt=MARKERS.get(one.threads, "s"),
-            color=COLORS[family],
+            color=COLORS[one.library],
             markersize=4.5,
             linewidth=1,
         )
@@ -48,12 +47,11 @@ def draw(path: Path, results: list[Result]) -> None:
     axes.set_xlabel(
         "the other library's time (or memory) divided by ours: right of 1, seqnets is better"
     )
-    families = dict.fromkeys(one.yardstick.partition(" (")[0] for one in results)
-    keys = [Line2D([], [], color=COLORS[f], marker="o", linestyle="", label=f) for f in families]
+    libraries = dict.fromkeys(one.library for one in results)
+    keys = [Line2D([], [], color=COLORS[x], marker="o", linestyle="", label=x) for x in libraries]
     for n in threads if len(threads) > 1 else ():
-        label = f"{n} thread{'s' * (n > 1)}"
         marker = MARKERS.get(n, "s")
-        keys.append(Line2D([], [], color="gray", marker=marker, linestyle="", label=label))
+        keys.append(Line2D([], [], color="gray", marker=marker, linestyle="", label=named(n)))
     axes.legend(handles=keys, fontsize=8, ncols=len(keys), loc="lower center",
                 bbox_to_anchor=(0.4, 1.0), frameon=False)  # fmt: skip
     figure.savefig(path, dpi=140)

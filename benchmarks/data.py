@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 LEARNING_RATE, MAX_NORM = 0.001, 1.0  # on all sides
+CELLS = ("lstm", "gru", "rnn")  # in the order of the rows
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .data import LEARNING_RATE, Data, Task, read_reviews
+from .data import CELLS, LEARNING_RATE, Data, Task, read_reviews
 from .timing import THREADS, Once, Result, Run, Settings, Turn, fastest, paired, result
 
-CELLS = ("lstm", "gru", "rnn")
 BATCH, WIDTH, LONGEST, N_WORDS = 32, 64, 400, 20_000
 TRIAL = 4 * BATCH  # reviews on which PyTorch's ways are tried
 

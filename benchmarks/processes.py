@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import read_reviews
+from .data import CELLS, read_reviews
 from .timing import Once, Result, Settings, paired, result
 
 PYTORCH = "PyTorch (padded, sparse, bucketed)"
@@ -24,7 +24,7 @@ MEGABYTE = 2**20
 def rows() -> dict[str, Callable[[Settings], list[Result]]]:
     """The rows by name."""
     found: dict[str, Callable[[Settings], list[Result]]] = {}
-    for cell in ("lstm", "gru", "rnn"):
+    for cell in CELLS:
         for name, compiled in (("new process", True), ("new process, compiling", False)):
             row = f"{name} {cell}"
             found[row] = partial(new_process, row, cell, compiled)

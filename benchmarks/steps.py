@@ -8,7 +8,7 @@ from itertools import cycle, product
 
 import numpy as np
 
-from .data import Data, Task, batches, flops, make_data
+from .data import CELLS, Data, Task, batches, flops, make_data
 from .timing import SGEMM_FLOPS, Result, Settings, Turn, fastest, paired, result, sgemm
 
 SIZES = {  # B, T, D, H, words
@@ -25,7 +25,7 @@ WITH_KERAS = ("S", "series")
 def tasks() -> dict[str, Task]:
     """The tasks by the names of their rows."""
     found = {}
-    for (size, shape), cell, kind in product(SIZES.items(), ("lstm", "gru", "rnn"), KINDS):
+    for (size, shape), cell, kind in product(SIZES.items(), CELLS, KINDS):
         if kind == "full" or size in ("S", "T", "M"):
             found[f"step {size} {kind} {cell}"] = Task(cell, *shape, ragged=kind == "ragged")
     return found

@@ -50,6 +50,16 @@ class Result(NamedTuple):
     unit: str = "s"
     of_peak: float | None = None  # share of the measured sgemm peak
 
+    @property
+    def library(self) -> str:
+        """The yardstick without its variant."""
+        return self.yardstick.partition(" (")[0]
+
+
+def named(threads: int) -> str:
+    """So many threads."""
+    return f"{threads} thread{'s' * (threads > 1)}"
+
 
 def seconds(run: Run) -> float:
     """The seconds of one call."""

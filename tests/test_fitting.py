@@ -58,10 +58,6 @@ def spy(monkeypatch):
     return seen
 
 
-def class_numbers(part):
-    return part.y
-
-
 def ragged(sequences):
     return np.split(sequences.values, sequences.offsets[1:-1])
 
@@ -79,7 +75,6 @@ def split(y, seed=0, **parameters):
     """The rows of both sets; the sequence of row i is [i, i], its weight 1 + i."""
     y = np.asarray(y)
     clf = make_classifier(**{"early_stopping": True} | parameters)
-    clf.out_activation_ = "softmax"
     rows = np.arange(y.size)
     sequences = Sequences(np.repeat(rows, 2)[:, None], 2 * np.arange(y.size + 1))
     whole = Data(sequences, y, np.eye(1 + y.max())[y], 1.0 + rows, rows)
@@ -89,7 +84,7 @@ def split(y, seed=0, **parameters):
     for part in data.split(clf, whole, np.random.RandomState(seed)):
         chosen = part.sequences.values[::2, 0]
         assert part.sequences.values.ravel().tolist() == np.repeat(chosen, 2).tolist()
-        np.testing.assert_array_equal(class_numbers(part), y[chosen])
+        np.testing.assert_array_equal(part.y, y[chosen])
         np.testing.assert_array_equal(part.weights, 1.0 + chosen)
         np.testing.assert_array_equal(part.rows, chosen)
         found.append(chosen.tolist())
@@ -151,7 +146,6 @@ def test_when_too_little_is_left_to_set_aside(n, n_validation):
     assert len(validation) == n - 1
     whole = labels_only(y)
     clf = make_classifier(early_stopping="auto", validation_fraction=0.1)
-    clf.out_activation_ = "softmax"
     training, validation = data.split(clf, whole, np.random.RandomState(0))
     assert (0 if validation is None else validation.rows.size) == n_validation
     assert training.rows.size == 1000 - n_validation
@@ -317,7 +311,7 @@ def test_class_weights_multiply_and_count_what_is_there(spy):
 
 def test_a_class_of_weight_0_is_dropped_but_known(spy):
     clf = make_classifier(class_weight={1: 0.0}).fit(make(), Y)
-    assert set(class_numbers(spy.training)) == {0, 2}
+    assert set(spy.training.y) == {0, 2}
     assert clf.classes_.tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="All weights are 0"):
         make_classifier(class_weight={0: 0.0, 1: 0.0, 2: 0.0}).fit(make(), Y)

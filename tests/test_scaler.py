@@ -337,6 +337,13 @@ def test_numbers_whose_variance_is_not_finite(size):
     np.testing.assert_allclose(scaler.transform(X), X - X.mean())
 
 
+def test_parts_go_on_as_they_began():
+    X = ragged("float64")
+    scaler = SequenceScaler(with_std=False).fit(X).set_params(with_std=True).partial_fit(X)
+    assert scaler.scale_ is None
+    np.testing.assert_array_equal(scaler.mean_, SequenceScaler(with_std=False).fit(X).mean_)
+
+
 def test_a_fit_that_fails_leaves_the_scaler_as_it_was():
     X = ragged("float64")
     scaler = SequenceScaler().fit(X)

@@ -23,7 +23,15 @@ from sklearn.pipeline import Pipeline
 from seqnets import __version__
 from seqnets.classifier import RecurrentClassifier
 from seqnets.colors import colored, colors_wanted, printable
-from seqnets.comparison import make_folds, one_line, recurrent, run_comparison, run_fold, say
+from seqnets.comparison import (
+    make_folds,
+    on_interrupt,
+    one_line,
+    recurrent,
+    run_comparison,
+    run_fold,
+    say,
+)
 from seqnets.files import check_writable
 from seqnets.inspection import attributions, staged_predict_proba, words
 from seqnets.labels import is_multilabel
@@ -102,14 +110,12 @@ def watched() -> bool:
 @contextlib.contextmanager
 def ctrl_c_ends_training() -> Iterator[None]:
     """Let Ctrl-C end a fit, which keeps what it has learned; before that, the command."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield
+        with on_interrupt(signal.default_int_handler):
+            yield
     except KeyboardInterrupt:
         say("interrupted before the first epoch ended: nothing is saved")
         leave()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def explain(arguments: argparse.Namespace) -> None:

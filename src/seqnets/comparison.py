@@ -110,7 +110,8 @@ def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[s
         delayed(run_fold)(candidates[name], data, rows) for name in candidates for rows in splits
     )
     with Parallel(n_processes, return_as="generator") as parallel:
-        with interrupts_ignored():  # by the folds' processes; this one ends them
+        # For 20 ms, and for good by the folds' processes, which inherit that; this one ends them.
+        with on_interrupt(signal.SIG_IGN):
             running = parallel(tasks)
         for name, fold in zip(names, running, strict=True):
             folds = results[name]
@@ -126,9 +127,9 @@ def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[s
 
 
 @contextlib.contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C for the 20 ms it takes to start processes: they inherit that for good."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def on_interrupt(handler: Any) -> Iterator[None]:
+    """Let this handle Ctrl-C meanwhile."""
+    before = signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:

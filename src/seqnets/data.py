@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from . import labels
 from .batches import Sequences
-from .estimators import check_unmasked
+from .estimators import check_unmasked, reworded
 from .inputs import Estimator, as_inputs, read, read_again, read_first
 
 EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs is worth more
@@ -155,9 +155,8 @@ def naming_errors(name: str, hint: str = "") -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        if isinstance(error, TypeError):
-            raise TypeError(f"{name}: {error}{hint}") from error
-        raise ValueError(f"{name}: {error}") from error  # also for subclasses, which need more
+        more = hint if isinstance(error, TypeError) else ""
+        raise reworded(error, f"{name}: {error}{more}") from error
 
 
 def read_validation(

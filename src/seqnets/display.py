@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .colors import CLASSES, DIVERGING, color_of
+from .estimators import reworded
 
 LINES = ["-", "--", "-.", ":"]
 MARKERS = ["o", "s", "^", "D", "v"]
@@ -130,8 +131,8 @@ def of_one(from_estimator: Callable) -> Callable:
         except (TypeError, ValueError) as error:
             if isinstance(x, str) or not hasattr(x, "__len__") or len(x) != 1:
                 raise
-            kind = TypeError if isinstance(error, TypeError) else ValueError  # subclasses need more
-            raise kind(f"{error} x is a single sequence: if you mean x[0], pass that.") from error
+            message = f"{error} x is a single sequence: if you mean x[0], pass that."
+            raise reworded(error, message) from error
 
     return hinting
 

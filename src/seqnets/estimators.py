@@ -100,6 +100,11 @@ def as_one_task(method: Callable) -> Callable:
     return with_callbacks(told)
 
 
+def reworded(error: TypeError | ValueError, message: str) -> TypeError | ValueError:
+    """The error with another message; plain, for some subclasses are made of more than that."""
+    return (TypeError if isinstance(error, TypeError) else ValueError)(message)
+
+
 def check_unmasked(given: Any, name: str, instead: str) -> None:
     """Refuse a masked array, whose masked numbers would be read as all others are."""
     if isinstance(given, np.ma.MaskedArray):

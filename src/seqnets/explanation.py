@@ -222,8 +222,7 @@ def integrated_gradients(
             points = {}
             for row, path in paths.items() if n_steps is None else ():
                 missed[row] = path.missed()
-                halves = path.halves()
-                if missed[row].any() and halves.size:
+                if missed[row].any() and (halves := path.halves()).size:
                     points[row] = halves
         for row, path in paths.items():
             found[row] = path.integral()

@@ -140,7 +140,7 @@ class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, Bas
             raise ValueError("X holds no steps: a scaler needs at least one.")
         for name in ("mean_", "var_", "scale_"):
             setattr(self, name, getattr(self._scaler, name))
-        if self.with_std and not np.isfinite(self.var_).all():
+        if self.var_ is not None and not np.isfinite(self.var_).all():
             raise ValueError("X holds numbers that are too large: the variance is not finite.")
         self.n_steps_seen_ = int(np.max(self._scaler.n_samples_seen_))
         return self

@@ -53,6 +53,7 @@ def too_large_is_wrong(read: Callable) -> Callable:
 def read_tokens(X: Any, largest: int) -> Sequences:
     """Ids as int64, without the padding."""
     X = _ordered(X)
+    hint = "" if largest == LARGEST_ID else ", the last row of embeddings"
     if is_ragged(X):
         values, offsets = _join_sequences(X)
         if values.shape[1] != 1:
@@ -69,15 +70,14 @@ def read_tokens(X: Any, largest: int) -> Sequences:
         if not _is_matrix(X):
             X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
         values, offsets = _from_matrix(_as_numbers(X, "X"))
+        if values.dtype.kind == "f":
+            hint += "; columns of numbers beside a text are none"
     values = values.reshape(-1)
     if values.dtype.kind == "f":
         values = values.astype(np.float64)  # `largest` is no float32: rounded, it is one too many
     allowed = (values >= 0) & (values <= largest)
     if values.dtype.kind == "f":
         allowed &= values == np.floor(values)
-    hint = "" if largest == LARGEST_ID else ", the last row of embeddings"
-    if values.dtype.kind == "f" and not is_ragged(X):
-        hint += "; columns of numbers beside a text are none"
     _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}{hint}")
     values = values.astype(np.int64)
     real = values != PADDING
