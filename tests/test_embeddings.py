@@ -252,3 +252,9 @@ def test_from_texts_to_predictions():
 
 def test_examples():
     assert doctest.testmod(seqnets.word_vectors).failed == 0
+
+
+def test_a_masked_vector_is_refused():
+    vectors = {"a": np.ma.array([1.0, 2.0], mask=[True, False])}
+    with pytest.raises(TypeError, match="The vector of 'a' is a masked array"):
+        embedding_matrix({"a": 2}, vectors)

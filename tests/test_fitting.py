@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
+from threadpoolctl import threadpool_info
 
 from seqnets import RecurrentClassifier, data, fitting, inputs, labels
 from seqnets.batches import Sequences
@@ -604,11 +605,11 @@ def test_texts_without_an_embedding_are_one_warning(method, X):
     ],
     ids=str,
 )
-def test_series_are_no_texts(X):
+def test_series_give_no_warning_of_texts(X):
     make_classifier(tol=10.0).fit(X, [0, 1, 0, 1])
 
 
-def test_texts_with_an_embedding():
+def test_ids_with_an_embedding_give_none_either():
     make_classifier("tokens", tol=10.0).fit(words_as(np.int32), [0, 1, 0, 1])
 
 
@@ -617,3 +618,35 @@ def test_a_score_without_anything_to_judge_is_no_silent_wish():
     with pytest.warns(UserWarning, match="^scoring='accuracy' has no effect without"):
         clf.fit(make(), Y)
     assert clf.validation_scores_ is None
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_blas_has_one_thread_from_the_initial_weights_on(method, monkeypatch):
+    """Of more, those of large layers would have other bits."""
+    seen = []
+    prepare = fitting.prepare
+
+    def watched(*arguments):
+        seen.extend(lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas")
+        return prepare(*arguments)
+
+    monkeypatch.setattr(fitting, "prepare", watched)
+    classes = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
+    getattr(make_classifier(), method)(make(), Y, **classes)
+    assert set(seen) == {1}
+
+
+def test_a_minibatch_is_all_there_is_at_most():
+    with pytest.warns(ConvergenceWarning):
+        a, b = (make_classifier(batch_size=size).fit(make(), Y) for size in (2**63, len(Y)))
+    assert_same_weights(a, b)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_one_hot_labels_are_told_from_several():
+    one_hot = np.eye(3, dtype=int)[Y]
+    with pytest.warns(UserWarning, match=r"a single 1 in each row.*pass y.argmax\(axis=1\)"):
+        make_classifier().fit(make(), one_hot)
+    make_classifier().partial_fit(make(), one_hot, classes=[0, 1, 2])
+    make_classifier().fit(make(), np.vstack([one_hot[:-1], [[1, 1, 0]]]))

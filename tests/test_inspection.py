@@ -215,7 +215,7 @@ def test_stages_of_long_sequences(pooling, dtype):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_stages_of_two_classes_and_of_several_labels(n_jobs):
     X = make("series")
-    for y in (np.arange(len(X)) % 2, np.eye(3, dtype=int)[np.arange(len(X)) % 3]):
+    for y in (np.arange(len(X)) % 2, np.tri(3, dtype=int)[np.arange(len(X)) % 3]):
         clf = RecurrentClassifier("rnn", 2, pooling="max", max_iter=1, n_jobs=n_jobs).fit(X, y)
         for t, stage in enumerate(clf.staged_predict_proba(X), 1):
             np.testing.assert_array_equal(stage, clf.predict_proba([x[:t] for x in X]))
@@ -488,7 +488,7 @@ def test_a_target_may_be_a_date(method):
 @each_method
 def test_several_labels_need_a_target(method):
     X = make("series")
-    y = np.eye(3, dtype=int)[np.arange(len(X)) % 3]
+    y = np.tri(3, dtype=int)[np.arange(len(X)) % 3]
     clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="give the target"):
         clf.attributions(X, method)

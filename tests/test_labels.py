@@ -140,7 +140,7 @@ def test_two_other_numbers_than_zeros_and_ones_are_refused(y):
     ids=["list", "object", "pandas", "columns", "data frame"],
 )
 def test_a_missing_label_is_refused(y):
-    with pytest.raises(ValueError, match=r"Input (y )?contains NaN|y\[\d, \d\] is .*nan"):
+    with pytest.raises(ValueError, match=r"Input (y )?contains NaN|y\[\d(, \d)?\] is .*nan"):
         checked(y)
 
 
@@ -379,3 +379,11 @@ def test_guessing_loss_of_several_labels():
 )
 def test_guessing_loss_of_a_class_that_never_or_always_is(targets, activation, expected):
     assert guessing_loss(targets, np.ones(len(targets)), activation) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("missing", [np.nan, float("nan"), np.float32("nan")])
+def test_a_missing_label_in_a_list_of_strings(missing):
+    """Which NumPy would make the label "nan"."""
+    with pytest.raises(ValueError, match=r"y\[1\] is .*nan.*not a label|contains NaN"):
+        check_labels(["a", missing, "b"], np.ones(3))
+    assert check_labels(["a", "nan", "b"], np.ones(3)).tolist() == ["a", "nan", "b"]

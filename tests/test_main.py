@@ -57,7 +57,8 @@ def failure(capsys, *arguments):
     ],
 )
 def test_compares_the_cells_on_a_file(parameters, n, at_least, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(comparison, "recurrent", partial(comparison.recurrent, **parameters))
+    for name in ("recurrent", "warmup"):
+        monkeypatch.setattr(comparison, name, partial(getattr(comparison, name), **parameters))
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(n))
     assert cli.main([path, *COLUMNS]) == 0
 

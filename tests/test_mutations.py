@@ -90,19 +90,33 @@ FAULTS = [
 ]
 
 
+def run_tests(tests, folder, room=None, old=None, new=None):
+    """Run a file of tests in a copy of the project, in which a fault may be planted."""
+    for name in ("src", "tests", "benchmarks", "pyproject.toml"):
+        copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy
+        copy(HERE / name, folder / name)
+    if room is not None:
+        path = folder / "src" / "seqnets" / f"{room}.py"
+        source = path.read_text("utf-8")
+        assert source.count(old) == 1, f"{path.name} has changed: this fault needs another place"
+        path.write_text(source.replace(old, new), "utf-8")
+    # As plain Python: to compile all kernels for each fault takes ten times as long.
+    environment = os.environ | {"PYTHONPATH": str(folder / "src"), "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider"]
+    command += ["-m", "not long and not bounds and not compiled", f"tests/{tests}.py"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(("room", "tests", "old", "new"), FAULTS)
 def test_a_fault_is_noticed(room, tests, old, new, tmp_path):
-    for name in ("src", "tests", "benchmarks", "pyproject.toml"):
-        copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy
-        copy(HERE / name, tmp_path / name)
-    path = tmp_path / "src" / "seqnets" / f"{room}.py"
-    source = path.read_text("utf-8")
-    assert source.count(old) == 1, f"{path.name} has changed: this fault needs another place"
-    path.write_text(source.replace(old, new), "utf-8")
-    # As plain Python: to compile all kernels for each fault takes ten times as long.
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "NUMBA_DISABLE_JIT": "1"}
-    command = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider"]
-    command += ["-m", "not long and not bounds and not compiled", f"tests/{tests}.py"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    done = run_tests(tests, tmp_path, room, old, new)
     assert done.returncode == 1, done.stdout.decode()  # 1: tests failed
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tests", sorted({tests for _, tests, _, _ in FAULTS}))
+def test_without_a_fault_there_is_nothing_to_notice(tests, tmp_path):
+    """Else a test that fails in every copy would seem to notice every fault."""
+    done = run_tests(tests, tmp_path)
+    assert done.returncode == 0, done.stdout.decode()

@@ -168,7 +168,10 @@ def test_the_optimizers_memory_follows_its_tokens(solver):
 def test_series_are_standardized_as_the_first_call_found_them():
     clf = make_classifier("series").partial_fit(make("series"), Y, classes=[0, 1, 2])
     mean, scale = clf.input_mean_, clf.input_scale_
-    clf.partial_fit([100 + 10 * x for x in make("series")], Y)
+    with pytest.warns(
+        UserWarning, match=r"^X: the mean of feature \d is 1\d\d standard deviations"
+    ):
+        clf.partial_fit([100 + 10 * x for x in make("series")], Y)
     np.testing.assert_array_equal(clf.input_mean_, mean)
     np.testing.assert_array_equal(clf.input_scale_, scale)
 
@@ -229,6 +232,40 @@ def test_class_weights_are_sample_weights():
         a.partial_fit(make("tokens"), Y, classes=[0, 1, 2])
         b.partial_fit(make("tokens"), Y, [0, 1, 2], np.array([2.0, 1.0, 0.5])[Y])
     assert_same(a, b)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [{"batch_size": -1}, {"dropout": 1.5}, {"solver": "foo"}, {"bptt_steps": 0}],
+    ids=str,
+)
+def test_parameters_are_checked_in_every_part(parameter):
+    clf = make_classifier("series").partial_fit(make("series"), Y, classes=[0, 1, 2])
+    before = snapshot(clf)
+    [name] = parameter
+    with pytest.raises(ValueError, match=f"The '{name}' parameter .* must be"):
+        clf.set_params(**parameter).partial_fit(make("series"), Y)
+    assert snapshot(clf.set_params(**{name: getattr(make_classifier("series"), name)})) == before
+
+
+def test_an_unknown_label_is_named_beside_class_weights():
+    clf = make_classifier("series", class_weight={0: 2.0})
+    clf.partial_fit(make("series"), Y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="y holds 7, which is not among the classes"):
+        clf.partial_fit(make("series"), np.where(Y == 1, 7, Y))
+
+
+def test_a_refused_call_draws_nothing_from_a_generator():
+    X, bad = make("series"), [*make("series")[:-1], np.full((2, 2), np.nan)]
+    weights = []
+    for first in (bad, X[:-1]):
+        clf = make_classifier("series", random_state=np.random.RandomState(0))
+        with pytest.raises(ValueError, match="holds nan|inconsistent"):
+            clf.fit(first, Y)
+        weights.append(clf.fit(X, Y).parameters_["layer0.W_h"])
+    expected = make_classifier("series", random_state=np.random.RandomState(0)).fit(X, Y)
+    for W in weights:
+        np.testing.assert_array_equal(W, expected.parameters_["layer0.W_h"])
 
 
 @each_kind

@@ -113,7 +113,7 @@ MODELS_BY_NAME = {
         ids(),
     ),
     "tokens in parts": in_parts,
-    "several labels": lambda: (classifier().fit(series(), np.eye(3, dtype=int)[ABC]), series()),
+    "several labels": lambda: (classifier().fit(series(), np.tri(3, dtype=int)[ABC]), series()),
     "one class": lambda: (classifier(hidden_layer_sizes=[2]).fit(series(), AB == "?"), series()),
     "parameters set after fit": after_set_params,
     "pipeline of texts": lambda: (

@@ -208,6 +208,38 @@ def test_channels_have_the_names_of_columns():
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["temp", "speed"]
 
 
+def test_many_channels_show_as_much_against_as_for():
+    """No line is drawn over what is no higher than the line is wide."""
+    from matplotlib.colors import to_rgb
+
+    values = np.random.RandomState(0).normal(size=(30, 100))
+    names = [str(t + 1) for t in range(60)]
+    display = plots.AttributionDisplay(np.concatenate([values, -values]), names, "a").plot()
+    display.figure_.canvas.draw()
+    pixels = np.asarray(display.figure_.canvas.buffer_rgba())[..., :3].astype(float)
+    counts = [
+        (np.abs(pixels - 255 * np.array(to_rgb(color))).max(axis=2) < 8).sum()
+        for color in (colors.BLUE, colors.ORANGE)
+    ]
+    assert min(counts) > 0.8 * max(counts) > 1000
+
+
+def test_what_is_zero_or_no_number_does_not_set_the_scale():
+    for states, limit in ([[[0.1, np.nan], [0.2, -0.3]], 0.3], [[[0.0], [0.0]], 1]):
+        display = plots.GateDisplay(np.array(states), ["a", "b"], "layer0.h").plot()
+        assert display.ax_.images[0].get_clim() == (-limit, limit)
+    display = plots.AttributionDisplay(np.zeros((2, 2)), ["1", "2"], "a").plot()
+    assert display.ax_.get_title().endswith("±1 a row")
+    display = plots.AttributionDisplay(np.array([0.1, np.nan]), ["a", "b"], "x")
+    for show in (str, colored_text, plots.AttributionDisplay._repr_html_):
+        with pytest.raises(ValueError, match="an attribution is not finite"):
+            show(display)
+
+
+def colored_text(display):
+    return plots.colored(display.words, display.attributions)
+
+
 def test_of_a_long_series_each_peak_is_seen():
     values = np.zeros(20_000)
     values[[7, 12_345]] = -3.0, 2.0
@@ -375,6 +407,21 @@ def test_the_median_counts_what_has_vanished():
     np.testing.assert_array_equal(line.get_xydata(), [[-1, np.nan], [0, 1]])
 
 
+def test_a_row_of_a_frame_is_a_sequence():
+    """With the frame's columns, without which scikit-learn would warn."""
+    X = pd.DataFrame(np.random.RandomState(0).normal(size=(6, 4)), columns=[*"abcd"])
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0).fit(X, [0, 1] * 3)
+    display = plots.AttributionDisplay.from_estimator(clf, X.iloc[1])
+    np.testing.assert_array_equal(
+        display.attributions, clf.attributions(X[1:2], "integrated_gradients")[0]
+    )
+    with (
+        pytest.warns(UserWarning, match="valid feature names"),
+        pytest.raises(ValueError, match=r"if you mean x\.iloc\[0\], pass that"),
+    ):
+        plots.GateDisplay.from_estimator(clf, X[:1])
+
+
 def test_of_thirty_classes_ten_are_named():
     shares = np.tile(np.arange(1, 31) / 465, (3, 1))
     shares[1, 0] = 0.9
@@ -391,6 +438,38 @@ def test_classes_have_their_colors_in_order():
     assert named == [*map(str, range(12)), "first step"]
 
 
+@pytest.mark.parametrize("kind", [list, np.array, pd.DataFrame, lambda y: np.array(y, object)])
+def test_several_labels_in_any_form(kind):
+    y = [[1, 0], [0, 0], [1, 1], [0, 0]]
+    clf, X, _ = series_model()
+    for display in (
+        plots.TrajectoryDisplay.from_estimator(clf, X[:4], kind(y)),
+        plots.TrajectoryDisplay([np.eye(2)] * 4, kind(y), [["a", "b"]] * 4, [0.5, 0.5]).plot(),
+    ):
+        named = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+        assert named == ["0, 0", "1, 0", "1, 1", "first step"]
+
+
+def test_long_names_leave_room_for_the_lines():
+    classes = [f"{k} {'and so on ' * 8}" for k in range(9)]
+    display = plots.StagedPredictionDisplay(np.full((3, 9), 1 / 9), ["a", "b", "c"], classes).plot()
+    display.figure_.canvas.draw()
+    assert display.ax_.get_window_extent().width > 100
+    assert display.ax_.get_legend().get_texts()[1].get_text() == "1 and so on and so …"
+    display = plots.AttributionDisplay(np.ones(3), ["a", "b", "c"], classes[0]).plot()
+    display.figure_.canvas.draw()
+    box, page = display.ax_.get_tightbbox(), display.figure_.bbox
+    assert box.x0 >= 0
+    assert box.x1 <= page.x1
+
+
+def test_forty_classes_leave_room_for_their_ways():
+    n = 40
+    ways = plots.TrajectoryDisplay([np.eye(2)] * n, range(n), [["a", "b"]] * n, [0.9, 0.1]).plot()
+    ways.figure_.canvas.draw()
+    assert ways.ax_.get_window_extent().width > 400
+
+
 def test_states_that_never_change_are_one_point():
     points, shares = trajectory.flattened(np.ones((3, 4), np.float32))
     assert not points.any()
@@ -401,19 +480,25 @@ def test_states_that_never_change_are_one_point():
     assert trajectory.flattened(np.empty((0, 4)))[0].shape == (0, 2)
 
 
-def test_axes_may_be_given(pyplot):
-    _, ax = pyplot.subplots()
+@pytest.mark.parametrize("of_a_part", [False, True])
+def test_axes_may_be_given(of_a_part, pyplot):
+    figure = pyplot.figure(layout="constrained")
+    ax = (figure.subfigures(1, 2)[1] if of_a_part else figure).subplots()
     clf, X, y = series_model()
-    for display in (
-        plots.GateDisplay.from_estimator(clf, X[0], ax=ax),
-        plots.StagedPredictionDisplay.from_estimator(clf, X[0], ax=ax),
-        plots.LossCurveDisplay.from_estimator(clf, ax=ax),
-        plots.GradientFlowDisplay.from_estimator(clf, X, y, ax=ax),
-        plots.TrajectoryDisplay.from_estimator(clf, X, y, ax=ax),
-        plots.AttributionDisplay.from_estimator(clf, X[0], ax=ax),
+    for make, *data in (
+        (plots.TrajectoryDisplay, X[:1], y[:1]),
+        (plots.TrajectoryDisplay, X, y),
+        (plots.GateDisplay, X[0]),
+        (plots.StagedPredictionDisplay, X[0]),
+        (plots.AttributionDisplay, X[0]),
+        (plots.LossCurveDisplay,),
+        (plots.GradientFlowDisplay, X, y),
     ):
+        ax.clear()
+        display = make.from_estimator(clf, *data, ax=ax)
         assert display.ax_ is ax
         assert display.figure_ is ax.figure
+        assert ax.has_data()
     assert len(pyplot.get_fignums()) == 1
 
 

@@ -24,7 +24,7 @@ FLOORS = [
     {"bidirectional", "inputs", "outputs", "scaler", "threads", "word_vectors"},
     {"network"},
     {"data", "inference", "training"},
-    {"explanation", "parameters", "progress"},
+    {"advice", "explanation", "parameters", "progress"},
     {"fitting"},
     {"prediction"},
     {"inside"},
@@ -36,7 +36,15 @@ FLOORS = [
     {"__main__"},
 ]
 TOP = {"__init__", "__main__", "ahead", "comparison", "inspection", "persistence", "rules"}
-MAY_IMPORT_SKLEARN = TOP | {"classifier", "curves", "data", "fitting", "labels", "parameters"}
+MAY_IMPORT_SKLEARN = TOP | {
+    "advice",
+    "classifier",
+    "curves",
+    "data",
+    "fitting",
+    "labels",
+    "parameters",
+}
 MAY_IMPORT_SKLEARN |= {"estimators", "inside", "prediction", "inputs", "scaler", "sequences"}
 MAY_IMPORT_SKLEARN |= {"trajectory", "vectorizer", "word_vectors"}
 

@@ -428,6 +428,42 @@ def test_lists_of_steps_of_different_widths():
         read([[[1, 2], [3, 4]], [[1], [2]]])
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        lambda: pd.Series([object_array(list(x)) for x in PAIRS]),  # as from Parquet
+        lambda: polars("Series", lists(PAIRS)),
+        lambda: [object_array(list(x)) for x in PAIRS],
+    ],
+    ids=["pandas", "polars", "arrays"],
+)
+def test_steps_that_are_arrays(column):
+    _, found, kind = read(column())
+    assert kind == "ragged"
+    for x, expected in zip(found, PAIRS, strict=True):
+        np.testing.assert_array_equal(x, expected.reshape(-1, 2))
+
+
+@pytest.mark.parametrize("make", [pd.Series, lambda x: polars("Series", x), np.array])
+def test_series_one_by_one_are_ragged_even_if_as_long(make):
+    assert read([make(x) for x in CUBE[:, :, 0].tolist()])[2] == "ragged"
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="new in NumPy 2")
+@pytest.mark.parametrize("X", [[["1.5", "2"]] * 4, ["good", "bad"] * 2], ids=["table", "column"])
+def test_numpy_s_strings_are_strings(X):
+    X = np.array(X, dtype=np.dtypes.StringDType())
+    with pytest.raises(TypeError, match="X holds strings.*SequenceVectorizer"):
+        read(X)
+    with pytest.raises(TypeError, match="X holds strings.*SequenceVectorizer"):
+        read_tokens(X, LARGEST_ID)
+
+
+def test_transposed_series_are_told_from_too_many_features():
+    with pytest.raises(ValueError, match=r"its shape is \(3, 7\).*pass \[x.T for x in X\]"):
+        read([np.ones((3, 5)), np.ones((3, 7))])
+
+
 def test_a_lazy_frame_is_to_be_collected():
     with pytest.raises(TypeError, match=r"^X is a LazyFrame: collect\(\) it first"):
         read(polars("DataFrame", TABLE).lazy())

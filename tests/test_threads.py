@@ -95,6 +95,39 @@ def test_threads_run_at_once_each_with_its_own_workspace():
             assert workers.map(run, [1, 2]) == [[1, 1, 1], [2, 2, 2]]
 
 
+def test_without_new_threads_the_caller_does_all(monkeypatch):
+    """As when the program is about to end, or has as many threads as it may have."""
+    with Workers(3, DTYPE) as workers:
+
+        def refuse(*_):
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(workers._pool, "submit", refuse)
+        assert workers.map(lambda work, block: 10 * block, range(5)) == [0, 10, 20, 30, 40]
+
+
+@pytest.mark.compiled
+def test_a_fit_goes_on_when_the_main_thread_has_ended():
+    code = """
+import threading, time, warnings
+import numpy as np
+from seqnets import RecurrentClassifier
+warnings.simplefilter("ignore")
+X = np.random.RandomState(0).normal(size=(64, 200))
+clf = RecurrentClassifier("rnn", 8, max_iter=10, batch_size=64, n_jobs=2, random_state=0)
+clf.fit(X, X[:, 0] > 0)
+begun = threading.Event()
+def fit():
+    begun.set()
+    clf.set_params(max_iter=60, n_iter_no_change=100).fit(X, X[:, 0] > 0)
+    print(clf.n_iter_)
+threading.Thread(target=fit).start()
+begun.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=4 * WAIT)
+    assert (done.stdout.strip(), done.stderr) == (b"60", b"")
+
+
 def test_one_thread_is_the_callers():
     def run(work, block):
         return threading.get_ident(), work

@@ -408,6 +408,22 @@ def test_interrupt_before_an_epoch_ends_is_the_callers(validation):
         script.train(History([7.0]))  # of a fit before
 
 
+@pytest.mark.parametrize("name", ["validation_loss_curve", "validation_scores"])
+def test_interrupt_between_the_curves(name):
+    """The third epoch, then, is no whole one in any of them."""
+
+    class Curve(list):
+        def append(self, value):
+            super().append(value)
+            if len(self) == 3:
+                raise KeyboardInterrupt
+
+    history = History(**{name: Curve()})
+    assert Script([9.0, 8.0, 7.0], iter([3.0, 2.0, 1.0])).train(history).stopped == "interrupted"
+    assert [history.loss_curve, history.validation_loss_curve] == [[9.0, 8.0], [3.0, 2.0]]
+    assert history.validation_scores == [-3.0, -2.0]
+
+
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_interrupt_while_the_best_weights_are_copied(epoch):
     """The epoch does not count then: no score is told of weights that are not there."""

@@ -3,12 +3,14 @@
 import copy
 import inspect
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -353,6 +355,51 @@ def test_weights_do_not_reach_a_metric_that_takes_none(scoring):
 def test_a_score_that_is_no_number(score, shown):
     with pytest.raises(ValueError, match=f"^scoring=<function .* gives {shown} on the validation"):
         fit(scoring=lambda clf, X, y: score)
+
+
+@pytest.mark.parametrize("kind", ["series", "tokens"])
+def test_what_weighs_nothing_is_not_there(kind):
+    """Neither its unknown label nor its sequence, which no scorer gets."""
+    X_val, spy = make_validation(kind), Spy(get_scorer("accuracy"))
+    y_val, weights = Y_VAL.astype("U3"), np.ones(N_VAL)
+    y_val[3], weights[[3, 7]] = "new", 0.0
+    kept = np.flatnonzero(weights)
+    a, b = (
+        make_classifier(kind, scoring=scoring).fit(make(kind), Y, **validation)
+        for scoring, validation in [
+            (spy, {"X_val": X_val, "y_val": y_val, "sample_weight_val": weights}),
+            ("accuracy", {"X_val": [X_val[i] for i in kept], "y_val": Y_VAL[kept]}),
+        ]
+    )
+    assert len(spy.calls[0][0]) == N_VAL - 2
+    assert_same_weights(a, b)
+    assert a.validation_loss_curve_ == b.validation_loss_curve_
+
+
+def test_a_validation_set_that_the_pipeline_has_not_scaled():
+    scaled = SequenceScaler().fit_transform([100 + x for x in make("series")])
+    validation = {"y_val": Y_VAL, "X_val": [100 + x for x in make_validation("series")]}
+    with pytest.warns(
+        UserWarning, match=r"^X_val: the mean of feature .*transform_input"
+    ) as caught:
+        make_classifier().fit(scaled, Y, **validation)
+    assert [w.filename for w in caught if w.category is UserWarning] == [__file__]
+
+
+def test_a_named_score_that_can_t_be_is_named():
+    with pytest.raises(ValueError, match=r"scoring='f1' can't judge the.*binary.*\"f1_macro\""):
+        fit(scoring="f1")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_score_that_never_moves_is_told():
+    with pytest.warns(ConvergenceWarning, match="was 0.25 after every epoch"):
+        fit(scoring=Spy([0.25] * 9), max_iter=9, n_iter_no_change=4)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(scoring=Spy([1.0] * 9), max_iter=9, n_iter_no_change=4)
+        fit(scoring=Spy([0.25, 0.5, *[0.25] * 7]), max_iter=9, n_iter_no_change=4)
+    assert not [w for w in caught if "after every epoch" in str(w.message)]
 
 
 def test_a_scorers_error_is_its_own():

@@ -610,3 +610,25 @@ def test_neither_documents_nor_tokens_are_kept():
     # 200,000 tokens: 0.8 MB as int32, twice while they get their final ids; 27 MB as strings
     assert sum(map(len, rows)) == 200_000
     assert peak < 3e6
+
+
+@pytest.mark.parametrize(
+    "frame", [pd.DataFrame, lambda X: pytest.importorskip("polars").DataFrame(X)]
+)
+def test_ids_in_a_frame_are_read_by_rows(frame):
+    vectorizer = SequenceVectorizer(vocabulary=["a", "b", "c"])
+    found = vectorizer.inverse_transform(frame(np.array([[2, 3], [4, 0], [3, 1]])))
+    assert [words.tolist() for words in found] == [["a", "b"], ["c"], ["b", "<unknown>"]]
+
+
+def test_a_fit_without_room_for_its_result_changes_nothing():
+    vectorizer = SequenceVectorizer().fit(["a b"])
+    with pytest.raises((MemoryError, ValueError)):
+        vectorizer.set_params(output="padded", max_length=10**15).fit(["other words"])
+    assert vectorizer.vocabulary_ == {"a": 2, "b": 3}
+
+
+@pytest.mark.parametrize("ngram_range", [2, [1], "ab", (1, 2)])
+def test_an_ngram_range_that_is_none(ngram_range):
+    with pytest.raises(ValueError, match=r"ngram_range must be \(n, n\)"):
+        SequenceVectorizer(ngram_range=ngram_range).build_analyzer()

@@ -72,8 +72,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         How the step size changes, for every solver. "invscaling": learning_rate_init /
         (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
-        stop for lack of improvement, it is divided by 5 instead, down to 1e-6. "cosine": it rises
-        during the first 5 % of `max_iter` epochs and falls to 0 over the rest.
+        stop for lack of improvement, it is divided by 5 instead, until at most 1e-6. "cosine": it
+        rises during the first 5 % of `max_iter` epochs and falls to 0 over the rest.
     learning_rate_init : float or "auto", default="auto"
         The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
     power_t : float, default=0.5

@@ -8,6 +8,7 @@ kind of line, or in maps the lightness, which falls from orange to blue.
 from __future__ import annotations
 
 import html
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ def color_of(number: float) -> str:
 
 def strengths(attributions: Sequence[float]) -> list[float]:
     """Return the attributions, the largest of which is 1 or -1."""
+    if not all(map(math.isfinite, attributions)):
+        raise ValueError("an attribution is not finite: the network's output is nan or inf.")
     largest = max(map(abs, attributions), default=0.0) or 1.0
     return [a / largest for a in attributions]
 

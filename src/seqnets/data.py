@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight
 from . import labels
 from .batches import Sequences
 from .estimators import check_unmasked, reworded
-from .inputs import Estimator, as_inputs, read, read_again, read_first
+from .inputs import Estimator, as_inputs, read_again, read_first, warn_if_far
 
 EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs is worth more
 
@@ -53,7 +53,7 @@ def read_training_data(
     """Check X, y and the weights together; also return the classes' weights."""
     sequences = (read_again if resume else read_first)(estimator, X)
     y = labels.check_labels(y, sequences.lengths)
-    weights = read_weights(sample_weight, "sample_weight", sequences.lengths)
+    weights = read_weights(sample_weight, sequences.lengths)
     rows = np.flatnonzero(weights)
     if resume:
         n_outputs, activation = estimator._network.dense.n_outputs, estimator.out_activation_
@@ -64,20 +64,32 @@ def read_training_data(
         outputs = labels.outputs(y, estimator.classes_)
         estimator.n_outputs_, estimator.out_activation_ = outputs
     class_weights = labels.class_weights(estimator.class_weight, y[rows], estimator.classes_)
+    return what_counts(estimator, sequences, y, weights, class_weights), class_weights
+
+
+def what_counts(
+    estimator: Estimator,
+    sequences: Sequences,
+    y: np.ndarray,
+    weights: np.ndarray,
+    class_weights: np.ndarray,
+) -> Data:
+    """All that has a weight above 0: the rest is as if it were not there, whatever its label."""
+    rows = np.flatnonzero(weights)
     weights = labels.weigh(weights[rows], class_weights, y[rows], estimator.classes_)
     check_sum(weights)
     rows, weights = rows[weights > 0], weights[weights > 0]
     if rows.size == 0:
-        raise ValueError("All weights are 0: there is nothing to learn from.")
+        raise ValueError("All weights are 0: no sequence is left.")
     if rows.size < len(y):
         sequences = sequences.take(rows)
     targets = labels.make_targets(y[rows], estimator.classes_)
-    return Data(sequences, y[rows], targets, weights, rows), class_weights
+    return Data(sequences, y[rows], targets, weights, rows)
 
 
-def read_weights(given: Any, name: str, lengths: np.ndarray) -> np.ndarray:
+def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
     """The sequences' weights (n,), ones if none are given."""
-    check_unmasked(given, name, "give sequences that should not count a weight of 0")
+    check_unmasked(given, "sample_weight", "give sequences that should not count a weight of 0")
     return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
 
 
@@ -164,22 +176,23 @@ def read_validation(
 ) -> Validation:
     """Check the validation set that the user has given."""
     with naming_errors("X_val", ' In a Pipeline, set transform_input=["X_val"].'):
-        sequences = read(estimator, X_val)
+        sequences = read_again(estimator, X_val)
+    with naming_errors("sample_weight_val"):
+        weights = read_weights(sample_weight_val, sequences.lengths)
     with naming_errors("y_val"):
         y = labels.check_labels(y_val, sequences.lengths)
         labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
-        targets = labels.make_targets(y, estimator.classes_)
+        labels.make_targets(y[weights > 0], estimator.classes_)  # of no unknown label
     with naming_errors("sample_weight_val"):
-        weights = read_weights(sample_weight_val, "sample_weight_val", sequences.lengths)
-        weights = labels.weigh(weights, class_weights, y, estimator.classes_)
-        check_sum(weights)
-    if not weights.any():
-        raise ValueError("All weights of the validation set are 0.")
-    return Validation(sequences, targets, weights, X_val, y)
+        data = what_counts(estimator, sequences, y, weights, class_weights)
+    validation = validation_of(estimator, data, X_val)
+    advice = 'In a Pipeline, its steps transform X_val only with transform_input=["X_val"].'
+    warn_if_far(estimator, validation.sequences, "X_val", advice)
+    return validation
 
 
-def split_off(estimator: Estimator, chosen: Data, X: Any) -> Validation:
-    """The validation set from a part of the training data."""
-    sequences = as_inputs(estimator, chosen.sequences)
-    X = None if estimator.scoring == "loss" else _safe_indexing(X, chosen.rows)
-    return Validation(sequences, chosen.targets, chosen.weights, X, chosen.y)
+def validation_of(estimator: Estimator, data: Data, X: Any) -> Validation:
+    """The validation set that these are, of the sequences X."""
+    sequences = as_inputs(estimator, data.sequences)
+    X = None if estimator.scoring == "loss" else _safe_indexing(X, data.rows)
+    return Validation(sequences, data.targets, data.weights, X, data.y)

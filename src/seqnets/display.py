@@ -16,7 +16,8 @@ LINES = ["-", "--", "-.", ":"]
 MARKERS = ["o", "s", "^", "D", "v"]
 MEANING = {"h": "hidden state", "c": "cell state", "i": "input gate", "f": "forget gate",
            "o": "output gate", "g": "candidate", "n": "candidate", "r": "reset gate",
-           "z": "update gate", "a": "sum inside the tanh", "attention": "pooling"}  # fmt: skip
+           "z": "update gate", "a": "sum inside the tanh",
+           "attention": "weight in the pooling"}  # fmt: skip
 MOST_COLUMNS = 1000  # of what can't be told apart any more
 LABEL, LETTER = 0.17, 0.15  # inches: of a word on end its height, of each letter
 
@@ -67,9 +68,9 @@ class Display:
         self.ax_.set_xlabel("word" if apart == 1 else "word (not all are named)")
 
     def _name_lines(self) -> None:
-        """Name the lines in the axes, or beside them where they are many."""
+        """Name the lines in the axes; many beside them, if the layout makes room for that."""
         n = len(self.ax_.get_legend_handles_labels()[1])
-        if n > 6:
+        if n > 6 and self.figure_.get_layout_engine() is not None:
             self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1), ncols=-(-n // 15),
                             fontsize="small")  # fmt: skip
         elif n > 0:
@@ -82,7 +83,7 @@ class Display:
             self.ax_.bar(range(len(values)), values, width, color=[color_of(v) for v in values])
         else:
             self._areas(values, 0.0)
-        self.ax_.axhline(0, color="gray", linewidth=0.8)
+        self.ax_.axhline(0, color="gray", linewidth=0.8, zorder=0)
         self.ax_.set(ylabel=label)
         self._name_steps(words, np.abs(values))
 
@@ -95,30 +96,37 @@ class Display:
             edges = np.append(starts, T) - 0.5
             self.ax_.stairs(foot + part, edges, baseline=foot, fill=True, color=color)
 
-    def _rows(self, values: np.ndarray, names: Sequence[Any], label: str) -> None:
-        """Show values (T, n), a row for each of n names from the top, all on one scale."""
-        n, largest = values.shape[1], float(np.abs(values).max(initial=1e-12))
+    def _rows(self, values: np.ndarray, names: Sequence[Any]) -> None:
+        """Show values (T, n), a row for each of n channels from the top, all on one scale."""
+        n, largest = values.shape[1], largest_of(values)
         feet = np.arange(n)[::-1]
         for foot, row in zip(feet, values.T, strict=True):
             self._areas(0.45 * row / largest, foot)
-            self.ax_.axhline(foot, color="gray", linewidth=0.8)
+            # behind the areas, which of many rows are no higher than this line is wide
+            self.ax_.axhline(foot, color="gray", linewidth=0.8, zorder=0)
         apart = -(-n // 20)
-        self.ax_.set_yticks(feet[::apart], [shortened(literal(name)) for name in names[::apart]])
+        self.ax_.set_yticks(feet[::apart], [literal(name) for name in names[::apart]])
         title = f"{self.ax_.get_title()}, ±{largest:.2g} a row"
-        self.ax_.set(ylabel=label, title=title)
+        self.ax_.set(ylabel="channel", title=title, ylim=(-0.6, n - 0.4))
 
     def _map(self, values: np.ndarray, label: str, low: float | None = None) -> None:
         """Show values (T, n), a column per step: from `low` to 1, or all around 0."""
         from matplotlib.colors import LinearSegmentedColormap
 
         T, n = max(len(values), 1), values.shape[1]
-        largest = 1.0 if low is not None else float(np.abs(values).max(initial=1e-12))
+        largest = 1.0 if low is not None else largest_of(values)
         image = self.ax_.imshow(
             values.T, LinearSegmentedColormap.from_list("against-for", DIVERGING),
             vmin=-largest if low is None else low, vmax=largest, origin="lower",
             aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, -0.5, n - 0.5),
         )  # fmt: skip
         self.figure_.colorbar(image, ax=self.ax_, label=label)
+
+
+def alone(estimator: Any, x: Any) -> Any:
+    """X with x as its only sequence; a row of a frame keeps the columns' names."""
+    is_row = hasattr(x, "iloc") and x.ndim == 1 and hasattr(estimator, "feature_names_in_")
+    return x.to_frame().T if is_row else [x]
 
 
 def of_one(from_estimator: Callable) -> Callable:
@@ -131,7 +139,8 @@ def of_one(from_estimator: Callable) -> Callable:
         except (TypeError, ValueError) as error:
             if isinstance(x, str) or not hasattr(x, "__len__") or len(x) != 1:
                 raise
-            message = f"{error} x is a single sequence: if you mean x[0], pass that."
+            first = "x.iloc[0]" if hasattr(x, "iloc") else "x[0]"
+            message = f"{error} x is a single sequence: if you mean {first}, pass that."
             raise reworded(error, message) from error
 
     return hinting
@@ -142,14 +151,22 @@ def is_numbered(words: Sequence[str]) -> bool:
     return len(words) > 0 and all(word == str(t + 1) for t, word in enumerate(words))
 
 
+def largest_of(values: np.ndarray) -> float:
+    """The largest size of the finite values; 1 if there is none but zero."""
+    return float(np.max(np.abs(values), initial=0, where=np.isfinite(values))) or 1.0
+
+
 def shortened(word: str, letters: int = 20) -> str:
     """The word, or its first letters."""
     return word if len(word) <= letters else f"{word[: letters - 1]}…"
 
 
 def literal(label: Any) -> str:
-    """The label as matplotlib shows it: no formula between dollars, none left out for its "_"."""
-    text = str(label).replace("$", r"\$")
+    """The label as matplotlib shows it: no formula between dollars, none left out for its "_".
+
+    A long one, for which there is no room, is shortened.
+    """
+    text = shortened(str(label)).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 

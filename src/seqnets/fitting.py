@@ -11,12 +11,12 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from . import labels
+from .advice import INTERRUPTED, warn_of_a_poor_fit, warn_of_ids
 from .batches import minibatches
 from .data import (
     Data,
@@ -25,10 +25,10 @@ from .data import (
     read_training_data,
     read_validation,
     split,
-    split_off,
+    validation_of,
     wants_split,
 )
-from .estimators import effective_n_threads, snapshot
+from .estimators import effective_n_threads, reworded, snapshot
 from .inference import decision
 from .initializers import new_embedding_rows
 from .inputs import (
@@ -40,6 +40,7 @@ from .inputs import (
     had_embeddings,
     learn_scale,
     learn_tokens,
+    warn_if_far,
 )
 from .losses import LOSSES
 from .optimizers import Optimizer
@@ -53,7 +54,6 @@ from .warn import warn
 from .workspace import Parameters
 
 BATCH_SIZE = 32
-INTERRUPTED = "Training interrupted by user."
 NOT_IN_PARTS = [
     ("early_stopping", True),
     ("class_weight", "balanced"),
@@ -71,6 +71,7 @@ class State:
     optimizer: Optimizer | None = None
 
 
+@one_blas_thread()  # of several threads, LAPACK gives the initial weights other bits
 def fit_network(
     estimator: Estimator,
     X: Any,
@@ -84,8 +85,9 @@ def fit_network(
     held_out = X_val, y_val, sample_weight_val
     check_goes_together(estimator.early_stopping, *held_out)
     resume = estimator.warm_start and hasattr(estimator, "parameters_")
-    state = begin(estimator, resume)
+    check_before(estimator, resume)
     data, class_weights = read_training_data(estimator, X, y, sample_weight, resume)
+    state = begin(estimator, resume)
     warn_of_ids(estimator, X, data)
     chosen = None
     if X_val is None and wants_split(estimator, data):
@@ -94,7 +96,7 @@ def fit_network(
     prepare(estimator, state, data, chosen, resume)
     validation = None
     if chosen is not None:
-        validation = split_off(estimator, chosen, X)
+        validation = validation_of(estimator, chosen, X)
     elif X_val is not None:
         validation = read_validation(estimator, *held_out, class_weights)
     elif estimator.scoring != "loss":
@@ -110,10 +112,12 @@ def fit_network(
     progress.fit_ends()
 
 
+@one_blas_thread()
 def partial_fit_network(
     estimator: Estimator, X: Any, y: Any, classes: Any, sample_weight: Any
 ) -> None:
     """One epoch over these data, on from where training stands."""
+    estimator._validate_params()  # scikit-learn does so in the first call only
     for name, value in NOT_IN_PARTS:
         if getattr(estimator, name) == value:
             raise ValueError(
@@ -122,8 +126,9 @@ def partial_fit_network(
             )
     resume = hasattr(estimator, "parameters_")
     _check_partial_fit_first_call(estimator, classes)
-    state = begin(estimator, resume)
+    check_before(estimator, resume)
     data, _ = read_training_data(estimator, X, y, sample_weight, resume, estimator.classes_)
+    state = begin(estimator, resume)
     if labels.is_multilabel(estimator.n_outputs_, estimator.out_activation_):
         labels.check_order(classes, estimator.classes_)
     warn_of_ids(estimator, X, data)
@@ -136,11 +141,18 @@ def partial_fit_network(
     progress.fit_ends()
 
 
-def begin(estimator: Estimator, resume: bool) -> State:
-    """The state to train from: what an earlier call has left, or a new one."""
+def check_before(estimator: Estimator, resume: bool) -> None:
+    """Refuse what the data can't change, before a look at them."""
     check_nothing_for_tokens(estimator)
     if resume:
         check_same_network(estimator)
+
+
+def begin(estimator: Estimator, resume: bool) -> State:
+    """The state to train from: what an earlier call has left, or a new one.
+
+    A call that is refused draws nothing from the user's generator before this.
+    """
     if resume and hasattr(estimator, "_state"):
         return copy.deepcopy(estimator._state)
     random = check_random_state(estimator.random_state)
@@ -230,8 +242,12 @@ def run_epochs(
 ) -> History:
     """Train, and record how it went."""
     sequences, lengths = as_inputs(estimator, data.sequences), data.sequences.lengths
+    if estimator.t_ > 0:
+        advice = "That stays as it was learned first: start with more typical series."
+        warn_if_far(estimator, sequences, "X", advice)
     max_iter = progress.max_iter
-    batch_size = BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
+    batch_size = BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
+    batch_size = min(int(batch_size), lengths.size)
     steps_per_epoch = -(-lengths.size // batch_size)
     optimizer = build_optimizer(estimator)
     if type(optimizer) is type(state.optimizer):
@@ -240,10 +256,7 @@ def run_epochs(
         optimizer.learning_rate, estimator.power_t, max_iter * steps_per_epoch, estimator.t_
     )
     parameters = judged = dict(estimator.parameters_)  # in which no callback puts others
-    with (
-        one_blas_thread(),
-        Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers,
-    ):
+    with Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers:
         trainer = build_trainer(estimator, parameters, optimizer, workers, state.random)
         validate = None
         if validation is not None:
@@ -312,13 +325,21 @@ def validator(
         mean = float(losses.sum())
         if scorer is None or not np.isfinite(mean):
             return mean, -mean
-        score = scorer(model, validation.X, validation.y, **weighted)
+        try:
+            score = scorer(model, validation.X, validation.y, **weighted)
+        except ValueError as error:
+            if not isinstance(estimator.scoring, str):
+                raise
+            message = f"scoring={estimator.scoring!r} can't judge the validation set: {error}"
+            if estimator.classes_.size > 2:
+                message += ' Of more than two classes, "f1_macro" and "roc_auc_ovr" can.'
+            raise reworded(error, message) from error
         if isinstance(score, np.ndarray) and score.ndim == 0:  # as scikit-learn takes it too
             score = score.item()
         if not isinstance(score, Real) or not math.isfinite(score):
             raise ValueError(
                 f"scoring={estimator.scoring!r} gives {score!r} on the validation set: a score "
-                "must be a finite number."
+                "must be a finite number. Perhaps the set lacks a class."
             )
         return mean, float(score)
 
@@ -340,45 +361,3 @@ def record(estimator: Estimator, history: History) -> None:
     estimator.validation_loss_curve_ = history.validation_loss_curve or None
     estimator.validation_scores_ = history.validation_scores or None
     estimator.best_validation_score_ = history.best_validation_score
-
-
-def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> None:
-    if history.stopped == "interrupted":
-        warn(INTERRUPTED, UserWarning)
-        return
-    guessing = labels.guessing_loss(data.targets, data.weights, estimator.out_activation_)
-    if guessing > 0 and estimator.best_loss_ > guessing:
-        warn(
-            f"The loss never fell below {guessing:.4f}, the loss of guessing by the classes' "
-            f"frequencies (the lowest was {estimator.best_loss_:.4f}). The usual reasons: a "
-            "learning_rate_init that is too large or too small, a large alpha, outliers in series, "
-            "too few epochs.",
-            ConvergenceWarning,
-        )
-    elif history.stopped == "max_iter" and estimator.learning_rate != "cosine":  # made to end there
-        warn(
-            f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
-            "optimization hasn't converged yet.",
-            ConvergenceWarning,
-        )
-
-
-def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
-    """Series are hardly ever what `SequenceVectorizer` makes: int32 from 1 on, then zeros."""
-    if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
-        return
-    dtypes = {getattr(x, "dtype", None) for x in (X if estimator._kind == "ragged" else [X])}
-    if dtypes != {np.dtype(np.int32)}:
-        return
-    if estimator._kind == "ragged":
-        like_ids = data.sequences.values.min(initial=np.inf) >= 1
-    else:
-        ids = X > 0
-        like_ids = X.min() >= 0 and (ids[:, 1:] <= ids[:, :-1]).all()
-    if like_ids:
-        warn(
-            "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "
-            "numbers, since embedding_dim is None. For token ids, set embedding_dim, such as to "
-            "64; for series, pass floats to avoid this warning.",
-            UserWarning,
-        )

@@ -17,10 +17,11 @@ from .estimators import check_unmasked
 from .jit import kernel
 from .sequences import FLOATS, embedding_rows, read_series, read_tokens
 from .vocabulary import LARGEST_ID, UNKNOWN
+from .warn import warn
 
 Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
-FAR = 1e9  # standard deviations
+FAR, SHIFTED = 1e9, 5  # standard deviations: where numbers are cut; of a mean that is no accident
 PART = 2**16  # steps, more or less, that are in memory in float64 at a time
 
 
@@ -33,7 +34,8 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     """Series or ids; sets what X tells: kind, precision, number of features."""
     dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     if estimator.embedding_dim is None:
-        estimator.__dict__.pop("token_ids_", None)
+        for stale in ("token_ids_", "_largest_id"):
+            estimator.__dict__.pop(stale, None)
         sequences, estimator._kind = read_series(estimator, X, None)
         estimator._dtype = sequences.values.dtype if dtype is None else dtype
         estimator._n_channels = sequences.values.shape[1]
@@ -42,7 +44,8 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     estimator._largest_id = LARGEST_ID if given is None else len(given) - 1
     sequences, estimator._kind = read_tokens(X, estimator._largest_id), "tokens"
     estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
-    for stale in ("n_features_in_", "feature_names_in_", "input_mean_", "input_scale_"):
+    of_series = "_n_channels", "n_features_in_", "feature_names_in_", "input_mean_", "input_scale_"
+    for stale in of_series:
         estimator.__dict__.pop(stale, None)
     return sequences
 
@@ -93,6 +96,20 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
         with np.errstate(over="ignore"):  # as plain Python; what is infinite is cut
             standardize(x, mean, scale, values[part])
     return sequences._replace(values=values)
+
+
+def warn_if_far(estimator: Estimator, inputs: Sequences, name: str, advice: str) -> None:
+    """Warn of series that lie elsewhere than those that the standardization was learned from."""
+    if estimator._kind == "tokens" or len(inputs.values) == 0:
+        return
+    means = inputs.values.mean(axis=0, dtype=np.float64)
+    k = int(np.abs(means).argmax())
+    if abs(means[k]) > SHIFTED:
+        warn(
+            f"{name}: the mean of feature {k} is {means[k]:.3g} standard deviations from the mean "
+            f"{estimator.input_mean_[k]:.3g} of the series by which all are standardized. {advice}",
+            UserWarning,
+        )
 
 
 @kernel

@@ -31,11 +31,13 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             "y must be (n,), one label per sequence, or (n, n_labels) of zeros and ones, which "
             "sklearn.preprocessing.MultiLabelBinarizer makes; its rows are of different lengths."
         ) from error
+    if isinstance(y, list | tuple) and table.dtype.kind in "US":
+        table = np.asarray(y, dtype=object)  # NumPy makes a string of a NaN among strings
     types = set(map(type, table.ravel())) if table.dtype == object else set()
     if table.dtype.kind == "S" or bytes in types:
         raise ValueError("y holds bytes, which are no labels: decode them to strings.")
     for place, label in np.ndenumerate(table) if types - {str} else ():  # a look at each
-        if label is None or is_pandas_na(label):
+        if label is None or is_pandas_na(label) or label != label:
             raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)
@@ -64,7 +66,15 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
 
 def find_classes(y: np.ndarray) -> np.ndarray:
     """The labels there are; of multilabel y, the numbers of the columns."""
-    return np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
+    if y.ndim == 1:
+        return np.unique(y)
+    if len(y) > 1 and (y.sum(axis=1) == 1).all():
+        message = (
+            "y has two dimensions and a single 1 in each row. It is read as several labels per "
+            "sequence; if it is one label, one-hot, pass y.argmax(axis=1)."
+        )
+        warn(message, UserWarning)
+    return np.arange(y.shape[1])
 
 
 def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -152,7 +162,7 @@ def class_weights(
                     f"class_weight={class_weight!r} gives class {label!r} the weight {weight!r}; "
                     "weights are finite numbers of at least 0."
                 )
-        return compute_class_weight(class_weight, classes=classes, y=y)
+        return compute_class_weight(class_weight, classes=classes, y=classes)
     weights, present = np.ones(classes.size), np.isin(classes, y)
     weights[present] = compute_class_weight("balanced", classes=classes[present], y=y)
     return weights

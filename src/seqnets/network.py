@@ -139,11 +139,10 @@ class Network:
         if "dense" in masks:
             dpooled *= masks["dense"]
         last, *earlier = reversed(windows(batch, window))
-        needs_dx = needs_dx or len(earlier) > 0
         dx = self._backward(parameters, last, dpooled, work, gradients, masks, needs_dx)
         if earlier:
             dx = self._backward_earlier(
-                parameters, batch, earlier, dpooled, work, gradients, masks, dx
+                parameters, batch, earlier, dpooled, work, gradients, masks, dx, needs_dx
             )
         return dx
 
@@ -193,13 +192,14 @@ class Network:
         gradients: Workspace,
         masks: Masks,
         dx: np.ndarray,
+        needs_dx: bool,
     ) -> np.ndarray:
         """Add to `gradients` what windows before the last one give, their states computed anew;
         return the gradient of x of all windows, `dx` being the last one's.
         """
         B, is_series = batch.lengths.size, batch.lookup is None
         total = dx
-        if is_series:
+        if is_series and needs_dx:
             total = work.array("dx of all windows", *batch.x.shape)
             total[:] = 0
             total[len(total) - len(dx) :] = dx
@@ -208,9 +208,10 @@ class Network:
             if not self.pooling.reads(part, work):
                 continue
             self._states(parameters, part, work, masks)
-            dx = self._backward(parameters, part, dpooled, work, more, masks)
-            first = part.start * B if is_series else 0
-            total[first : first + len(dx)] += dx
+            dx = self._backward(parameters, part, dpooled, work, more, masks, needs_dx)
+            if needs_dx:
+                first = part.start * B if is_series else 0
+                total[first : first + len(dx)] += dx
             for name, W in parameters.items():
                 if not name.startswith(("embedding", "dense.")):
                     gradients.array(name, *W.shape)[:] += more.array(name, *W.shape)

@@ -89,7 +89,7 @@ def update_mean(rows, mean, W, share):
 def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> float:
     """Scale all gradients so that their joint norm is at most `max_norm`; return the norm.
 
-    Pascanu, Mikolov & Bengio (2013).
+    Where that is infinite, NaN is left, which ends the training. Pascanu, Mikolov & Bengio (2013).
     """
     squares = np.zeros(max(gradient.shape[1] for gradient in gradients.values()))
     for gradient in gradients.values():

@@ -1,9 +1,9 @@
 """Displays of what a model learned and does, like scikit-learn's.
 
-Each has `from_estimator` and `plot(ax=...)`, which sets `ax_` and `figure_`. Text keeps the colors
-of the style in use, light or dark. In all of them, blue is positive, open or for a class, and
-orange negative, closed or against it; what the color says is also said by the line style, the
-place or the lightness.
+Each has `from_estimator`, which plots (`AttributionDisplay`: only on axes that are given), and
+`plot(ax=...)`; both set `ax_` and `figure_`. Text keeps the colors of the style in use, light or
+dark. In all of them, blue is positive, open or for a class, and orange negative, closed or against
+it; what the color says is also said by the line style, the place or the lightness.
 
 Examples
 --------
@@ -26,7 +26,7 @@ import numpy as np
 from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay
-from .display import Display, literal, looks, meaning, of_one, steps_of, width_for
+from .display import Display, alone, literal, looks, meaning, of_one, steps_of, width_for
 from .trajectory import TrajectoryDisplay
 
 __all__ = [
@@ -110,8 +110,8 @@ class GateDisplay(Display):
         >>> display.values.shape
         (3, 8)
         """
-        (trace,) = inspection.trace(estimator, [x])
-        (words,) = inspection.words(estimator, [x])
+        X = alone(estimator, x)
+        (trace,), (words,) = inspection.trace(estimator, X), inspection.words(estimator, X)
         return cls(steps_of(trace, name), words, name).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -208,9 +208,9 @@ class StagedPredictionDisplay(Display):
         >>> display.probabilities[-1] == clf.predict_proba([[0, 1, 2]])[0]
         array([ True,  True])
         """
-        (words,) = inspection.words(estimator, [x])
-        classes = inspection.last_step(estimator).classes_
-        stages = [stage[0] for stage in inspection.staged_predict_proba(estimator, [x])]
+        X, classes = alone(estimator, x), inspection.last_step(estimator).classes_
+        (words,) = inspection.words(estimator, X)
+        stages = [stage[0] for stage in inspection.staged_predict_proba(estimator, X)]
         return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -241,12 +241,8 @@ class StagedPredictionDisplay(Display):
         named = sorted(np.argsort(-highest, kind="stable")[:MOST_NAMED].tolist())
         if len(named) < n_classes:
             others = np.delete(self.probabilities, named, axis=1)
-            ax.plot(
-                others,
-                color="gray",
-                linewidth=0.5,
-                label=["others", *["_"] * (n_classes - len(named) - 1)],
-            )
+            names = ["others", *["_"] * (n_classes - len(named) - 1)]
+            ax.plot(others, color="gray", linewidth=0.5, label=names)
         for number, (color, line, marker) in zip(named, looks(), strict=False):
             if number > 0 or not shared:
                 ax.plot(self.probabilities[:, number], "-" if shared else line,
@@ -313,6 +309,7 @@ class AttributionDisplay(Display):
         x: Any,
         method: str = "integrated_gradients",
         target: Any = None,
+        *,
         ax: Any = None,
     ) -> Self:
         """Explain one sequence or text; plot it if axes are given.
@@ -349,9 +346,10 @@ class AttributionDisplay(Display):
         >>> print(display.target, display.attributions.shape)
         up (3, 1)
         """
-        (words,) = inspection.words(estimator, [x])
-        (found,) = inspection.attributions(estimator, [x], method, target)
-        target = estimator.predict([x])[0] if target is None else target
+        X = alone(estimator, x)
+        (words,) = inspection.words(estimator, X)
+        (found,) = inspection.attributions(estimator, X, method, target)
+        target = estimator.predict(X)[0] if target is None else target
         features = getattr(estimator, "feature_names_in_", ())
         known = found.ndim == 2 and len(features) == found.shape[1]
         display = cls(found, words, target, features if known else None)
@@ -379,13 +377,11 @@ class AttributionDisplay(Display):
         n = self.attributions.shape[1] if self.attributions.ndim == 2 else 1
         ax = self._start(ax, width_for(self.words), float(np.clip(1.5 + 0.5 * n, 4, 12)))
         target = literal(self.target)
-        label = f"speaks for {target}"
         ax.set(title=f"for and against {target}")
         if n == 1:
-            self._bars(self.attributions.ravel(), self.words, label)
+            self._bars(self.attributions.ravel(), self.words, f"speaks for {target}")
             return self
-        names = range(n) if self.features is None else self.features
-        self._rows(self.attributions, names, label)
+        self._rows(self.attributions, range(n) if self.features is None else self.features)
         self._name_steps(self.words)
         return self
 

@@ -38,7 +38,7 @@ def read_movie_reviews() -> LabeledTexts:
 
 def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
     """Read two columns of a CSV file, the texts and their labels, and check every one of them."""
-    if text is not None and text == label:
+    if text is not None and label is not None and text.strip() == label.strip():
         raise UserError(f"{path}: --text and --label both name {text!r}; give two columns")
     texts, labels = [], []
     for where, fields in read_columns(path, text=text, label=label):

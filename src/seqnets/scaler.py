@@ -245,7 +245,9 @@ def in_form_of(X: Any, kind: str, series: Sequences) -> np.ndarray:
     if kind != "2d" and (is_ragged(X) or (kind == "ragged" and getattr(X, "ndim", 1) == 1)):
         parts = np.split(series.values, series.offsets[1:-1])
         pairs = zip(X, parts, strict=True)
-        return ragged([part.reshape(-1) if np.ndim(x) == 1 else part for x, part in pairs])
+        flat = [np.ndim(x) == 1 and part.size == len(part) for x, part in pairs]
+        pairs = zip(flat, parts, strict=True)
+        return ragged([part.reshape(-1) if is_flat else part for is_flat, part in pairs])
     if kind == "2d" or np.ndim(X) == 2:
         return series.values.reshape(series.offsets.size - 1, -1)
     X = np.asarray(X)

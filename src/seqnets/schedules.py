@@ -2,7 +2,7 @@
 
 constant    initial
 invscaling  initial / (t + 1)^power_t, t sequences seen, anew after each epoch
-adaptive    a fifth whenever training would stop for want of improvement, down to 1e-6
+adaptive    a fifth whenever training would stop for want of improvement, until at most 1e-6
 cosine      s of S steps: initial * (s + 1) / w in the first w, then
             initial * (1 + cos(pi (s - w) / (S - w))) / 2 (Loshchilov & Hutter 2017; the linear
             warm-up of Goyal et al. 2017)

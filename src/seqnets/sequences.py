@@ -115,7 +115,11 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
         values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-    hint = "; NaN is padding only after a sequence's last step" if kind == "3d" else ""
+    hint = (
+        "; NaN is padding only after a sequence's last step, fill gaps before"
+        if kind == "3d"
+        else ""
+    )
     values = _finite(values, offsets, hint)
     if not reset and len(values) == 0:
         values = values.reshape(0, estimator.n_features_in_)  # nothing tells otherwise
@@ -144,7 +148,7 @@ def is_ragged(X: Any) -> bool:
         return True
     if isinstance(X, list | tuple):
         lengths = _lengths(X)
-        apart = any(getattr(x, "ndim", 0) > 0 or is_frame(x) for x in X)
+        apart = any(getattr(x, "ndim", 0) > 0 or hasattr(x, "to_numpy") for x in X)
         return apart or len(lengths) > 1 or lengths == {0}
     if getattr(X, "ndim", None) == 1 and _dtype_kind(X) == "O":
         return len(_lengths(X)) > 0
@@ -240,7 +244,7 @@ def _demand_real_numbers(X: Any, name: str) -> None:
         return
     if _dtype_kind(X) in "mM":
         raise TypeError(f"{name} has dtype {X.dtype}, {DATES}")
-    of_no_strings = _dtype_kind(X) in "US" and np.size(X) == 0
+    of_no_strings = _dtype_kind(X) in "UST" and np.size(X) == 0
     if isinstance(X, str | bytes) or of_no_strings:
         shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
         raise TypeError(
@@ -254,7 +258,7 @@ def _demand_real_numbers(X: Any, name: str) -> None:
         raise ValueError(
             f"Complex data not supported: {name} {given}, but sequences must hold real numbers."
         )
-    if isinstance(X, list | tuple) or _dtype_kind(X) in "OUS":
+    if isinstance(X, list | tuple) or _dtype_kind(X) in "OUST":
         types = set(map(type, X))  # few, where a call for each of many numbers would take long
         if not all(issubclass(t, NUMBERS) for t in types) or types & COMPLEX:
             for i, x in enumerate(X):
@@ -306,7 +310,8 @@ def _as_numbers(x: Any, name: str) -> np.ndarray:
         x = np.asarray(x)
         if x.dtype == object:
             known = [np.nan if is_pandas_na(value) else value for value in x.flat]
-            x = np.array(known, dtype=np.float64).reshape(x.shape)
+            cells = np.array(known, dtype=np.float64)  # if they are arrays, with their axes
+            x = cells.reshape(x.shape + cells.shape[1:])
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from error
     if x.dtype.kind not in "biuf":
@@ -325,7 +330,11 @@ def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
             what = f"has shape {part.shape}" if part.ndim else f"is {part}"
             raise ValueError(f"X[{i}] {what}: a sequence is (n_steps,) or (n_steps, n_features).")
         if len(part) and part.shape[1] != D:
-            raise ValueError(f"X[{i}] has {part.shape[1]} features per step, but others have {D}.")
+            raise ValueError(
+                f"X[{i}] has {part.shape[1]} features per step, but others have {D}: its shape is "
+                f"{given[i].shape}, expected (n_steps, n_features); if all are (n_features, "
+                "n_steps), pass [x.T for x in X]."
+            )
     values = np.concatenate(some or [np.zeros((0, D))])
     return values, np.concatenate(([0], np.cumsum([len(part) for part in parts])))
 

@@ -55,10 +55,13 @@ class Workers:
                     return
                 results[number] = run(block)
 
-        others, n_others = [], min(self.n_threads, len(waiting)) - 1
+        others: list[Any] = []
+        n_others = min(self.n_threads, len(waiting)) - 1
         try:
             if self._pool is not None:
-                others = [self._pool.submit(take) for _ in range(n_others)]
+                with contextlib.suppress(RuntimeError):  # no new threads: at the program's end
+                    for _ in range(n_others):
+                        others.append(self._pool.submit(take))
             take()
             for other in others:
                 other.result()

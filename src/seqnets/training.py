@@ -99,7 +99,7 @@ class Trainer:
 
         needs_dx = "embedding" in self._trained
 
-        def run(work: Workspace, block: tuple[int, np.ndarray]) -> tuple[float, np.ndarray]:
+        def run(work: Workspace, block: tuple[int, np.ndarray]) -> tuple[float, np.ndarray | None]:
             number, chosen = block
             batch, masks = make_batch(sequences, chosen), NO_MASKS
             if seed is not None:
@@ -113,7 +113,7 @@ class Trainer:
                 self.network.backward(
                     self.parameters, batch, dlogits, work, gradients, masks, window, needs_dx
                 )
-            return losses.sum(), batch.x
+            return losses.sum(), batch.x if needs_dx else None
 
         lengths = sequences.offsets[rows + 1] - sequences.offsets[rows]
         chosen = [rows[block] for block in blocks(lengths)]
@@ -272,12 +272,14 @@ def train(
         if len(history.loss_curve) == n_before:
             raise
         history.stopped = "interrupted"
+        for curve in (history.validation_loss_curve, history.validation_scores):
+            del curve[len(history.loss_curve) :]  # of an epoch that is no whole one
     except DivergenceError:
         raise ValueError(
             f"Training diverged: in epoch {len(history.loss_curve) + 1} the loss or a weight was "
             "not finite. The usual reasons are steps that are too large or gradients that are too "
-            "large: try a smaller learning_rate_init, a smaller max_grad_norm, or series without "
-            "outliers."
+            "large: try a smaller learning_rate_init, a smaller max_grad_norm, for long sequences "
+            'bptt_steps or dtype="float64", or series without outliers.'
         ) from None
     for name, W in (best or {}).items():
         parameters[name][:] = W

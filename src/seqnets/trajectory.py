@@ -138,11 +138,11 @@ class TrajectoryDisplay(Display):
         >>> [text.get_text() for text in display.plot().ax_.texts]
         ['bad', 'not']
         """
-        ax = self._start(ax, 6.4, 4.8)
-        labels = [named(label) for label in self.labels]
-        classes = np.unique(self.labels, axis=0) if self.classes is None else self.classes
-        classes = map(named, classes)
+        rows = np.asarray(self.labels).tolist()  # iterating over a frame gives its columns
+        labels = [named(label) for label in rows]
+        classes = map(named, sorted(rows) if self.classes is None else self.classes)
         styles = dict(zip(dict.fromkeys([*classes, *labels]), looks(), strict=False))
+        ax = self._start(ax, 6.4 + 1.2 * (len(styles) // 15), 4.8)
         alone = len(self.points) == 1
         for way, label in zip(self.points, labels, strict=True):
             color, line, marker = styles[label]
@@ -168,7 +168,7 @@ class TrajectoryDisplay(Display):
 
     def _write(self, way: np.ndarray, words: Sequence[str]) -> None:
         """Write the words at their steps where there is room: last, first, then long steps'."""
-        self.figure_.draw_without_rendering()  # puts the axes where they will be
+        self.figure_.canvas.figure.draw_without_rendering()  # puts the axes where they will be
         paper = {"facecolor": self.ax_.get_facecolor(), "linewidth": 0, "alpha": 0.6, "pad": 0.5}
         inside, taken = self.ax_.bbox, [self.ax_.get_legend().get_window_extent()]
         lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)

@@ -190,13 +190,15 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         if self.vocabulary is None:
             # A fit without documents gives scikit-learn's warnings of unused parameters
             self._count_vectorizer().set_params(vocabulary=["-"]).fit([])
-            self.vocabulary_, rows = learn(
+            vocabulary, rows = learn(
                 self._tokenize(X), self.min_df, self.max_df, self.max_features, self.max_length
             )
         else:
-            given = self._given_vocabulary()
-            self.vocabulary_, rows = given, self._look_up(X, given)
-        return self._pack(rows)
+            vocabulary = self._given_vocabulary()
+            rows = self._look_up(X, vocabulary)
+        packed = self._pack(rows)
+        self.vocabulary_ = vocabulary
+        return packed
 
     def transform(self, X: Iterable[Any]) -> np.ndarray:
         """Return the documents as sequences of ids.
@@ -334,7 +336,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
 
     def _count_vectorizer(self) -> CountVectorizer:
         n = self.ngram_range
-        if len(n) != 2 or n[0] != n[1] or not isinstance(n[0], (int, np.integer)) or n[0] < 1:
+        pair = isinstance(n, tuple) and len(n) == 2 and n[0] == n[1]
+        if not pair or not isinstance(n[0], (int, np.integer)) or n[0] < 1:
             raise ValueError(
                 f"ngram_range must be (n, n) with an int n >= 1, got {n}: CountVectorizer's "
                 "analyzers list all 1-grams before all 2-grams, so the reading order would be lost."

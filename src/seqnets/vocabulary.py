@@ -100,6 +100,7 @@ def words_of(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray
     """The words of sequences of ids; of padding none."""
     words = {number: word for word, number in vocabulary.items()} | {UNKNOWN: "<unknown>"}
     documents = []
+    X = np.asarray(X) if hasattr(X, "columns") else X  # iterating over a frame gives its columns
     for place, row in enumerate(map(np.asarray, X)):
         if row.ndim != 1:
             raise ValueError(f"Sequence {place} is not 1-D: {reprlib.repr(row)}")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .estimators import check_unmasked
 from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, check_ids
 from .warn import warn
 
@@ -95,7 +96,7 @@ def embedding_matrix(
     ids = np.array(sorted(found))
     rows = np.array([found[i] for i in ids])
     mean, deviation = (f(rows, axis=0, dtype=np.float64) for f in (np.mean, np.std))
-    n_ids = max(vocabulary.values(), default=FIRST_WORD) + 1
+    n_ids = max(vocabulary.values()) + 1
     matrix = np.empty((n_ids, rows.shape[1]), np.float32)
     matrix[ids] = rows
     others = np.setdiff1d(np.arange(FIRST_WORD, n_ids), ids)
@@ -141,6 +142,7 @@ def is_number(text: str) -> bool:
 
 def checked(word: str, vector: Any, n_dims: int) -> np.ndarray:
     """Return the vector in float32."""
+    check_unmasked(vector, f"The vector of {word!r}", "leave the word out")
     try:
         with np.errstate(over="ignore"):  # what is too large is no finite number then
             numbers = np.asarray(vector, dtype=np.float64).astype(np.float32)

@@ -1,0 +1,67 @@
+"""What a fit warns of: data that are read as what they are not, and training that went badly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from . import labels
+from .data import Data
+from .inputs import Estimator
+from .training import History
+from .warn import warn
+
+INTERRUPTED = "Training interrupted by user."
+
+
+def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> None:
+    if history.stopped == "interrupted":
+        warn(INTERRUPTED, UserWarning)
+        return
+    scores = history.validation_scores
+    if history.stopped == "converged" and len(set(scores)) == 1 and scores[0] < 1:
+        warn(
+            f"scoring={estimator.scoring!r} was {scores[0]:.4g} after every epoch, and training "
+            'ended before it could tell one from another: try scoring="loss" or a larger '
+            "n_iter_no_change.",
+            ConvergenceWarning,
+        )
+        return
+    guessing = labels.guessing_loss(data.targets, data.weights, estimator.out_activation_)
+    if guessing > 0 and estimator.best_loss_ > guessing:
+        warn(
+            f"The loss never fell below {guessing:.4f}, the loss of guessing by the classes' "
+            f"frequencies (the lowest was {estimator.best_loss_:.4f}). The usual reasons: a "
+            "learning_rate_init that is too large or too small, a large alpha, outliers in series, "
+            "too few epochs.",
+            ConvergenceWarning,
+        )
+    elif history.stopped == "max_iter" and estimator.learning_rate != "cosine":  # made to end there
+        warn(
+            f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
+            "optimization hasn't converged yet.",
+            ConvergenceWarning,
+        )
+
+
+def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
+    """Series are hardly ever what `SequenceVectorizer` makes: int32 from 1 on, then zeros."""
+    if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
+        return
+    dtypes = {getattr(x, "dtype", None) for x in (X if estimator._kind == "ragged" else [X])}
+    if dtypes != {np.dtype(np.int32)}:
+        return
+    if estimator._kind == "ragged":
+        like_ids = data.sequences.values.min(initial=np.inf) >= 1
+    else:
+        ids = X > 0
+        like_ids = X.min() >= 0 and (ids[:, 1:] <= ids[:, :-1]).all()
+    if like_ids:
+        warn(
+            "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "
+            "numbers, since embedding_dim is None. For token ids, set embedding_dim, such as to "
+            "64; for series, pass floats to avoid this warning.",
+            UserWarning,
+        )
