@@ -64,7 +64,8 @@ def assert_diverges(train, *arguments, in_epoch=1, **named):
     assert str(caught.value) == (
         f"Training diverged: in epoch {in_epoch} the loss or a weight was not finite. The usual "
         "reasons are steps that are too large or gradients that are too large: try a smaller "
-        "learning_rate_init, a smaller max_grad_norm, or series without outliers."
+        "learning_rate_init, a smaller max_grad_norm, for long sequences bptt_steps or "
+        'dtype="float64", or series without outliers.'
     )
     assert caught.value.__suppress_context__  # no other traceback above
     assert contents(clf) == before

@@ -74,7 +74,7 @@ class Display:
             self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1), ncols=-(-n // 15),
                             fontsize="small")  # fmt: skip
         elif n > 0:
-            self.ax_.legend()
+            self.ax_.legend(fontsize=None if n <= 6 else "x-small")
 
     def _bars(self, values: np.ndarray, words: Sequence[str], label: str) -> None:
         """Show values (T,), a bar per step; the largest are named first."""
