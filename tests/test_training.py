@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from seqnets.batches import BLOCK_ROWS, Sequences
+from seqnets import training
+from seqnets.batches import BLOCK_ROWS, Sequences, blocks
 from seqnets.network import Architecture, Network
 from seqnets.optimizers import SGD, Adam, AdamW
 from seqnets.threads import Workers
@@ -92,6 +93,29 @@ def test_blocks_add_up(kind):
     expected = {name: sum(s * g[name] for s, (_, g) in steps) for name in found}
     assert_close(found, expected)
     assert all(dW.any() for dW in found.values())
+
+
+@each_kind
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_blocks_may_come_a_few_at_a_time(kind, at_once, monkeypatch):
+    """In the same order of sums: the same bits, with fewer gradients in memory."""
+    rows = np.random.RandomState(1).permutation(N)
+    loss, expected = gradients(kind, rows)
+    monkeypatch.setattr(training, "AT_ONCE", at_once)
+    again, found = gradients(kind, rows)
+    assert again == pytest.approx(loss, rel=1e-15)
+    for name, dW in expected.items():
+        np.testing.assert_array_equal(found[name], dW, err_msg=name)
+
+
+def test_many_blocks_need_no_more_gradients():
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = make_trainer("series", workers, plain_sgd())
+        n = 2 * training.AT_ONCE * BLOCK_ROWS
+        sequences = Sequences(np.ones((2 * n, D)), 2 * np.arange(n + 1))
+        assert len(blocks(sequences.lengths)) == 2 * training.AT_ONCE
+        trainer.step(sequences, np.resize(TARGETS, (n, 3)), np.ones(n), np.arange(n))
+        assert len(trainer._block_gradients) == training.AT_ONCE + 1
 
 
 @each_kind

@@ -18,6 +18,9 @@ from .threads import Workers
 from .workspace import Parameters, Workspace
 
 HALF_LIFE = 3.0  # epochs until a weight counts half
+# Blocks of a minibatch that are computed before their gradients are summed, for each has its own:
+# without a limit, minibatches of 2,000 sequences would need 125 times the memory of the weights.
+AT_ONCE = 16
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
 # NumPy need not warn: a loss or a weight that is not finite raises DivergenceError.
@@ -104,7 +107,8 @@ class Trainer:
             batch, masks = make_batch(sequences, chosen), NO_MASKS
             if seed is not None:
                 masks = self.dropout.draw((seed, number), *self.network.widths(), batch, work.dtype)
-            gradients, window = self._block_gradients[number], self.bptt_steps
+            place = number if number < AT_ONCE else 1 + number % AT_ONCE
+            gradients, window = self._block_gradients[place], self.bptt_steps
             with overflow_is_checked():  # a thread does not know of the epoch's
                 logits = self.network.forward(self.parameters, batch, work, masks, window)
                 losses, dlogits = np.empty(chosen.size), work.array("dlogits", *logits.shape)
@@ -117,11 +121,22 @@ class Trainer:
 
         lengths = sequences.offsets[rows + 1] - sequences.offsets[rows]
         chosen = [rows[block] for block in blocks(lengths)]
-        while len(self._block_gradients) < len(chosen):
+        while len(self._block_gradients) < min(len(chosen), AT_ONCE + 1):
             self._block_gradients.append(Workspace(self.workers.dtype))
-        results = self.workers.map(run, enumerate(chosen))
-        gradients, used = self._sum_blocks([x for _, x in results])
-        loss = sum(part for part, _ in results) + self._add_penalty(gradients, batch_weight)
+        loss = 0.0
+        gradients: Parameters = {}
+        used: Parameters = {}
+        for start in range(0, len(chosen), AT_ONCE):
+            results = self.workers.map(run, enumerate(chosen[start : start + AT_ONCE], start))
+            loss += sum(part for part, _ in results)
+            tokens = [x for _, x in results]
+            if start > 0:  # what is summed so far counts as the first block
+                tokens.insert(0, used.get("embedding"))
+                if needs_dx:
+                    total = gradients["embedding"]
+                    self._block_gradients[0].array("embedding", *total.shape)[:] = total
+            gradients, used = self._sum_blocks(tokens)
+        loss += self._add_penalty(gradients, batch_weight)
         self._update(gradients, used)
         return loss
 
@@ -141,7 +156,10 @@ class Trainer:
     def _sum_blocks(
         self, tokens: list[np.ndarray]
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """All gradients, summed in the order of the blocks, and the rows to which they belong."""
+        """All gradients, summed in the order of the blocks, and the rows to which they belong.
+
+        But for the embedding's, the sums stand where the first block's gradients stood.
+        """
         gradients, rows = {}, dict(self._rows)
         parts = self._block_gradients[: len(tokens)]
         for name, W in self._trained.items():
