@@ -459,6 +459,20 @@ def test_numpy_s_strings_are_strings(X):
         read_tokens(X, LARGEST_ID)
 
 
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([(1.0, 2.0)] * 4, dtype=[("a", float), ("b", float)]), "^X has dtype .*'a'"),
+        ([np.zeros(2, dtype=[("a", float)])] * 4, r"^X\[0\] .*'a'"),
+        ([np.ones(2), None, np.ones(3)], r"^X\[1\] is None: a sequence is"),
+    ],
+    ids=["fields", "fields one by one", "None"],
+)
+def test_what_is_no_number_and_where(X, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        read(X)
+
+
 def test_transposed_series_are_told_from_too_many_features():
     with pytest.raises(ValueError, match=r"its shape is \(3, 7\).*pass \[x.T for x in X\]"):
         read([np.ones((3, 5)), np.ones((3, 7))])
@@ -610,7 +624,7 @@ REFUSED = {
     "missing sequences": (
         pd.Series([np.ones(2), None, np.ones(3), np.ones(1)]),
         ValueError,
-        r"X\[1\] (is nan: a sequence|has shape \(\))",
+        r"X\[1\] (is None: a sequence|has shape \(\))",
     ),
     "numbers and lists": ([1, [2], [3, 4], [5]], ValueError, r"X\[0\] is 1: a sequence"),
     "cubes": (

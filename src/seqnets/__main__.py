@@ -172,7 +172,10 @@ def text_classifier(path: str) -> Pipeline:
         one_label = not is_multilabel(model[-1].n_outputs_, model[-1].out_activation_)
         if one_label and isinstance(model[0], SequenceVectorizer):
             return model
-    raise UserError(f"{path}: this {type(model).__name__} does not give each text one label")
+    raise UserError(
+        f"{path}: this {type(model).__name__} does not give each text one label, as a pipeline "
+        "of a SequenceVectorizer and a classifier does; other models are for Python"
+    )
 
 
 # The command line

@@ -236,14 +236,14 @@ def _is_matrix(X: Any) -> bool:
 
 def _demand_real_numbers(X: Any, name: str) -> None:
     """Raise for the first thing that is none; say where it is."""
-    if isinstance(X, np.ndarray) and X.ndim == 0:
-        X = X.item()
+    X = X.item() if isinstance(X, np.ndarray) and X.ndim == 0 else X
     if is_frame(X):
         for column in X.columns if np.asarray(X).dtype.kind not in "biuf" else ():
             _demand_real_numbers(np.asarray(X[column]), f"{name}[{column!r}]")
         return
-    if _dtype_kind(X) in "mM":
-        raise TypeError(f"{name} has dtype {X.dtype}, {DATES}")
+    if _dtype_kind(X) in "mMV":
+        what = "but sequences must hold real numbers." if _dtype_kind(X) == "V" else DATES
+        raise TypeError(f"{name} has dtype {X.dtype}, {what}")
     of_no_strings = _dtype_kind(X) in "UST" and np.size(X) == 0
     if isinstance(X, str | bytes) or of_no_strings:
         shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
@@ -327,7 +327,7 @@ def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
     D = next((part.shape[1] for part in some or given if part.ndim == 2), 1)
     for i, part in enumerate(parts):
         if part.ndim != 2 or part.shape[1] == 0:
-            what = f"has shape {part.shape}" if part.ndim else f"is {part}"
+            what = f"has shape {part.shape}" if part.ndim else f"is {X[i]}"
             raise ValueError(f"X[{i}] {what}: a sequence is (n_steps,) or (n_steps, n_features).")
         if len(part) and part.shape[1] != D:
             raise ValueError(
