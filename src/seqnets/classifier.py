@@ -140,7 +140,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels; for multilabel y, the numbers of the columns of y.
+        The class labels; for multilabel y, its columns' numbers, or `classes` of `partial_fit`.
     n_features_in_ : int
         Steps of 2-D series (one per column), features of 3-D and ragged ones; not set for tokens.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -304,8 +304,8 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
                 or list of array-like
             The sequences; see Notes of the class.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-            Their labels, of any type; there may be only one class. If 2-D, zeros and ones that
-            say which of several labels each sequence has.
+            Their labels, strings or numbers; there may be only one class. If 2-D, zeros and ones
+            that say which of several labels each sequence has.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0. Sequences of weight 0 are checked and then left out.
         X_val, y_val, sample_weight_val : array-like, default=None

@@ -65,8 +65,8 @@ class InsideMixin(PredictionMixin):
 
         Notes
         -----
-        The first states of a sequence do not depend on what follows, so this costs about as much
-        as one prediction. If the network is `bidirectional`, its second direction starts from the
+        The first states of a sequence do not depend on what follows, so this takes about twice
+        as long as one prediction. If the network is `bidirectional`, its second direction starts from the
         last step, so each beginning is read again: as many predictions as there are steps.
 
         Examples

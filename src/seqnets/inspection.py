@@ -228,7 +228,7 @@ def permutation_importance(
     scoring : str or callable, default=None
         A scorer of scikit-learn; None: accuracy.
     n_repeats : int, default=5
-        How often each is shuffled.
+        How often each is shuffled: all of X is predicted as many times for each.
     random_state : int, RandomState instance or None, default=None
         Determines the shuffling.
 
