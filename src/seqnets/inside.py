@@ -66,8 +66,8 @@ class InsideMixin(PredictionMixin):
         Notes
         -----
         The first states of a sequence do not depend on what follows, so this takes about twice
-        as long as one prediction. If the network is `bidirectional`, its second direction starts from the
-        last step, so each beginning is read again: as many predictions as there are steps.
+        as long as one prediction. If the network is `bidirectional`, its second direction starts
+        from the last step, so each beginning is read again: as many predictions as there are steps.
 
         Examples
         --------
