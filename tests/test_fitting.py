@@ -634,7 +634,7 @@ def test_blas_has_one_thread_from_the_initial_weights_on(method, monkeypatch):
     monkeypatch.setattr(fitting, "prepare", watched)
     classes = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
     getattr(make_classifier(), method)(make(), Y, **classes)
-    assert set(seen) == {1}
+    assert set(seen) <= {1}  # none where BLAS is not found
 
 
 def test_a_minibatch_is_all_there_is_at_most():

@@ -168,9 +168,7 @@ def test_the_optimizers_memory_follows_its_tokens(solver):
 def test_series_are_standardized_as_the_first_call_found_them():
     clf = make_classifier("series").partial_fit(make("series"), Y, classes=[0, 1, 2])
     mean, scale = clf.input_mean_, clf.input_scale_
-    with pytest.warns(
-        UserWarning, match=r"^X: the mean of feature \d is 1\d\d standard deviations"
-    ):
+    with pytest.warns(UserWarning, match=r"^X: the mean of feature \d is more than 5"):
         clf.partial_fit([100 + 10 * x for x in make("series")], Y)
     np.testing.assert_array_equal(clf.input_mean_, mean)
     np.testing.assert_array_equal(clf.input_scale_, scale)

@@ -450,6 +450,16 @@ def test_several_labels_in_any_form(kind):
         assert named == ["0, 0", "1, 0", "1, 1", "first step"]
 
 
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_dates_as_labels_have_the_colors_of_their_classes(unit):
+    days = np.array(["2022-01-01", "2020-01-01", "2021-01-01"], dtype=f"datetime64[{unit}]")
+    display = plots.TrajectoryDisplay(
+        [np.eye(2)] * 3, days, [["a", "b"]] * 3, [0.9, 0.1], classes=np.sort(days)
+    ).plot()
+    named = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert [name[:4] for name in named[:3]] == ["2020", "2021", "2022"]
+
+
 def test_long_names_leave_room_for_the_lines():
     classes = [f"{k} {'and so on ' * 8}" for k in range(9)]
     display = plots.StagedPredictionDisplay(np.full((3, 9), 1 / 9), ["a", "b", "c"], classes).plot()

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
 
-from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer
+from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer, labels
 
 # Most fits are too short to learn anything.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -387,19 +387,49 @@ def test_a_validation_set_that_the_pipeline_has_not_scaled():
 
 
 def test_a_named_score_that_can_t_be_is_named():
-    with pytest.raises(ValueError, match=r"scoring='f1' can't judge the.*binary.*\"f1_macro\""):
+    with pytest.raises(ValueError, match=r"scoring='f1' can't judge the.*\"f1_macro\""):
         fit(scoring="f1")
 
 
-@pytest.mark.filterwarnings("default")
-def test_a_score_that_never_moves_is_told():
-    with pytest.warns(ConvergenceWarning, match="was 0.25 after every epoch"):
-        fit(scoring=Spy([0.25] * 9), max_iter=9, n_iter_no_change=4)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        fit(scoring=Spy([1.0] * 9), max_iter=9, n_iter_no_change=4)
-        fit(scoring=Spy([0.25, 0.5, *[0.25] * 7]), max_iter=9, n_iter_no_change=4)
-    assert not [w for w in caught if "after every epoch" in str(w.message)]
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ([0.25] * 9, "was 0.25 after every epoch"),
+        ([0.0] * 9, "was 0 after every epoch"),
+        ([1.0] * 9, None),
+        ([-0.0] * 9, None),  # no error
+        ([0.25, 0.5, *[0.25] * 7], None),
+    ],
+    ids=str,
+)
+def test_a_score_that_never_moves_is_told(scores, message, recwarn, monkeypatch):
+    monkeypatch.setattr(labels, "guessing_loss", lambda *_: 9.0)
+    fit(scoring=Spy(scores), max_iter=9, n_iter_no_change=4)
+    found = [str(w.message) for w in recwarn if "after every epoch" in str(w.message)]
+    assert len(found) == (message is not None)
+    assert not found or message in found[0]
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_loss_that_never_moves_is_no_score(recwarn):
+    fit(learning_rate_init=1e-9, max_iter=30, n_iter_no_change=2)
+    assert not [w for w in recwarn if "after every epoch" in str(w.message)]
+
+
+@pytest.mark.parametrize("weights", [None, np.r_[np.full(5, 1e-9), np.ones(15)]])
+def test_what_lies_as_the_training_set_is_not_far(weights):
+    """Nor is what has no weight, nor what may be chance in a few series."""
+    X = [np.full((3, 2), 1e4 if weights is not None and i < 5 else i % 3) for i in range(20)]
+    clf = make_classifier(warm_start=True)
+    validation = {"X_val": X, "y_val": Y[:20], "sample_weight_val": weights}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _ in range(2):
+            clf.fit(X, Y[:20], weights, **validation)
+        few = {"X_val": [x + 1e4 for x in X[:3]], "y_val": Y[:3]}
+        clf.fit(X, Y[:20], weights, **few)
 
 
 def test_a_scorers_error_is_its_own():
@@ -414,7 +444,7 @@ def test_a_scorers_error_is_its_own():
 
 
 def test_validation_weights_without_a_sum():
-    with pytest.raises(ValueError, match="sample_weight_val: The weights.* sum to inf"):
+    with pytest.raises(ValueError, match="validation set: The weights.* sum to inf"):
         fit(weights=np.full(N_VAL, 1e308))
 
 

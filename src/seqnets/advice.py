@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,6 @@ def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> No
     if history.stopped == "interrupted":
         warn(INTERRUPTED, UserWarning)
         return
-    scores = history.validation_scores
-    if history.stopped == "converged" and len(set(scores)) == 1 and scores[0] < 1:
-        warn(
-            f"scoring={estimator.scoring!r} was {scores[0]:.4g} after every epoch, and training "
-            'ended before it could tell one from another: try scoring="loss" or a larger '
-            "n_iter_no_change.",
-            ConvergenceWarning,
-        )
-        return
     guessing = labels.guessing_loss(data.targets, data.weights, estimator.out_activation_)
     if guessing > 0 and estimator.best_loss_ > guessing:
         warn(
@@ -38,12 +30,27 @@ def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> No
             "too few epochs.",
             ConvergenceWarning,
         )
+    elif history.stopped == "converged" and never_moved(estimator, history.validation_scores):
+        warn(
+            f"scoring={estimator.scoring!r} was {history.validation_scores[0]:.4g} after every "
+            "epoch, and training ended before it could tell one from another: try "
+            'scoring="loss" or a larger n_iter_no_change.',
+            ConvergenceWarning,
+        )
     elif history.stopped == "max_iter" and estimator.learning_rate != "cosine":  # made to end there
         warn(
             f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
             "optimization hasn't converged yet.",
             ConvergenceWarning,
         )
+
+
+def never_moved(estimator: Estimator, scores: list[float]) -> bool:
+    """Whether all scores are the same, and none that says that all is right."""
+    if estimator.scoring == "loss" or len(set(scores)) != 1:
+        return False
+    without_errors = scores[0] == 0 and math.copysign(1, scores[0]) < 0  # of a "neg_" scorer
+    return scores[0] != 1 and not without_errors
 
 
 def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:

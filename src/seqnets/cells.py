@@ -309,7 +309,7 @@ def flush(x):
     """Zero for a vanished gradient: in float32, the square of a much smaller one is not normal.
 
     Arithmetic on numbers below the normal ones is up to 100 times slower; without this, one BPTT
-    pass over vanishing gradients took 46 ms instead of 4.5. In float64 no weight is changed by what
-    is below 1e-40, either: to keep it down to 1e-150 took an LSTM over 5,000 steps 1.5 times as
-    long. NaN stays NaN.
+    pass over vanishing gradients took 46 ms instead of 4.5. In float64 no weight but 0 is changed
+    by what is below 1e-40, either: to keep it down to 1e-150 took an LSTM over 5,000 steps 1.5
+    times as long. NaN stays NaN.
     """

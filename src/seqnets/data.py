@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import _safe_indexing
 from sklearn.utils.extmath import _approximate_mode
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from . import labels
 from .batches import Sequences
@@ -183,16 +183,17 @@ def read_validation(
         y = labels.check_labels(y_val, sequences.lengths)
         labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
         labels.make_targets(y[weights > 0], estimator.classes_)  # of no unknown label
-    with naming_errors("sample_weight_val"):
+    with naming_errors("validation set"):
         data = what_counts(estimator, sequences, y, weights, class_weights)
     validation = validation_of(estimator, data, X_val)
     advice = 'In a Pipeline, its steps transform X_val only with transform_input=["X_val"].'
-    warn_if_far(estimator, validation.sequences, "X_val", advice)
+    warn_if_far(estimator, validation.sequences, validation.weights, "X_val", advice)
     return validation
 
 
 def validation_of(estimator: Estimator, data: Data, X: Any) -> Validation:
     """The validation set that these are, of the sequences X."""
     sequences = as_inputs(estimator, data.sequences)
-    X = None if estimator.scoring == "loss" else _safe_indexing(X, data.rows)
+    if estimator.scoring != "loss" and data.rows.size < _num_samples(X):
+        X = _safe_indexing(X, data.rows)
     return Validation(sequences, data.targets, data.weights, X, data.y)

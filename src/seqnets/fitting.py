@@ -243,8 +243,8 @@ def run_epochs(
     """Train, and record how it went."""
     sequences, lengths = as_inputs(estimator, data.sequences), data.sequences.lengths
     if estimator.t_ > 0:
-        advice = "That stays as it was learned first: start with more typical series."
-        warn_if_far(estimator, sequences, "X", advice)
+        advice = "These stay as they were learned first: start with more typical series."
+        warn_if_far(estimator, sequences, data.weights, "X", advice)
     max_iter = progress.max_iter
     batch_size = BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
     batch_size = min(int(batch_size), lengths.size)
@@ -330,9 +330,11 @@ def validator(
         except ValueError as error:
             if not isinstance(estimator.scoring, str):
                 raise
-            message = f"scoring={estimator.scoring!r} can't judge the validation set: {error}"
-            if estimator.classes_.size > 2:
-                message += ' Of more than two classes, "f1_macro" and "roc_auc_ovr" can.'
+            message = (
+                f"scoring={estimator.scoring!r} can't judge the validation set: {error}. Perhaps "
+                'the set lacks a class, or the score is one of two classes ("f1_macro" and '
+                '"roc_auc_ovr" are of several).'
+            )
             raise reworded(error, message) from error
         if isinstance(score, np.ndarray) and score.ndim == 0:  # as scikit-learn takes it too
             score = score.item()

@@ -21,7 +21,8 @@ from .warn import warn
 
 Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
-FAR, SHIFTED = 1e9, 5  # standard deviations: where numbers are cut; of a mean that is no accident
+FAR = 1e9  # standard deviations
+SHIFTED, ENOUGH = 5, 10  # standard deviations: of so many series no mean is so far by accident
 PART = 2**16  # steps, more or less, that are in memory in float64 at a time
 
 
@@ -98,16 +99,20 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
     return sequences._replace(values=values)
 
 
-def warn_if_far(estimator: Estimator, inputs: Sequences, name: str, advice: str) -> None:
+def warn_if_far(
+    estimator: Estimator, inputs: Sequences, weights: np.ndarray, name: str, advice: str
+) -> None:
     """Warn of series that lie elsewhere than those that the standardization was learned from."""
-    if estimator._kind == "tokens" or len(inputs.values) == 0:
+    total = weights @ inputs.lengths
+    if estimator._kind == "tokens" or weights.size < ENOUGH or total == 0:
         return
-    means = inputs.values.mean(axis=0, dtype=np.float64)
-    k = int(np.abs(means).argmax())
-    if abs(means[k]) > SHIFTED:
+    sums = sum((w * x).sum(axis=0) for x, w in parts(inputs, weights, np.ones(1)))
+    means = np.abs(sums / total)
+    if means.max() > SHIFTED:
+        feature = f" of feature {means.argmax()}" if means.size > 1 else ""
         warn(
-            f"{name}: the mean of feature {k} is {means[k]:.3g} standard deviations from the mean "
-            f"{estimator.input_mean_[k]:.3g} of the series by which all are standardized. {advice}",
+            f"{name}: the mean{feature} is more than {SHIFTED} times input_scale_ from "
+            f"input_mean_, by which all series are standardized. {advice}",
             UserWarning,
         )
 

@@ -68,7 +68,7 @@ def find_classes(y: np.ndarray) -> np.ndarray:
     """The labels there are; of multilabel y, the numbers of the columns."""
     if y.ndim == 1:
         return np.unique(y)
-    if len(y) > 1 and (y.sum(axis=1) == 1).all():
+    if len(y) >= 10 and (y.sum(axis=1) == 1).all():  # of fewer, it may be chance
         message = (
             "y has two dimensions and a single 1 in each row. It is read as several labels per "
             "sequence; if it is one label, one-hot, pass y.argmax(axis=1)."

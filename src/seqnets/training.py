@@ -18,8 +18,8 @@ from .threads import Workers
 from .workspace import Parameters, Workspace
 
 HALF_LIFE = 3.0  # epochs until a weight counts half
-# Blocks of a minibatch that are computed before their gradients are summed, for each has its own:
-# without a limit, minibatches of 2,000 sequences would need 125 times the memory of the weights.
+# Blocks of a minibatch, at least, before their gradients are summed, for each has its own: without
+# a limit, minibatches of 2,000 sequences would need 125 times the memory of the weights.
 AT_ONCE = 16
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
@@ -107,7 +107,7 @@ class Trainer:
             batch, masks = make_batch(sequences, chosen), NO_MASKS
             if seed is not None:
                 masks = self.dropout.draw((seed, number), *self.network.widths(), batch, work.dtype)
-            place = number if number < AT_ONCE else 1 + number % AT_ONCE
+            place = number if number < at_once else 1 + number % at_once
             gradients, window = self._block_gradients[place], self.bptt_steps
             with overflow_is_checked():  # a thread does not know of the epoch's
                 logits = self.network.forward(self.parameters, batch, work, masks, window)
@@ -121,14 +121,15 @@ class Trainer:
 
         lengths = sequences.offsets[rows + 1] - sequences.offsets[rows]
         chosen = [rows[block] for block in blocks(lengths)]
-        while len(self._block_gradients) < min(len(chosen), AT_ONCE + 1):
+        at_once = -(-AT_ONCE // self.workers.n_threads) * self.workers.n_threads
+        while len(self._block_gradients) < min(len(chosen), at_once + 1):
             self._block_gradients.append(Workspace(self.workers.dtype))
-        loss = 0.0
+        losses: list[float] = []
         gradients: Parameters = {}
         used: Parameters = {}
-        for start in range(0, len(chosen), AT_ONCE):
-            results = self.workers.map(run, enumerate(chosen[start : start + AT_ONCE], start))
-            loss += sum(part for part, _ in results)
+        for start in range(0, len(chosen), at_once):
+            results = self.workers.map(run, enumerate(chosen[start : start + at_once], start))
+            losses += [part for part, _ in results]
             tokens = [x for _, x in results]
             if start > 0:  # what is summed so far counts as the first block
                 tokens.insert(0, used.get("embedding"))
@@ -136,7 +137,7 @@ class Trainer:
                     total = gradients["embedding"]
                     self._block_gradients[0].array("embedding", *total.shape)[:] = total
             gradients, used = self._sum_blocks(tokens)
-        loss += self._add_penalty(gradients, batch_weight)
+        loss = sum(losses) + self._add_penalty(gradients, batch_weight)
         self._update(gradients, used)
         return loss
 

@@ -138,9 +138,10 @@ class TrajectoryDisplay(Display):
         >>> [text.get_text() for text in display.plot().ax_.texts]
         ['bad', 'not']
         """
-        rows = np.asarray(self.labels).tolist()  # iterating over a frame gives its columns
+        rows = list(np.asarray(self.labels))  # iterating over a frame gives its columns
         labels = [named(label) for label in rows]
-        classes = map(named, sorted(rows) if self.classes is None else self.classes)
+        found = sorted(rows, key=lambda label: np.ravel(label).tolist())
+        classes = map(named, found if self.classes is None else self.classes)
         styles = dict(zip(dict.fromkeys([*classes, *labels]), looks(), strict=False))
         ax = self._start(ax, 6.4 + 1.2 * (len(styles) // 15), 4.8)
         alone = len(self.points) == 1
