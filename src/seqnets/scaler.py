@@ -244,10 +244,10 @@ def in_form_of(X: Any, kind: str, series: Sequences) -> np.ndarray:
     """Return the series in the form that X has; padding is NaN."""
     if kind != "2d" and (is_ragged(X) or (kind == "ragged" and getattr(X, "ndim", 1) == 1)):
         parts = np.split(series.values, series.offsets[1:-1])
-        pairs = zip(X, parts, strict=True)
-        flat = [np.ndim(x) == 1 and part.size == len(part) for x, part in pairs]
-        pairs = zip(flat, parts, strict=True)
-        return ragged([part.reshape(-1) if is_flat else part for is_flat, part in pairs])
+        for i, (x, part) in enumerate(zip(X, parts, strict=True)):
+            if np.ndim(x) == 1 and part.size == len(part):
+                parts[i] = part.reshape(-1)
+        return ragged(parts)
     if kind == "2d" or np.ndim(X) == 2:
         return series.values.reshape(series.offsets.size - 1, -1)
     X = np.asarray(X)
