@@ -155,7 +155,7 @@ def splits(name: str, X: np.ndarray, y: np.ndarray, seed: int) -> Iterator[Split
     """Rows to learn and rows to judge."""
     if name == "vowels":
         return iter([(np.arange(270), np.arange(270, len(y)))])
-    if name in ("reviews", "review-defaults"):
+    if name.startswith("review"):
         return StratifiedShuffleSplit(1, test_size=5000, random_state=seed).split(X, y)
     return FOLDS.split(X, y)
 
@@ -170,7 +170,7 @@ def score(
         model = make_pipeline(bag, LogisticRegression(max_iter=1000))
     elif name in ("defaults", "sentences"):
         model = make_pipeline(SequenceVectorizer(min_df=2), model)
-    elif name in ("reviews", "review-defaults"):
+    elif name.startswith("review"):
         model = make_pipeline(SequenceVectorizer(min_df=5, max_length=400), model)
     start = time.process_time()
     with warnings.catch_warnings():

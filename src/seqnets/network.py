@@ -129,8 +129,8 @@ class Network:
     ) -> np.ndarray:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
-        Without `needs_dx` that may be empty: of series, or of an embedding that is not trained. Its
-        gradient has a row for each token of `batch.x`. `masks` and `window` are those of the
+        Without `needs_dx`, as for series or an embedding that is not trained, that is empty; of an
+        embedding it has a row for each token of `batch.x`. `masks` and `window` are those of the
         forward pass. No gradient goes from a window to the one before it (truncated BPTT;
         Williams & Peng 1990).
         """

@@ -115,12 +115,8 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
         values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-    hint = (
-        "; NaN is padding only after a sequence's last step, fill gaps before"
-        if kind == "3d"
-        else ""
-    )
-    values = _finite(values, offsets, hint)
+    of_padding = "; NaN is padding only after a sequence's last step, fill gaps before"
+    values = _finite(values, offsets, of_padding if kind == "3d" else "")
     if not reset and len(values) == 0:
         values = values.reshape(0, estimator.n_features_in_)  # nothing tells otherwise
     _check_feature_names(estimator, named, reset=reset)
