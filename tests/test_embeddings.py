@@ -163,9 +163,10 @@ def test_from_a_file(header, tmp_path):
 def test_a_file_s_words_with_spaces(tmp_path):
     """Of which GloVe's largest file has some."""
     path = tmp_path / "vectors.txt"
-    path.write_text("the 2 3.5\nfilm 1 2\nfilm at 9 9\n. . . 8 8\n", encoding="utf-8")
-    found = embedding_matrix({"film": 2, "the": 3}, path)
-    assert found[2:].tolist() == [[1, 2], [2, 3.5]]
+    lines = "the 2 3.5", "film 1 2", "film at 9 9", "to infinity 7 7", ". . . 8 8"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    found = embedding_matrix({"film": 2, "the": 3, "to infinity": 4}, path)
+    assert found[2:].tolist() == [[1, 2], [2, 3.5], [7, 7]]
 
 
 def test_a_file_of_single_numbers(tmp_path):

@@ -553,7 +553,7 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
         ("max_iter", [0, 1], [1.0, 1.0], 0.69, "maximum iterations"),
         ("converged", [0, 1], [1.0, 1.0], 0.70, "never fell below 0.6931"),
         ("max_iter", [0, 1], [1.0, 1.0], 0.70, "never fell below 0.6931"),
-        ("interrupted", [0, 1], [1.0, 1.0], 0.70, "^Training interrupted by user.$"),
+        ("interrupted", [0, 1], [1.0, 1.0], 0.70, None),  # that it was is told elsewhere
         ("callback", [0, 1], [1.0, 1.0], 0.69, None),
         ("converged", [0, 1], [3.0, 1.0], 0.60, "never fell below 0.5623"),
         ("converged", [2, 2], [1.0, 1.0], 0.60, None),

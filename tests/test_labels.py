@@ -164,6 +164,7 @@ def test_what_is_no_label_is_refused(y, message):
         (np.ma.array([0, 1], mask=[False, True]), TypeError, "^y is a masked array"),
         (np.array(["2020-01-01", "NaT"], "datetime64[D]"), ValueError, r"^y\[1\] is NaT"),
         (["a", None], ValueError, r"^y\[1\] is None"),
+        (np.array([1, np.ones(2)], dtype=object), ValueError, r"^y\[1\] is array\(\[1., 1.\]\),"),
         (pd.Series(["a", pd.NA], dtype="string"), ValueError, r"^y\[1\] is <NA>"),
         (pd.DataFrame({"a": [1, 0], "b": [pd.NA, 1]}), ValueError, r"^y\[0, 1\] is <NA>"),
         (np.array(["a", 1], dtype=object), ValueError, "^The labels in y are not of one type"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gradcheck import assert_gradients
 
-from seqnets.losses import LOSSES
+from seqnets.losses import LOG_PROBAS, LOSSES
 
 each_loss = pytest.mark.parametrize(
     ("name", "K"), [("softmax", 2), ("softmax", 5), ("logistic", 1)]
@@ -28,13 +28,13 @@ def make(random, name, n, K):
 
 def log_probabilities(name, logits, n=None):
     out = np.full((len(logits) if n is None else n, max(2, logits.shape[1])), np.nan)
-    LOSSES[name][0](logits, out)
+    LOG_PROBAS[name](logits, out)
     return out
 
 
 def loss_and_gradient(name, logits, targets, weights):
     losses, dlogits = np.full(len(targets), np.nan), np.full_like(logits, np.nan)
-    LOSSES[name][1](logits, targets, weights, losses, dlogits)
+    LOSSES[name](logits, targets, weights, losses, dlogits)
     return losses, dlogits
 
 

@@ -54,7 +54,7 @@ FAULTS = [
     ("outputs", NETWORK, "dh[1:] += more", "dh[1:] = more"),
     ("network", NETWORK, 'dpooled *= masks["dense"]', "pass"),
     ("network", NETWORK, 'multiply(dx, masks[f"layer{i}"], dx)', "pass"),
-    ("network", NETWORK, "part.start * B if is_series else 0", "0"),
+    ("network", NETWORK, "dx += self._backward(given", "self._backward(given"),
     ("batches", NETWORK, "range(T % n_steps or n_steps,", "range(n_steps,"),
     ("batches", "test_batches", "runs = t < lengths[b]", "runs = t <= lengths[b]"),
     ("batches", "test_batches", 'part[np.argsort(lengths[part], kind="stable")]', "part"),

@@ -343,7 +343,7 @@ def test_without_warm_start_fit_begins_anew():
     once = make_classifier("tokens").fit(make("tokens"), Y)
     twice = make_classifier("tokens").fit(make("tokens"), Y).fit(make("tokens"), Y)
     assert_same(once, twice)
-    assert not hasattr(twice, "_state")  # a model on disk is its weights alone
+    assert twice._state is None  # a model on disk is its weights alone
 
 
 def test_a_warm_start_takes_other_data_and_settings():

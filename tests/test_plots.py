@@ -260,6 +260,9 @@ def test_a_list_of_one_is_not_one(display):
         make(clf, X[:1])
     with pytest.raises(TypeError, match=r"expected a string.* mean x\[0\], pass that"):
         make(text_model(), TEXTS[:1])
+    if display == "GateDisplay":  # a wrong name is no fault of x
+        with pytest.raises(ValueError, match="in the trace(?!.*single sequence)"):
+            make(clf, X[0][:1], "layer9.h")
 
 
 def test_the_loss_curves_are_those_of_the_fit():

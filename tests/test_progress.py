@@ -327,7 +327,6 @@ def test_a_search_hands_callbacks_to_its_clones():
 
 
 @needs_callbacks
-@pytest.mark.filterwarnings("ignore:The estimator SequenceScaler does not support callbacks")
 def test_a_pipeline_hands_its_callback_on():
     recorder = Propagated()
     pipe = make_pipeline(SequenceScaler(), make_classifier()).set_callbacks(recorder)
@@ -342,7 +341,6 @@ def test_a_pipeline_hands_its_callback_on():
 
 
 @needs_callbacks
-@pytest.mark.filterwarnings("ignore:The estimator SequenceScaler does not support callbacks")
 def test_a_pipeline_that_fails_takes_its_callback_back():
     recorder = Propagated()
     clf = make_classifier(learning_rate_init=1e300, dtype="float32")

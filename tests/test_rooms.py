@@ -16,7 +16,7 @@ TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("
 FLOORS = [
     {"vocabulary", "warn"},
     {"cache", "colors", "estimators", "files", "registers"},
-    {"display", "jit"},
+    {"jit"},
     {"activations", "products"},
     {"batches", "cells", "initializers", "losses", "pooling", "schedules", "workspace"},
     {"dropout", "labels", "optimizers", "sequences", "vectorizer"},
@@ -30,6 +30,7 @@ FLOORS = [
     {"inside"},
     {"classifier"},
     {"ahead", "inspection", "rules"},
+    {"display"},
     {"comparison", "curves", "persistence", "trajectory"},
     {"plots", "reading"},
     {"__init__"},

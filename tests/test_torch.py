@@ -200,7 +200,7 @@ def test_outputs_and_gradients(cell, kind, pooling, sizes, n_outputs, bidirectio
     n, order = len(sequences), batch.rows
     logits = network.forward(parameters, batch, work)
     losses, dlogits = np.empty(n), np.empty_like(logits)
-    loss = LOSSES["logistic" if n_outputs == 1 else "softmax"][1]
+    loss = LOSSES["logistic" if n_outputs == 1 else "softmax"]
     loss(logits, targets[order], weights[order] / weights.sum(), losses, dlogits)
     dx = network.backward(parameters, batch, dlogits, work, kept)
 

@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import re
 import warnings
 
 import numpy as np
@@ -555,7 +554,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_html_representation(name):
-    """Says whether it is fitted, and links to the documentation of each of our estimators."""
+    """Says whether it is fitted, and the name of each estimator."""
     estimator, X = SHOWN[name]
     y = None if name in ("vectorizer", "scaler") else np.resize(Y, len(X))
     for fitted in (False, True):
@@ -564,11 +563,7 @@ def test_html_representation(name):
             assert ("<span>Fitted</span>" in html) == fitted
             assert ("<span>Not fitted</span>" in html) != fitted
             for part in estimator if name == "pipeline" else [estimator]:
-                kind = type(part).__name__
-                assert kind in html
-                if "_doc_link_template" in dir(type(part)):
-                    link = part._doc_link_template.format(estimator_name=kind)
-                    assert re.search(f'href="{re.escape(link)}"', html)
+                assert type(part).__name__ in html
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

@@ -14,12 +14,9 @@ from .inputs import Estimator
 from .training import History
 from .warn import warn
 
-INTERRUPTED = "Training interrupted by user."
-
 
 def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> None:
     if history.stopped == "interrupted":
-        warn(INTERRUPTED, UserWarning)
         return
     guessing = labels.guessing_loss(data.targets, data.weights, estimator.out_activation_)
     if guessing > 0 and estimator.best_loss_ > guessing:

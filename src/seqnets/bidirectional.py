@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from .batches import ENDED, Batch
-from .dropout import Masks
 from .jit import kernel
-from .layers import Recurrent
-from .workspace import Parameters, Workspace
+from .layers import Pass, Recurrent
+from .workspace import Workspace
 
 
 class Bidirectional:
@@ -29,41 +28,30 @@ class Bidirectional:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return self.forth.shapes() | self.back.shapes()
 
-    def forward(
-        self,
-        parameters: Parameters,
-        x: np.ndarray,
-        lookup: np.ndarray | None,
-        batch: Batch,
-        work: Workspace,
-        masks: Masks,
-    ) -> np.ndarray:
+    def forward(self, given: Pass, x: np.ndarray, lookup: np.ndarray | None) -> np.ndarray:
         """The states h for the inputs x (T*B, D), or x[lookup] with lookup (T, B)."""
-        h = self.states("h", batch, work)
-        forth = self.forth.forward(parameters, x, lookup, batch, work, masks)
-        back = self.back.forward(parameters, x, from_the_end(lookup, batch), batch, work, masks)
-        join(batch.lengths, forth, back, h)
+        h = self.states("h", given.batch, given.work)
+        forth = self.forth.forward(given, x, lookup)
+        back = self.back.forward(given, x, from_the_end(lookup, given.batch))
+        join(given.batch.lengths, forth, back, h)
         return h
 
     def backward(
         self,
-        parameters: Parameters,
+        given: Pass,
         x: np.ndarray,
         lookup: np.ndarray | None,
-        batch: Batch,
-        work: Workspace,
-        gradients: Workspace,
         dx: np.ndarray,
-        masks: Masks,
+        gradients: Workspace,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
+        _, batch, work, _ = given
         dh = self.states("dh", batch, work)
         forth, back = (layer.states("dh", batch, work) for layer in (self.forth, self.back))
         part(batch.lengths, dh, forth, back)
-        self.forth.backward(parameters, x, lookup, batch, work, gradients, dx, masks)
+        self.forth.backward(given, x, lookup, dx, gradients)
         more = work.array(f"{self.name}.dx", *dx.shape)
-        lookup = from_the_end(lookup, batch)
-        self.back.backward(parameters, x, lookup, batch, work, gradients, more, masks)
+        self.back.backward(given, x, from_the_end(lookup, batch), more, gradients)
         dx += more
 
     def directions(self) -> list[Recurrent]:

@@ -9,13 +9,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
 
-from .estimators import EstimatorMixin, atomic, with_callbacks
+from .estimators import CallbackSupportMixin, atomic, with_callbacks
 from .fitting import fit_network, partial_fit_network
 from .inside import InsideMixin
 from .parameters import CONSTRAINTS
 
 
-class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEstimator):
+class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, BaseEstimator):
     """Recurrent neural network classifier of sequences: RNN, LSTM, GRU or minGRU.
 
     Reads each sequence step by step and carries a state from one step to the next, so that order
@@ -235,7 +235,7 @@ class RecurrentClassifier(EstimatorMixin, InsideMixin, ClassifierMixin, BaseEsti
         max_iter: int = 200,
         shuffle: bool = True,
         tol: float = 1e-4,
-        n_iter_no_change: int = 3,
+        n_iter_no_change: float = 3,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         scoring: str | Callable | None = "loss",

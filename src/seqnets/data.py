@@ -20,7 +20,7 @@ EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs
 
 
 class Data(NamedTuple):
-    """Sequences, and what the loss wants of them."""
+    """Sequences with their labels, targets and weights."""
 
     sequences: Sequences
     y: np.ndarray  # (n,) labels, or (n, K) zeros and ones
@@ -192,7 +192,7 @@ def read_validation(
 
 
 def validation_of(estimator: Estimator, data: Data, X: Any) -> Validation:
-    """The validation set that these are, of the sequences X."""
+    """`data`, which are sequences of X, as a validation set."""
     sequences = as_inputs(estimator, data.sequences)
     if estimator.scoring != "loss" and data.rows.size < _num_samples(X):
         X = _safe_indexing(X, data.rows)

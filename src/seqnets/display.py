@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import Any
 
 import numpy as np
 
+from . import inspection
 from .colors import CLASSES, DIVERGING, color_of
 from .estimators import reworded
 
@@ -109,7 +109,7 @@ class Display:
         title = f"{self.ax_.get_title()}, ±{largest:.2g} a row"
         self.ax_.set(ylabel="channel", title=title, ylim=(-0.6, n - 0.4))
 
-    def _map(self, values: np.ndarray, label: str, low: float | None = None) -> None:
+    def _map(self, values: np.ndarray, label: str, low: float | None) -> None:
         """Show values (T, n), a column per step: from `low` to 1, or all around 0."""
         from matplotlib.colors import LinearSegmentedColormap
 
@@ -123,27 +123,21 @@ class Display:
         self.figure_.colorbar(image, ax=self.ax_, label=label)
 
 
-def alone(estimator: Any, x: Any) -> Any:
-    """X with x as its only sequence; a row of a frame keeps the columns' names."""
+def read_one(estimator: inspection.Model, x: Any) -> tuple[Any, list[str]]:
+    """X with x as its only sequence (a row of a frame keeps the columns' names), and its steps'
+    names. If x can't be read and is a list of one, the error says to pass what is in it.
+    """
     is_row = hasattr(x, "iloc") and x.ndim == 1 and hasattr(estimator, "feature_names_in_")
-    return x.to_frame().T if is_row else [x]
-
-
-def of_one(from_estimator: Callable) -> Callable:
-    """Add a hint to errors where a list of one sequence was passed, not the sequence."""
-
-    @functools.wraps(from_estimator)
-    def hinting(cls: Any, estimator: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return from_estimator(cls, estimator, x, *args, **kwargs)
-        except (TypeError, ValueError) as error:
-            if isinstance(x, str) or not hasattr(x, "__len__") or len(x) != 1:
-                raise
-            first = "x.iloc[0]" if hasattr(x, "iloc") else "x[0]"
-            message = f"{error} x is a single sequence: if you mean {first}, pass that."
-            raise reworded(error, message) from error
-
-    return hinting
+    X = x.to_frame().T if is_row else [x]
+    try:
+        [words] = inspection.words(estimator, X)
+    except (TypeError, ValueError) as error:
+        if isinstance(x, str) or not hasattr(x, "__len__") or len(x) != 1:
+            raise
+        first = "x.iloc[0]" if hasattr(x, "iloc") else "x[0]"
+        message = f"{error} x is a single sequence: if you mean {first}, pass that."
+        raise reworded(error, message) from error
+    return X, words
 
 
 def is_numbered(words: Sequence[str]) -> bool:
@@ -187,13 +181,6 @@ def weightiest(weights: np.ndarray, apart: int) -> list[int]:
 def looks() -> Iterator[tuple[str, str, str]]:
     """A color, a kind of line and a marker for one class after the other."""
     return zip(cycle(CLASSES), cycle(LINES), cycle(MARKERS), strict=False)
-
-
-def whole_numbers(axis: Any) -> None:
-    """Put the ticks at whole numbers."""
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
 
 def width_for(words: Sequence[str]) -> float:

@@ -35,7 +35,7 @@ class Dropout(NamedTuple):
     ) -> Masks:
         """Masks by what they multiply: "layer0", ..., "dense"; "layer0.h", "layer0.reverse.h".
 
-        `inputs` and `states` are the widths of what that is, see `Network.widths`.
+        `inputs` and `states` are their widths, see `Network.widths`.
         """
         random = np.random.default_rng(seed)
 

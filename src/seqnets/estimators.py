@@ -1,4 +1,4 @@
-"""What all estimators share: a link, callbacks, no half-done fits, and how many threads."""
+"""What all estimators share: callbacks, no half-done fits, and how many threads."""
 
 from __future__ import annotations
 
@@ -24,13 +24,6 @@ except ImportError:  # before scikit-learn 1.9
         return method
 
 
-class EstimatorMixin(CallbackSupportMixin):
-    """Takes callbacks; in a notebook, the question mark of an estimator has a link."""
-
-    _doc_link_module = "seqnets"
-    _doc_link_template = "https://seqnets.readthedocs.io/en/stable/{estimator_name}.html"
-
-
 def snapshot(estimator: E) -> E:
     """A copy with the same attributes, which stays as it is if another thread fits the estimator.
 
@@ -45,7 +38,7 @@ def snapshot(estimator: E) -> E:
 
 
 def without_feature_names(estimator: E) -> E:
-    """The same for arrays made of its X, which have no names of features any more."""
+    """A copy for arrays that were made of X and have no feature names any more."""
     same = snapshot(estimator)
     same.__dict__.pop("feature_names_in_", None)
     return same

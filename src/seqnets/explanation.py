@@ -21,8 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .batches import Batch, Sequences, blocks, make_batch, windows
+from .dropout import NO_MASKS
 from .inference import decision, over_blocks
-from .layers import Recurrent
+from .layers import Pass, Recurrent
 from .losses import LOSSES
 from .network import Network
 from .outputs import Attention
@@ -125,7 +126,8 @@ def pooled_prefixes(
     h = network.layers[-1].states("h", batch, work)
     pooled = work.array("pooled of prefixes", *h[1:].shape)
     for t, step in zip(range(len(pooled)), windows(batch, 1), strict=False):  # there may be none
-        pooled[t] = network.pooling.forward(parameters, h[t : t + 2], step, work)
+        given = Pass(parameters, step, work, NO_MASKS)
+        pooled[t] = network.pooling.forward(given, h[t : t + 2])
     return pooled
 
 
@@ -147,7 +149,7 @@ def gradient_flow(
         batch = make_batch(sequences, rows)
         logits = network.forward(parameters, batch, work)
         losses, dlogits = np.empty(rows.size), np.empty_like(logits)
-        LOSSES[loss][1](logits, targets[batch.rows], np.ones(rows.size), losses, dlogits)
+        LOSSES[loss](logits, targets[batch.rows], np.ones(rows.size), losses, dlogits)
         network.backward(parameters, batch, dlogits, work, Workspace(work.dtype))
         for direction, reverse in readings(network):
             dh = direction.states("dh", batch, work)[1:].astype(np.float64)

@@ -140,7 +140,7 @@ def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any
 
 
 def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take], Any]) -> Any:
-    """The same, of an archive of so many bytes, of which each is read once at most."""
+    """What `build` makes of an archive of `size` bytes, each of which is read once at most."""
     entries = {info.filename: info for info in archive.infolist()}
     if len(entries) < len(archive.infolist()):
         raise ValueError("two entries have the same name")

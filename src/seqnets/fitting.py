@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from . import labels
-from .advice import INTERRUPTED, warn_of_a_poor_fit, warn_of_ids
+from .advice import warn_of_a_poor_fit, warn_of_ids
 from .batches import minibatches
 from .data import (
     Data,
@@ -107,7 +107,7 @@ def fit_network(
         )
     progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
     history = run_epochs(estimator, data, validation, state, progress)
-    keep(estimator, state if estimator.warm_start else None)
+    estimator._state = state if estimator.warm_start else None
     warn_of_a_poor_fit(estimator, history, data)
     progress.fit_ends()
 
@@ -134,10 +134,8 @@ def partial_fit_network(
     warn_of_ids(estimator, X, data)
     prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
-    history = run_epochs(estimator, data, None, state, progress)
-    keep(estimator, state)
-    if history.stopped == "interrupted":
-        warn(INTERRUPTED, UserWarning)
+    run_epochs(estimator, data, None, state, progress)
+    estimator._state = state
     progress.fit_ends()
 
 
@@ -153,7 +151,7 @@ def begin(estimator: Estimator, resume: bool) -> State:
 
     A call that is refused draws nothing from the user's generator before this.
     """
-    if resume and hasattr(estimator, "_state"):
+    if resume and getattr(estimator, "_state", None) is not None:
         return copy.deepcopy(estimator._state)
     random = check_random_state(estimator.random_state)
     if not isinstance(estimator.random_state, Integral):  # a generator that others use as well
@@ -162,13 +160,6 @@ def begin(estimator: Estimator, resume: bool) -> State:
         estimator.t_, estimator.loss_curve_ = 0, []
         estimator.validation_loss_curve_ = estimator.validation_scores_ = None
     return State(random, seed=int(copy.deepcopy(random).randint(2**31 - 1)))
-
-
-def keep(estimator: Estimator, state: State | None) -> None:
-    """Let the next call go on from this state, or forget what there was."""
-    estimator.__dict__.pop("_state", None)
-    if state is not None:
-        estimator._state = state
 
 
 # The network
@@ -287,6 +278,8 @@ def run_epochs(
         )
     estimator.parameters_, state.optimizer = parameters, optimizer
     record(estimator, history)
+    if history.stopped == "interrupted":
+        warn("Training interrupted by user.", UserWarning)
     return history
 
 
@@ -312,7 +305,7 @@ def validator(
     model = snapshot(estimator)
     model.parameters_ = dict(judged)  # its own, lest a scorer put others in their place
     scorer = None if estimator.scoring == "loss" else check_scoring(model, estimator.scoring)
-    _, loss = LOSSES[estimator.out_activation_]
+    loss = LOSSES[estimator.out_activation_]
     weights = validation.weights / validation.weights.sum()
     losses = np.empty(weights.size)
     weighted = {}
@@ -349,7 +342,7 @@ def validator(
 
 
 def takes_weights(scorer: Callable) -> bool:
-    """Whether it does, or the metric that it is made of."""
+    """Whether the scorer, or the metric in it, takes sample_weight."""
     parameters = signature(getattr(scorer, "_score_func", scorer)).parameters.values()
     return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 

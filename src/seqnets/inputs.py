@@ -21,6 +21,7 @@ from .warn import warn
 
 Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
+OF_ONE_KIND = "n_features_in_", "feature_names_in_", "input_mean_", "input_scale_", "token_ids_"
 FAR = 1e9  # standard deviations
 SHIFTED, ENOUGH = 5, 10  # standard deviations: of so many series no mean is so far by accident
 PART = 2**16  # steps, more or less, that are in memory in float64 at a time
@@ -34,9 +35,9 @@ def read(estimator: Estimator, X: Any) -> Sequences:
 def read_first(estimator: Estimator, X: Any) -> Sequences:
     """Series or ids; sets what X tells: kind, precision, number of features."""
     dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
+    for stale in OF_ONE_KIND:
+        estimator.__dict__.pop(stale, None)
     if estimator.embedding_dim is None:
-        for stale in ("token_ids_", "_largest_id"):
-            estimator.__dict__.pop(stale, None)
         sequences, estimator._kind = read_series(estimator, X, None)
         estimator._dtype = sequences.values.dtype if dtype is None else dtype
         estimator._n_channels = sequences.values.shape[1]
@@ -45,9 +46,6 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     estimator._largest_id = LARGEST_ID if given is None else len(given) - 1
     sequences, estimator._kind = read_tokens(X, estimator._largest_id), "tokens"
     estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
-    of_series = "_n_channels", "n_features_in_", "feature_names_in_", "input_mean_", "input_scale_"
-    for stale in of_series:
-        estimator.__dict__.pop(stale, None)
     return sequences
 
 
@@ -106,7 +104,7 @@ def warn_if_far(
     total = weights @ inputs.lengths
     if estimator._kind == "tokens" or weights.size < ENOUGH or total == 0:
         return
-    sums = sum((w * x).sum(axis=0) for x, w in parts(inputs, weights, np.ones(1)))
+    sums = sum((w * x).sum(axis=0) for x, w in parts(inputs, weights))
     means = np.abs(sums / total)
     if means.max() > SHIFTED:
         feature = f" of feature {means.argmax()}" if means.size > 1 else ""
@@ -186,17 +184,15 @@ def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequen
     return new
 
 
-def parts(
-    series: Sequences, weights: np.ndarray, unit: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Some sequences' values / unit, in float64, and the weight of each step, at a time."""
+def parts(series: Sequences, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Some sequences' values, in float64, and the weight of each step, at a time."""
     n = weights.size
     at_once = max(1, PART * n // len(series.values))
     for start in range(0, n, at_once):
         stop = min(start + at_once, n)
         values = series.values[series.offsets[start] : series.offsets[stop]]
         steps = np.repeat(weights[start:stop], series.lengths[start:stop])
-        yield values / unit, steps[:, np.newaxis]
+        yield values.astype(np.float64, copy=False), steps[:, np.newaxis]
 
 
 def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) -> None:
@@ -214,8 +210,8 @@ def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) ->
         weights = np.where(series.lengths > 0, weights, 0)
         weights = weights / weights.max()
         total = weights @ series.lengths
-        mean = sum((w * x).sum(axis=0) for x, w in parts(series, weights, unit)) / total
-        squares = ((w * (x - mean) ** 2).sum(axis=0) for x, w in parts(series, weights, unit))
+        mean = sum((w * (x / unit)).sum(axis=0) for x, w in parts(series, weights)) / total
+        squares = ((w * (x / unit - mean) ** 2).sum(axis=0) for x, w in parts(series, weights))
         deviation = np.sqrt(sum(squares) / total)
         deviation = np.maximum(deviation, np.finfo(np.float64).eps)  # what is less is rounding
         deviation[lowest == highest] = 1.0

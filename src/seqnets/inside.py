@@ -247,7 +247,9 @@ class InsideMixin(PredictionMixin):
                 raise ValueError(f'n_steps={n_steps} is for method="integrated_gradients".')
             return self._inferred(gradient_x_input, X, explained)
         found, missed = self._inferred(integrated_gradients, X, explained, n_steps)
-        for row in missed.any(axis=1).nonzero()[0][:1]:
+        wrong = missed.any(axis=1)
+        if wrong.any():
+            row = wrong.argmax()
             total, change = missed[row]
             message = (
                 f"the attributions of sequence {row} sum to {total:.3g}, not to F(x) - F(0) = "

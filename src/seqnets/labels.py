@@ -37,7 +37,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     if table.dtype.kind == "S" or bytes in types:
         raise ValueError("y holds bytes, which are no labels: decode them to strings.")
     for place, label in np.ndenumerate(table) if types - {str} else ():  # a look at each
-        if label is None or is_pandas_na(label) or label != label:
+        if isinstance(label, np.ndarray) or label is None or is_pandas_na(label) or label != label:
             raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)

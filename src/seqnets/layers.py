@@ -22,6 +22,15 @@ from .products import add_product, whole_tiles
 from .workspace import Parameters, Workspace
 
 
+class Pass(NamedTuple):
+    """What all layers are given on one way through the network, forward or back."""
+
+    parameters: Parameters
+    batch: Batch
+    work: Workspace
+    masks: Masks
+
+
 class Cell(NamedTuple):
     """What a layer has to know of a cell; its kernels' arguments are found by their names."""
 
@@ -100,20 +109,13 @@ class Recurrent:
         names = {"W_x", "b", *argument_names(self.cell.forward)}
         return {f"{self.name}.{key}": shape for key, shape in shapes.items() if key in names}
 
-    def forward(
-        self,
-        parameters: Parameters,
-        x: np.ndarray,
-        lookup: np.ndarray | None,
-        batch: Batch,
-        work: Workspace,
-        masks: Masks,
-    ) -> np.ndarray:
+    def forward(self, given: Pass, x: np.ndarray, lookup: np.ndarray | None) -> np.ndarray:
         """The states h (T+1, B, H) for the inputs x (T*B, D), or x[lookup] with lookup (T, B).
 
         A window's first states are those that the window before has left.
         """
-        arrays = self._arguments(self.cell.forward, parameters, batch, work, masks)
+        parameters, batch, work, _ = given
+        arrays = self._arguments(self.cell.forward, given)
         if lookup is None:
             self.project(parameters, x, arrays["a"].reshape(len(x), arrays["a"].shape[2]), work)
         else:
@@ -142,20 +144,18 @@ class Recurrent:
 
     def backward(
         self,
-        parameters: Parameters,
+        given: Pass,
         x: np.ndarray,
         lookup: np.ndarray | None,
-        batch: Batch,
-        work: Workspace,
-        gradients: Workspace,
         dx: np.ndarray,
-        masks: Masks,
+        gradients: Workspace,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`.
 
         An empty `dx` is left so.
         """
-        arrays = self._arguments(self.cell.backward, parameters, batch, work, masks)
+        parameters, batch, work, masks = given
+        arrays = self._arguments(self.cell.backward, given)
         T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
         GH = self.cell.n_gates * H
         if "dc" in arrays:
@@ -232,14 +232,8 @@ class Recurrent:
             return work.array(f"{self.name}.v", batch.n_active.size, *masks[f"{self.name}.h"].shape)
         return self.states("h", batch, work)[:-1]
 
-    def _arguments(
-        self,
-        compiled: Callable,
-        parameters: Parameters,
-        batch: Batch,
-        work: Workspace,
-        masks: Masks,
-    ) -> dict[str, np.ndarray]:
+    def _arguments(self, compiled: Callable, given: Pass) -> dict[str, np.ndarray]:
+        parameters, batch, work, masks = given
         T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
         GH, states = self.cell.n_gates * H, (T + 1, B, H)
         shapes = {

@@ -83,7 +83,5 @@ def logistic_loss(logits, target, weight, loss, dlogits):
             dlogits[row, k] = weight[row] * (math.exp(log_logistic(z)) - yes)
 
 
-LOSSES = {
-    "softmax": (softmax_log_proba, softmax_loss),
-    "logistic": (logistic_log_proba, logistic_loss),
-}
+LOG_PROBAS = {"softmax": softmax_log_proba, "logistic": logistic_log_proba}
+LOSSES = {"softmax": softmax_loss, "logistic": logistic_loss}

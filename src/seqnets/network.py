@@ -9,7 +9,7 @@ import numpy as np
 from .batches import Batch, windows
 from .bidirectional import Bidirectional
 from .dropout import NO_MASKS, Masks
-from .layers import Embedding, Recurrent
+from .layers import Embedding, Pass, Recurrent
 from .outputs import Attention, Dense, Pooling
 from .workspace import Parameters, Workspace
 
@@ -110,8 +110,8 @@ class Network:
         is needed for no more. The logits are the same.
         """
         for part in windows(batch, window):
-            h = self._states(parameters, part, work, masks)
-            pooled = self.pooling.forward(parameters, h, part, work)
+            given = Pass(parameters, part, work, masks)
+            pooled = self.pooling.forward(given, self._states(given))
         if "dense" in masks:
             pooled *= masks["dense"]
         return self.dense.forward(parameters, pooled, work)
@@ -129,47 +129,42 @@ class Network:
     ) -> np.ndarray:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
-        Without `needs_dx`, as for series or an embedding that is not trained, that is empty; of an
-        embedding it has a row for each token of `batch.x`. `masks` and `window` are those of the
-        forward pass. No gradient goes from a window to the one before it (truncated BPTT;
-        Williams & Peng 1990).
+        Without `needs_dx`, as where no embedding is trained, that is empty; of series in windows
+        there is none. Of an embedding it has a row for each token of `batch.x`. `masks` and
+        `window` are those of the forward pass. No gradient goes from a window to the one before
+        it, whose states are computed anew (truncated BPTT; Williams & Peng 1990).
         """
         pooled = work.array("pooled", batch.lengths.size, self.pooling.n_units)
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
         if "dense" in masks:
             dpooled *= masks["dense"]
-        last, *earlier = reversed(windows(batch, window))
-        dx = self._backward(parameters, last, dpooled, work, gradients, masks, needs_dx)
-        if earlier:
-            dx = self._backward_earlier(
-                parameters, batch, earlier, dpooled, work, gradients, masks, dx, needs_dx
-            )
+        parts = [Pass(parameters, part, work, masks) for part in windows(batch, window)]
+        dx = self._backward(parts[-1], dpooled, gradients, needs_dx)
+        for given in parts[-2::-1]:
+            if self.pooling.reads(given.batch, work):
+                more = work.inner("gradients of one window")
+                self._states(given)
+                dx += self._backward(given, dpooled, more, needs_dx)
+                for name, W in parameters.items():
+                    if not name.startswith(("embedding", "dense.")):
+                        gradients.array(name, *W.shape)[:] += more.array(name, *W.shape)
         return dx
 
-    def _states(
-        self, parameters: Parameters, batch: Batch, work: Workspace, masks: Masks
-    ) -> np.ndarray:
+    def _states(self, given: Pass) -> np.ndarray:
         """(T+1, B, H): what the top layer leaves at each step."""
         for i, layer in enumerate(self.layers):
-            x, lookup = self._input(i, parameters, batch, work, masks, again=False)
-            h = layer.forward(parameters, x, lookup, batch, work, masks)
+            h = layer.forward(given, *self._input(i, given, again=False))
         return h
 
     def _backward(
-        self,
-        parameters: Parameters,
-        batch: Batch,
-        dpooled: np.ndarray,
-        work: Workspace,
-        gradients: Workspace,
-        masks: Masks,
-        needs_dx: bool = True,
+        self, given: Pass, dpooled: np.ndarray, gradients: Workspace, needs_dx: bool
     ) -> np.ndarray:
         """From the pooled state's gradient back to that of x, by the states that are in `work`."""
+        _, batch, work, masks = given
         h, dh = (self.layers[-1].states(name, batch, work) for name in ("h", "dh"))
-        self.pooling.backward(parameters, h, dpooled, batch, work, gradients, dh)
+        self.pooling.backward(given, h, dpooled, dh, gradients)
         for i in reversed(range(len(self.layers))):
-            x, lookup = self._input(i, parameters, batch, work, masks, again=True)
+            x, lookup = self._input(i, given, again=True)
             if i > 0:
                 below = self.layers[i - 1].states("dh", batch, work)
                 below[0] = 0
@@ -177,59 +172,17 @@ class Network:
             else:  # of tokens, it is the gradient of their rows of the embedding
                 place, name = (work, "dx") if self.embedding is None else (gradients, "embedding")
                 dx = place.array(name, *(x.shape if needs_dx else (0, 0)))
-            self.layers[i].backward(parameters, x, lookup, batch, work, gradients, dx, masks)
+            self.layers[i].backward(given, x, lookup, dx, gradients)
             if dx.size and f"layer{i}" in masks:
                 multiply(dx, masks[f"layer{i}"], dx)
         return dx
 
-    def _backward_earlier(
-        self,
-        parameters: Parameters,
-        batch: Batch,
-        earlier: list[Batch],
-        dpooled: np.ndarray,
-        work: Workspace,
-        gradients: Workspace,
-        masks: Masks,
-        dx: np.ndarray,
-        needs_dx: bool,
-    ) -> np.ndarray:
-        """Add to `gradients` what windows before the last one give, their states computed anew;
-        return the gradient of x of all windows, `dx` being the last one's.
-        """
-        B, is_series = batch.lengths.size, batch.lookup is None
-        total = dx
-        if is_series and needs_dx:
-            total = work.array("dx of all windows", *batch.x.shape)
-            total[:] = 0
-            total[len(total) - len(dx) :] = dx
-        more = work.inner("gradients of one window")
-        for part in earlier:
-            if not self.pooling.reads(part, work):
-                continue
-            self._states(parameters, part, work, masks)
-            dx = self._backward(parameters, part, dpooled, work, more, masks, needs_dx)
-            if needs_dx:
-                first = part.start * B if is_series else 0
-                total[first : first + len(dx)] += dx
-            for name, W in parameters.items():
-                if not name.startswith(("embedding", "dense.")):
-                    gradients.array(name, *W.shape)[:] += more.array(name, *W.shape)
-        return total
-
-    def _input(
-        self,
-        i: int,
-        parameters: Parameters,
-        batch: Batch,
-        work: Workspace,
-        masks: Masks,
-        again: bool,
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def _input(self, i: int, given: Pass, again: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """What layer i reads: x (T*B, D), or the distinct tokens' vectors and the lookup.
 
         With `again` it is there from the forward pass, or from an earlier window's.
         """
+        parameters, batch, work, masks = given
         lookup = None
         if i > 0:
             h = self.layers[i - 1].states("h", batch, work)

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import initializers
 from .batches import Batch
+from .layers import Pass
 from .pooling import (
     POOLINGS,
     attention_backward,
@@ -29,25 +30,18 @@ class Pooling:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {}
 
-    def forward(
-        self, parameters: Parameters, h: np.ndarray, batch: Batch, work: Workspace
-    ) -> np.ndarray:
+    def forward(self, given: Pass, h: np.ndarray) -> np.ndarray:
         """(B, H): the pooled state of the steps so far."""
-        pooled, total, best = self._arrays(batch, work)
+        batch = given.batch
+        pooled, total, best = self._arrays(batch, given.work)
         POOLINGS[self.name][0](batch.start, batch.lengths, h, total, best, pooled)
         return pooled
 
     def backward(
-        self,
-        parameters: Parameters,
-        h: np.ndarray,
-        dpooled: np.ndarray,
-        batch: Batch,
-        work: Workspace,
-        gradients: Workspace,
-        dh: np.ndarray,
+        self, given: Pass, h: np.ndarray, dpooled: np.ndarray, dh: np.ndarray, gradients: Workspace
     ) -> None:
-        *_, best = self._arrays(batch, work)
+        batch = given.batch
+        *_, best = self._arrays(batch, given.work)
         POOLINGS[self.name][1](batch.start, batch.lengths, dpooled, best, dh)
 
     def reads(self, window: Batch, work: Workspace) -> bool:
@@ -78,27 +72,20 @@ class Attention(Pooling):
         H = self.n_units
         return {"attention.W": (H, H), "attention.b": (H,), "attention.v": (H, 1)}
 
-    def forward(
-        self, parameters: Parameters, h: np.ndarray, batch: Batch, work: Workspace
-    ) -> np.ndarray:
-        self._compute_scores(parameters, h, batch, work)
+    def forward(self, given: Pass, h: np.ndarray) -> np.ndarray:
+        _, batch, work, _ = given
+        self._compute_scores(given, h)
         pooled, total, _ = self._arrays(batch, work)
         score, scale = self._score_arrays(batch, work)
         attention_forward(batch.start, batch.lengths, h, score, scale, total, pooled)
         return pooled
 
     def backward(
-        self,
-        parameters: Parameters,
-        h: np.ndarray,
-        dpooled: np.ndarray,
-        batch: Batch,
-        work: Workspace,
-        gradients: Workspace,
-        dh: np.ndarray,
+        self, given: Pass, h: np.ndarray, dpooled: np.ndarray, dh: np.ndarray, gradients: Workspace
     ) -> None:
+        parameters, batch, work, _ = given
         if batch.window + 1 < batch.n_windows:  # u is a later window's
-            self._compute_scores(parameters, h, batch, work)
+            self._compute_scores(given, h)
         W, v = parameters["attention.W"], parameters["attention.v"]
         _, total, _ = self._arrays(batch, work)
         u, (score, scale) = self._u(batch, work), self._score_arrays(batch, work)
@@ -112,9 +99,8 @@ class Attention(Pooling):
         more = np.matmul(rows, W.T, out=work.array("attention.dh", *rows.shape))
         dh[1:] += more.reshape(dh[1:].shape)
 
-    def _compute_scores(
-        self, parameters: Parameters, h: np.ndarray, batch: Batch, work: Workspace
-    ) -> None:
+    def _compute_scores(self, given: Pass, h: np.ndarray) -> None:
+        parameters, batch, work, _ = given
         u, (score, _) = self._u(batch, work), self._score_arrays(batch, work)
         u[:] = parameters["attention.b"]
         rows = h[1:].reshape(-1, self.n_units)

@@ -26,7 +26,7 @@ import numpy as np
 from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay
-from .display import Display, alone, literal, looks, meaning, of_one, steps_of, width_for
+from .display import Display, literal, looks, meaning, read_one, steps_of, width_for
 from .trajectory import TrajectoryDisplay
 
 __all__ = [
@@ -74,7 +74,6 @@ class GateDisplay(Display):
         self.values, self.words, self.name = values, words, name
 
     @classmethod
-    @of_one
     def from_estimator(
         cls, estimator: inspection.Model, x: Any, name: str = "layer0.h", *, ax: Any = None
     ) -> Self:
@@ -110,8 +109,8 @@ class GateDisplay(Display):
         >>> display.values.shape
         (3, 8)
         """
-        X = alone(estimator, x)
-        (trace,), (words,) = inspection.trace(estimator, X), inspection.words(estimator, X)
+        X, words = read_one(estimator, x)
+        (trace,) = inspection.trace(estimator, X)
         return cls(steps_of(trace, name), words, name).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -177,7 +176,6 @@ class StagedPredictionDisplay(Display):
         self.probabilities, self.words, self.classes = probabilities, words, classes
 
     @classmethod
-    @of_one
     def from_estimator(cls, estimator: inspection.Model, x: Any, *, ax: Any = None) -> Self:
         """Plot the staged probabilities of one sequence or text.
 
@@ -208,8 +206,8 @@ class StagedPredictionDisplay(Display):
         >>> display.probabilities[-1] == clf.predict_proba([[0, 1, 2]])[0]
         array([ True,  True])
         """
-        X, classes = alone(estimator, x), inspection.last_step(estimator).classes_
-        (words,) = inspection.words(estimator, X)
+        X, words = read_one(estimator, x)
+        classes = inspection.last_step(estimator).classes_
         stages = [stage[0] for stage in inspection.staged_predict_proba(estimator, X)]
         return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
 
@@ -302,7 +300,6 @@ class AttributionDisplay(Display):
         self.features = features
 
     @classmethod
-    @of_one
     def from_estimator(
         cls,
         estimator: inspection.Model,
@@ -346,8 +343,7 @@ class AttributionDisplay(Display):
         >>> print(display.target, display.attributions.shape)
         up (3, 1)
         """
-        X = alone(estimator, x)
-        (words,) = inspection.words(estimator, X)
+        X, words = read_one(estimator, x)
         (found,) = inspection.attributions(estimator, X, method, target)
         target = estimator.predict(X)[0] if target is None else target
         features = getattr(estimator, "feature_names_in_", ())

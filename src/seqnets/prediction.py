@@ -14,7 +14,7 @@ from .estimators import effective_n_threads, on_snapshot
 from .inference import decision
 from .inputs import read
 from .labels import check_outputs, is_multilabel
-from .losses import LOSSES
+from .losses import LOG_PROBAS
 from .network import Architecture, Network
 from .threads import Workers
 
@@ -173,7 +173,7 @@ class PredictionMixin(BaseEstimator):
 
     def _log_proba(self, logits: np.ndarray) -> np.ndarray:
         log_proba = np.empty((len(logits), len(self.classes_)))
-        LOSSES[self.out_activation_][0](logits, log_proba)
+        LOG_PROBAS[self.out_activation_](logits, log_proba)
         return log_proba
 
     def _inferred(self, function: Callable, X: Any, *arguments: Any) -> Any:

@@ -14,12 +14,18 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import EstimatorMixin, as_one_task, atomic, on_snapshot, without_feature_names
+from .estimators import (
+    CallbackSupportMixin,
+    as_one_task,
+    atomic,
+    on_snapshot,
+    without_feature_names,
+)
 from .sequences import is_frame, is_ragged, read_series
 from .vocabulary import ragged
 
 
-class SequenceScaler(EstimatorMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Standardize series by channel: mean 0 and deviation 1 over all steps of all sequences.
 
     scikit-learn's `StandardScaler` for the series that it refuses, 3-D and ragged, and with one

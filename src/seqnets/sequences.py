@@ -231,7 +231,7 @@ def _is_matrix(X: Any) -> bool:
 
 
 def _demand_real_numbers(X: Any, name: str) -> None:
-    """Raise for the first thing that is none; say where it is."""
+    """Raise for the first thing in X that is no real number; say where it is."""
     X = X.item() if isinstance(X, np.ndarray) and X.ndim == 0 else X
     if is_frame(X):
         for column in X.columns if np.asarray(X).dtype.kind not in "biuf" else ():
@@ -376,7 +376,7 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return X[np.arange(T) < lengths[:, np.newaxis]], np.concatenate(([0], np.cumsum(lengths)))
 
 
-def _finite(values: np.ndarray, offsets: np.ndarray, hint: str = "") -> np.ndarray:
+def _finite(values: np.ndarray, offsets: np.ndarray, hint: str) -> np.ndarray:
     dtype = np.float32 if values.dtype == np.float32 else np.float64
     values = np.ascontiguousarray(values, dtype=dtype)
     rule = f"series must be finite {values.dtype} numbers, not NaN or inf{hint}"

@@ -51,7 +51,7 @@ class Trainer:
         train_embeddings: bool = True,
     ) -> None:
         self.network, self.parameters, self.optimizer = network, parameters, optimizer
-        self.workers, self.loss = workers, LOSSES[loss][1]
+        self.workers, self.loss = workers, LOSSES[loss]
         self.alpha, self.max_grad_norm = alpha, max_grad_norm
         self.dropout, self.random, self.bptt_steps = dropout, random, bptt_steps
         self.after_step: Callable[[], None] | None = None
@@ -96,43 +96,42 @@ class Trainer:
     ) -> float:
         """Update the parameters once; the loss before it."""
         batch_weight = weights[rows].sum()
+        needs_dx = "embedding" in self._trained
         seed = None
         if self.random is not None and self.dropout != NO_DROPOUT:
             seed = self.random.randint(2**31 - 1)  # a block's masks depend on it and on no thread
+        lengths = sequences.offsets[rows + 1] - sequences.offsets[rows]
+        parts = [rows[block] for block in blocks(lengths)]
+        at_once = -(-AT_ONCE // self.workers.n_threads) * self.workers.n_threads
+        while len(self._block_gradients) < min(len(parts), at_once + 1):
+            self._block_gradients.append(Workspace(self.workers.dtype))
 
-        needs_dx = "embedding" in self._trained
-
-        def run(work: Workspace, block: tuple[int, np.ndarray]) -> tuple[float, np.ndarray | None]:
-            number, chosen = block
-            batch, masks = make_batch(sequences, chosen), NO_MASKS
+        def run(work: Workspace, numbered: tuple[int, np.ndarray]) -> tuple[float, np.ndarray]:
+            number, part = numbered
+            batch, masks = make_batch(sequences, part), NO_MASKS
             if seed is not None:
                 masks = self.dropout.draw((seed, number), *self.network.widths(), batch, work.dtype)
             place = number if number < at_once else 1 + number % at_once
             gradients, window = self._block_gradients[place], self.bptt_steps
             with overflow_is_checked():  # a thread does not know of the epoch's
                 logits = self.network.forward(self.parameters, batch, work, masks, window)
-                losses, dlogits = np.empty(chosen.size), work.array("dlogits", *logits.shape)
+                losses, dlogits = np.empty(part.size), work.array("dlogits", *logits.shape)
                 shares = weights[batch.rows] / batch_weight
                 self.loss(logits, targets[batch.rows], shares, losses, dlogits)
                 self.network.backward(
                     self.parameters, batch, dlogits, work, gradients, masks, window, needs_dx
                 )
-            return losses.sum(), batch.x if needs_dx else None
+            return losses.sum(), batch.x if needs_dx else part[:0]
 
-        lengths = sequences.offsets[rows + 1] - sequences.offsets[rows]
-        chosen = [rows[block] for block in blocks(lengths)]
-        at_once = -(-AT_ONCE // self.workers.n_threads) * self.workers.n_threads
-        while len(self._block_gradients) < min(len(chosen), at_once + 1):
-            self._block_gradients.append(Workspace(self.workers.dtype))
         losses: list[float] = []
         gradients: Parameters = {}
         used: Parameters = {}
-        for start in range(0, len(chosen), at_once):
-            results = self.workers.map(run, enumerate(chosen[start : start + at_once], start))
-            losses += [part for part, _ in results]
+        for start in range(0, len(parts), at_once):
+            results = self.workers.map(run, enumerate(parts[start : start + at_once], start))
+            losses += [loss for loss, _ in results]
             tokens = [x for _, x in results]
             if start > 0:  # what is summed so far counts as the first block
-                tokens.insert(0, used.get("embedding"))
+                tokens.insert(0, used.get("embedding", rows[:0]))
                 if needs_dx:
                     total = gradients["embedding"]
                     self._block_gradients[0].array("embedding", *total.shape)[:] = total
@@ -226,7 +225,7 @@ class Average:
 
 
 class DivergenceError(Exception):
-    """The loss or a weight is no finite number any more."""
+    """The loss or a weight is no longer finite."""
 
 
 @dataclass

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .estimators import EstimatorMixin, as_one_task
+from .estimators import CallbackSupportMixin, as_one_task
 from .vocabulary import FIRST_WORD, check_ids, learn, look_up, padded, ragged, tokenized, words_of
 
 TOKEN_PATTERN = r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
@@ -23,7 +23,7 @@ SHARED = (  # parameters that are CountVectorizer's
 
 
 class SequenceVectorizer(  # type: ignore[call-arg]
-    EstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    CallbackSupportMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     r"""Convert texts to sequences of word ids, in reading order.
 

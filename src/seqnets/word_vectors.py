@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .estimators import check_unmasked
+from .sequences import is_numeric
 from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, check_ids
 from .warn import warn
 
@@ -115,9 +116,9 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
             if n_dims < 2:  # nothing before, or an empty line, or a first one of two numbers
                 n_dims = line.count(" ")
             word, *numbers = line.rsplit(" ", n_dims)
-            if is_number(word.rpartition(" ")[2]) and " " in word:  # a number too many
+            if is_numeric(word.rpartition(" ")[2]) and " " in word:  # a number too many
                 word, *numbers = line.split(" ")
-            is_header = number == 0 and len(numbers) == 1 and all(map(is_number, (word, *numbers)))
+            is_header = number == 0 and len(numbers) == 1 and all(map(is_numeric, (word, *numbers)))
             if numbers and not is_header:
                 yield word, numbers
 
@@ -129,15 +130,6 @@ def text_of(path: str | os.PathLike) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise ValueError(f"{os.fspath(path)!r} is not text in UTF-8: {error}") from error
-
-
-def is_number(text: str) -> bool:
-    """Return whether it is one."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def checked(word: str, vector: Any, n_dims: int) -> np.ndarray:
