@@ -1,9 +1,10 @@
 """python -m benchmarks.accuracy DATA: what each choice contributes to the accuracy, on real data.
 
 Each data set has one configuration that was found best; every other row is a variation of it. For
-"defaults", on the sentences, and "review-defaults" it is a GRU with all other parameters at their
-defaults. Sentences and spoken digits: five stratified folds; JapaneseVowels: its official split;
-reviews: 20,000 to learn and 5,000 to judge, stratified. A row is the mean over the seeds.
+"defaults", on the sentences, "review-defaults" and the small sets of series it is a GRU with all
+other parameters at their defaults. Sentences and spoken digits: five stratified folds; sets of
+sktime's: their official splits; reviews: 20,000 to learn and 5,000 to judge, stratified. A row is
+the mean over the seeds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import importlib.util
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,17 @@ REVIEWS = ALL_TEACH | {"cell": "gru", "embedding_dim": 64, "dropout": 0.5}
 REVIEWS |= {"embedding_dropout": 0.2, "max_iter": 4}
 VOWELS = ALL_TEACH | {"cell": "gru", "bidirectional": True, "max_iter": 60}
 VOWELS |= {"dropout": 0.3, "recurrent_dropout": 0.3}
-SPOKEN = {"cell": "gru"}
+SPOKEN = SMALL = {"cell": "gru"}
 DEFAULTS = {"cell": "gru", "embedding_dim": 64}
+# In files of sktime's, with how many series there are to learn from.
+OF_SKTIME = {
+    "vowels": ("JapaneseVowels", 270),
+    "arrows": ("ArrowHead", 36),
+    "guns": ("GunPoint", 50),
+    "motions": ("BasicMotions", 40),
+    "power": ("ItalyPowerDemand", 67),
+    "unit": ("UnitTest", 21),
+}
 
 VARIATIONS: dict[str, dict[str, Any]] = {
     "": {},
@@ -55,7 +66,13 @@ OF_DEFAULTS: dict[str, dict[str, Any]] = {
     for name, change in VARIATIONS.items()
     for cell in ("rnn", "lstm", "gru", "mingru")
 }
+PATIENCE: dict[str, dict[str, Any]] = {
+    f"{cell}, n_iter_no_change={n}": {"cell": cell, "n_iter_no_change": n}
+    for n in (3, 10, 20, 40)
+    for cell in ("rnn", "lstm", "gru", "mingru")
+}
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
+    **dict.fromkeys(OF_SKTIME, PATIENCE),
     "defaults": OF_DEFAULTS,
     "review-defaults": OF_DEFAULTS,
     "sentences": {
@@ -100,6 +117,7 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 BEST: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(OF_SKTIME, SMALL),
     "defaults": DEFAULTS,
     "review-defaults": DEFAULTS,
     "sentences": SENTENCES,
@@ -115,11 +133,11 @@ def read_texts(source: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(texts, dtype=object), y
 
 
-def read_vowels() -> tuple[np.ndarray, np.ndarray]:
-    """JapaneseVowels from sktime's files: 270 series to learn, then 370; who speaks."""
+def read_series(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Series from sktime's files, first those to learn from."""
     X, y = [], []
     for part in ("TRAIN", "TEST"):
-        text = folder_of("sktime") / f"datasets/data/JapaneseVowels/JapaneseVowels_{part}.ts"
+        text = folder_of("sktime") / f"datasets/data/{name}/{name}_{part}.ts"
         for line in text.read_text("utf-8").partition("@data")[2].split():
             *channels, label = line.split(":")
             X.append(np.array([c.split(",") for c in channels], dtype=np.float32).T)
@@ -146,15 +164,16 @@ READ: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
     "defaults": lambda: read_texts("rotten_tomatoes"),
     "sentences": lambda: read_texts("rotten_tomatoes"),
     "reviews": lambda: read_texts("imdb"),
-    "vowels": read_vowels,
+    "review-defaults": lambda: read_texts("imdb"),
     "spoken": read_spoken,
-}
+} | {name: partial(read_series, file) for name, (file, _) in OF_SKTIME.items()}
 
 
 def splits(name: str, X: np.ndarray, y: np.ndarray, seed: int) -> Iterator[Split]:
     """Rows to learn and rows to judge."""
-    if name == "vowels":
-        return iter([(np.arange(270), np.arange(270, len(y)))])
+    if name in OF_SKTIME:
+        learn, judge = np.split(np.arange(len(y)), [OF_SKTIME[name][1]])
+        return iter([(learn, judge)])
     if name.startswith("review"):
         return StratifiedShuffleSplit(1, test_size=5000, random_state=seed).split(X, y)
     return FOLDS.split(X, y)

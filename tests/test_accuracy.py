@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from benchmarks.accuracy import read_vowels
+from benchmarks.accuracy import read_series
 from seqnets import RecurrentClassifier, SequenceVectorizer
 from seqnets.reading import read_movie_reviews
 
@@ -32,7 +32,7 @@ def show(capsys, line):
 def test_japanese_vowels(cell, capsys):
     if importlib.util.find_spec("sktime") is None:
         pytest.skip("sktime carries the data")
-    X, y = read_vowels()
+    X, y = read_series("JapaneseVowels")
     scores = [
         RecurrentClassifier(cell, random_state=seed).fit(X[:270], y[:270]).score(X[270:], y[270:])
         for seed in range(10)

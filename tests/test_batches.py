@@ -181,11 +181,12 @@ def test_every_epoch_is_shuffled_anew():
 
 def test_shuffled_batches_hold_sequences_of_like_length():
     """Within a pool no two batches overlap in length; batches come in no order of length."""
-    n, size = 4 * POOL, 4
+    n, size = 2 * 4 * POOL, 4
     lengths = np.random.RandomState(0).permutation(n)
     found = [lengths[batch] for batch in minibatches(lengths, size, np.random.RandomState(0))]
-    assert len(found) == POOL
-    assert sorted(sorted(batch) for batch in found) == np.arange(n).reshape(-1, size).tolist()
+    assert len(found) == 2 * POOL
+    assert np.mean([np.ptp(batch) for batch in found]) < n / POOL  # of any four: 3 / 5 n
+    assert sorted(np.concatenate(found)) == list(range(n))
     firsts = [batch.min() for batch in found]
     assert firsts != sorted(firsts)
     assert firsts != sorted(firsts, reverse=True)
@@ -199,3 +200,13 @@ def test_which_sequences_meet_is_random():
         {frozenset(batch.tolist()) for batch in minibatches(lengths, 2, random)} for _ in range(2)
     )
     assert len(first & second) < len(first) / 2
+
+
+def test_which_of_few_sequences_meet_is_random():
+    """Nor is the longest one always in the last, smaller batch."""
+    lengths, random = np.arange(65), np.random.RandomState(0)
+    epochs = [list(minibatches(lengths, 8, random)) for _ in range(10)]
+    assert {len(batches) for batches in epochs} == {9}
+    assert len({frozenset(batch.tolist()) for batches in epochs for batch in batches}) > 80
+    alone = {batch[0] for batches in epochs for batch in batches if batch.size == 1}
+    assert len(alone) > 5

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info
 
 from seqnets import RecurrentClassifier, data, fitting, inputs, labels
 from seqnets.batches import Sequences
-from seqnets.data import Data
+from seqnets.data import Data, Validation
 from seqnets.inputs import as_inputs, read_again
 from seqnets.optimizers import SGD, Adam, AdamW, RMSprop
 from seqnets.training import History, Trainer
@@ -528,9 +528,20 @@ def test_one_warning_of_epochs_that_ran_out(early_stopping):
 
 
 def test_a_cosine_schedule_ends_where_it_should(recwarn):
-    """At max_iter, which is no reason to warn."""
-    make_classifier(learning_rate="cosine", max_iter=15, learning_rate_init=0.01).fit(make(), Y)
+    """At max_iter, which is no reason to warn, and not sooner, while its steps are large."""
+    clf = make_classifier(learning_rate="cosine", max_iter=15, learning_rate_init=0.01, tol=9.0)
+    assert clf.set_params(n_iter_no_change=1).fit(make(), Y).n_iter_ == 15
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("kind", "early_stopping", "n_epochs"),
+    [("tokens", False, 4), ("tokens", True, 4), ("series", False, 21), ("series", True, 11)],
+)
+def test_how_long_an_improvement_is_waited_for(kind, early_stopping, n_epochs):
+    """And one epoch more, which the others are compared with."""
+    clf = make_classifier(kind, max_iter=40, early_stopping=early_stopping, tol=9.0)
+    assert clf.fit(make(kind), Y).n_iter_ == 1 + n_epochs
 
 
 @each_early_stopping
@@ -541,9 +552,12 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
         y, max_iter=2, learning_rate_init=1e-6, early_stopping=early_stopping
     )
     n, rare = (N - 2 - 8, 1) if early_stopping else (N - 2, 2)
-    shares = np.array([n, rare]) / (n + rare)
-    assert f"below {-np.sum(shares * np.log(shares)):.4f}, the loss of guessing" in message
-    assert f"(the lowest was {clf.best_loss_:.4f})" in message
+    guessed = np.array([n, rare]) / (n + rare)
+    true = np.array([8, 1]) / 9 if early_stopping else guessed
+    loss = min(clf.validation_loss_curve_) if early_stopping else clf.loss_
+    name = "lowest validation loss" if early_stopping else "last training loss"
+    assert f"The {name} was {loss:.4f}, and guessing" in message
+    assert f"frequencies has {-np.sum(true * np.log(guessed)):.4f}." in message
 
 
 @pytest.mark.parametrize(
@@ -551,23 +565,36 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
     [
         ("converged", [0, 1], [1.0, 1.0], 0.69, None),
         ("max_iter", [0, 1], [1.0, 1.0], 0.69, "maximum iterations"),
-        ("converged", [0, 1], [1.0, 1.0], 0.70, "never fell below 0.6931"),
-        ("max_iter", [0, 1], [1.0, 1.0], 0.70, "never fell below 0.6931"),
+        ("converged", [0, 1], [1.0, 1.0], 0.70, "guessing .* has 0.6931"),
+        ("max_iter", [0, 1], [1.0, 1.0], 0.70, "guessing .* has 0.6931"),
         ("interrupted", [0, 1], [1.0, 1.0], 0.70, None),  # that it was is told elsewhere
         ("callback", [0, 1], [1.0, 1.0], 0.69, None),
-        ("converged", [0, 1], [3.0, 1.0], 0.60, "never fell below 0.5623"),
+        ("converged", [0, 1], [3.0, 1.0], 0.60, "guessing .* has 0.5623"),
         ("converged", [2, 2], [1.0, 1.0], 0.60, None),
         ("converged", [0, 2], [1.0, 1.0], 0.60, None),
     ],
 )
 def test_when_to_warn(recwarn, stopped, y, weights, loss, message):
+    """The last loss counts, which is that of the weights kept, be an earlier one less."""
     clf = make_classifier()
-    clf.best_loss_, clf.out_activation_ = loss, "softmax"
+    clf.out_activation_ = "softmax"
     data = Data(None, y, np.eye(3)[y], np.array(weights), None)
-    fitting.warn_of_a_poor_fit(clf, History([loss], stopped=stopped), data)
+    fitting.warn_of_a_poor_fit(clf, History([0.1, loss], stopped=stopped), data, None)
     found = [str(warning.message) for warning in recwarn]
     assert len(found) == (message is not None)
     assert not found or re.search(message, found[0])
+
+
+@pytest.mark.parametrize(("lowest", "warns"), [(0.83, False), (0.84, True)])
+def test_on_a_validation_set_its_own_loss_counts(recwarn, lowest, warns):
+    """Beside that of guessing by the training set's frequencies, here 1/4 and 3/4."""
+    clf, targets = make_classifier(), np.eye(2)
+    clf.out_activation_ = "softmax"
+    data = Data(None, None, targets[[0, 1, 1, 1]], np.ones(4), None)
+    validation = Validation(None, targets, np.ones(2), None, None)
+    history = History([9.0, 9.0, 9.0], [np.nan, lowest, 0.9], [np.nan, 0.5, 0.6])
+    fitting.warn_of_a_poor_fit(clf, history, data, validation)
+    assert bool([w for w in recwarn if "has 0.8370" in str(w.message)]) == warns
 
 
 # -------------------------------------------------------------------- ids taken for numbers

@@ -17,6 +17,7 @@ from seqnets.labels import (
     class_numbers,
     class_weights,
     find_classes,
+    frequencies,
     guessing_loss,
     is_multilabel,
     make_targets,
@@ -347,10 +348,12 @@ def test_guessing_loss_equals_scikit_learn_s(n_classes):
     """The log loss of the weighted frequencies as everybody's probabilities."""
     random = np.random.RandomState(0)
     y, weights = random.randint(n_classes, size=40), random.uniform(0.1, 3.0, 40)
-    frequencies = np.bincount(y, weights) / weights.sum()
-    expected = log_loss(y, np.tile(frequencies, (40, 1)), sample_weight=weights)
+    expected = log_loss(
+        y, np.tile(np.bincount(y, weights) / weights.sum(), (40, 1)), sample_weight=weights
+    )
     classes = np.arange(n_classes)
-    found = guessing_loss(make_targets(y, classes), weights, outputs(y, classes)[1])
+    shares = frequencies(make_targets(y, classes), weights, outputs(y, classes)[1])
+    found = guessing_loss(shares, shares)
     assert type(found) is float
     assert found == pytest.approx(expected, rel=1e-12)
 
@@ -364,7 +367,8 @@ def test_guessing_loss_of_several_labels():
         log_loss(column, np.full(40, share), sample_weight=weights)
         for column, share in zip(y.T, shares, strict=True)
     )
-    found = guessing_loss(make_targets(y, np.arange(3)), weights, "logistic")
+    shares = frequencies(make_targets(y, np.arange(3)), weights, "logistic")
+    found = guessing_loss(shares, shares)
     assert found == pytest.approx(expected, rel=1e-12)
 
 
@@ -379,7 +383,23 @@ def test_guessing_loss_of_several_labels():
     ],
 )
 def test_guessing_loss_of_a_class_that_never_or_always_is(targets, activation, expected):
-    assert guessing_loss(targets, np.ones(len(targets)), activation) == pytest.approx(expected)
+    shares = frequencies(targets, np.ones(len(targets)), activation)
+    assert guessing_loss(shares, shares) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_guessing_other_data(n_classes):
+    """By the frequencies of the first half of 40, judged on the second."""
+    y, classes = np.random.RandomState(0).randint(n_classes, size=40), np.arange(n_classes)
+    halves = (make_targets(half, classes) for half in (y[:20], y[20:]))
+    activation = outputs(y, classes)[1]
+    known, new = (frequencies(half, np.ones(20), activation) for half in halves)
+    expected = log_loss(y[20:], np.tile(np.bincount(y[:20]) / 20, (20, 1)))
+    assert guessing_loss(known, new) == pytest.approx(expected, rel=1e-12)
+
+
+def test_to_guess_what_never_was_costs_everything():
+    assert guessing_loss(np.array([1.0, 0.0]), np.array([0.5, 0.5])) == np.inf
 
 
 @pytest.mark.parametrize("missing", [np.nan, float("nan"), np.float32("nan")])

@@ -71,8 +71,8 @@ def test_invscaling_falls_with_the_sequences_seen():
 
 
 @each_schedule
-def test_only_adaptive_goes_on(name):
-    assert make(name).goes_on() == (name == "adaptive")
+def test_which_go_on_without_improvement(name):
+    assert make(name).goes_on() == (name in ("adaptive", "cosine"))
 
 
 @each_schedule

@@ -401,6 +401,16 @@ def test_the_best_judged_weights_come_back(validation, best):
     assert weights.tolist() == [-best, -best]
 
 
+@pytest.mark.parametrize(("first", "kept", "score"), [(3.5, -1, -3.0), (2.5, 0, -2.5)])
+def test_training_taken_up_again_keeps_what_it_began_with(first, kept, score):
+    """Unless an epoch is better; it is judged once more, for the validation set may be another."""
+    script, history = Script(range(9, 0, -1), [first, 3.0, 4.0, 5.0]), History()
+    script.train(history, max_iter=3, resumed=True)
+    assert script.parameters["W"].tolist() == [kept, kept]
+    assert history.best_validation_score == score
+    assert history.validation_loss_curve == [3.0, 4.0, 5.0]
+
+
 def test_without_validation_the_last_weights_stay():
     script = Script([3.0, 1.0, 2.0, 2.0, 2.0])
     script.train()

@@ -9,22 +9,31 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import labels
-from .data import Data
+from .data import Data, Validation
 from .inputs import Estimator
 from .training import History
 from .warn import warn
 
 
-def warn_of_a_poor_fit(estimator: Estimator, history: History, data: Data) -> None:
+def warn_of_a_poor_fit(
+    estimator: Estimator, history: History, data: Data, validation: Validation | None
+) -> None:
     if history.stopped == "interrupted":
         return
-    guessing = labels.guessing_loss(data.targets, data.weights, estimator.out_activation_)
-    if guessing > 0 and estimator.best_loss_ > guessing:
+    guessed, true = (
+        labels.frequencies(part.targets, part.weights, estimator.out_activation_)
+        for part in (data, data if validation is None else validation)
+    )
+    guessing = labels.guessing_loss(guessed, true)
+    name, loss = "last training loss", history.loss_curve[-1]
+    if validation is not None:
+        name, loss = "lowest validation loss", float(np.nanmin(history.validation_loss_curve))
+    if guessing > 0 and loss > guessing:
         warn(
-            f"The loss never fell below {guessing:.4f}, the loss of guessing by the classes' "
-            f"frequencies (the lowest was {estimator.best_loss_:.4f}). The usual reasons: a "
-            "learning_rate_init that is too large or too small, a large alpha, outliers in series, "
-            "too few epochs.",
+            f"The {name} was {loss:.4f}, and guessing by the classes' frequencies has "
+            f"{guessing:.4f}. The usual reasons: a learning_rate_init that is too large or too "
+            "small, a large alpha, outliers in series, too few epochs, labels that do not depend "
+            "on X.",
             ConvergenceWarning,
         )
     elif history.stopped == "converged" and never_moved(estimator, history.validation_scores):

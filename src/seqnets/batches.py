@@ -160,14 +160,15 @@ def minibatches(
     """Every sequence once, in batches; shuffled, with sequences of like length together.
 
     Sorting by length within `POOL` shuffled batches saves most of the steps in which only the
-    longest sequence of a batch still runs; which sequences meet, and when, stays random.
+    longest sequence of a batch still runs; which sequences meet, and when, stays random, since a
+    pool has at most half of all.
     """
     n = lengths.size
     if shuffle is None:
         order = np.arange(n)
     else:
         order = shuffle.permutation(n)
-        pool = POOL * batch_size
+        pool = batch_size * min(POOL, max(1, n // (2 * batch_size)))
         for start in range(0, n, pool):
             part = order[start : start + pool]
             order[start : start + pool] = part[np.argsort(lengths[part], kind="stable")]

@@ -66,14 +66,16 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     alpha : float, default=0.0001
         Strength of the L2 penalty alpha / 2 * ||W||^2, divided by the batch's sum of weights; for
         "adamw" the weight decay: each step subtracts learning rate * alpha * W. Applies to weight
-        matrices, not to embeddings and biases.
+        matrices, not to embeddings and biases. Weights far below 1 make it strong: scale
+        `sample_weight` to a mean of 1.
     batch_size : int or "auto", default="auto"
         Sequences per step. "auto" is min(32, n_sequences).
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         How the step size changes, for every solver. "invscaling": learning_rate_init /
         (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
         stop for lack of improvement, it is divided by 5 instead, until at most 1e-6. "cosine": it
-        rises during the first 5 % of `max_iter` epochs and falls to 0 over the rest.
+        rises during the first 5 % of `max_iter` epochs and falls to 0 over the rest, none of which
+        is left out; a few are enough for thousands of sequences.
     learning_rate_init : float or "auto", default="auto"
         The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
     power_t : float, default=0.5
@@ -93,8 +95,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         al. 2013). None: never.
     bptt_steps : int, default=None
         The most steps that gradients go back, and that training keeps in memory at a time
-        (truncated BPTT, Williams & Peng 1990); the state is carried through all steps. For one
-        direction only.
+        (truncated BPTT, Williams & Peng 1990), fewer in sequences that end before others of their
+        block; the state is carried through all steps. For one direction only.
     max_iter : int, default=200
         The maximum number of epochs.
     shuffle : bool, default=True
@@ -103,8 +105,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
         much for more than `n_iter_no_change` epochs.
-    n_iter_no_change : int or np.inf, default=3
-        Epochs in a row that may pass without improvement.
+    n_iter_no_change : int, np.inf or "auto", default="auto"
+        Epochs in a row that may pass without improvement. "auto": 3 for tokens; for series 10 with
+        a validation set and 20 without.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score on a validation set and keep the weights of the best epoch,
         which are a running mean over the steps of a few epochs (Polyak & Juditsky 1992). Unless
@@ -116,8 +119,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"
-        The score on the validation set: the negative loss, or any scikit-learn scorer. None: the
-        accuracy, as given by `score`.
+        The score on the validation set, with the weights of its sequences and classes: the negative
+        loss, or any scikit-learn scorer. None: the accuracy.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced": n_sequences /
         (n_classes * sequences of the class). For one label per sequence.
@@ -170,8 +173,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     validation_scores_ : list of float or None
         The score of each epoch, see `scoring`.
     best_validation_score_ : float or None
-        The highest score of the last fit, that of the weights kept; None if it had no validation
-        set.
+        The highest score of the last fit, that of the weights kept, with which a warm start may
+        have begun; None if it had no validation set.
     n_layers_, n_outputs_ : int
         Number of layers, including input and output; of output units, one for two classes, else
         one per class.
@@ -192,7 +195,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     is padding and dropped; id 1 and all ids that fit has not seen share one embedding.
 
     A prediction depends only on its sequence and the model: it has the same bits in any batch, in
-    any order and with any number of threads.
+    any order and with any number of threads. If a call raises, the estimator is as it was before.
 
     Examples
     --------
@@ -235,7 +238,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         max_iter: int = 200,
         shuffle: bool = True,
         tol: float = 1e-4,
-        n_iter_no_change: float = 3,
+        n_iter_no_change: float | str = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         scoring: str | Callable | None = "loss",
@@ -327,12 +330,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
             diverges.
         KeyboardInterrupt
-            On Ctrl-C before the first epoch has ended; later, the best model so far is kept, with
-            a warning.
-
-        Notes
-        -----
-        After any error, an estimator that was fitted before is as it was.
+            On Ctrl-C before the first epoch has ended; later, the best epoch's weights (without a
+            validation set, the last weights) are kept, with a warning.
 
         Examples
         --------
@@ -352,8 +351,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     ) -> RecurrentClassifier:
         """Train for one epoch on these sequences, continuing from the current state.
 
-        Series are standardized as in the first call. New tokens are added to the embedding; each
-        call costs time for all of it, so pass batches. There is no early stopping: find out with
+        After a fit without `warm_start=True`, the optimizer starts anew. Series are standardized as
+        in the first call. New tokens are added to the embedding; each call costs time for all of
+        it, so pass batches. There is no early stopping: find out with
         data held out how many passes help; on review sentences, more than four overfit.
 
         Parameters

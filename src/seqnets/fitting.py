@@ -44,7 +44,7 @@ from .inputs import (
 )
 from .losses import LOSSES
 from .optimizers import Optimizer
-from .parameters import build_network, build_optimizer, build_trainer
+from .parameters import build_network, build_optimizer, build_trainer, patience
 from .progress import Progress
 from .schedules import SCHEDULES
 from .threads import Workers, one_blas_thread
@@ -108,7 +108,7 @@ def fit_network(
     progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
     history = run_epochs(estimator, data, validation, state, progress)
     estimator._state = state if estimator.warm_start else None
-    warn_of_a_poor_fit(estimator, history, data)
+    warn_of_a_poor_fit(estimator, history, data, validation)
     progress.fit_ends()
 
 
@@ -274,7 +274,8 @@ def run_epochs(
             lambda: progress.epoch_ends(history, judged),
             max_iter=max_iter,
             tol=estimator.tol,
-            n_iter_no_change=estimator.n_iter_no_change,
+            n_iter_no_change=patience(estimator, validation is not None),
+            resumed=estimator.t_ > 0,
         )
     estimator.parameters_, state.optimizer = parameters, optimizer
     record(estimator, history)

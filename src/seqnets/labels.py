@@ -178,10 +178,16 @@ def weigh(
         return weights * class_weights[class_numbers(y, classes)]
 
 
-def guessing_loss(targets: np.ndarray, weights: np.ndarray, activation: str) -> float:
-    """The mean cross-entropy of always predicting the frequencies."""
+def frequencies(targets: np.ndarray, weights: np.ndarray, activation: str) -> np.ndarray:
+    """Of the classes; with a logistic output, of each column's ones and then of its zeros."""
     shares = np.average(targets, axis=0, weights=weights)
-    if activation == "logistic":
-        shares = np.concatenate((shares, 1 - shares))
-    shares = shares[shares > 0]
-    return float(-np.sum(shares * np.log(shares)))
+    return np.concatenate((shares, 1 - shares)) if activation == "logistic" else shares
+
+
+def guessing_loss(guessed: np.ndarray, true: np.ndarray) -> float:
+    """The mean cross-entropy of always predicting the frequencies `guessed` where `true` ones are;
+    infinite, if what is never guessed occurs.
+    """
+    occurs = true > 0
+    with np.errstate(divide="ignore"):
+        return float(-np.sum(true[occurs] * np.log(guessed[occurs])))

@@ -121,7 +121,7 @@ class PredictionMixin(BaseEstimator):
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
         >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
         >>> clf.predict_log_proba([[3, 1]]).round(2)
-        array([[-0.05, -3.02]])
+        array([[-0.03, -3.45]])
         """
         return self._log_proba(finite(self._inferred(decision, X)))
 

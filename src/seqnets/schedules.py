@@ -56,6 +56,9 @@ class Adaptive(Schedule):
 class Cosine(Schedule):
     _n_begun = 0
 
+    def goes_on(self) -> bool:
+        return True  # its steps are planned to the end; before it, they are too large to end with
+
     def next(self) -> float:
         s, warm = self._n_begun, math.ceil(WARM_UP * self.n_steps)
         self._n_begun += 1

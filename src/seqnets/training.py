@@ -251,17 +251,28 @@ def train(
     max_iter: int,
     tol: float,
     n_iter_no_change: float,
+    resumed: bool = False,
 ) -> None:
     """Run epochs until the score stops improving.
 
     The score, where there is a validation set, is that of the weights `judged` on it; their best
-    epoch's values end in `parameters`. Without one it is the negative training loss, and the last
-    weights stay. `goes_on` is asked before training ends for want of improvement. `report` comes
-    after each epoch and may end training, as may an interrupt (Ctrl-C), which before the end of the
-    first epoch is the caller's.
+    epoch's values end in `parameters`, or, if training was `resumed`, those it began with, should
+    none be better. Without one it is the negative training loss, and the last weights stay.
+    `goes_on` is asked before training ends for want of improvement. `report` comes after each epoch
+    and may end training, as may an interrupt (Ctrl-C), which before the end of the first epoch is
+    the caller's.
     """
     best, best_score, n_worse, n_before = None, -np.inf, 0, len(history.loss_curve)
+
+    def keep(score: float) -> None:
+        nonlocal best
+        best = {name: W.copy() for name, W in judged.items() if W is not parameters[name]}
+        history.best_validation_score = score
+
     try:
+        if validate is not None and resumed:
+            _, best_score = validate()
+            keep(best_score)
         for _ in range(max_iter):
             loss = validation_loss = epoch()
             score = -loss
@@ -271,9 +282,8 @@ def train(
                 raise DivergenceError
             n_worse = 0 if score >= best_score + tol else n_worse + 1
             if validate is not None:
-                if score > best_score:  # the copy first: Ctrl-C may come in the midst of it
-                    best = {n: W.copy() for n, W in judged.items() if W is not parameters[n]}
-                    history.best_validation_score = score
+                if score > best_score:
+                    keep(score)  # first: Ctrl-C may come in the midst of it
                 history.validation_loss_curve.append(validation_loss)
                 history.validation_scores.append(score)
             best_score = max(score, best_score)
