@@ -199,7 +199,7 @@ def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) ->
     """Learn each channel's mean and deviation.
 
     The network's start values and step sizes are made for inputs of about one. Measured on
-    JapaneseVowels, whose channels' deviations are 0.1 to 0.5: LSTM 0.94 without, 0.97 with.
+    JapaneseVowels, whose channels' deviations are 0.1 to 0.5: LSTM 0.95 without, 0.97 with.
     """
     values = series.values
     mean, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
