@@ -45,7 +45,7 @@ VOWELS = ALL_TEACH | {"cell": "gru", "bidirectional": True, "max_iter": 60}
 VOWELS |= {"dropout": 0.3, "recurrent_dropout": 0.3}
 SPOKEN = SMALL = {"cell": "gru"}
 DEFAULTS = {"cell": "gru", "embedding_dim": 64}
-# In files of sktime's, with how many series there are to learn from.
+# Names of sktime's files, and the number of training series in each.
 OF_SKTIME = {
     "vowels": ("JapaneseVowels", 270),
     "arrows": ("ArrowHead", 36),

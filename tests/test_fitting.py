@@ -555,9 +555,9 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
     guessed = np.array([n, rare]) / (n + rare)
     true = np.array([8, 1]) / 9 if early_stopping else guessed
     loss = min(clf.validation_loss_curve_) if early_stopping else clf.loss_
-    name = "lowest validation loss" if early_stopping else "last training loss"
-    assert f"The {name} was {loss:.4f}, and guessing" in message
-    assert f"frequencies has {-np.sum(true * np.log(guessed)):.4f}." in message
+    name = "lowest validation loss" if early_stopping else "lowest loss of the last epochs"
+    assert f"The {name} was {loss:.4f}; guessing" in message
+    assert f"frequencies would give {-np.sum(true * np.log(guessed)):.4f}." in message
 
 
 @pytest.mark.parametrize(
@@ -565,21 +565,21 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
     [
         ("converged", [0, 1], [1.0, 1.0], 0.69, None),
         ("max_iter", [0, 1], [1.0, 1.0], 0.69, "maximum iterations"),
-        ("converged", [0, 1], [1.0, 1.0], 0.70, "guessing .* has 0.6931"),
-        ("max_iter", [0, 1], [1.0, 1.0], 0.70, "guessing .* has 0.6931"),
+        ("converged", [0, 1], [1.0, 1.0], 0.70, "guessing .* give 0.6931"),
+        ("max_iter", [0, 1], [1.0, 1.0], 0.70, "guessing .* give 0.6931"),
         ("interrupted", [0, 1], [1.0, 1.0], 0.70, None),  # that it was is told elsewhere
         ("callback", [0, 1], [1.0, 1.0], 0.69, None),
-        ("converged", [0, 1], [3.0, 1.0], 0.60, "guessing .* has 0.5623"),
+        ("converged", [0, 1], [3.0, 1.0], 0.60, "guessing .* give 0.5623"),
         ("converged", [2, 2], [1.0, 1.0], 0.60, None),
         ("converged", [0, 2], [1.0, 1.0], 0.60, None),
     ],
 )
 def test_when_to_warn(recwarn, stopped, y, weights, loss, message):
-    """The last loss counts, which is that of the weights kept, be an earlier one less."""
+    """The last epochs count, of which the weights kept come, be an earlier loss less."""
     clf = make_classifier()
     clf.out_activation_ = "softmax"
     data = Data(None, y, np.eye(3)[y], np.array(weights), None)
-    fitting.warn_of_a_poor_fit(clf, History([0.1, loss], stopped=stopped), data, None)
+    fitting.warn_of_a_poor_fit(clf, History([0.1, *[loss] * 5], stopped=stopped), data, None)
     found = [str(warning.message) for warning in recwarn]
     assert len(found) == (message is not None)
     assert not found or re.search(message, found[0])
@@ -592,9 +592,9 @@ def test_on_a_validation_set_its_own_loss_counts(recwarn, lowest, warns):
     clf.out_activation_ = "softmax"
     data = Data(None, None, targets[[0, 1, 1, 1]], np.ones(4), None)
     validation = Validation(None, targets, np.ones(2), None, None)
-    history = History([9.0, 9.0, 9.0], [np.nan, lowest, 0.9], [np.nan, 0.5, 0.6])
+    history = History([9.0, 9.0], [0.1, 0.9], [0.5, 0.6], lowest_validation_loss=lowest)
     fitting.warn_of_a_poor_fit(clf, history, data, validation)
-    assert bool([w for w in recwarn if "has 0.8370" in str(w.message)]) == warns
+    assert bool([w for w in recwarn if "give 0.8370" in str(w.message)]) == warns
 
 
 # -------------------------------------------------------------------- ids taken for numbers

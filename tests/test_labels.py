@@ -398,6 +398,14 @@ def test_guessing_other_data(n_classes):
     assert guessing_loss(known, new) == pytest.approx(expected, rel=1e-12)
 
 
+def test_weights_do_not_make_a_column_of_ones_uncertain():
+    """Their mean is not quite 1, and the logarithm of 1 - mean no number."""
+    for seed in range(50):
+        weights = np.random.RandomState(seed).uniform(size=20)
+        shares = frequencies(np.ones((20, 1)), weights, "logistic")
+        assert guessing_loss(shares, shares) == pytest.approx(0.0, abs=1e-12)
+
+
 def test_to_guess_what_never_was_costs_everything():
     assert guessing_loss(np.array([1.0, 0.0]), np.array([0.5, 0.5])) == np.inf
 

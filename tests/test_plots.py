@@ -614,6 +614,22 @@ def test_the_ends_of_a_trajectory_are_named_before_what_is_between():
     assert [text.get_text() for text in display.ax_.texts] == ["third", "first"]
 
 
+@pytest.mark.parametrize("ticks", [[], [1, 2.5]], ids=str)
+def test_axes_that_have_ticks_of_their_own(ticks, pyplot):
+    ax = pyplot.figure().add_subplot(xticks=ticks)
+    plots.LossCurveDisplay([0.7, 0.5, 0.4]).plot(ax)
+    assert all(tick == round(tick) for tick in ax.get_xticks())
+
+
+@pytest.mark.parametrize(
+    "display", ["AttributionDisplay", "GateDisplay", "StagedPredictionDisplay"]
+)
+def test_no_display_before_a_fit(display):
+    """Which has nothing to do with x."""
+    with pytest.raises(NotFittedError, match="(?s)^(?!.*single sequence)"):
+        getattr(plots, display).from_estimator(RecurrentClassifier(), [[1.0]])
+
+
 def test_there_are_no_curves_before_a_fit():
     with pytest.raises(NotFittedError):
         plots.LossCurveDisplay.from_estimator(RecurrentClassifier())

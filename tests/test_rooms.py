@@ -42,6 +42,7 @@ MAY_IMPORT_SKLEARN = TOP | {
     "classifier",
     "curves",
     "data",
+    "display",
     "fitting",
     "labels",
     "parameters",

@@ -405,9 +405,10 @@ def test_the_best_judged_weights_come_back(validation, best):
 def test_training_taken_up_again_keeps_what_it_began_with(first, kept, score):
     """Unless an epoch is better; it is judged once more, for the validation set may be another."""
     script, history = Script(range(9, 0, -1), [first, 3.0, 4.0, 5.0]), History()
-    script.train(history, max_iter=3, resumed=True)
+    script.train(history, max_iter=3, judge_start=True)
     assert script.parameters["W"].tolist() == [kept, kept]
     assert history.best_validation_score == score
+    assert history.lowest_validation_loss == -score
     assert history.validation_loss_curve == [3.0, 4.0, 5.0]
 
 

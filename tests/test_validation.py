@@ -448,7 +448,7 @@ def test_validation_weights_without_a_sum():
 
 
 def test_a_warm_start_is_judged_on_what_it_was_not_trained_on():
-    X, spy = [np.full((1, 2), float(i)) for i in range(N)], Spy([0.0] * 7)
+    X, spy = [np.full((1, 2), float(i)) for i in range(N)], Spy([0.0] * 6)
     clf = make_classifier(scoring=spy, early_stopping=True, warm_start=True).fit(X, Y).fit(X, Y)
     before, after = ([int(x[0, 0]) for x in spy.calls[i][0]] for i in (0, -1))
     assert before == after

@@ -14,6 +14,8 @@ from .inputs import Estimator
 from .training import History
 from .warn import warn
 
+LAST_EPOCHS = 5
+
 
 def warn_of_a_poor_fit(
     estimator: Estimator, history: History, data: Data, validation: Validation | None
@@ -25,22 +27,22 @@ def warn_of_a_poor_fit(
         for part in (data, data if validation is None else validation)
     )
     guessing = labels.guessing_loss(guessed, true)
-    name, loss = "last training loss", history.loss_curve[-1]
-    if validation is not None:
-        name, loss = "lowest validation loss", float(np.nanmin(history.validation_loss_curve))
+    name, loss = "lowest validation loss", history.lowest_validation_loss
+    if validation is None:  # the weights kept are the last ones, and the loss is noisy
+        name, loss = "lowest loss of the last epochs", min(history.loss_curve[-LAST_EPOCHS:])
     if guessing > 0 and loss > guessing:
         warn(
-            f"The {name} was {loss:.4f}, and guessing by the classes' frequencies has "
+            f"The {name} was {loss:.4f}; guessing by the classes' frequencies would give "
             f"{guessing:.4f}. The usual reasons: a learning_rate_init that is too large or too "
             "small, a large alpha, outliers in series, too few epochs, labels that do not depend "
             "on X.",
             ConvergenceWarning,
         )
-    elif history.stopped == "converged" and never_moved(estimator, history.validation_scores):
+    elif history.stopped != "callback" and never_moved(estimator, history.validation_scores):
         warn(
             f"scoring={estimator.scoring!r} was {history.validation_scores[0]:.4g} after every "
-            "epoch, and training ended before it could tell one from another: try "
-            'scoring="loss" or a larger n_iter_no_change.',
+            'epoch, and so told none from another: try scoring="loss" or more epochs '
+            "(n_iter_no_change, max_iter).",
             ConvergenceWarning,
         )
     elif history.stopped == "max_iter" and estimator.learning_rate != "cosine":  # made to end there

@@ -161,7 +161,7 @@ def minibatches(
 
     Sorting by length within `POOL` shuffled batches saves most of the steps in which only the
     longest sequence of a batch still runs; which sequences meet, and when, stays random, since a
-    pool has at most half of all.
+    pool is one batch or at most half of all.
     """
     n = lengths.size
     if shuffle is None:

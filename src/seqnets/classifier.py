@@ -104,7 +104,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         length, which saves time.
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
-        much for more than `n_iter_no_change` epochs.
+        much for more than `n_iter_no_change` epochs; not with learning rate "cosine".
     n_iter_no_change : int, np.inf or "auto", default="auto"
         Epochs in a row that may pass without improvement. "auto": 3 for tokens; for series 10 with
         a validation set and 20 without.
@@ -127,7 +127,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     warm_start : bool, default=False
         Whether fit continues where the previous fit left off, with its weights, optimizer, random
         numbers and standardization, for `max_iter` more epochs. The step sizes of "adaptive" and
-        "cosine" start over.
+        "cosine" start over. With a validation set and scoring "loss", it keeps the weights it began
+        with if no epoch is better.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
     n_jobs : int, default=None
@@ -173,8 +174,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     validation_scores_ : list of float or None
         The score of each epoch, see `scoring`.
     best_validation_score_ : float or None
-        The highest score of the last fit, that of the weights kept, with which a warm start may
-        have begun; None if it had no validation set.
+        The highest score of the last fit, that of the weights kept; None if it had no validation
+        set.
     n_layers_, n_outputs_ : int
         Number of layers, including input and output; of output units, one for two classes, else
         one per class.

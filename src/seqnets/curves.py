@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import inspection
-from .display import LINES, Display, looks
+from .display import LINES, Display, looks, whole_numbers
 
 
 class LossCurveDisplay(Display):
@@ -113,7 +113,7 @@ class LossCurveDisplay(Display):
                 best, name = int(np.nanargmax(self.validation_scores)), "highest score"
             ax.plot(best + 1, self.validation_loss_curve[best], "o", fillstyle="none", ms=10,
                     color=ax.lines[-1].get_color(), label=name)  # fmt: skip
-        ax.locator_params(axis="x", integer=True, min_n_ticks=1, steps=None)
+        whole_numbers(ax.xaxis)
         ax.set(xlabel="epoch", ylabel="loss", title="loss by epoch")
         ax.legend()
         return self
@@ -215,7 +215,7 @@ class GradientFlowDisplay(Display):
             medians = np.nanmedian(table, axis=0) if longest else places
             medians = np.where(medians > 0, medians, np.nan)  # what has vanished is not on the axis
             ax.plot(places, medians, line, color=color, marker=marker, label=name)
-        ax.locator_params(axis="x", integer=True, min_n_ticks=1, steps=None)
+        whole_numbers(ax.xaxis)
         ax.set(yscale="log", xlabel="steps from the last", ylabel="|d loss / d h|",
                title="gradient flow")  # fmt: skip
         self._name_lines()

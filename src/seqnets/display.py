@@ -7,6 +7,7 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from . import inspection
 from .colors import CLASSES, DIVERGING, color_of
@@ -127,6 +128,7 @@ def read_one(estimator: inspection.Model, x: Any) -> tuple[Any, list[str]]:
     """X with x as its only sequence (a row of a frame keeps the columns' names), and its steps'
     names. If x can't be read and is a list of one, the error says to pass what is in it.
     """
+    check_is_fitted(inspection.last_step(estimator))
     is_row = hasattr(x, "iloc") and x.ndim == 1 and hasattr(estimator, "feature_names_in_")
     X = x.to_frame().T if is_row else [x]
     try:
@@ -181,6 +183,13 @@ def weightiest(weights: np.ndarray, apart: int) -> list[int]:
 def looks() -> Iterator[tuple[str, str, str]]:
     """A color, a kind of line and a marker for one class after the other."""
     return zip(cycle(CLASSES), cycle(LINES), cycle(MARKERS), strict=False)
+
+
+def whole_numbers(axis: Any) -> None:
+    """Put the ticks at whole numbers, whatever the axis had."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
 
 def width_for(words: Sequence[str]) -> float:

@@ -275,7 +275,9 @@ def run_epochs(
             max_iter=max_iter,
             tol=estimator.tol,
             n_iter_no_change=patience(estimator, validation is not None),
-            resumed=estimator.t_ > 0,
+            # Other scores are coarse: weights that know nothing can have a better f1 than the first
+            # epochs', which many short fits would then never leave.
+            judge_start=estimator.t_ > 0 and estimator.scoring == "loss",
         )
     estimator.parameters_, state.optimizer = parameters, optimizer
     record(estimator, history)

@@ -179,14 +179,15 @@ def weigh(
 
 
 def frequencies(targets: np.ndarray, weights: np.ndarray, activation: str) -> np.ndarray:
-    """Of the classes; with a logistic output, of each column's ones and then of its zeros."""
-    shares = np.average(targets, axis=0, weights=weights)
-    return np.concatenate((shares, 1 - shares)) if activation == "logistic" else shares
+    """The classes' shares; with a logistic output, those of each column's ones, then zeros."""
+    if activation == "logistic":
+        targets = np.hstack((targets, 1 - targets))
+    return np.average(targets, axis=0, weights=weights)
 
 
 def guessing_loss(guessed: np.ndarray, true: np.ndarray) -> float:
-    """The mean cross-entropy of always predicting the frequencies `guessed` where `true` ones are;
-    infinite, if what is never guessed occurs.
+    """The mean cross-entropy of always predicting `guessed` for data with the frequencies `true`;
+    infinite if a class occurs that is never guessed.
     """
     occurs = true > 0
     with np.errstate(divide="ignore"):

@@ -129,11 +129,12 @@ class Network:
     ) -> np.ndarray:
         """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
 
-        Without `needs_dx`, as where no embedding is trained, that is empty; of series in windows
-        there is none. Of an embedding it has a row for each token of `batch.x`. `masks` and
-        `window` are those of the forward pass. No gradient goes from a window to the one before
-        it, whose states are computed anew (truncated BPTT; Williams & Peng 1990).
+        Without `needs_dx`, as where no embedding is trained, that is empty, as it is for series in
+        windows. Of an embedding it has a row for each token of `batch.x`. `masks` and `window` are
+        those of the forward pass. No gradient goes from a window to the one before it, whose states
+        are computed anew (truncated BPTT; Williams & Peng 1990).
         """
+        needs_dx = needs_dx and (window is None or self.embedding is not None)
         pooled = work.array("pooled", batch.lengths.size, self.pooling.n_units)
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
         if "dense" in masks:

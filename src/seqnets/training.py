@@ -236,6 +236,7 @@ class History:
     validation_loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
     best_validation_score: float | None = None
+    lowest_validation_loss: float = np.inf  # of this training
     stopped: str = "max_iter"  # or "converged", "callback", "interrupted"
 
 
@@ -251,39 +252,41 @@ def train(
     max_iter: int,
     tol: float,
     n_iter_no_change: float,
-    resumed: bool = False,
+    judge_start: bool = False,
 ) -> None:
     """Run epochs until the score stops improving.
 
     The score, where there is a validation set, is that of the weights `judged` on it; their best
-    epoch's values end in `parameters`, or, if training was `resumed`, those it began with, should
-    none be better. Without one it is the negative training loss, and the last weights stay.
+    epoch's values end in `parameters`, or those that training began with, if these are to be judged
+    and none is better. Without one it is the negative training loss, and the last weights stay.
     `goes_on` is asked before training ends for want of improvement. `report` comes after each epoch
     and may end training, as may an interrupt (Ctrl-C), which before the end of the first epoch is
     the caller's.
     """
     best, best_score, n_worse, n_before = None, -np.inf, 0, len(history.loss_curve)
 
-    def keep(score: float) -> None:
+    def judge(validate: Callable[[], tuple[float, float]]) -> tuple[float, float]:
+        """The loss and score on the validation set; what is best is kept."""
         nonlocal best
-        best = {name: W.copy() for name, W in judged.items() if W is not parameters[name]}
-        history.best_validation_score = score
+        loss, score = validate()
+        history.lowest_validation_loss = min(history.lowest_validation_loss, loss)
+        if score > best_score:
+            best = {name: W.copy() for name, W in judged.items() if W is not parameters[name]}
+            history.best_validation_score = score
+        return loss, score
 
     try:
-        if validate is not None and resumed:
-            _, best_score = validate()
-            keep(best_score)
+        if validate is not None and judge_start:
+            _, best_score = judge(validate)
         for _ in range(max_iter):
             loss = validation_loss = epoch()
             score = -loss
             if validate is not None:
-                validation_loss, score = validate()
+                validation_loss, score = judge(validate)
             if not np.isfinite(loss + validation_loss):
                 raise DivergenceError
             n_worse = 0 if score >= best_score + tol else n_worse + 1
             if validate is not None:
-                if score > best_score:
-                    keep(score)  # first: Ctrl-C may come in the midst of it
                 history.validation_loss_curve.append(validation_loss)
                 history.validation_scores.append(score)
             best_score = max(score, best_score)
