@@ -50,9 +50,10 @@ OF_SKTIME = {
     "vowels": ("JapaneseVowels", 270),
     "arrows": ("ArrowHead", 36),
     "guns": ("GunPoint", 50),
+    "leaves": ("OSULeaf", 200),
     "motions": ("BasicMotions", 40),
     "power": ("ItalyPowerDemand", 67),
-    "unit": ("UnitTest", 21),
+    "unit": ("UnitTest", 20),
 }
 
 VARIATIONS: dict[str, dict[str, Any]] = {
@@ -66,13 +67,14 @@ OF_DEFAULTS: dict[str, dict[str, Any]] = {
     for name, change in VARIATIONS.items()
     for cell in ("rnn", "lstm", "gru", "mingru")
 }
-PATIENCE: dict[str, dict[str, Any]] = {
-    f"{cell}, n_iter_no_change={n}": {"cell": cell, "n_iter_no_change": n}
-    for n in (3, 10, 20, 40)
+OF_SMALL: dict[str, dict[str, Any]] = {
+    f"{cell}, {name}={value}": {"cell": cell, name: value}
+    for name, values in {"n_iter_no_change": (3, 10, 20, 40), "pooling": ("last", "max")}.items()
+    for value in values
     for cell in ("rnn", "lstm", "gru", "mingru")
 }
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
-    **dict.fromkeys(OF_SKTIME, PATIENCE),
+    **dict.fromkeys(OF_SKTIME, OF_SMALL),
     "defaults": OF_DEFAULTS,
     "review-defaults": OF_DEFAULTS,
     "sentences": {

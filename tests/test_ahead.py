@@ -26,16 +26,17 @@ class Kernels(event.Listener):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "n_classes"),
+    ("parameters", "n_classes", "n_steps"),
     [
-        ({"cell": "rnn", "embedding_dim": 3}, 3),
-        ({"cell": "rnn", "bidirectional": True, "solver": "sgd"}, 2),
+        ({"cell": "rnn", "embedding_dim": 3}, 3, (120, 150)),
+        ({"cell": "rnn", "bidirectional": True, "solver": "sgd"}, 2, (120, 150)),
+        ({"cell": "rnn", "bidirectional": True, "solver": "sgd"}, 2, (5, 30)),
     ],
 )
-def test_nothing_is_left_to_compile(parameters, n_classes):
+def test_nothing_is_left_to_compile(parameters, n_classes, n_steps):
     seqnets.warmup(**parameters)
     random = np.random.RandomState(0)
-    X = [random.randint(1, 9, size=T) for T in random.randint(120, 150, 24)]
+    X = [random.randint(1, 9, size=T) for T in random.randint(*n_steps, 24)]
     if "embedding_dim" not in parameters:
         X = [x.astype(float) for x in X]
     y = np.arange(24) % n_classes

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
 from threadpoolctl import threadpool_info
 
-from seqnets import RecurrentClassifier, data, fitting, inputs, labels
+from seqnets import RecurrentClassifier, data, fitting, inputs, labels, load, save
 from seqnets.batches import Sequences
 from seqnets.data import Data, Validation
 from seqnets.inputs import as_inputs, read_again
@@ -532,6 +532,27 @@ def test_a_cosine_schedule_ends_where_it_should(recwarn):
     clf = make_classifier(learning_rate="cosine", max_iter=15, learning_rate_init=0.01, tol=9.0)
     assert clf.set_params(n_iter_no_change=1).fit(make(), Y).n_iter_ == 15
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "other", "pooling"), [(40, 41, "last"), (41, 40, "max")], ids=str
+)
+def test_pooling_goes_by_the_steps_of_the_first_series(n_steps, other, pooling, tmp_path):
+    """And stays as it is where training goes on."""
+    clf = make_classifier(warm_start=True)
+    for X in (np.zeros((N, n_steps, 1)), np.zeros((N, other, 1))):
+        clf.fit(X, Y)
+        assert clf._network.architecture.pooling == pooling
+    save(clf, tmp_path / "model")
+    again = load(tmp_path / "model").fit(np.zeros((N, other, 1)), Y)
+    assert again._network.architecture.pooling == pooling
+    assert clf.set_params(warm_start=False).fit(X, Y)._network.architecture.pooling != pooling
+
+
+@pytest.mark.parametrize("n_steps", [3, 50])
+def test_pooling_of_tokens_is_the_maximum(n_steps):
+    clf = make_classifier("tokens").fit(np.ones((N, n_steps), int), Y)
+    assert clf._network.architecture.pooling == "max"
 
 
 @pytest.mark.parametrize(

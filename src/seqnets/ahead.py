@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
@@ -25,7 +26,7 @@ def warmup(**parameters: Any) -> None:
     **parameters : Any
         Those of `RecurrentClassifier`. These decide what is compiled: `cell`, `embedding_dim`
         (given or not), `pooling`, `bidirectional`, `solver` and `dtype`, where "auto" means
-        float32 with tokens and float64 with series.
+        float32 with tokens and float64 with series, and whatever `pooling` series may need.
 
     Raises
     ------
@@ -52,7 +53,8 @@ def warmup(**parameters: Any) -> None:
     clf = RecurrentClassifier(**parameters).set_params(**once)
     # Ids that any embedding has, or numbers; two blocks of them, whose gradients are summed.
     X = np.full((2 * BLOCK_ROWS, FEW_STEPS // BLOCK_ROWS), 2)
-    for n_classes in (2, 3):
+    either = ("last", "max") if clf.pooling == "auto" and clf.embedding_dim is None else ()
+    for n_classes, pooling in itertools.product((2, 3), either or (clf.pooling,)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            clf.fit(X, np.arange(len(X)) % n_classes).predict_proba(X)
+            clf.set_params(pooling=pooling).fit(X, np.arange(len(X)) % n_classes).predict_proba(X)

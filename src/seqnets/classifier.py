@@ -39,7 +39,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         How the top layer's states of all steps become one vector: the last step's, their mean,
         their elementwise maximum, or a mean with learned weights (Bahdanau et al. 2015; Yang et
         al. 2016), see `attention_weights`. For a layer that reads from the end, "last" is its
-        state at the first step. "auto" is "last" for series and "max" for tokens.
+        state at the first step. "auto" is "last" for series of 40 steps or fewer on average, of
+        which the last state knows all, and "max" for longer ones and for tokens.
     embedding_dim : int, default=None
         None: `X` holds numeric series. An int: `X` holds token ids, each of which gets a learned
         vector of this length.

@@ -175,7 +175,7 @@ def prepare(
         new = learn_tokens(estimator, known, [part.sequences for part in (data, chosen) if part])
     elif not resume:
         learn_scale(estimator, data.sequences, data.weights)
-    network = build_network(estimator)
+    network = build_network(estimator, None if resume else data.sequences.lengths)
     if not resume:
         given = check_embeddings(estimator)[UNKNOWN:] if had_embeddings(estimator) else None
         estimator.parameters_ = network.initialize(state.random, estimator._dtype, given)
