@@ -35,7 +35,9 @@ SOLVERS = ["adam", "adamw", "rmsprop", "sgd"]
 CLASSIFIERS = [  # of each kind one; the long run has every cell and solver
     RecurrentClassifier(),
     RecurrentClassifier("gru", 16, solver="sgd"),
-    RecurrentClassifier("rnn", (16, 8), bidirectional=True, pooling="attention"),
+    RecurrentClassifier(
+        "rnn", (16, 8), bidirectional=True, pooling="attention", n_iter_no_change=3
+    ),
 ]
 
 # ---------------------------------------------------------------- scikit-learn's own checks

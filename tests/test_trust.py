@@ -195,7 +195,7 @@ def test_predictions_go_by_the_outputs():
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"max_iter": np.int8(100), "learning_rate": "cosine", "batch_size": 1},
+        {"max_iter": np.int8(2), "learning_rate": "cosine", "batch_size": 1},
         {"bptt_steps": np.int8(2)},
         {"embedding_dim": np.uint8(100)},
         {"learning_rate": "invscaling", "power_t": 1e3},
