@@ -53,8 +53,9 @@ def warmup(**parameters: Any) -> None:
     clf = RecurrentClassifier(**parameters).set_params(**once)
     # Ids that any embedding has, or numbers; two blocks of them, whose gradients are summed.
     X = np.full((2 * BLOCK_ROWS, FEW_STEPS // BLOCK_ROWS), 2)
-    either = ("last", "max") if clf.pooling == "auto" and clf.embedding_dim is None else ()
-    for n_classes, pooling in itertools.product((2, 3), either or (clf.pooling,)):
+    depends_on_X = clf.pooling == "auto" and clf.embedding_dim is None
+    poolings = ("last", "max") if depends_on_X else (clf.pooling,)
+    for n_classes, pooling in itertools.product((2, 3), poolings):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             clf.set_params(pooling=pooling).fit(X, np.arange(len(X)) % n_classes).predict_proba(X)

@@ -355,8 +355,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
 
         After a fit without `warm_start=True`, the optimizer starts anew. Series are standardized as
         in the first call. New tokens are added to the embedding; each call costs time for all of
-        it, so pass batches. There is no early stopping: find out with
-        data held out how many passes help; on review sentences, more than four overfit.
+        it, so pass batches. There is no early stopping: find out with data held out how many passes
+        help; on review sentences, more than four overfit.
 
         Parameters
         ----------
