@@ -182,7 +182,7 @@ class Recurrent:
             if self.cell.has_product:
                 v = self._recurrent_input(batch, work, masks)[start:stop].reshape(-1, H)
                 sums.add("W_h", v.T, da)
-            if vanished(arrays, start):
+            if start > 0 and vanished(arrays, start):
                 if lookup is None:
                     dx[: start * B] = 0
                 break
