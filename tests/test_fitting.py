@@ -53,7 +53,7 @@ def spy(monkeypatch):
 
     def recorded(estimator, state, training, validation, resume):
         seen.training, seen.validation = training, validation
-        prepare(estimator, state, training, validation, resume)
+        return prepare(estimator, state, training, validation, resume)
 
     monkeypatch.setattr(fitting, "prepare", recorded)
     return seen
@@ -616,6 +616,16 @@ def test_on_a_validation_set_its_own_loss_counts(recwarn, lowest, warns):
     history = History([9.0, 9.0], [0.1, 0.9], [0.5, 0.6], lowest_validation_loss=lowest)
     fitting.warn_of_a_poor_fit(clf, history, data, validation)
     assert bool([w for w in recwarn if "give 0.8370" in str(w.message)]) == warns
+
+
+@pytest.mark.parametrize(("loss", "n_before", "warns"), [(0.7, 2, True), (0.7, 0, False)])
+def test_epochs_of_an_earlier_fit_do_not_count(recwarn, loss, n_before, warns):
+    clf, targets = make_classifier(), np.eye(2)
+    clf.out_activation_ = "softmax"
+    data = Data(None, None, targets, np.ones(2), None)
+    history = History([0.1, 0.1, loss], stopped="converged", n_before=n_before)
+    fitting.warn_of_a_poor_fit(clf, history, data, None)
+    assert bool([w for w in recwarn if "guessing" in str(w.message)]) == warns
 
 
 # -------------------------------------------------------------------- ids taken for numbers

@@ -319,6 +319,22 @@ def test_class_weight_by_label(class_weight, expected):
     assert class_weights(class_weight, classes, classes).tolist() == expected
 
 
+@pytest.mark.parametrize("classes", [np.array(["0", "1"]), np.array(["0", "1"], dtype=object)])
+def test_class_weight_by_labels_that_look_like_numbers(classes):
+    assert class_weights({"0": 2, "1": 5.0}, classes, classes).tolist() == [2.0, 5.0]
+    assert class_weights({"1": 5.0}, classes, classes).tolist() == [1.0, 5.0]
+
+
+def test_class_weight_of_a_label_that_there_is_not():
+    """One that is misspelled, if others have no weight; else one that may come later."""
+    classes = np.array(["a", "b"])
+    with pytest.raises(
+        ValueError, match=r"^The classes \['b'\] are not in class_weight={'a': 2, 'B'"
+    ):
+        class_weights({"a": 2, "B": 3}, classes, classes)
+    assert class_weights({"a": 2, "b": 3, "B": 4}, classes, classes).tolist() == [2.0, 3.0]
+
+
 @pytest.mark.parametrize("weight", [-1, -1e-9, np.nan, np.inf])
 def test_a_class_weight_that_is_none(weight):
     wanted = f"gives class 'b' the weight {weight}; weights are finite numbers of at least 0"

@@ -67,7 +67,7 @@ FAULTS = [
     ("training", TRAINING, ">= best_score + tol", ">= best_score - tol"),
     ("optimizers", TRAINING, "share * (W[row, k] - mean[row, k])", "(W[row, k] - mean[row, k])"),
     ("training", TRAINING, 'W.ndim == 2 and name != "embedding"', "W.ndim == 2"),
-    ("training", TRAINING, "== n_before:", "< n_before:"),
+    ("training", TRAINING, "== history.n_before:", "< history.n_before:"),
     ("data", "test_fitting", "np.minimum(sizes, counts - 1)", "np.minimum(sizes, counts)"),
     ("fitting", "test_validation", "np.random.RandomState(state.seed)", "state.random"),
     (

@@ -270,6 +270,14 @@ def test_no_gradient_at_all():
     assert not gradients["a"].any()
 
 
+def test_squares_that_no_float64_holds_end_training_too():
+    gradients = {"a": np.full((1, 2), 1e200), "b": np.ones((1, 1))}
+    with np.errstate(over="ignore"):
+        assert clip_by_global_norm(gradients, 1.0) == np.inf
+    assert np.isnan(gradients["a"]).all()
+    assert np.isnan(gradients["b"]).all()
+
+
 def test_the_norm_of_float32_is_summed_in_float64():
     """Squares of 1e25 are no float32, and 10,000 small ones beside a large one would be lost."""
     gradients = {"a": np.full((1, 4), 1e25, np.float32)}

@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from seqnets import RecurrentClassifier, SequenceScaler, progress
+from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer, progress
 
 # Most fits are too short to learn anything.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -178,6 +178,30 @@ def test_hooks_come_in_order(kind):
         train(make(kind), Y)
         assert recorder.names == hooks_of(n_epochs)
         recorder.names.clear()
+
+
+TRANSFORMERS = {
+    "scaler, fit": (SequenceScaler(), "fit", [[1.0, 2.0], [3.0]], [[np.nan]]),
+    "scaler, partial_fit": (SequenceScaler(), "partial_fit", [[1.0, 2.0], [3.0]], [[np.nan]]),
+    "vectorizer, fit": (SequenceVectorizer(), "fit", ["a b", "a"], [3]),
+    "vectorizer, fit_transform": (SequenceVectorizer(), "fit_transform", ["a b", "a"], [3]),
+}
+
+
+@needs_callbacks
+@pytest.mark.parametrize(
+    ("transformer", "method", "X", "wrong"), TRANSFORMERS.values(), ids=TRANSFORMERS
+)
+def test_hooks_of_transformers(transformer, method, X, wrong):
+    recorder = Recorder()
+    transformer = clone(transformer).set_callbacks(recorder)
+    for _ in range(2):  # partial_fit goes on
+        getattr(transformer, method)(X)
+        assert recorder.names == hooks_of(0)
+        recorder.names.clear()
+    with pytest.raises((TypeError, ValueError)):
+        getattr(transformer, method)(wrong)
+    assert recorder.names == ["setup fit 0", "begin fit 0", "teardown fit 0"]
 
 
 @needs_callbacks

@@ -331,10 +331,15 @@ def test_another_number_of_features(fitted, given, n_given, n_wanted):
 @pytest.mark.parametrize("size", [1e160, 1e300])
 def test_numbers_whose_variance_is_not_finite(size):
     X = size * np.array([[1.0, -1.0], [0.5, 0.25]])
-    with pytest.raises(ValueError, match="^X holds numbers that are too large: the variance"):
+    with pytest.raises(ValueError, match="^X holds numbers that are too large: the mean or var"):
         SequenceScaler().fit(X)
     scaler = SequenceScaler(with_std=False).fit(X)
     np.testing.assert_allclose(scaler.transform(X), X - X.mean())
+
+
+def test_numbers_whose_mean_is_not_finite():
+    with pytest.raises(ValueError, match="^X holds numbers that are too large: the mean"):
+        SequenceScaler(with_std=False).fit([[1.7e308, 1.7e308]])
 
 
 def test_parts_go_on_as_they_began():

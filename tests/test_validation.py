@@ -411,6 +411,19 @@ def test_a_score_that_never_moves_is_told(scores, message, recwarn, monkeypatch)
 
 
 @pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize(("scores", "warns"), [([0.25] * 3, True), ([0.25, 0.5, 0.75], False)])
+def test_scores_of_an_earlier_fit_are_none_of_this_one(scores, warns, recwarn, monkeypatch):
+    monkeypatch.setattr(labels, "guessing_loss", lambda *_: 9.0)
+    clf = fit(scoring=Spy([0.5, *scores]), max_iter=1, warm_start=True)
+    recwarn.clear()
+    clf.set_params(early_stopping=False).fit(make("series"), Y)
+    assert not [w for w in recwarn if "after every epoch" in str(w.message)]
+    clf.set_params(early_stopping="auto", max_iter=3)
+    clf.fit(make("series"), Y, X_val=make_validation("series"), y_val=Y_VAL)
+    assert bool([w for w in recwarn if "after every epoch" in str(w.message)]) == warns
+
+
+@pytest.mark.filterwarnings("always")
 def test_a_loss_that_never_moves_is_no_score(recwarn):
     fit(learning_rate_init=1e-9, max_iter=30, n_iter_no_change=2)
     assert not [w for w in recwarn if "after every epoch" in str(w.message)]

@@ -623,9 +623,11 @@ def test_ids_in_a_frame_are_read_by_rows(frame):
 
 def test_a_fit_without_room_for_its_result_changes_nothing():
     vectorizer = SequenceVectorizer().fit(["a b"])
+    vectorizer.set_params(output="padded", max_length=10**15)
     with pytest.raises((MemoryError, ValueError)):
-        vectorizer.set_params(output="padded", max_length=10**15).fit(["other words"])
+        vectorizer.fit_transform(["other words"])
     assert vectorizer.vocabulary_ == {"a": 2, "b": 3}
+    assert vectorizer.fit(["other words"]).vocabulary_ == {"other": 2, "words": 3}  # needs none
 
 
 @pytest.mark.parametrize("ngram_range", [2, [1], "ab", (1, 2)])

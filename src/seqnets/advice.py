@@ -29,7 +29,8 @@ def warn_of_a_poor_fit(
     guessing = labels.guessing_loss(guessed, true)
     name, loss = "lowest validation loss", history.lowest_validation_loss
     if validation is None:  # the weights kept are the last ones, and the loss is noisy
-        name, loss = "lowest loss of the last epochs", min(history.loss_curve[-LAST_EPOCHS:])
+        last = history.loss_curve[history.n_before :][-LAST_EPOCHS:]
+        name, loss = "lowest loss of the last epochs", min(last)
     if guessing > 0 and loss > guessing:
         warn(
             f"The {name} was {loss:.4f}; guessing by the classes' frequencies would give "
@@ -38,9 +39,9 @@ def warn_of_a_poor_fit(
             "on X.",
             ConvergenceWarning,
         )
-    elif history.stopped != "callback" and never_moved(estimator, history.validation_scores):
+    elif history.stopped != "callback" and validation and never_moved(estimator, history):
         warn(
-            f"scoring={estimator.scoring!r} was {history.validation_scores[0]:.4g} after every "
+            f"scoring={estimator.scoring!r} was {history.validation_scores[-1]:.4g} after every "
             'epoch, and so told none from another: try scoring="loss" or more epochs '
             "(n_iter_no_change, max_iter).",
             ConvergenceWarning,
@@ -53,8 +54,9 @@ def warn_of_a_poor_fit(
         )
 
 
-def never_moved(estimator: Estimator, scores: list[float]) -> bool:
-    """Whether all scores are the same, and none that says that all is right."""
+def never_moved(estimator: Estimator, history: History) -> bool:
+    """Whether all scores of this training are the same, and none that says that all is right."""
+    scores = history.validation_scores[history.n_before :]
     if estimator.scoring == "loss" or len(set(scores)) != 1:
         return False
     without_errors = scores[0] == 0 and math.copysign(1, scores[0]) < 0  # of a "neg_" scorer

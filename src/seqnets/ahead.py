@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from typing import Any
 
@@ -54,8 +53,8 @@ def warmup(**parameters: Any) -> None:
     # Ids that any embedding has, or numbers; two blocks of them, whose gradients are summed.
     X = np.full((2 * BLOCK_ROWS, FEW_STEPS // BLOCK_ROWS), 2)
     depends_on_X = clf.pooling == "auto" and clf.embedding_dim is None
-    poolings = ("last", "max") if depends_on_X else (clf.pooling,)
-    for n_classes, pooling in itertools.product((2, 3), poolings):
+    poolings = ("last", "max") if depends_on_X else (clf.pooling, clf.pooling)
+    for n_classes, pooling in zip((2, 3), poolings, strict=True):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             clf.set_params(pooling=pooling).fit(X, np.arange(len(X)) % n_classes).predict_proba(X)

@@ -14,10 +14,10 @@ from .jit import kernel
 from .products import whole_tiles
 
 # A block is what one thread takes at a time: `BLOCK_ROWS` sequences, or more short ones, up to
-# `BLOCK_STEPS` steps in all, since fewer calls are faster. Above `FEW_STEPS` steps there are at
-# least two blocks, so that two threads have work; below, they would wait for Python (sentences
-# took twice as long on two threads). Blocks, not threads, decide the order of every sum, so that
-# results do not depend on the number of threads.
+# `BLOCK_STEPS` steps in all, since fewer calls are faster. More sequences of more than `FEW_STEPS`
+# steps make at least two blocks, so that two threads have work; with fewer steps, they would wait
+# for Python (sentences took twice as long on two threads). Blocks, not threads, decide the order of
+# every sum, so that results do not depend on the number of threads.
 BLOCK_ROWS, BLOCK_STEPS, FEW_STEPS = 16, 4096, 2048
 
 # Batches that are shuffled together, then sorted by length.
@@ -42,7 +42,8 @@ class Sequences(NamedTuple):
         """The sequences `rows`, in that order."""
         lengths = self.lengths[rows]
         offsets = np.concatenate(([0], np.cumsum(lengths)))
-        steps = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        steps = np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        steps += np.arange(offsets[-1])
         return Sequences(self.values[steps], offsets)
 
 
@@ -63,6 +64,11 @@ class Batch(NamedTuple):
     start: int = 0  # of a window: which step of the sequences is its first
     window: int = 0  # and which one this is
     n_windows: int = 1
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this is the last window, or no window but the whole."""
+        return self.window + 1 == self.n_windows
 
 
 def make_batch(

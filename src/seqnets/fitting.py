@@ -93,7 +93,7 @@ def fit_network(
     if X_val is None and wants_split(estimator, data):
         # By a seed that a warm start keeps, lest it be judged on what it was trained on before.
         data, chosen = split(estimator, data, np.random.RandomState(state.seed))
-    prepare(estimator, state, data, chosen, resume)
+    data = prepare(estimator, state, data, chosen, resume)
     validation = None
     if chosen is not None:
         validation = validation_of(estimator, chosen, X)
@@ -132,7 +132,7 @@ def partial_fit_network(
     if labels.is_multilabel(estimator.n_outputs_, estimator.out_activation_):
         labels.check_order(classes, estimator.classes_)
     warn_of_ids(estimator, X, data)
-    prepare(estimator, state, data, None, resume)
+    data = prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
     run_epochs(estimator, data, None, state, progress)
     estimator._state = state
@@ -167,8 +167,11 @@ def begin(estimator: Estimator, resume: bool) -> State:
 
 def prepare(
     estimator: Estimator, state: State, data: Data, chosen: Data | None, resume: bool
-) -> None:
-    """Learn what the inputs tell, and make the network or take it up again."""
+) -> Data:
+    """Learn what the inputs tell, and make the network or take it up again.
+
+    Returns the data as the network reads them.
+    """
     known = estimator.token_ids_ if resume and estimator._kind == "tokens" else np.empty(0, int)
     new = known[:0]
     if estimator._kind == "tokens":
@@ -186,6 +189,7 @@ def prepare(
     network.check(estimator.parameters_, estimator._dtype)  # embeddings may shrink meanwhile
     estimator._network = network
     estimator.n_layers_ = len(network.layers) + 2
+    return data._replace(sequences=as_inputs(estimator, data.sequences))
 
 
 def check_same_network(estimator: Estimator) -> None:
@@ -232,7 +236,7 @@ def run_epochs(
     progress: Progress,
 ) -> History:
     """Train, and record how it went."""
-    sequences, lengths = as_inputs(estimator, data.sequences), data.sequences.lengths
+    sequences, lengths = data.sequences, data.sequences.lengths
     if estimator.t_ > 0:
         advice = "These stay as they were learned first: start with more typical series."
         warn_if_far(estimator, sequences, data.weights, "X", advice)

@@ -324,9 +324,9 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
         X = step.transform(X)
     check_is_fitted(classifier)
     sequences = read_again(classifier, X)
-    numbers = [part.tolist() for part in _one_by_one(sequences.values, sequences)]
     if sequences.values.ndim > 1:
-        return [[str(t + 1) for t in range(len(part))] for part in numbers]
+        return [[str(t + 1) for t in range(length)] for length in sequences.lengths]
+    numbers = [part.tolist() for part in _one_by_one(sequences.values, sequences)]
     if vectorizer is None:
         return [[str(number) for number in part] for part in numbers]
     return _spelled(vectorizer, texts, numbers)

@@ -29,11 +29,11 @@ WIDE = whole_registers()  # of AVX-512; empty for other processors
 def kernel(function: Callable) -> Callable:
     """Compile `function` with Numba on its first call for each dtype.
 
-    A kernel gets C-contiguous, writable arrays of one dtype that its caller has allocated and
-    checked, since compiled code checks no bounds. It writes into them and returns None; small
-    helpers may return numbers. It calls only compiled functions of its own file, where a reader
-    finds all that becomes one piece of code, and of `products` and `activations`, whose changes
-    `cache` notices.
+    A kernel gets C-contiguous, writable arrays that its caller has allocated and checked, since
+    compiled code checks no bounds; for one precision, each is of the same dtype in every call. It
+    writes into them and returns None; small helpers may return numbers. It calls only compiled
+    functions of its own file, where a reader finds all that becomes one piece of code, and of
+    `products` and `activations`, whose changes `cache` notices.
 
     The machine code is kept on disk, see `cache`.
     """

@@ -10,7 +10,6 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils._missing import is_pandas_na
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from .estimators import check_unmasked
@@ -99,7 +98,9 @@ def make_targets(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     numbers = class_numbers(y, classes)
     if classes.size == 2:
         return numbers[:, np.newaxis].astype(np.float64)
-    return np.eye(classes.size)[numbers]
+    targets = np.zeros((numbers.size, classes.size))
+    targets[np.arange(numbers.size), numbers] = 1
+    return targets
 
 
 def outputs(y: np.ndarray, classes: np.ndarray) -> tuple[int, str]:
@@ -162,9 +163,14 @@ def class_weights(
                     f"class_weight={class_weight!r} gives class {label!r} the weight {weight!r}; "
                     "weights are finite numbers of at least 0."
                 )
-        return compute_class_weight(class_weight, classes=classes, y=classes)
-    weights, present = np.ones(classes.size), np.isin(classes, y)
-    weights[present] = compute_class_weight("balanced", classes=classes[present], y=y)
+        named = np.array([label in class_weight for label in classes])
+        if not named.all() and named.sum() < len(class_weight):  # some names are misspelled
+            missing = classes[~named].tolist()
+            raise ValueError(f"The classes {missing} are not in class_weight={class_weight!r}.")
+        return np.array([class_weight.get(label, 1) for label in classes], dtype=np.float64)
+    counts = np.bincount(class_numbers(y, classes), minlength=classes.size)
+    weights, present = np.ones(classes.size), counts > 0
+    weights[present] = y.size / (present.sum() * counts[present])
     return weights
 
 

@@ -51,7 +51,7 @@ class Cell(NamedTuple):
 
 CELLS = {
     "rnn": Cell("a", cells.rnn_forward, cells.rnn_backward),
-    # A forget gate that starts open lets gradients through from the first epoch (Gers 2000).
+    # A forget gate that starts open lets gradients through from the first epoch (Gers et al. 2000).
     "lstm": Cell("ifog", cells.lstm_forward, cells.lstm_backward, start_bias=(0.0, 1.0, 0.0, 0.0)),
     "gru": Cell("rzn", cells.gru_forward, cells.gru_backward),
     "mingru": Cell("zn", cells.mingru_forward, cells.mingru_backward),
@@ -129,7 +129,7 @@ class Recurrent:
         for name in states:
             arrays[name][0] = self._carried(name, batch, work)[batch.window] if batch.window else 0
         self.cell.forward(*arrays.values())
-        if batch.window + 1 < batch.n_windows:
+        if not batch.is_last:
             for name in states:
                 self._carried(name, batch, work)[batch.window + 1] = arrays[name][-1]
         return arrays["h"]
@@ -152,7 +152,7 @@ class Recurrent:
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`.
 
-        An empty `dx` is left so.
+        An empty `dx` is left so. Those of the parameters are added to what later windows have left.
         """
         parameters, batch, work, masks = given
         arrays = self._arguments(self.cell.backward, given)
@@ -168,7 +168,7 @@ class Recurrent:
                 name: part_of_argument(name, array, start, stop) for name, array in arrays.items()
             }
             self.cell.backward(*part.values())
-            sums = Sums(self.name, gradients, work, first=stop == T)
+            sums = Sums(self.name, gradients, work, first=stop == T and batch.is_last)
             da = part["da"].reshape(-1, GH)
             if lookup is None:
                 steps = slice(start * B, stop * B)
@@ -187,7 +187,7 @@ class Recurrent:
                     dx[: start * B] = 0
                 break
         if lookup is not None:
-            sums = Sums(self.name, gradients, work, first=True)
+            sums = Sums(self.name, gradients, work, first=batch.is_last)
             self._project_backward(parameters, x, rows, sums, dx)
 
     def _project_backward(
@@ -261,8 +261,8 @@ class Recurrent:
         return arrays
 
 
-# Between stretches the way back may end, see `vanished`: soonest after so many steps. These rows
-# are enough for a good product.
+# Between stretches the way back may end, see `vanished`. The last one, which comes first, has at
+# most so many steps; so many rows are enough for a good product.
 FIRST_STEPS, STRETCH_ROWS = 128, 2048
 
 
@@ -301,7 +301,7 @@ def part_of_argument(name: str, array: np.ndarray, start: int, stop: int) -> np.
 
 
 class Sums(NamedTuple):
-    """One layer's gradients, summed over stretches; the first one overwrites what is there."""
+    """A part's gradients, summed over stretches and windows; the first overwrites what is there."""
 
     name: str
     totals: Workspace
@@ -315,7 +315,7 @@ class Sums(NamedTuple):
         if self.first:
             np.matmul(left, right, out=total)
         else:
-            part = self.work.array(f"{self.name}.{key} of a stretch", *shape)
+            part = self.work.array(f"{self.name}.{key} of a part", *shape)
             total += np.matmul(left, right, out=part)
 
     def add_rows(self, key: str, rows: np.ndarray) -> None:

@@ -143,12 +143,8 @@ class Network:
         dx = self._backward(parts[-1], dpooled, gradients, needs_dx)
         for given in parts[-2::-1]:
             if self.pooling.reads(given.batch, work):
-                more = work.inner("gradients of one window")
                 self._states(given)
-                dx += self._backward(given, dpooled, more, needs_dx)
-                for name, W in parameters.items():
-                    if not name.startswith(("embedding", "dense.")):
-                        gradients.array(name, *W.shape)[:] += more.array(name, *W.shape)
+                dx += self._backward(given, dpooled, gradients, needs_dx)
         return dx
 
     def _states(self, given: Pass) -> np.ndarray:
@@ -170,8 +166,9 @@ class Network:
                 below = self.layers[i - 1].states("dh", batch, work)
                 below[0] = 0
                 dx = below[1:].reshape(x.shape)
-            else:  # of tokens, it is the gradient of their rows of the embedding
-                place, name = (work, "dx") if self.embedding is None else (gradients, "embedding")
+            else:  # of tokens, the last window's becomes the gradient of their rows
+                of_rows = self.embedding is not None and batch.is_last
+                place, name = (gradients, "embedding") if of_rows else (work, "dx")
                 dx = place.array(name, *(x.shape if needs_dx else (0, 0)))
             self.layers[i].backward(given, x, lookup, dx, gradients)
             if dx.size and f"layer{i}" in masks:

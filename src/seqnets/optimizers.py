@@ -14,7 +14,7 @@ import numpy as np
 from .jit import kernel
 from .schedules import Schedule
 
-VANISHED = 1e-36  # a normal float32 still; below it moments decay into slow denormal numbers
+VANISHED = 1e-36  # a normal float32 still; below it moments decay into slow subnormal numbers
 
 
 @kernel
@@ -68,15 +68,6 @@ def add_squares(dW, squares):
 
 
 @kernel
-def add_rows(rows, part, dW):
-    """dW[rows] += part, rows being distinct."""
-    for i in range(rows.size):
-        row = rows[i]
-        for k in range(dW.shape[1]):
-            dW[row, k] += part[i, k]
-
-
-@kernel
 def update_mean(rows, mean, W, share):
     """mean[rows] += share (W - mean)[rows], in one pass where NumPy takes three."""
     share = W.dtype.type(share)
@@ -89,15 +80,16 @@ def update_mean(rows, mean, W, share):
 def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> float:
     """Scale all gradients so that their joint norm is at most `max_norm`; return the norm.
 
-    Where that is infinite, NaN is left, which ends the training. Pascanu, Mikolov & Bengio (2013).
+    If it is not finite, NaN is left, which ends the training. Pascanu, Mikolov & Bengio (2013).
     """
     squares = np.zeros(max(gradient.shape[1] for gradient in gradients.values()))
     for gradient in gradients.values():
         add_squares(gradient, squares)
     norm = math.sqrt(squares.sum())
     if norm > max_norm:
+        scale = max_norm / norm if norm < math.inf else math.nan
         for gradient in gradients.values():
-            gradient *= gradient.dtype.type(max_norm / norm)
+            gradient *= gradient.dtype.type(scale)
     return norm
 
 

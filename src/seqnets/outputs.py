@@ -6,7 +6,7 @@ import numpy as np
 
 from . import initializers
 from .batches import Batch
-from .layers import Pass
+from .layers import Pass, Sums
 from .pooling import (
     POOLINGS,
     attention_backward,
@@ -84,18 +84,21 @@ class Attention(Pooling):
         self, given: Pass, h: np.ndarray, dpooled: np.ndarray, dh: np.ndarray, gradients: Workspace
     ) -> None:
         parameters, batch, work, _ = given
-        if batch.window + 1 < batch.n_windows:  # u is a later window's
+        if not batch.is_last:  # u is a later window's
             self._compute_scores(given, h)
         W, v = parameters["attention.W"], parameters["attention.v"]
         _, total, _ = self._arrays(batch, work)
         u, (score, scale) = self._u(batch, work), self._score_arrays(batch, work)
         du, dv = work.array("attention.du", *u.shape), gradients.array("attention.v", *v.shape)
+        if batch.is_last:
+            dv[:] = 0
         attention_backward(
             batch.start, batch.lengths, h, v, u, score, scale, total, dpooled, dh, du, dv
         )
         rows, h_rows = du.reshape(-1, len(W)), h[1:].reshape(-1, len(W))
-        np.matmul(h_rows.T, rows, out=gradients.array("attention.W", *W.shape))
-        rows.sum(axis=0, out=gradients.array("attention.b", len(W)))
+        sums = Sums("attention", gradients, work, first=batch.is_last)
+        sums.add("W", h_rows.T, rows)
+        sums.add_rows("b", rows)
         more = np.matmul(rows, W.T, out=work.array("attention.dh", *rows.shape))
         dh[1:] += more.reshape(dh[1:].shape)
 

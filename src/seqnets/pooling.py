@@ -10,9 +10,10 @@ total   (B, H)       "mean", "attention": the sum that is divided; "max": the ne
 best    (B, H)       "max": the step that won
 dh      (T+1, B, H)  all of it is written
 u       (T, B, A)    "attention": on entry h W + b; the forward pass leaves its tanh
-v       (A, 1)       what is attended to
+v       (A, 1)       the learned query (context vector)
 score   (B, T_all)   u v of all steps
 scale   (B, 2)       the largest score so far, and the sum of exp(score - largest)
+dv      (A, 1)       the windows' gradients of v are added to it
 
 last  h[length]
 ends  of two directions side by side: the first's h[length] and the second's h[1], where each
@@ -181,7 +182,6 @@ def attention_backward(start, lengths, h, v, u, score, scale, total, dpooled, dh
     one = u.dtype.type(1)
     dh[:] = 0
     du[:] = 0
-    dv[:] = 0
     for row in range(lengths.size):
         mean = 0.0  # of dshare below, by share: dpooled times what was pooled
         for k in range(h.shape[2]):

@@ -72,6 +72,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         self.with_mean = with_mean
         self.with_std = with_std
 
+    @_fit_context(prefer_skip_nested_validation=True)
     @as_one_task
     def fit(self, X: Any, y: Any = None) -> SequenceScaler:
         """Learn the mean and the standard deviation of each channel.
@@ -101,6 +102,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         """
         return self._learn(X, first=True)
 
+    @_fit_context(prefer_skip_nested_validation=True)
     @as_one_task
     def partial_fit(self, X: Any, y: Any = None) -> SequenceScaler:
         """Learn from more series, as if fit had been given all of them.
@@ -131,8 +133,9 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         return self._learn(X, first=not hasattr(self, "_scaler"))
 
     @atomic
-    @_fit_context(prefer_skip_nested_validation=True)
     def _learn(self, X: Any, first: bool) -> SequenceScaler:
+        if not first:  # scikit-learn checks parameters in the first call only
+            self._validate_params()
         series, kind = read_series(self, X, None if first else self._kind)
         if first:
             self._kind = kind
@@ -146,8 +149,9 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
             raise ValueError("X holds no steps: a scaler needs at least one.")
         for name in ("mean_", "var_", "scale_"):
             setattr(self, name, getattr(self._scaler, name))
-        if self.var_ is not None and not np.isfinite(self.var_).all():
-            raise ValueError("X holds numbers that are too large: the variance is not finite.")
+        if not all(np.isfinite(x).all() for x in (self.mean_, self.var_) if x is not None):
+            message = "X holds numbers that are too large: the mean or variance is not finite."
+            raise ValueError(message)
         self.n_steps_seen_ = int(np.max(self._scaler.n_samples_seen_))
         return self
 

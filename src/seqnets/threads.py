@@ -20,7 +20,7 @@ from .workspace import Workspace
 
 # A prediction leaves a workspace no larger than this to the next one: new arrays would take a
 # quarter of a short prediction's time. Training never takes one: its products multiply ended rows
-# by zero, and NaN left there by another model would stay NaN.
+# by zero, and NaN left there by another model would stay NaN. Explanations use no such sums.
 SPARE_BYTES = 2**20
 _spare: dict[np.dtype, Workspace] = {}
 

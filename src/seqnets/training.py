@@ -11,9 +11,10 @@ import numpy as np
 
 from .batches import Sequences, blocks, distinct, make_batch
 from .dropout import NO_DROPOUT, NO_MASKS, Dropout
+from .layers import add_to_rows
 from .losses import LOSSES
 from .network import Network
-from .optimizers import Optimizer, add_rows, clip_by_global_norm, update_mean
+from .optimizers import Optimizer, clip_by_global_norm, update_mean
 from .threads import Workers
 from .workspace import Parameters, Workspace
 
@@ -172,7 +173,8 @@ class Trainer:
                 total[:] = 0
                 ends = np.cumsum([words.size for words in tokens])
                 for part, here in zip(parts, np.split(places, ends[:-1]), strict=True):
-                    add_rows(here, part.array(name, here.size, W.shape[1]), total)
+                    rows_of_part = part.array(name, here.size, W.shape[1])
+                    add_to_rows(here[np.newaxis], rows_of_part[np.newaxis], total)
             else:
                 total, *others = (part.array(name, *W.shape) for part in parts)
                 for other in others:
@@ -237,6 +239,7 @@ class History:
     validation_scores: list[float] = field(default_factory=list)
     best_validation_score: float | None = None
     lowest_validation_loss: float = np.inf  # of this training
+    n_before: int = 0  # epochs before this training
     stopped: str = "max_iter"  # or "converged", "callback", "interrupted"
 
 
@@ -263,7 +266,8 @@ def train(
     and may end training, as may an interrupt (Ctrl-C), which before the end of the first epoch is
     the caller's.
     """
-    best, best_score, n_worse, n_before = None, -np.inf, 0, len(history.loss_curve)
+    best, best_score, n_worse = None, -np.inf, 0
+    history.n_before = len(history.loss_curve)
 
     def judge(validate: Callable[[], tuple[float, float]]) -> tuple[float, float]:
         """The loss and score on the validation set; what is best is kept."""
@@ -300,7 +304,7 @@ def train(
                     break
                 n_worse = 0
     except KeyboardInterrupt:
-        if len(history.loss_curve) == n_before:
+        if len(history.loss_curve) == history.n_before:
             raise
         history.stopped = "interrupted"
         for curve in (history.validation_loss_curve, history.validation_scores):

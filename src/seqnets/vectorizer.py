@@ -129,6 +129,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.max_length = max_length
         self.output = output
 
+    @_fit_context(prefer_skip_nested_validation=True)
+    @as_one_task
     def fit(self, X: Iterable[Any], y: Any = None) -> Self:
         """Learn the vocabulary of the documents.
 
@@ -156,11 +158,11 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         >>> SequenceVectorizer().fit(["not good", "good"]).vocabulary_
         {'good': 2, 'not': 3}
         """
-        self.fit_transform(X)
+        self.vocabulary_, _ = self._learn(X)
         return self
 
-    @as_one_task
     @_fit_context(prefer_skip_nested_validation=True)
+    @as_one_task
     def fit_transform(self, X: Iterable[Any], y: Any = None) -> np.ndarray:
         """Fit and transform in one pass over the documents.
 
@@ -187,15 +189,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         array([[3, 2],
                [2, 0]], dtype=int32)
         """
-        if self.vocabulary is None:
-            # A fit without documents gives scikit-learn's warnings of unused parameters
-            self._count_vectorizer().set_params(vocabulary=["-"]).fit([])
-            vocabulary, rows = learn(
-                self._tokenize(X), self.min_df, self.max_df, self.max_features, self.max_length
-            )
-        else:
-            vocabulary = self._given_vocabulary()
-            rows = self._look_up(X, vocabulary)
+        vocabulary, rows = self._learn(X)
         packed = self._pack(rows)
         self.vocabulary_ = vocabulary
         return packed
@@ -359,6 +353,17 @@ class SequenceVectorizer(  # type: ignore[call-arg]
     def _tokenize(self, X: Iterable[Any]) -> Iterator[list[Any]]:
         any_type = self.preprocessor is not None or callable(self.analyzer)
         return tokenized(X, self.build_analyzer(), any_type)
+
+    def _learn(self, X: Iterable[Any]) -> tuple[dict[Any, int], list[np.ndarray]]:
+        """Return the vocabulary and the ids of the documents."""
+        if self.vocabulary is not None:
+            vocabulary = self._given_vocabulary()
+            return vocabulary, self._look_up(X, vocabulary)
+        # A fit without documents gives scikit-learn's warnings of unused parameters
+        self._count_vectorizer().set_params(vocabulary=["-"]).fit([])
+        return learn(
+            self._tokenize(X), self.min_df, self.max_df, self.max_features, self.max_length
+        )
 
     def _look_up(self, X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray]:
         return look_up(self._tokenize(X), vocabulary, self.max_length)

@@ -20,7 +20,6 @@ class Workspace:
         self.dtype = dtype
         self._buffers: dict[str, np.ndarray] = {}
         self._arrays: dict[str, np.ndarray] = {}
-        self._inner: dict[str, Workspace] = {}
         self._filled: set[str] = set()
         self._call: object = None
 
@@ -38,8 +37,7 @@ class Workspace:
     @property
     def n_bytes(self) -> int:
         """What all its arrays take."""
-        inner = sum(work.n_bytes for work in self._inner.values())
-        return inner + sum(buffer.nbytes for buffer in self._buffers.values())
+        return sum(buffer.nbytes for buffer in self._buffers.values())
 
     def panels(self, name: str, B: np.ndarray) -> np.ndarray:
         """B as `add_product` reads it, copied again only where `begin` tells when B has changed."""
@@ -56,10 +54,6 @@ class Workspace:
         if self._call is not call:
             self._filled.clear()
             self._call = call
-
-    def inner(self, name: str) -> Workspace:
-        """A workspace within, with names of its own."""
-        return self._inner.setdefault(name, Workspace(self.dtype))
 
 
 def zeros(size: int, dtype: np.dtype) -> np.ndarray:
