@@ -26,7 +26,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], metavar="N")
     parser.add_argument("--output", type=Path, default=HERE / "results", metavar="FOLDER")
     parser.add_argument("--update-readme", action="store_true", help="put the report into README")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.update_readme and (arguments.only or arguments.quick):
+        parser.error("--update-readme needs all rows, not --only or --quick")
+    return arguments
 
 
 def main() -> int:

@@ -8,10 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
-
-from .data import Data
-from .epochs import TorchEpochs, classifier
+from .epochs import TorchEpochs, classifier, padded
 
 
 def main(who: str, cell: str, path: str, epochs: str, threads: str) -> None:
@@ -24,7 +21,7 @@ def main(who: str, cell: str, path: str, epochs: str, threads: str) -> None:
         import torch
 
         torch.set_num_threads(int(threads))
-        theirs = TorchEpochs(cell, pad(X, y), packed=False, sparse=True, bucketed=True)
+        theirs = TorchEpochs(cell, padded(X, y), packed=False, sparse=True, bucketed=True)
         for _ in range(int(epochs)):
             theirs.epoch()
     print(most_memory())
@@ -41,14 +38,6 @@ def most_memory() -> int:
         return int(line.split()[1]) * 1024
     in_bytes = sys.platform == "darwin"
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if in_bytes else 1024)
-
-
-def pad(X: list[np.ndarray], y: np.ndarray) -> Data:
-    """The sequences as PyTorch takes them."""
-    lengths = np.array([len(x) for x in X])
-    padded = np.zeros((len(X), lengths.max()), dtype=np.int64)
-    padded[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(X)
-    return Data(padded, lengths, y.astype(np.float64))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -33,10 +33,15 @@ def read_imdb(n: int) -> tuple[np.ndarray, Data]:
 
     texts, labels = read_reviews("imdb", n)
     X = SequenceVectorizer(max_features=N_WORDS - 1, max_length=LONGEST).fit_transform(texts)
+    return X, padded(X, labels)
+
+
+def padded(X: Sequence[np.ndarray], y: np.ndarray) -> Data:
+    """The sequences as PyTorch takes them."""
     lengths = np.array([len(x) for x in X])
-    padded = np.zeros((len(X), LONGEST), dtype=np.int64)
-    padded[np.arange(LONGEST) < lengths[:, None]] = np.concatenate(X)
-    return X, Data(padded, lengths, labels.astype(np.float64))
+    tokens = np.zeros((len(X), lengths.max()), dtype=np.int64)
+    tokens[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(X)
+    return Data(tokens, lengths, y.astype(np.float64))
 
 
 def classifier(cell: str, max_iter: int, threads: int | None = None) -> Any:
@@ -126,14 +131,14 @@ def imdb(row: str, cell: str, predicts: bool, settings: Settings) -> list[Result
     ours = classifier(cell, 1, settings.threads).fit(X[:TRIAL], y[:TRIAL])
     theirs = skorch_classifier(cell, N_WORDS, WIDTH, 1, "packed" in best)
     theirs.fit(data.padded[:TRIAL], y[:TRIAL])
-    if predicts:
-        ours.fit(X, y)
-        runs: list[Run]
+    runs: list[Run] = [
+        partial(ours.fit, X, y),
+        ways[best].epoch,
+        partial(theirs.fit, data.padded, y),
+    ]
     if predicts:
         ours.fit(X, y)
         runs = [partial(ours.predict, X), ways[best].predict, partial(theirs.predict, data.padded)]
-    else:
-        runs = [partial(ours.fit, X, y), ways[best].epoch, partial(theirs.fit, data.padded, y)]
     taken = paired([Once(run) for run in runs], settings.long_pairs)
     return [
         result(row, settings, best, taken[:, [0, 1]]),

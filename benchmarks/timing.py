@@ -72,7 +72,7 @@ class Turn:
     """A run repeated often enough to be timed, after one more that is not."""
 
     def __init__(self, run: Run, at_least: float = 0.1) -> None:
-        self.run, self.n = run, 1
+        self.run = run
         run()  # compiles, allocates, finds the best algorithm
         self.n = max(1, math.ceil(at_least / max(seconds(run), 1e-9)))
 
@@ -116,11 +116,12 @@ def result(
     )
 
 
-def sgemm(n: int = 768) -> Turn:
-    """A turn of the matrix product that is counted as the peak, of 2 n^3 operations."""
-    A, B = np.random.RandomState(0).rand(2, n, n).astype(np.float32)
+SGEMM_SIZE = 768
+SGEMM_FLOPS = 2 * SGEMM_SIZE**3
+
+
+def sgemm() -> Turn:
+    """A turn of the matrix product that is counted as the peak."""
+    A, B = np.random.RandomState(0).rand(2, SGEMM_SIZE, SGEMM_SIZE).astype(np.float32)
     out = np.empty_like(A)
     return Turn(lambda: np.matmul(A, B, out=out), at_least=0.02)
-
-
-SGEMM_FLOPS = 2 * 768**3
