@@ -100,9 +100,10 @@ def test_only_the_top_imports_scikit_learn():
 
 
 @each_room
-def test_the_readme_tells_of_the_room(room):
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    assert room == "__init__" or f"`{room}`" in readme.partition("## Where things are")[2]
+def test_contributors_are_told_of_the_room(room):
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    where = text.partition("## Where things are")[2].partition("## House rules")[0]
+    assert room == "__init__" or f"`{room}`" in where
 
 
 @each_room

@@ -1,4 +1,4 @@
-"""Recurrent neural networks for scikit-learn: RNN, LSTM and GRU with a compiled core.
+"""Recurrent neural networks for scikit-learn: RNN, LSTM, GRU and minGRU with a compiled core.
 
 Examples
 --------

@@ -44,7 +44,9 @@ GRU (Cho et al. 2014), the reset gate after the product, so that one product ser
 minGRU (Feng et al. 2024), gates and candidate of x alone: no W_h, no product in the loop
     z       = s(x W_x + b)                update gate
     n       = x W_x + b                   candidate
-    h'      = (1 - z) * n + z * h
+    h'      = (1 - z) * n + z * h         the paper's z is 1 - z here
+
+Notebooks 2 to 4 derive the gradients; `tests/naive.py` has both passes in plain loops.
 """
 
 from __future__ import annotations
@@ -306,10 +308,10 @@ def flush64(x):
 
 @by_precision(flush32, flush64)
 def flush(x):
-    """Zero for a vanished gradient: in float32, the square of a much smaller one is not normal.
+    """Zero for a vanished gradient: in float32, the square of a much smaller one is subnormal.
 
-    Arithmetic on numbers below the normal ones is up to 100 times slower; without this, one BPTT
-    pass over vanishing gradients took 46 ms instead of 4.5. In float64 no weight but 0 is changed
-    by what is below 1e-40, either: to keep it down to 1e-150 took an LSTM over 5,000 steps 1.5
-    times as long. NaN stays NaN.
+    Arithmetic on subnormal numbers is up to 100 times slower; without this, one BPTT pass over
+    vanishing gradients took 46 ms instead of 4.5. In float64 no weight but 0 is changed by what is
+    below 1e-40, either: to keep it down to 1e-150 took an LSTM over 5,000 steps 1.5 times as long.
+    NaN stays NaN.
     """

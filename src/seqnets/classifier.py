@@ -20,14 +20,14 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
 
     Reads each sequence step by step and carries a state from one step to the next, so that order
     matters. A dense layer on the pooled states gives the label: softmax, or logistic for two
-    classes and for multilabel y. Trained by back-propagation through time on the cross-entropy.
+    classes and for multilabel y. Trained by backpropagation through time on the cross-entropy.
 
     Parameters
     ----------
     cell : {"rnn", "lstm", "gru", "mingru"}, default="lstm"
         The recurrent unit; in parentheses the order of its gates in `parameters_`.
         "rnn": tanh (Elman 1990).
-        "lstm" (i, f, o, g): input, forget, output gate (Hochreiter & Schmidhuber 1997; Gers 2000).
+        "lstm" (i, f, o, g): three gates (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
         "gru" (r, z, n): reset gate, after the product, and update gate (Cho et al. 2014).
         "mingru" (z, n): update gate of the input alone, no W_h, fast (Feng et al. 2024).
     hidden_layer_sizes : int or array-like of int, default=(64,)
@@ -39,8 +39,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         How the top layer's states of all steps become one vector: the last step's, their mean,
         their elementwise maximum, or a mean with learned weights (Bahdanau et al. 2015; Yang et
         al. 2016), see `attention_weights`. For a layer that reads from the end, "last" is its
-        state at the first step. "auto" is "last" for series of 40 steps or fewer on average, of
-        which the last state knows all, and "max" for longer ones and for tokens.
+        state at the first step. "auto" is "last" for series that have 40 steps or fewer on average,
+        which a last state can sum up, and "max" for longer ones and for tokens.
     embedding_dim : int, default=None
         None: `X` holds numeric series. An int: `X` holds token ids, each of which gets a learned
         vector of this length.
@@ -65,10 +65,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. In an embedding, a step
         changes only the rows of the tokens that it saw.
     alpha : float, default=0.0001
-        Strength of the L2 penalty alpha / 2 * ||W||^2, divided by the batch's sum of weights; for
-        "adamw" the weight decay: each step subtracts learning rate * alpha * W. Applies to weight
-        matrices, not to embeddings and biases. Weights far below 1 make it strong: scale
-        `sample_weight` to a mean of 1.
+        Strength of the L2 penalty alpha / 2 * ||W||^2 on weight matrices, divided by the sum of the
+        batch's sample weights: scale these to a mean of 1, smaller ones make it strong. For "adamw"
+        the weight decay: each step subtracts learning rate * alpha * W.
     batch_size : int or "auto", default="auto"
         Sequences per step. "auto" is min(32, n_sequences).
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
@@ -155,7 +154,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         row i + 1 for token_ids_[i]; "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h"
         (n_units, n_gates * n_units), "layer0.b", for a GRU "layer0.b_h", for a second direction
         "layer0.reverse.W_x", ...; for attention pooling "attention.W", "attention.b",
-        "attention.v"; "dense.W", "dense.b".
+        "attention.v"; "dense.W", "dense.b". PyTorch's weight_ih and weight_hh are the transposes of
+        W_x and W_h, its LSTM has the blocks i, f, g, o; b is bias_ih + bias_hh, but for the GRU's
+        candidate n, where b is bias_ih and b_h bias_hh.
     token_ids_ : ndarray of shape (n_tokens,), int64
         The ids that the embedding has rows for, in ascending order; not set for series.
     input_mean_, input_scale_ : ndarray of shape (n_channels,), float64

@@ -10,13 +10,16 @@ EMBEDDING_SCALE = 0.05  # 0.1 to 1 overfit the rare words of small data sets
 def glorot(
     random: np.random.RandomState, n_inputs: int, n_units: int, n_gates: int = 1
 ) -> np.ndarray:
-    """(n_inputs, n_gates * n_units), uniform; variance 2 / (inputs + units) (Glorot 2010)."""
+    """(n_inputs, n_gates * n_units), uniform, of variance 2 / (n_inputs + n_units).
+
+    Glorot & Bengio (2010).
+    """
     bound = np.sqrt(6.0 / (n_inputs + n_units))
     return random.uniform(-bound, bound, (n_inputs, n_gates * n_units))
 
 
 def orthogonal(random: np.random.RandomState, n_units: int, n_gates: int) -> np.ndarray:
-    """(n_units, n_gates * n_units): a random orthogonal matrix for each gate (Saxe 2014).
+    """(n_units, n_gates * n_units): a random orthogonal matrix for each gate (Saxe et al. 2014).
 
     It keeps the length of a state, so that neither it nor its gradient fades at the start.
     """

@@ -215,7 +215,7 @@ class InsideMixin(PredictionMixin):
         input is :math:`x \, \partial F / \partial x` (Shrikumar et al. 2016), and integrated
         gradients are
 
-        .. math:: x \int_0^1 \frac{\partial F}{\partial x}(s x) \, ds
+        .. math:: x \int_0^1 \frac{\partial F}{\partial x}(\alpha x) \, d\alpha
 
         (Sundararajan, Taly & Yan 2017), by a trapezoid rule that accounts for the jumps where a
         maximum moves to another step. They sum to F(x) - F(0), where 0 is a series at its channels'
