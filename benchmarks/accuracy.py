@@ -67,9 +67,15 @@ OF_DEFAULTS: dict[str, dict[str, Any]] = {
     for name, change in VARIATIONS.items()
     for cell in ("rnn", "lstm", "gru", "mingru")
 }
+SMALL_CHOICES: dict[str, tuple] = {
+    "max_iter": (100, 200),
+    "learning_rate": ("constant", "adaptive"),
+    "n_iter_no_change": (3, 10, 40),  # with constant steps, as always when it is set
+    "pooling": ("last", "max"),
+}
 OF_SMALL: dict[str, dict[str, Any]] = {
     f"{cell}, {name}={value}": {"cell": cell, name: value}
-    for name, values in {"n_iter_no_change": (3, 10, 20, 40), "pooling": ("last", "max")}.items()
+    for name, values in SMALL_CHOICES.items()
     for value in values
     for cell in ("rnn", "lstm", "gru", "mingru")
 }

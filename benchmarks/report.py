@@ -67,7 +67,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": model,
         "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
+        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
         "system": platform.platform(),
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
@@ -113,7 +113,7 @@ def table(results: list[Result], settings: Settings) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in here["versions"].items())
     lines += [
         "",
-        f"{here['processor']}, {here['cores']} cores, load {here['load']:.1f}, Python "
+        f"{here['processor']}, {here['cores']} cores, load {here['load']}, Python "
         f"{here['python']}, {here['date']}; {versions}. {settings.pairs} pairs (long rows "
         f"{settings.long_pairs}), {settings.reviews:,} reviews.",
         "",

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
 from threadpoolctl import threadpool_info
 
-from seqnets import RecurrentClassifier, data, fitting, inputs, labels, load, save
+from seqnets import RecurrentClassifier, data, fitting, inputs, labels, load, optimizers, save
 from seqnets.batches import Sequences
 from seqnets.data import Data, Validation
 from seqnets.inputs import as_inputs, read_again
@@ -40,6 +40,7 @@ def make(kind="series", n=N):
 def make_classifier(kind="series", **parameters):
     defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
     defaults |= {"batch_size": 8, "dtype": "float64", "validation_fraction": 0.3}
+    defaults["learning_rate"] = "constant"  # a longer fit begins as a shorter one
     if kind == "tokens":
         defaults["embedding_dim"] = 2
     return RecurrentClassifier("rnn", **defaults | parameters)
@@ -563,6 +564,64 @@ def test_how_long_an_improvement_is_waited_for(kind, early_stopping, n_epochs):
     """And one epoch more, which the others are compared with."""
     clf = make_classifier(kind, max_iter=40, early_stopping=early_stopping, tol=9.0)
     assert clf.fit(make(kind), Y).n_iter_ == 1 + n_epochs
+
+
+def rates_of(monkeypatch, train):
+    """The step sizes of a call, in order."""
+    seen = []
+    begin_step = optimizers.Optimizer.begin_step
+
+    def recorded(self):
+        begin_step(self)
+        seen.append(self.learning_rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optimizers.Optimizer, "begin_step", recorded)
+        train()
+    return seen
+
+
+PLANNED = {"learning_rate": "auto", "max_iter": 10, "early_stopping": False}
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_few_series_are_trained_to_a_plan(monkeypatch, recwarn):
+    """It ends as planned: no warning that it came to the maximum of iterations."""
+    clf = make_classifier(**PLANNED)
+    rates = rates_of(monkeypatch, lambda: clf.fit(make(), Y))
+    asked = make_classifier(**PLANNED | {"learning_rate": "cosine"})
+    assert rates == rates_of(monkeypatch, lambda: asked.fit(make(), Y))
+    assert max(rates) == 0.004
+    assert rates[-1] < 1e-4
+    assert clf.n_iter_ == 10
+    assert not [w for w in recwarn if "maximum iterations" in str(w.message)]
+    part = rates_of(monkeypatch, lambda: clf.partial_fit(make(), Y))
+    assert set(part) == {0.004}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "tokens"},
+        {"early_stopping": True},
+        {"warm_start": True},
+        {"n_iter_no_change": 10},
+        {"learning_rate": "constant"},
+    ],
+    ids=str,
+)
+def test_all_others_without_one(monkeypatch, settings):
+    clf = make_classifier(**PLANNED | settings)
+    rates = rates_of(monkeypatch, lambda: clf.fit(make(settings.get("kind", "series")), Y))
+    assert set(rates) == {0.004}
+
+
+@pytest.mark.parametrize(("n", "planned"), [(999, True), (1000, False)])
+def test_how_many_series_are_a_few(monkeypatch, n, planned):
+    X, y = np.arange(2.0 * n).reshape(n, 2), np.arange(n) % 2
+    clf = make_classifier(**PLANNED | {"max_iter": 2, "batch_size": 100})
+    rates = rates_of(monkeypatch, lambda: clf.fit(X, y))
+    assert (len(set(rates)) > 1) == planned
 
 
 @each_early_stopping

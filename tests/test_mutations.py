@@ -43,6 +43,8 @@ FAULTS = [
     ("layers", NETWORK, "rows[:] = 0", "pass"),
     ("layers", NETWORK, 'arrays["dc"][:] = 0', "pass"),
     ("layers", NETWORK, "first=stop == T", "first=True"),
+    ("layers", NETWORK, " and batch.is_last", ""),
+    ("outputs", NETWORK, "            dv[:] = 0\n", "            pass\n"),
     ("layers", NETWORK, "return array[start:stop]", "return array[: stop - start]"),
     ("layers", NETWORK, "dx[: start * B] = 0", "pass"),
     ("layers", NETWORK, " or dc.any()", ""),

@@ -81,8 +81,10 @@ def forward(network, parameters, batch, targets, weights, work, masks=NO_MASKS, 
 def backward(network, parameters, batch, dlogits, work, masks=NO_MASKS, window=None):
     """The gradients by name, that of the embedding with a row for every token, and of batch.x."""
     kept = Workspace(work.dtype)
-    dx = network.backward(parameters, batch, dlogits, work, kept, masks, window)
     shapes = {name: W.shape for name, W in parameters.items() if name != "embedding"}
+    for name, shape in shapes.items():
+        kept.array(name, *shape)[:] = np.nan  # as if of a batch before: nothing is added to it
+    dx = network.backward(parameters, batch, dlogits, work, kept, masks, window)
     gradients = {name: kept.array(name, *shape) for name, shape in shapes.items()}
     if "embedding" in parameters:
         gradients["embedding"] = np.zeros_like(parameters["embedding"])

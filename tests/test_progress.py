@@ -43,6 +43,7 @@ def make(kind="series", seed=0):
 def make_classifier(kind="series", **parameters):
     defaults = {"cell": "rnn", "hidden_layer_sizes": 3, "max_iter": 3, "batch_size": 8}
     defaults |= {"n_jobs": 1, "random_state": 0}
+    defaults["learning_rate"] = "constant"  # a longer fit begins as a shorter one
     if kind == "tokens":
         defaults["embedding_dim"] = 2
     return RecurrentClassifier(**defaults | parameters)

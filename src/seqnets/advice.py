@@ -31,6 +31,7 @@ def warn_of_a_poor_fit(
     if validation is None:  # the weights kept are the last ones, and the loss is noisy
         last = history.loss_curve[history.n_before :][-LAST_EPOCHS:]
         name, loss = "lowest loss of the last epochs", min(last)
+    judged = validation is not None and history.stopped != "callback"
     if guessing > 0 and loss > guessing:
         warn(
             f"The {name} was {loss:.4f}; guessing by the classes' frequencies would give "
@@ -39,14 +40,14 @@ def warn_of_a_poor_fit(
             "on X.",
             ConvergenceWarning,
         )
-    elif history.stopped != "callback" and validation and never_moved(estimator, history):
+    elif judged and never_moved(estimator, history):
         warn(
             f"scoring={estimator.scoring!r} was {history.validation_scores[-1]:.4g} after every "
             'epoch, and so told none from another: try scoring="loss" or more epochs '
             "(n_iter_no_change, max_iter).",
             ConvergenceWarning,
         )
-    elif history.stopped == "max_iter" and estimator.learning_rate != "cosine":  # made to end there
+    elif history.stopped == "max_iter":
         warn(
             f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
             "optimization hasn't converged yet.",

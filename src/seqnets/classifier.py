@@ -27,7 +27,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     cell : {"rnn", "lstm", "gru", "mingru"}, default="lstm"
         The recurrent unit; in parentheses the order of its gates in `parameters_`.
         "rnn": tanh (Elman 1990).
-        "lstm" (i, f, o, g): three gates (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
+        "lstm" (i, f, o, g): input, forget and output gate, candidate (Gers et al. 2000).
         "gru" (r, z, n): reset gate, after the product, and update gate (Cho et al. 2014).
         "mingru" (z, n): update gate of the input alone, no W_h, fast (Feng et al. 2024).
     hidden_layer_sizes : int or array-like of int, default=(64,)
@@ -70,12 +70,13 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         the weight decay: each step subtracts learning rate * alpha * W.
     batch_size : int or "auto", default="auto"
         Sequences per step. "auto" is min(32, n_sequences).
-    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+    learning_rate : {"auto", "constant", "invscaling", "adaptive", "cosine"}, default="auto"
         How the step size changes, for every solver. "invscaling": learning_rate_init /
         (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
         stop for lack of improvement, it is divided by 5 instead, until at most 1e-6. "cosine": it
         rises during the first 5 % of `max_iter` epochs and falls to 0 over the rest, none of which
-        is left out; a few are enough for thousands of sequences.
+        is left out; thousands of sequences need only a few. "auto": "constant", but "cosine" for
+        fewer than 1,000 series without a validation set, `n_iter_no_change` and `warm_start`.
     learning_rate_init : float or "auto", default="auto"
         The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
     power_t : float, default=0.5
@@ -94,20 +95,19 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         A gradient whose norm over all parameters is larger is scaled down to this norm (Pascanu et
         al. 2013). None: never.
     bptt_steps : int, default=None
-        The most steps that gradients go back, and that training keeps in memory at a time
-        (truncated BPTT, Williams & Peng 1990), fewer in sequences that end before others of their
-        block; the state is carried through all steps. For one direction only.
+        Train in windows of this many steps, counted from the end of the longest sequence of a
+        block: the state is carried through all of them, but gradients go back within one only, and
+        memory is needed for one only (truncated BPTT, Williams & Peng 1990). For one direction.
     max_iter : int, default=200
-        The maximum number of epochs.
+        The maximum number of epochs; with "cosine" learning rates, their number.
     shuffle : bool, default=True
-        Whether to shuffle the sequences in each epoch. Shuffled batches hold sequences of similar
-        length, which saves time.
+        Whether to shuffle the sequences in each epoch. Batches then hold ones of similar length.
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
-        much for more than `n_iter_no_change` epochs; not with learning rate "cosine".
+        much for more than `n_iter_no_change` epochs; not with "cosine" learning rates.
     n_iter_no_change : int, np.inf or "auto", default="auto"
-        Epochs in a row that may pass without improvement. "auto": 3 for tokens; for series 10 with
-        a validation set and 20 without.
+        Epochs in a row that may pass without improvement. "auto": 3 for tokens, 10 for series with
+        a validation set, else 20.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score on a validation set and keep the weights of the best epoch,
         which are a running mean over the steps of a few epochs (Polyak & Juditsky 1992). Unless
@@ -204,7 +204,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     --------
     >>> from seqnets import RecurrentClassifier
     >>> rising, falling = [[1.0, 2.0, 4.0], [0.0, 1.0]], [[3.0, 2.0, 1.0, 0.0], [2.0, 0.0]]
-    >>> clf = RecurrentClassifier("gru", 8, random_state=0, tol=0.01).fit(
+    >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(
     ...     rising + falling, ["up", "up", "down", "down"])
     >>> clf.predict([[0.5, 1.5, 2.5]])
     array(['up'], dtype='<U4')
@@ -228,7 +228,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         solver: str = "adam",
         alpha: float = 1e-4,
         batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        learning_rate: str = "auto",
         learning_rate_init: float | str = "auto",
         power_t: float = 0.5,
         momentum: float = 0.9,
@@ -339,7 +339,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0)
         >>> clf.fit(X, y).score(X, y)
         1.0
         """

@@ -70,7 +70,7 @@ class LossCurveDisplay(Display):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> display = plots.LossCurveDisplay.from_estimator(clf)
         >>> len(display.loss_curve) == clf.n_iter_
         True
@@ -173,7 +173,7 @@ class GradientFlowDisplay(Display):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> display = plots.GradientFlowDisplay.from_estimator(clf, X, y)
         >>> display.norms[3]["layer0.h"].shape
         (2,)

@@ -44,7 +44,7 @@ from .inputs import (
 )
 from .losses import LOSSES
 from .optimizers import Optimizer
-from .parameters import build_network, build_optimizer, build_trainer, patience
+from .parameters import build_network, build_optimizer, build_trainer, patience, schedule_of
 from .progress import Progress
 from .schedules import SCHEDULES
 from .threads import Workers, one_blas_thread
@@ -81,7 +81,7 @@ def fit_network(
     y_val: Any,
     sample_weight_val: Any,
 ) -> None:
-    """Train until the score stops improving, and set every fitted attribute."""
+    """Train to the end, planned or found, and set every fitted attribute."""
     held_out = X_val, y_val, sample_weight_val
     check_goes_together(estimator.early_stopping, *held_out)
     resume = estimator.warm_start and hasattr(estimator, "parameters_")
@@ -106,7 +106,8 @@ def fit_network(
             UserWarning,
         )
     progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
-    history = run_epochs(estimator, data, validation, state, progress)
+    schedule = schedule_of(estimator, data.weights.size, validation is not None)
+    history = run_epochs(estimator, data, validation, state, progress, schedule)
     estimator._state = state if estimator.warm_start else None
     warn_of_a_poor_fit(estimator, history, data, validation)
     progress.fit_ends()
@@ -134,7 +135,8 @@ def partial_fit_network(
     warn_of_ids(estimator, X, data)
     data = prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
-    run_epochs(estimator, data, None, state, progress)
+    schedule = "constant" if estimator.learning_rate == "auto" else estimator.learning_rate
+    run_epochs(estimator, data, None, state, progress, schedule)
     estimator._state = state
     progress.fit_ends()
 
@@ -234,6 +236,7 @@ def run_epochs(
     validation: Validation | None,
     state: State,
     progress: Progress,
+    schedule: str,
 ) -> History:
     """Train, and record how it went."""
     sequences, lengths = data.sequences, data.sequences.lengths
@@ -247,7 +250,7 @@ def run_epochs(
     optimizer = build_optimizer(estimator)
     if type(optimizer) is type(state.optimizer):
         optimizer.resume(state.optimizer)
-    optimizer.schedule = schedule = SCHEDULES[estimator.learning_rate](
+    optimizer.schedule = rates = SCHEDULES[schedule](
         optimizer.learning_rate, estimator.power_t, max_iter * steps_per_epoch, estimator.t_
     )
     parameters = judged = dict(estimator.parameters_)  # in which no callback puts others
@@ -264,7 +267,7 @@ def run_epochs(
             batches = minibatches(lengths, batch_size, state.random if estimator.shuffle else None)
             loss = trainer.epoch(sequences, data.targets, data.weights, batches)
             estimator.t_ += lengths.size
-            schedule.epoch_ends(estimator.t_)
+            rates.epoch_ends(estimator.t_)
             return loss
 
         history = history_so_far(estimator, validation is not None)
@@ -274,7 +277,7 @@ def run_epochs(
             parameters,
             judged,
             history,
-            schedule.goes_on,
+            rates.goes_on,
             lambda: progress.epoch_ends(history, judged),
             max_iter=max_iter,
             tol=estimator.tol,
@@ -285,6 +288,8 @@ def run_epochs(
         )
     estimator.parameters_, state.optimizer = parameters, optimizer
     record(estimator, history)
+    if history.stopped == "max_iter" and schedule == "cosine":
+        history.stopped = "planned"
     if history.stopped == "interrupted":
         warn("Training interrupted by user.", UserWarning)
     return history

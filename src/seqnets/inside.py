@@ -72,9 +72,9 @@ class InsideMixin(PredictionMixin):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> [float(proba[0, 1].round(1)) for proba in clf.staged_predict_proba([[0, 1, 3]])]
-        [0.0, 0.2, 1.0]
+        [0.0, 0.3, 1.0]
         """
         check_is_fitted(self)
         sequences = read(self, X)
@@ -113,7 +113,7 @@ class InsideMixin(PredictionMixin):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", pooling="attention", tol=0.01, random_state=0)
+        >>> clf = RecurrentClassifier("gru", pooling="attention", random_state=0)
         >>> [weights.shape for weights in clf.fit(X, y).attention_weights([[0, 2, 4], [3, 1]])]
         [(3,), (2,)]
         """
@@ -158,7 +158,7 @@ class InsideMixin(PredictionMixin):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> [trace] = clf.trace([[0, 2, 4]])
         >>> list(trace)
         ['layer0.r', 'layer0.z', 'layer0.n', 'layer0.h', 'pooled', 'logits']
@@ -228,7 +228,7 @@ class InsideMixin(PredictionMixin):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> [moved] = clf.attributions([[0, 2, 4]], "integrated_gradients")
         >>> moved.shape
         (3, 1)
@@ -291,7 +291,7 @@ class InsideMixin(PredictionMixin):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> [norms] = clf.gradient_flow([[0, 2, 4]], ["up"])
         >>> norms["layer0.h"].shape
         (3,)

@@ -249,7 +249,7 @@ def permutation_importance(
     --------
     >>> X = np.random.RandomState(0).normal(size=(40, 3, 2))
     >>> y = X[:, :, 0].sum(axis=1) > 0
-    >>> clf = RecurrentClassifier("gru", 8, tol=0.01, random_state=0).fit(X, y)
+    >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
     >>> result = inspection.permutation_importance(clf, X, y, by="channel", random_state=0)
     >>> int(result.importances_mean.argmax())
     0

@@ -261,8 +261,8 @@ class Recurrent:
         return arrays
 
 
-# Between stretches the way back may end, see `vanished`. The last one, which comes first, has at
-# most so many steps; so many rows are enough for a good product.
+# Between stretches the way back may end, see `vanished`. The one that is taken first, of the last
+# steps, has at most `FIRST_STEPS`; `STRETCH_ROWS` rows are enough for a good product.
 FIRST_STEPS, STRETCH_ROWS = 128, 2048
 
 

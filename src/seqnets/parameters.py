@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from .data import EARLY_STOPPING_FROM
 from .dropout import Dropout
 from .inputs import Estimator
 from .layers import CELLS
@@ -23,10 +24,11 @@ from .workspace import Parameters
 # The best of those tried on the data sets of benchmarks/accuracy.py.
 LEARNING_RATES = {"adam": 0.004, "adamw": 0.004, "rmsprop": 0.001, "sgd": 0.1}
 TOKEN_DROPOUT = 0.3
-# Steps, on average. Little of what is further back is left in the last state: README has figures.
+# Steps, on average. Little of what is further back is left in the last state: benchmarks/README.md
+# has figures.
 SHORT_SERIES = 40
-# Epochs. Those of a few series have few steps, and a noisy loss: on five small sets, the mean
-# accuracy is 0.75 with 3, 0.78 with 10 and 0.80 with 20.
+# Epochs. Those of a few series have few steps, and a noisy loss: on five small sets, with constant
+# steps, the mean accuracy is 0.75 with 3, 0.78 with 10 and 0.80 with 20.
 TOKEN_PATIENCE, VALIDATED_PATIENCE, SERIES_PATIENCE = 3, 10, 20
 
 AT_LEAST_0 = Interval(Real, 0, None, closed="left")
@@ -48,7 +50,7 @@ CONSTRAINTS: dict[str, list] = {
     "solver": [StrOptions(set(LEARNING_RATES))],
     "alpha": [AT_LEAST_0],
     "batch_size": [StrOptions({"auto"}), COUNT],
-    "learning_rate": [StrOptions(set(SCHEDULES))],
+    "learning_rate": [StrOptions({"auto", *SCHEDULES})],
     "learning_rate_init": [StrOptions({"auto"}), ABOVE_0],
     "power_t": [AT_LEAST_0],
     "momentum": [Interval(Real, 0, 1, closed="both")],
@@ -115,6 +117,19 @@ def build_network(estimator: Estimator, lengths: np.ndarray | None = None) -> Ne
         estimator.bidirectional,
     )
     return Network(architecture)
+
+
+def schedule_of(estimator: Estimator, n_sequences: int, validated: bool) -> str:
+    """What "auto" is for a fit: a few series learn most with step sizes that end at zero.
+
+    Not where a validation set tells when to stop, nor where the user wants training to end sooner
+    or to go on later.
+    """
+    if estimator.learning_rate != "auto":
+        return estimator.learning_rate
+    few = estimator._kind != "tokens" and n_sequences < EARLY_STOPPING_FROM
+    to_the_end = estimator.n_iter_no_change == "auto" and not estimator.warm_start
+    return "cosine" if few and to_the_end and not validated else "constant"
 
 
 def patience(estimator: Estimator, validated: bool) -> float:

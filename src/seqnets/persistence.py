@@ -57,7 +57,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     Examples
     --------
     >>> import seqnets
-    >>> clf = seqnets.RecurrentClassifier("gru", 8, random_state=0, tol=0.01).fit(
+    >>> clf = seqnets.RecurrentClassifier("gru", 8, random_state=0).fit(
     ...     [[1.0, 2.0, 4.0], [0.0, 1.0], [3.0, 1.0, 0.0], [2.0, 0.0]], list("uudd"))
     >>> seqnets.save(clf, "trend.seqnets")
     >>> seqnets.load("trend.seqnets").predict([[0.5, 1.5, 2.5]])

@@ -104,7 +104,7 @@ class GateDisplay(Display):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> display = plots.GateDisplay.from_estimator(clf, [0, 1, 2], "layer0.z")
         >>> display.values.shape
         (3, 8)
@@ -201,7 +201,7 @@ class StagedPredictionDisplay(Display):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> display = plots.StagedPredictionDisplay.from_estimator(clf, [0, 1, 2])
         >>> display.probabilities[-1] == clf.predict_proba([[0, 1, 2]])[0]
         array([ True,  True])
@@ -338,7 +338,7 @@ class AttributionDisplay(Display):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> display = plots.AttributionDisplay.from_estimator(clf, [1, 2, 4])
         >>> print(display.target, display.attributions.shape)
         up (3, 1)

@@ -59,7 +59,7 @@ class PredictionMixin(BaseEstimator):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> clf.predict([[0, 2, 4], [3, 1]])
         array(['up', 'down'], dtype='<U4')
         """
@@ -91,7 +91,7 @@ class PredictionMixin(BaseEstimator):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> clf.predict_proba([[0, 2, 4]]).round(2)
         array([[0.01, 0.99]])
         """
@@ -119,9 +119,9 @@ class PredictionMixin(BaseEstimator):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> clf.predict_log_proba([[3, 1]]).round(2)
-        array([[-0.03, -3.45]])
+        array([[-0.06, -2.92]])
         """
         return self._log_proba(finite(self._inferred(decision, X)))
 
@@ -147,7 +147,7 @@ class PredictionMixin(BaseEstimator):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> clf.decision_function([[0, 2, 4], [3, 1]]) > 0
         array([ True, False])
         """

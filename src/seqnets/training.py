@@ -240,7 +240,7 @@ class History:
     best_validation_score: float | None = None
     lowest_validation_loss: float = np.inf  # of this training
     n_before: int = 0  # epochs before this training
-    stopped: str = "max_iter"  # or "converged", "callback", "interrupted"
+    stopped: str = "max_iter"  # or "planned", "converged", "callback", "interrupted"
 
 
 def train(

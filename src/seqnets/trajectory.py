@@ -101,7 +101,7 @@ class TrajectoryDisplay(Display):
         Examples
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, tol=0.001, random_state=0).fit(X, y)
+        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> display = plots.TrajectoryDisplay.from_estimator(clf, X, y)
         >>> [way.shape for way in display.points]
         [(3, 2), (2, 2), (3, 2), (2, 2)]
