@@ -72,7 +72,7 @@ def test_invscaling_falls_with_the_sequences_seen():
 
 @each_schedule
 def test_which_go_on_without_improvement(name):
-    assert make(name).goes_on() == (name in ("adaptive", "cosine"))
+    assert make(name).goes_on() == (name in ("adaptive", "cosine", "auto"))
 
 
 @each_schedule
@@ -118,6 +118,19 @@ def test_cosine_passes_one_half_midway_and_ends_near_zero():
 
 def test_cosine_of_one_step_is_the_full_rate():
     assert cosine(1).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(("n_steps", "warm"), [(100, 5), (40, 2), (2, 1)])
+def test_auto_stays_for_half_of_the_steps_then_falls(n_steps, warm):
+    n = n_steps // 2
+    falling = (1 + np.cos(np.pi * np.arange(n) / n)) / 2
+    expected = [*np.arange(1, warm + 1) / warm, *np.ones(n - warm), *falling]
+    found = rates(make("auto", initial=1.0, n_steps=n_steps), n_steps)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_auto_of_one_step_is_the_full_rate():
+    assert rates(make("auto", initial=0.3, n_steps=1), 1).tolist() == [0.3]
 
 
 def test_cosine_goes_by_steps_alone():

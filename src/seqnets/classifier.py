@@ -75,8 +75,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
         stop for lack of improvement, it is divided by 5 instead, until at most 1e-6. "cosine": it
         rises during the first 5 % of `max_iter` epochs and falls to 0 over the rest, none of which
-        is left out; thousands of sequences need only a few. "auto": "constant", but "cosine" for
-        fewer than 1,000 series without a validation set, `n_iter_no_change` and `warm_start`.
+        is left out; thousands of sequences need only a few. "auto": "constant", but for fewer than
+        1,000 series without a validation set, `n_iter_no_change` and `warm_start` as "cosine",
+        falling in the second half only.
     learning_rate_init : float or "auto", default="auto"
         The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
     power_t : float, default=0.5
@@ -104,7 +105,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Whether to shuffle the sequences in each epoch. Batches then hold ones of similar length.
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
-        much for more than `n_iter_no_change` epochs; not with "cosine" learning rates.
+        much for more than `n_iter_no_change` epochs; not where these are planned.
     n_iter_no_change : int, np.inf or "auto", default="auto"
         Epochs in a row that may pass without improvement. "auto": 3 for tokens, 10 for series with
         a validation set, else 20.
@@ -114,8 +115,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         fit is given `X_val`, a stratified share of the sequences is set aside; classes with one
         member stay in training. "auto": on with `X_val`, or with 1,000 sequences or more, unless
         such classes make the set half as large as it should be, or smaller. Repeated fits with
-        `warm_start=True` keep the set as long as sequences, labels and the zeros among the weights
-        stay the same.
+        `warm_start=True` on the same sequences, labels and zero weights keep the set.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"

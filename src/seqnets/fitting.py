@@ -46,7 +46,7 @@ from .losses import LOSSES
 from .optimizers import Optimizer
 from .parameters import build_network, build_optimizer, build_trainer, patience, schedule_of
 from .progress import Progress
-from .schedules import SCHEDULES
+from .schedules import SCHEDULES, Cosine
 from .threads import Workers, one_blas_thread
 from .training import Average, History, train
 from .vocabulary import UNKNOWN
@@ -288,7 +288,7 @@ def run_epochs(
         )
     estimator.parameters_, state.optimizer = parameters, optimizer
     record(estimator, history)
-    if history.stopped == "max_iter" and schedule == "cosine":
+    if history.stopped == "max_iter" and isinstance(rates, Cosine):
         history.stopped = "planned"
     if history.stopped == "interrupted":
         warn("Training interrupted by user.", UserWarning)

@@ -74,7 +74,7 @@ class InsideMixin(PredictionMixin):
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
         >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> [float(proba[0, 1].round(1)) for proba in clf.staged_predict_proba([[0, 1, 3]])]
-        [0.0, 0.3, 1.0]
+        [0.0, 0.2, 1.0]
         """
         check_is_fitted(self)
         sequences = read(self, X)

@@ -50,7 +50,7 @@ CONSTRAINTS: dict[str, list] = {
     "solver": [StrOptions(set(LEARNING_RATES))],
     "alpha": [AT_LEAST_0],
     "batch_size": [StrOptions({"auto"}), COUNT],
-    "learning_rate": [StrOptions({"auto", *SCHEDULES})],
+    "learning_rate": [StrOptions(set(SCHEDULES))],
     "learning_rate_init": [StrOptions({"auto"}), ABOVE_0],
     "power_t": [AT_LEAST_0],
     "momentum": [Interval(Real, 0, 1, closed="both")],
@@ -120,16 +120,16 @@ def build_network(estimator: Estimator, lengths: np.ndarray | None = None) -> Ne
 
 
 def schedule_of(estimator: Estimator, n_sequences: int, validated: bool) -> str:
-    """What "auto" is for a fit: a few series learn most with step sizes that end at zero.
+    """The name of a fit's schedule: "auto" is one for a few series, which need steps that end at 0.
 
     Not where a validation set tells when to stop, nor where the user wants training to end sooner
     or to go on later.
     """
-    if estimator.learning_rate != "auto":
-        return estimator.learning_rate
     few = estimator._kind != "tokens" and n_sequences < EARLY_STOPPING_FROM
     to_the_end = estimator.n_iter_no_change == "auto" and not estimator.warm_start
-    return "cosine" if few and to_the_end and not validated else "constant"
+    planned = few and to_the_end and not validated
+    constant = estimator.learning_rate == "auto" and not planned
+    return "constant" if constant else estimator.learning_rate
 
 
 def patience(estimator: Estimator, validated: bool) -> float:

@@ -92,8 +92,8 @@ class PredictionMixin(BaseEstimator):
         --------
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
         >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
-        >>> clf.predict_proba([[0, 2, 4]]).round(2)
-        array([[0.01, 0.99]])
+        >>> clf.predict_proba([[0, 2, 4]]).round(3)
+        array([[0.004, 0.996]])
         """
         return np.exp(self.predict_log_proba(X))
 
@@ -121,7 +121,7 @@ class PredictionMixin(BaseEstimator):
         >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
         >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
         >>> clf.predict_log_proba([[3, 1]]).round(2)
-        array([[-0.06, -2.92]])
+        array([[-0.02, -3.92]])
         """
         return self._log_proba(finite(self._inferred(decision, X)))
 

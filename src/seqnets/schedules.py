@@ -6,6 +6,8 @@ adaptive    a fifth whenever training would stop for want of improvement, until 
 cosine      s of S steps: initial * (s + 1) / w in the first w, then
             initial * (1 + cos(pi (s - w) / (S - w))) / 2 (Loshchilov & Hutter 2017; the linear
             warm-up of Goyal et al. 2017)
+auto        where it is no other: as cosine, but it stays initial for half of the steps and falls
+            in the second half (as "warmup-stable-decay" of Hu et al. 2024)
 
 The first three are those of scikit-learn's `MLPClassifier`.
 """
@@ -54,6 +56,7 @@ class Adaptive(Schedule):
 
 
 class Cosine(Schedule):
+    held = 0.0  # until this share of all steps it does not fall
     _n_begun = 0
 
     def goes_on(self) -> bool:
@@ -64,8 +67,13 @@ class Cosine(Schedule):
         self._n_begun += 1
         if s < warm:
             return self.initial * (s + 1) / warm
-        share = (s - warm) / (self.n_steps - warm)
+        fall = max(warm, self.held * self.n_steps)
+        share = max(0.0, s - fall) / (self.n_steps - fall)
         return self.initial * (1 + math.cos(math.pi * share)) / 2
+
+
+class HeldCosine(Cosine):
+    held = 0.5
 
 
 SCHEDULES = {
@@ -73,4 +81,5 @@ SCHEDULES = {
     "invscaling": InvScaling,
     "adaptive": Adaptive,
     "cosine": Cosine,
+    "auto": HeldCosine,
 }
