@@ -100,12 +100,12 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         block: the state is carried through all of them, but gradients go back within one only, and
         memory is needed for one only (truncated BPTT, Williams & Peng 1990). For one direction.
     max_iter : int, default=200
-        The maximum number of epochs; with "cosine" learning rates, their number.
+        The maximum number of epochs; if the learning rate is to fall to 0, their number.
     shuffle : bool, default=True
         Whether to shuffle the sequences in each epoch. Batches then hold ones of similar length.
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
-        much for more than `n_iter_no_change` epochs; not where these are planned.
+        much for more than `n_iter_no_change` epochs; not if the learning rate is to fall to 0.
     n_iter_no_change : int, np.inf or "auto", default="auto"
         Epochs in a row that may pass without improvement. "auto": 3 for tokens, 10 for series with
         a validation set, else 20.
