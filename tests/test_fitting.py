@@ -614,10 +614,10 @@ def test_all_others_without_one(monkeypatch, settings):
     assert set(rates) == {0.004}
 
 
-@pytest.mark.parametrize(("n", "planned"), [(999, True), (1000, False)])
+@pytest.mark.parametrize(("n", "planned"), [(99, True), (100, False)])
 def test_how_many_series_are_a_few(monkeypatch, n, planned):
     X, y = np.arange(2.0 * n).reshape(n, 2), np.arange(n) % 2
-    clf = make_classifier(**PLANNED | {"max_iter": 2, "batch_size": 100})
+    clf = make_classifier(**PLANNED | {"max_iter": 2, "batch_size": 20})
     rates = rates_of(monkeypatch, lambda: clf.fit(X, y))
     assert (len(set(rates)) > 1) == planned
 
@@ -683,6 +683,21 @@ def test_epochs_of_an_earlier_fit_do_not_count(recwarn, loss, n_before, warns):
     history = History([0.1, 0.1, loss], stopped="converged", n_before=n_before)
     fitting.warn_of_a_poor_fit(clf, history, data, None)
     assert bool([w for w in recwarn if "guessing" in str(w.message)]) == warns
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize(("keeps_start", "told"), [(True, True), (False, False)])
+def test_weights_that_no_epoch_beats_are_told_of(recwarn, keeps_start, told):
+    """A loop of short fits may never leave them."""
+    clf, targets = make_classifier(), np.eye(2)
+    clf.out_activation_ = "softmax"
+    data = Data(None, None, targets, np.ones(2), None)
+    validation = Validation(None, targets, np.ones(2), None, None)
+    history = History([0.9], [0.9], [-0.9], lowest_validation_loss=0.8, keeps_start=keeps_start)
+    fitting.warn_of_a_poor_fit(clf, history, data, validation)
+    found = [str(w.message) for w in recwarn if "guessing" in str(w.message)]
+    assert len(found) == 1
+    assert found[0].startswith("No epoch beat the weights before this fit") == told
 
 
 # -------------------------------------------------------------------- ids taken for numbers

@@ -410,6 +410,7 @@ def test_training_taken_up_again_keeps_what_it_began_with(first, kept, score):
     assert history.best_validation_score == score
     assert history.lowest_validation_loss == -score
     assert history.validation_loss_curve == [3.0, 4.0, 5.0]
+    assert history.keeps_start == (kept == 0)
 
 
 def test_without_validation_the_last_weights_stay():

@@ -33,11 +33,12 @@ def warn_of_a_poor_fit(
         name, loss = "lowest loss of the last epochs", min(last)
     judged = validation is not None and history.stopped != "callback"
     if guessing > 0 and loss > guessing:
+        kept = "No epoch beat the weights before this fit, which are kept: raise max_iter. "
         warn(
-            f"The {name} was {loss:.4f}; guessing by the classes' frequencies would give "
-            f"{guessing:.4f}. The usual reasons: a learning_rate_init that is too large or too "
-            "small, a large alpha, outliers in series, too few epochs, labels that do not depend "
-            "on X.",
+            f"{kept if history.keeps_start else ''}The {name} was {loss:.4f}; guessing by the "
+            f"classes' frequencies would give {guessing:.4f}. The usual reasons: a "
+            "learning_rate_init that is too large or too small, a large alpha, outliers in series, "
+            "too few epochs, labels that do not depend on X.",
             ConvergenceWarning,
         )
     elif judged and never_moved(estimator, history):

@@ -76,7 +76,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         stop for lack of improvement, it is divided by 5 instead, until at most 1e-6. "cosine": it
         rises during the first 5 % of `max_iter` epochs and falls to 0 over the rest, none of which
         is left out; thousands of sequences need only a few. "auto": "constant", but for fewer than
-        1,000 series without a validation set, `n_iter_no_change` and `warm_start` as "cosine",
+        100 series without a validation set, `n_iter_no_change` and `warm_start` as "cosine",
         falling in the second half only.
     learning_rate_init : float or "auto", default="auto"
         The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
@@ -125,10 +125,10 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Weights of the classes, multiplied with `sample_weight`. "balanced": n_sequences /
         (n_classes * sequences of the class). For one label per sequence.
     warm_start : bool, default=False
-        Whether fit continues where the previous fit left off, with its weights, optimizer, random
-        numbers and standardization, for `max_iter` more epochs. The step sizes of "adaptive" and
-        "cosine" start over. With a validation set and scoring "loss", it keeps the weights it began
-        with if no epoch is better.
+        Whether fit continues where the previous fit left off, with its weights, standardization
+        and, if it was set then too, optimizer and random numbers, for `max_iter` more epochs. The
+        step sizes of "adaptive" and "cosine" start over. With a validation set and scoring "loss",
+        it keeps the weights it began with if no epoch is better.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
     n_jobs : int, default=None

@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from .data import EARLY_STOPPING_FROM
 from .dropout import Dropout
 from .inputs import Estimator
 from .layers import CELLS
@@ -27,6 +26,9 @@ TOKEN_DROPOUT = 0.3
 # Steps, on average. Little of what is further back is left in the last state: benchmarks/README.md
 # has figures.
 SHORT_SERIES = 40
+# Fewer make epochs of a few noisy steps, and need a plan: benchmarks/README.md has figures. More
+# learn as much with constant steps, in a fraction of the time.
+FEW_SERIES = 100
 # Epochs. Those of a few series have few steps, and a noisy loss: on five small sets, with constant
 # steps, the mean accuracy is 0.75 with 3, 0.78 with 10 and 0.80 with 20.
 TOKEN_PATIENCE, VALIDATED_PATIENCE, SERIES_PATIENCE = 3, 10, 20
@@ -125,7 +127,7 @@ def schedule_of(estimator: Estimator, n_sequences: int, validated: bool) -> str:
     Not where a validation set tells when to stop, nor where the user wants training to end sooner
     or to go on later.
     """
-    few = estimator._kind != "tokens" and n_sequences < EARLY_STOPPING_FROM
+    few = estimator._kind != "tokens" and n_sequences < FEW_SERIES
     to_the_end = estimator.n_iter_no_change == "auto" and not estimator.warm_start
     planned = few and to_the_end and not validated
     constant = estimator.learning_rate == "auto" and not planned

@@ -240,6 +240,7 @@ class History:
     best_validation_score: float | None = None
     lowest_validation_loss: float = np.inf  # of this training
     n_before: int = 0  # epochs before this training
+    keeps_start: bool = False  # no epoch was better than the weights before this training
     stopped: str = "max_iter"  # or "planned", "converged", "callback", "interrupted"
 
 
@@ -282,11 +283,13 @@ def train(
     try:
         if validate is not None and judge_start:
             _, best_score = judge(validate)
+            history.keeps_start = True
         for _ in range(max_iter):
             loss = validation_loss = epoch()
             score = -loss
             if validate is not None:
                 validation_loss, score = judge(validate)
+                history.keeps_start &= score <= best_score
             if not np.isfinite(loss + validation_loss):
                 raise DivergenceError
             n_worse = 0 if score >= best_score + tol else n_worse + 1
