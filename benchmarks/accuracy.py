@@ -69,7 +69,7 @@ OF_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 SMALL_CHOICES: dict[str, tuple] = {
     "max_iter": (100, 200),
-    "learning_rate": ("constant", "adaptive"),
+    "learning_rate": ("constant", "cosine"),
     "n_iter_no_change": (3, 10, 40),  # with constant steps, as always when it is set
     "pooling": ("last", "max"),
 }

@@ -84,6 +84,7 @@ def test_the_readme_runs():
     names = {}
     exec(first_use, names)
     texts = names["texts"]
+    assert names["model"].score(texts, names["labels"]) == 1.0
     same_words = ["good, not bad", "bad, not good"]
     assert f"predict({same_words})".replace("'", '"') in first_use
     assert names["model"].predict(same_words).tolist() == ["yes", "no"]

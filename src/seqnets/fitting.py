@@ -106,7 +106,7 @@ def fit_network(
             UserWarning,
         )
     progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
-    schedule = schedule_of(estimator, data.weights.size, validation is not None)
+    schedule = schedule_of(estimator, data.weights.size, may_plan=validation is None)
     history = run_epochs(estimator, data, validation, state, progress, schedule)
     estimator._state = state if estimator.warm_start else None
     warn_of_a_poor_fit(estimator, history, data, validation)
@@ -135,7 +135,7 @@ def partial_fit_network(
     warn_of_ids(estimator, X, data)
     data = prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
-    schedule = "constant" if estimator.learning_rate == "auto" else estimator.learning_rate
+    schedule = schedule_of(estimator, data.weights.size, may_plan=False)
     run_epochs(estimator, data, None, state, progress, schedule)
     estimator._state = state
     progress.fit_ends()

@@ -121,16 +121,15 @@ def build_network(estimator: Estimator, lengths: np.ndarray | None = None) -> Ne
     return Network(architecture)
 
 
-def schedule_of(estimator: Estimator, n_sequences: int, validated: bool) -> str:
-    """The name of a fit's schedule: "auto" is one for a few series, which need steps that end at 0.
+def schedule_of(estimator: Estimator, n_sequences: int, may_plan: bool) -> str:
+    """The name of a call's schedule: a few series need step sizes that end at 0, which is "auto".
 
-    Not where a validation set tells when to stop, nor where the user wants training to end sooner
-    or to go on later.
+    But not where a validation set tells when to stop, or the call is one of many, so that it may
+    not plan; nor where the user wants training to end sooner or to go on later.
     """
     few = estimator._kind != "tokens" and n_sequences < FEW_SERIES
     to_the_end = estimator.n_iter_no_change == "auto" and not estimator.warm_start
-    planned = few and to_the_end and not validated
-    constant = estimator.learning_rate == "auto" and not planned
+    constant = estimator.learning_rate == "auto" and not (may_plan and few and to_the_end)
     return "constant" if constant else estimator.learning_rate
 
 
