@@ -7,10 +7,9 @@ import types
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.class_weight import compute_class_weight
 from threadpoolctl import threadpool_info
 
-from seqnets import RecurrentClassifier, data, fitting, inputs, labels, load, optimizers, save
+from seqnets import RecurrentClassifier, data, fitting, inputs, load, optimizers, save
 from seqnets.batches import Sequences
 from seqnets.data import Data, Validation
 from seqnets.inputs import as_inputs, read_again
@@ -284,27 +283,11 @@ def test_tokens_are_not_standardized():
 # -------------------------------------------------------------------------------- weights
 
 
-def test_class_weights():
-    y, classes = np.array(["a", "b", "a", "a"]), np.array(["a", "b", "c"])
-    assert labels.class_weights(None, y, classes).tolist() == [1, 1, 1]
-    assert labels.class_weights({"b": 3.0}, y, classes).tolist() == [1, 3, 1]
-    balanced = labels.class_weights("balanced", y, classes)[:2]  # what is not there weighs nothing
-    np.testing.assert_allclose(balanced, compute_class_weight("balanced", classes=classes[:2], y=y))
-
-
-@pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan])
-def test_class_weights_that_are_refused(weight):
-    y = np.array(["a", "b"])
-    with pytest.raises(ValueError, match=f"gives class 'b' the weight {weight!r}"):
-        labels.class_weights({"a": 1.0, "b": weight}, y, y)
-
-
-def test_class_weights_multiply_and_count_what_is_there(spy):
-    """ "balanced" counts sequences of a weight above 0, all alike."""
+def test_class_weights_multiply_and_sum_the_sequences_weights(spy):
     weights = np.where(np.arange(N) < 6, 0.0, 1.0 + np.arange(N))
     y = np.repeat(["a", "b"], [12, 18])
     make_classifier(class_weight="balanced").fit(make(), y, weights)
-    of_class = np.where(y == "a", 24 / (2 * 6), 24 / (2 * 18))
+    of_class = weights.sum() / (2 * np.where(y == "a", weights[:12].sum(), weights[12:].sum()))
     np.testing.assert_allclose(spy.training.weights, (weights * of_class)[6:], rtol=1e-15)
     assert spy.training.targets[:, 0].tolist() == [0] * 6 + [1] * 18
     for found, x in zip(ragged(spy.training.sequences), make()[6:], strict=True):
@@ -778,5 +761,8 @@ def test_one_hot_labels_are_told_from_several():
     one_hot = np.eye(3, dtype=int)[Y]
     with pytest.warns(UserWarning, match=r"a single 1 in each row.*pass y.argmax\(axis=1\)"):
         make_classifier().fit(make(), one_hot)
-    make_classifier().partial_fit(make(), one_hot, classes=[0, 1, 2])
+    clf = make_classifier()
+    with pytest.warns(UserWarning, match="a single 1 in each row"):
+        clf.partial_fit(make(), one_hot, classes=[0, 1, 2])
+    clf.partial_fit(make(), one_hot)  # told once
     make_classifier().fit(make(), np.vstack([one_hot[:-1], [[1, 1, 0]]]))

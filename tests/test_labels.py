@@ -286,23 +286,36 @@ def test_the_kind_of_labels_stays(given):
 # ------------------------------------------------------------------------------- weights
 
 
+def equal_weights(class_weight, y, classes):
+    """The classes' weights, if those of the sequences are equal."""
+    return class_weights(class_weight, y, np.ones(len(y)), classes)
+
+
 @each_kind
 def test_without_class_weight_all_weigh_one(y):
     classes = find_classes(y)
-    assert class_weights(None, y, classes).tolist() == [1.0] * classes.size
+    assert equal_weights(None, y, classes).tolist() == [1.0] * classes.size
 
 
 @each_one_label
 def test_balanced_weights_equal_scikit_learn_s(y):
     classes = find_classes(y)
     expected = compute_class_weight("balanced", classes=classes, y=y)
-    np.testing.assert_array_equal(class_weights("balanced", y, classes), expected)
+    np.testing.assert_array_equal(equal_weights("balanced", y, classes), expected)
+
+
+def test_balanced_weights_count_a_sequence_as_often_as_it_weighs():
+    y, weights, classes = np.array([0, 0, 1, 2, 2]), np.array([3, 1, 2, 5, 1]), np.arange(3)
+    repeated = np.repeat(y, weights)
+    expected = equal_weights("balanced", repeated, classes)
+    found = class_weights("balanced", y, weights.astype(float), classes)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_balanced_weights_of_a_class_that_y_does_not_have():
     """Training that goes on with fewer classes balances those."""
     y = np.array(["a", "c", "c", "c"])
-    found = class_weights("balanced", y, np.array(["a", "b", "c"]))
+    found = equal_weights("balanced", y, np.array(["a", "b", "c"]))
     np.testing.assert_allclose(found, [4 / (2 * 1), 1.0, 4 / (2 * 3)])
 
 
@@ -316,13 +329,13 @@ def test_balanced_weights_of_a_class_that_y_does_not_have():
 )
 def test_class_weight_by_label(class_weight, expected):
     classes = np.array(["a", "b", "c"])
-    assert class_weights(class_weight, classes, classes).tolist() == expected
+    assert equal_weights(class_weight, classes, classes).tolist() == expected
 
 
 @pytest.mark.parametrize("classes", [np.array(["0", "1"]), np.array(["0", "1"], dtype=object)])
 def test_class_weight_by_labels_that_look_like_numbers(classes):
-    assert class_weights({"0": 2, "1": 5.0}, classes, classes).tolist() == [2.0, 5.0]
-    assert class_weights({"1": 5.0}, classes, classes).tolist() == [1.0, 5.0]
+    assert equal_weights({"0": 2, "1": 5.0}, classes, classes).tolist() == [2.0, 5.0]
+    assert equal_weights({"1": 5.0}, classes, classes).tolist() == [1.0, 5.0]
 
 
 def test_class_weight_of_a_label_that_there_is_not():
@@ -331,21 +344,22 @@ def test_class_weight_of_a_label_that_there_is_not():
     with pytest.raises(
         ValueError, match=r"^The classes \['b'\] are not in class_weight={'a': 2, 'B'"
     ):
-        class_weights({"a": 2, "B": 3}, classes, classes)
-    assert class_weights({"a": 2, "b": 3, "B": 4}, classes, classes).tolist() == [2.0, 3.0]
+        equal_weights({"a": 2, "B": 3}, classes, classes)
+    assert equal_weights({"a": 2, "b": 3, "B": 4}, classes, classes).tolist() == [2.0, 3.0]
 
 
 @pytest.mark.parametrize("weight", [-1, -1e-9, np.nan, np.inf])
 def test_a_class_weight_that_is_none(weight):
+    y = np.array(["a", "b"])
     wanted = f"gives class 'b' the weight {weight}; weights are finite numbers of at least 0"
     with pytest.raises(ValueError, match=re.escape(wanted)):
-        class_weights({"a": 1, "b": weight}, np.array(["a", "b"]), np.array(["a", "b"]))
+        equal_weights({"a": 1, "b": weight}, y, y)
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1, 1: 2, 2: 1}])
 def test_class_weight_is_for_one_label(class_weight):
     with pytest.raises(ValueError, match=r"one label per sequence; .* use sample_weight"):
-        class_weights(class_weight, INDICATOR, np.arange(3))
+        equal_weights(class_weight, INDICATOR, np.arange(3))
 
 
 def test_weights_of_sequences_times_those_of_their_classes():

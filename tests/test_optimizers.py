@@ -86,6 +86,15 @@ def test_an_epsilon_that_is_no_float32(optimizer):
     np.testing.assert_array_equal(W, 1)
 
 
+@each_dtype
+def test_a_moment_that_has_vanished_makes_no_giant_step(dtype):
+    """Squares of 1e-19 are kept as 0, their mean is not: epsilon alone would divide it."""
+    W, optimizer = np.zeros((4, 3), dtype), Adam(0.004, 0.9, 0.999, 1e-30)
+    for dW in [1e-19] * 10 + [0.0]:
+        step(optimizer, W, np.full((4, 3), dW, dtype))
+    assert abs(W).max() < 0.01
+
+
 def rmsprop_step(w, g, v, learning_rate, decay, epsilon):
     """v' = decay v + (1 - decay) g^2;  w' = w - learning_rate g / (sqrt(v') + epsilon)."""
     n = range(len(w))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import naive
 import numpy as np
 import pytest
 
+from seqnets.outputs import Pooling
 from seqnets.pooling import POOLINGS
+from seqnets.workspace import Workspace
 
 LENGTHS = np.array([6, 4, 4, 2, 1, 0, 0, 0])
 
@@ -30,7 +33,8 @@ def run(pooling, lengths, h, dpooled, cuts=()):
     """pooled and dh, in windows that begin at the cuts."""
     forward, backward = POOLINGS[pooling]
     (T, B, H), dtype = h.shape, h.dtype
-    pooled, total = np.full((2, B, H), np.nan, dtype)
+    pooled = np.full((B, H), np.nan, dtype)
+    total = np.full((B, H), np.nan, dtype if pooling == "max" else np.float64)
     best, dh = np.full((B, H), 99, np.int64), np.full((T, B, H), np.nan, dtype)
     windows = list(itertools.pairwise([0, *cuts, T - 1]))
     for start, end in windows:
@@ -92,6 +96,14 @@ def test_after_each_window_stands_what_is_pooled_so_far(pooling):
         short = np.minimum(LENGTHS, t + 1)
         so_far, _ = run(pooling, short, h[: t + 2], pooled)
         np.testing.assert_array_equal(pooled, so_far)
+
+
+def test_a_mean_of_many_states_in_float32():
+    """Added to one another in float32, these are off by 0.03."""
+    h = np.full((2**20 + 1, 4, 1), 0.3, np.float32)
+    batch = SimpleNamespace(start=0, lengths=np.full(4, 2**20))
+    given = SimpleNamespace(batch=batch, work=Workspace(h.dtype))
+    np.testing.assert_allclose(Pooling("mean", 1).forward(given, h), h[0], rtol=1e-7)
 
 
 @each_dtype

@@ -411,13 +411,16 @@ def test_a_missing_number_of_a_frame_has_a_place():
         read(frames)
 
 
-def test_columns_of_numbers_beside_a_text():
-    """As a ColumnTransformer would put them there."""
-    message = "X.0. holds 0.5 at step 2; .*; columns of numbers beside a text are none[.]$"
-    with pytest.raises(ValueError, match=message):
+def test_what_to_do_about_numbers_that_are_no_ids():
+    """Series, or columns that a ColumnTransformer has put beside a text; NaN as padding."""
+    rule = f"whole numbers from 0 to {LARGEST_ID}; "
+    series = "numeric series need embedding_dim=None, numbers can't stand beside texts[.]$"
+    with pytest.raises(ValueError, match=f"X.0. holds 0.5 at step 2; .*{rule}{series}"):
         read_tokens(np.array([[3, 2, 0.5], [2, 0, 1.0]]), LARGEST_ID)
-    with pytest.raises(ValueError, match=f"whole numbers from 0 to {LARGEST_ID}[.]$"):
+    with pytest.raises(ValueError, match=rule + series):
         read_tokens([[3, 0.5], [2]], LARGEST_ID)
+    with pytest.raises(ValueError, match=f"X.1. holds nan at step 1; .*{rule}pad with 0[.]$"):
+        read_tokens(pd.DataFrame({"a": [3, 2], "b": [2, None]}), LARGEST_ID)
 
 
 def test_lists_of_steps_of_different_widths():

@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import (
     check_estimator,
+    check_sample_weight_equivalence_on_dense_data,
     estimator_checks_generator,
     parametrize_with_checks,
 )
@@ -47,6 +48,11 @@ CLASSIFIERS = [  # of each kind one; the long run has every cell and solver
 @parametrize_with_checks(CLASSIFIERS)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_a_balanced_sequence_counts_as_often_as_it_weighs():
+    classifier = RecurrentClassifier("gru", 8, class_weight="balanced", max_iter=30)
+    check_sample_weight_equivalence_on_dense_data("RecurrentClassifier", classifier)
 
 
 @pytest.mark.long

@@ -609,3 +609,25 @@ def test_names_of_columns(library, method):
     assert not hasattr(named, "feature_names_in_")
     with pytest.warns(UserWarning, match="X has feature names, but RecurrentClassifier was fitted"):
         named.predict(X)
+
+
+class Lazy:
+    """An array for those who ask, such as a file's; it can't be indexed."""
+
+    def __init__(self, X):
+        self._X = X
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._X, dtype)
+
+    def __len__(self):
+        return len(self._X)
+
+
+def test_a_scorer_gets_sequences_of_what_is_an_array_only_on_demand():
+    X = np.random.RandomState(0).normal(size=(N, 4))
+    clfs = [
+        make_classifier(early_stopping=True, scoring="accuracy").fit(given, Y)
+        for given in (X, Lazy(X))
+    ]
+    assert clfs[0].validation_scores_ == clfs[1].validation_scores_

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .batches import BLOCK_ROWS, FEW_STEPS
 from .classifier import RecurrentClassifier
+from .vocabulary import UNKNOWN
 
 
 def warmup(**parameters: Any) -> None:
@@ -50,8 +51,8 @@ def warmup(**parameters: Any) -> None:
         "batch_size": 2 * BLOCK_ROWS,
     }
     clf = RecurrentClassifier(**parameters).set_params(**once)
-    # Ids that any embedding has, or numbers; two blocks of them, whose gradients are summed.
-    X = np.full((2 * BLOCK_ROWS, FEW_STEPS // BLOCK_ROWS), 2)
+    # An id that any embedding has, or numbers; two blocks of them, whose gradients are summed.
+    X = np.full((2 * BLOCK_ROWS, FEW_STEPS // BLOCK_ROWS), UNKNOWN)
     depends_on_X = clf.pooling == "auto" and clf.embedding_dim is None
     poolings = ("last", "max") if depends_on_X else (clf.pooling, clf.pooling)
     for n_classes, pooling in zip((2, 3), poolings, strict=True):

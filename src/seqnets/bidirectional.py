@@ -42,7 +42,7 @@ class Bidirectional:
         x: np.ndarray,
         lookup: np.ndarray | None,
         dx: np.ndarray,
-        gradients: Workspace,
+        gradients: Workspace | None,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
         _, batch, work, _ = given

@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
 import numpy as np
 
@@ -187,7 +188,8 @@ def user_cache() -> Path:
 def version(target: tuple[str, str, str], sources: frozenset[Path]) -> str:
     """Named for a person, and for a machine by a hash of everything."""
     python = "py{}.{}".format(*sys.version_info)
-    everything = repr((target, sys.version, numba.__version__, np.__version__, hash_of(sources)))
+    versions = sys.version, numba.__version__, llvmlite.__version__, np.__version__
+    everything = repr((target, *versions, hash_of(sources)))
     digest = hashlib.sha256(everything.encode()).hexdigest()[:16]
     return f"seqnets-{target[1]}-{python}-numba{numba.__version__}-{digest}"
 

@@ -75,9 +75,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
         stop for lack of improvement, it is divided by 5 instead, until at most 1e-6. "cosine": it
         rises during the first 5 % of `max_iter` epochs and falls to 0 over the rest, none of which
-        is left out; thousands of sequences need only a few. "auto": "constant", but for fewer than
-        100 series without a validation set, `n_iter_no_change` and `warm_start` as "cosine",
-        falling in the second half only.
+        is left out; thousands of sequences need only a few. "auto": "constant"; but for fewer than
+        100 series, if there is no validation set, `n_iter_no_change` is "auto" and `warm_start` is
+        False, as "cosine", falling in the second half only.
     learning_rate_init : float or "auto", default="auto"
         The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
     power_t : float, default=0.5
@@ -93,8 +93,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     epsilon : float, default=1e-8
         Added to the root of the second moment by "adam", "adamw" and "rmsprop".
     max_grad_norm : float or None, default=1.0
-        A gradient whose norm over all parameters is larger is scaled down to this norm (Pascanu et
-        al. 2013). None: never.
+        Gradients with a larger norm are scaled down to it (Pascanu et al. 2013). None: never.
     bptt_steps : int, default=None
         Train in windows of this many steps, counted from the end of the longest sequence of a
         block: the state is carried through all of them, but gradients go back within one only, and
@@ -108,7 +107,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         much for more than `n_iter_no_change` epochs; not if the learning rate is to fall to 0.
     n_iter_no_change : int, np.inf or "auto", default="auto"
         Epochs in a row that may pass without improvement. "auto": 3 for tokens, 10 for series with
-        a validation set, else 20.
+        a validation set, else 20, or any number where `learning_rate="auto"` plans all epochs.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score on a validation set and keep the weights of the best epoch,
         which are a running mean over the steps of a few epochs (Polyak & Juditsky 1992). Unless
@@ -122,13 +121,13 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         The score on the validation set, with the weights of its sequences and classes: the negative
         loss, or any scikit-learn scorer. None: the accuracy.
     class_weight : dict or "balanced", default=None
-        Weights of the classes, multiplied with `sample_weight`. "balanced": n_sequences /
-        (n_classes * sequences of the class). For one label per sequence.
+        Weights of the classes, multiplied with `sample_weight`. "balanced": the sum of the sample
+        weights / (n_classes * the sum of the class's). For one label per sequence.
     warm_start : bool, default=False
         Whether fit continues where the previous fit left off, with its weights, standardization
-        and, if it was set then too, optimizer and random numbers, for `max_iter` more epochs. The
-        step sizes of "adaptive" and "cosine" start over. With a validation set and scoring "loss",
-        it keeps the weights it began with if no epoch is better.
+        and, if it was set then too, optimizer and random numbers, for `max_iter` more epochs. Step
+        sizes of "adaptive" and "cosine" start over. With a validation set and scoring "loss", it
+        keeps the weights it began with if no epoch is better.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
     n_jobs : int, default=None
@@ -148,7 +147,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     n_features_in_ : int
         Steps of 2-D series (one per column), features of 3-D and ragged ones; not set for tokens.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, if `X` was a data frame with string column names, or one for each series.
+        Column names, if `X` was a data frame, or a list of them, with string column names.
     parameters_ : dict of str to ndarray
         The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens,
         row i + 1 for token_ids_[i]; "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h"
@@ -160,8 +159,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     token_ids_ : ndarray of shape (n_tokens,), int64
         The ids that the embedding has rows for, in ascending order; not set for series.
     input_mean_, input_scale_ : ndarray of shape (n_channels,), float64
-        The network reads series as (x - input_mean_) / input_scale_, which have mean 0 and
-        standard deviation 1 on the training set, constant channels 0; not set for tokens.
+        The network reads series as (x - input_mean_) / input_scale_, which have mean 0 and standard
+        deviation 1 on the training set, by the weights of its sequences and classes; constant
+        channels 0; not set for tokens.
     n_iter_ : int
         Number of epochs run; it and the curves continue in a warm start and in partial_fit.
     t_ : int

@@ -60,10 +60,13 @@ def read_training_data(
         labels.check_outputs(estimator.classes_, n_outputs, activation)
         labels.check_same_kind(y, n_outputs, activation)
     else:
+        labels.warn_if_one_hot(y[rows])
         estimator.classes_ = labels.find_classes(y[rows]) if classes is None else classes
         outputs = labels.outputs(y, estimator.classes_)
         estimator.n_outputs_, estimator.out_activation_ = outputs
-    class_weights = labels.class_weights(estimator.class_weight, y[rows], estimator.classes_)
+    class_weights = labels.class_weights(
+        estimator.class_weight, y[rows], weights[rows], estimator.classes_
+    )
     return what_counts(estimator, sequences, y, weights, class_weights), class_weights
 
 
@@ -195,5 +198,5 @@ def validation_of(estimator: Estimator, data: Data, X: Any) -> Validation:
     """`data`, which are sequences of X, as a validation set."""
     sequences = as_inputs(estimator, data.sequences)
     if estimator.scoring != "loss" and data.rows.size < _num_samples(X):
-        X = _safe_indexing(X, data.rows)
+        X = _safe_indexing(X if hasattr(X, "__getitem__") else np.asarray(X), data.rows)
     return Validation(sequences, data.targets, data.weights, X, data.y)

@@ -150,7 +150,7 @@ def gradient_flow(
         logits = network.forward(parameters, batch, work)
         losses, dlogits = np.empty(rows.size), np.empty_like(logits)
         LOSSES[loss](logits, targets[batch.rows], np.ones(rows.size), losses, dlogits)
-        network.backward(parameters, batch, dlogits, work, Workspace(work.dtype))
+        network.backward(parameters, batch, dlogits, work, gradients=None, needs_dx=False)
         for direction, reverse in readings(network):
             dh = direction.states("dh", batch, work)[1:].astype(np.float64)
             deal({f"{direction.name}.h": np.linalg.norm(dh, axis=2)}, batch, found, reverse)
@@ -188,7 +188,7 @@ def gradient_x_input(
     def run(work: Workspace, rows: np.ndarray) -> None:
         batch = as_vectors(parameters, make_batch(sequences, rows))
         dlogits = target.gradient(reader.forward(parameters, batch, work))
-        dx = reader.backward(parameters, batch, dlogits, work, Workspace(work.dtype))
+        dx = reader.backward(parameters, batch, dlogits, work, gradients=None)
         cut(batch.x * dx, batch, sequences, found)
 
     with one_blas_thread():
@@ -246,7 +246,6 @@ def gradients_at(
     """Of each of the sequences `rows` at a point s, in any order: its place among them, F(s x) and
     x dF/dx (s x), for tokens summed over D. `dlogits` (n, K) is dF / d logits of all sequences.
     """
-    gradients = Workspace(work.dtype)
     for block in blocks(sequences.lengths[rows]):
         batch = as_vectors(parameters, make_batch(sequences, rows[block]))  # in this order
         x, s, n = in_steps(batch), np.zeros((batch.lengths.size, 1), work.dtype), block.size
@@ -256,7 +255,7 @@ def gradients_at(
         d = np.zeros_like(logits)
         d[:n] = dlogits[batch.rows]
         F = (d * logits).sum(axis=1, dtype=np.float64)
-        dx = network.backward(parameters, there, d, work, gradients)
+        dx = network.backward(parameters, there, d, work, gradients=None)
         moved = np.empty(n, dtype=object)
         cut(batch.x * dx, batch._replace(rows=np.arange(n)), sequences, moved)
         yield from zip(block.tolist(), F, moved, strict=False)

@@ -196,23 +196,21 @@ def prepare(
 
 def check_same_network(estimator: Estimator) -> None:
     """Training goes on only with the network it began with."""
-    if estimator._kind == "tokens":
+    reads_tokens, before = estimator._kind == "tokens", estimator._network.architecture
+    if reads_tokens:
         check_token_ids(estimator)
-    same = (
-        (estimator.embedding_dim is not None) == (estimator._kind == "tokens")
-        and build_network(estimator).architecture.may_follow(estimator._network.architecture)
-        and estimator.dtype in ("auto", estimator._dtype.name)
-        and (
-            estimator.embeddings is None
-            or np.shape(estimator.embeddings)
-            == (estimator._largest_id + 1, estimator.embedding_dim)
-        )
-    )
-    if not same:
+    changes = ["embedding_dim"]
+    if (estimator.embedding_dim is not None) == reads_tokens:
+        changes = build_network(estimator).architecture.changes_since(before)
+        if estimator.dtype not in ("auto", estimator._dtype.name):
+            changes.append("dtype")
+        if estimator.embeddings is not None:
+            shape = estimator._largest_id + 1, estimator.embedding_dim
+            changes += ["embeddings"] if np.shape(estimator.embeddings) != shape else []
+    if changes:
         raise ValueError(
-            "Training can't continue with another network: cell, hidden_layer_sizes, "
-            "bidirectional, pooling, embedding_dim, embeddings or dtype has changed since the "
-            "last fit. Change it back, or start over with warm_start=False."
+            f"Training can't continue with another network: {' and '.join(changes)} changed since "
+            "the last fit. Change it back, or start over: fit with warm_start=False."
         )
 
 

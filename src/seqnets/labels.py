@@ -65,15 +65,16 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
 
 def find_classes(y: np.ndarray) -> np.ndarray:
     """The labels there are; of multilabel y, the numbers of the columns."""
-    if y.ndim == 1:
-        return np.unique(y)
-    if len(y) >= 10 and (y.sum(axis=1) == 1).all():  # of fewer, it may be chance
+    return np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
+
+
+def warn_if_one_hot(y: np.ndarray) -> None:
+    if y.ndim == 2 and len(y) >= 10 and (y.sum(axis=1) == 1).all():  # of fewer, it may be chance
         message = (
             "y has two dimensions and a single 1 in each row. It is read as several labels per "
             "sequence; if it is one label, one-hot, pass y.argmax(axis=1)."
         )
         warn(message, UserWarning)
-    return np.arange(y.shape[1])
 
 
 def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -95,12 +96,8 @@ def make_targets(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
         if y.shape[1] != classes.size:
             raise ValueError(f"y has {y.shape[1]} columns, but there are {classes.size} labels.")
         return np.ascontiguousarray(y, dtype=np.float64)
-    numbers = class_numbers(y, classes)
-    if classes.size == 2:
-        return numbers[:, np.newaxis].astype(np.float64)
-    targets = np.zeros((numbers.size, classes.size))
-    targets[np.arange(numbers.size), numbers] = 1
-    return targets
+    columns = [1] if classes.size == 2 else np.arange(classes.size)
+    return (class_numbers(y, classes)[:, np.newaxis] == columns).astype(np.float64)
 
 
 def outputs(y: np.ndarray, classes: np.ndarray) -> tuple[int, str]:
@@ -147,9 +144,9 @@ def check_outputs(classes: Any, n_outputs: int, activation: str) -> None:
 
 
 def class_weights(
-    class_weight: dict | str | None, y: np.ndarray, classes: np.ndarray
+    class_weight: dict | str | None, y: np.ndarray, weights: np.ndarray, classes: np.ndarray
 ) -> np.ndarray:
-    """The weight of each class; "balanced" counts the labels in y."""
+    """The weight of each class; "balanced" sums those of the sequences, as if they were counts."""
     if class_weight is None:
         return np.ones(classes.size)
     if y.ndim == 2:
@@ -168,10 +165,11 @@ def class_weights(
             missing = classes[~named].tolist()
             raise ValueError(f"The classes {missing} are not in class_weight={class_weight!r}.")
         return np.array([class_weight.get(label, 1) for label in classes], dtype=np.float64)
-    counts = np.bincount(class_numbers(y, classes), minlength=classes.size)
-    weights, present = np.ones(classes.size), counts > 0
-    weights[present] = y.size / (present.sum() * counts[present])
-    return weights
+    counts = np.bincount(class_numbers(y, classes), weights, minlength=classes.size)
+    balanced, present = np.ones(classes.size), counts > 0
+    with np.errstate(over="ignore", invalid="ignore"):  # the sum of what they weigh is checked
+        balanced[present] = counts.sum() / (present.sum() * counts[present])
+    return balanced
 
 
 def weigh(

@@ -1,8 +1,8 @@
 """The layers: what each has of parameters, and its products over whole sequences.
 
-Only dh W_h^T has to wait for the step after it. All else that is linear, x W_x on the way
-forward, dW_x, dW_h and dx on the way back, is a matrix product over all steps, or over a long
-stretch of them.
+Only h W_h has to wait for the step before it and, on the way back, da W_h^T for the step after it.
+All else that is linear, x W_x on the way forward, dW_x, dW_h and dx on the way back, is a matrix
+product over all steps, or over a long stretch of them.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class Embedding:
 
     def forward(self, parameters: Parameters, tokens: np.ndarray, work: Workspace) -> np.ndarray:
         n, x = tokens.size, self.vectors(tokens, work)
+        # Ids are checked. With mode="raise", NumPy would fill an array of its own first.
         parameters["embedding"].take(tokens, axis=0, out=x[:n], mode="clip")
         x[n:] = 0
         return x
@@ -148,11 +149,12 @@ class Recurrent:
         x: np.ndarray,
         lookup: np.ndarray | None,
         dx: np.ndarray,
-        gradients: Workspace,
+        gradients: Workspace | None,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`.
 
-        An empty `dx` is left so. Those of the parameters are added to what later windows have left.
+        An empty `dx` is left so. Those of the parameters are added to what later windows have left;
+        without `gradients`, they are not computed.
         """
         parameters, batch, work, masks = given
         arrays = self._arguments(self.cell.backward, given)
@@ -301,15 +303,20 @@ def part_of_argument(name: str, array: np.ndarray, start: int, stop: int) -> np.
 
 
 class Sums(NamedTuple):
-    """A part's gradients, summed over stretches and windows; the first overwrites what is there."""
+    """A part's gradients, summed over stretches and windows; the first overwrites what is there.
+
+    Without `totals`, nothing is summed.
+    """
 
     name: str
-    totals: Workspace
+    totals: Workspace | None
     work: Workspace
     first: bool
 
     def add(self, key: str, left: np.ndarray, right: np.ndarray) -> None:
         """Add the product of the two."""
+        if self.totals is None:
+            return
         shape = left.shape[:-1] + right.shape[1:]
         total = self.totals.array(f"{self.name}.{key}", *shape)
         if self.first:

@@ -25,10 +25,19 @@ class Architecture(NamedTuple):
     n_tokens: int | None
     bidirectional: bool
 
-    def may_follow(self, other: Architecture) -> bool:
-        """Whether training can go on with the other's weights; new tokens may add some."""
+    def changes_since(self, other: Architecture) -> list[str]:
+        """Which parameters keep training from going on with the other's weights.
+
+        New tokens may add some; of the poolings, only attention has any.
+        """
         attention = (self.pooling == "attention") == (other.pooling == "attention")
-        return attention and self._replace(n_tokens=other.n_tokens, pooling=other.pooling) == other
+        pooling = other.pooling if attention else self.pooling
+        may_differ = self._replace(n_tokens=other.n_tokens, pooling=pooling)
+        return [
+            "embedding_dim" if name == "n_inputs" else name
+            for name, now, before in zip(self._fields, may_differ, other, strict=True)
+            if now != before
+        ]
 
 
 class Network:
@@ -122,12 +131,12 @@ class Network:
         batch: Batch,
         dlogits: np.ndarray,
         work: Workspace,
-        gradients: Workspace,
+        gradients: Workspace | None,
         masks: Masks = NO_MASKS,
         window: int | None = None,
         needs_dx: bool = True,
     ) -> np.ndarray:
-        """Fill `gradients` by the parameters' names; return the gradient of `batch.x`.
+        """Fill `gradients`, if given, by the parameters' names; return the gradient of `batch.x`.
 
         Without `needs_dx`, as where no embedding is trained, that is empty, as it is for series in
         windows. Of an embedding it has a row for each token of `batch.x`. `masks` and `window` are
@@ -154,7 +163,7 @@ class Network:
         return h
 
     def _backward(
-        self, given: Pass, dpooled: np.ndarray, gradients: Workspace, needs_dx: bool
+        self, given: Pass, dpooled: np.ndarray, gradients: Workspace | None, needs_dx: bool
     ) -> np.ndarray:
         """From the pooled state's gradient back to that of x, by the states that are in `work`."""
         _, batch, work, masks = given
@@ -168,7 +177,7 @@ class Network:
                 dx = below[1:].reshape(x.shape)
             else:  # of tokens, the last window's becomes the gradient of their rows
                 of_rows = self.embedding is not None and batch.is_last
-                place, name = (gradients, "embedding") if of_rows else (work, "dx")
+                place, name = (gradients or work, "embedding") if of_rows else (work, "dx")
                 dx = place.array(name, *(x.shape if needs_dx else (0, 0)))
             self.layers[i].backward(given, x, lookup, dx, gradients)
             if dx.size and f"layer{i}" in masks:
@@ -185,7 +194,7 @@ class Network:
         if i > 0:
             h = self.layers[i - 1].states("h", batch, work)
             x = h[1:].reshape(-1, h.shape[2])
-        elif batch.projected:  # and no more to be read
+        elif batch.projected:  # x W_x + b is known, and x is not needed
             return batch.x, batch.lookup
         elif self.embedding is not None:
             again = again or batch.window > 0

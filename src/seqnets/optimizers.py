@@ -6,7 +6,6 @@ the rows of the words it saw and leaves every other row, its momentum and its mo
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -15,6 +14,8 @@ from .jit import kernel
 from .schedules import Schedule
 
 VANISHED = 1e-36  # a normal float32 still; below it moments decay into slow subnormal numbers
+# Of a second moment that has vanished, the first may be left: a step would divide it by less.
+LEAST_EPSILON = math.sqrt(VANISHED)
 
 
 @kernel
@@ -128,12 +129,6 @@ class Optimizer:
         self.t, self.moments = other.t, other.moments
 
 
-@functools.cache  # NumPy takes longer to tell the least number than a small step takes
-def not_zero(epsilon: float, dtype: np.dtype) -> float:
-    """Epsilon, at least the smallest normal number of `dtype`: as zero, it makes a step 0 / 0."""
-    return max(epsilon, float(np.finfo(dtype).tiny))
-
-
 class SGD(Optimizer):
     """v' = momentum v - step dW;  W' = W + v', or with Nesterov W + momentum v' - step dW."""
 
@@ -158,13 +153,13 @@ class Adam(Optimizer):
 
     def __init__(self, learning_rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
         super().__init__(learning_rate)
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, max(epsilon, LEAST_EPSILON)
 
     def step(self, rows: np.ndarray, W: np.ndarray, dW: np.ndarray, *moments: np.ndarray) -> None:
         step_size = self.learning_rate / (1.0 - self.beta_1**self.t)
         correction = 1.0 / math.sqrt(1.0 - self.beta_2**self.t)
-        epsilon = not_zero(self.epsilon, W.dtype)
-        adam_step(rows, W, dW, *moments, step_size, self.beta_1, self.beta_2, correction, epsilon)
+        betas = self.beta_1, self.beta_2
+        adam_step(rows, W, dW, *moments, step_size, *betas, correction, self.epsilon)
 
 
 class AdamW(Adam):
@@ -183,8 +178,7 @@ class RMSprop(Optimizer):
 
     def __init__(self, learning_rate: float, decay: float, epsilon: float) -> None:
         super().__init__(learning_rate)
-        self.decay, self.epsilon = decay, epsilon
+        self.decay, self.epsilon = decay, max(epsilon, LEAST_EPSILON)
 
     def step(self, rows: np.ndarray, W: np.ndarray, dW: np.ndarray, *moments: np.ndarray) -> None:
-        epsilon = not_zero(self.epsilon, W.dtype)
-        rmsprop_step(rows, W, dW, *moments, self.learning_rate, self.decay, epsilon)
+        rmsprop_step(rows, W, dW, *moments, self.learning_rate, self.decay, self.epsilon)

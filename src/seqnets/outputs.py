@@ -38,7 +38,12 @@ class Pooling:
         return pooled
 
     def backward(
-        self, given: Pass, h: np.ndarray, dpooled: np.ndarray, dh: np.ndarray, gradients: Workspace
+        self,
+        given: Pass,
+        h: np.ndarray,
+        dpooled: np.ndarray,
+        dh: np.ndarray,
+        gradients: Workspace | None,
     ) -> None:
         batch = given.batch
         *_, best = self._arrays(batch, given.work)
@@ -57,7 +62,11 @@ class Pooling:
     def _arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shape = batch.lengths.size, self.n_units
         best = work.array("best", *shape, dtype=np.int64)
-        return work.array("pooled", *shape), work.array("total", *shape), best
+        if self.name == "max":
+            total = work.array("new maximum", *shape)
+        else:
+            total = work.array("total", *shape, dtype=np.float64)
+        return work.array("pooled", *shape), total, best
 
 
 class Attention(Pooling):
@@ -81,7 +90,12 @@ class Attention(Pooling):
         return pooled
 
     def backward(
-        self, given: Pass, h: np.ndarray, dpooled: np.ndarray, dh: np.ndarray, gradients: Workspace
+        self,
+        given: Pass,
+        h: np.ndarray,
+        dpooled: np.ndarray,
+        dh: np.ndarray,
+        gradients: Workspace | None,
     ) -> None:
         parameters, batch, work, _ = given
         if not batch.is_last:  # u is a later window's
@@ -89,7 +103,8 @@ class Attention(Pooling):
         W, v = parameters["attention.W"], parameters["attention.v"]
         _, total, _ = self._arrays(batch, work)
         u, (score, scale) = self._u(batch, work), self._score_arrays(batch, work)
-        du, dv = work.array("attention.du", *u.shape), gradients.array("attention.v", *v.shape)
+        du = work.array("attention.du", *u.shape)
+        dv = (gradients or work).array("attention.v", *v.shape)
         if batch.is_last:
             dv[:] = 0
         attention_backward(
@@ -154,9 +169,9 @@ class Dense:
         pooled: np.ndarray,
         dlogits: np.ndarray,
         work: Workspace,
-        gradients: Workspace,
+        gradients: Workspace | None,
     ) -> np.ndarray:
-        W = parameters["dense.W"]
-        np.matmul(pooled.T, dlogits, out=gradients.array("dense.W", *W.shape))
-        dlogits.sum(axis=0, out=gradients.array("dense.b", self.n_outputs))
+        W, sums = parameters["dense.W"], Sums("dense", gradients, work, first=True)
+        sums.add("W", pooled.T, dlogits)
+        sums.add_rows("b", dlogits)
         return np.matmul(dlogits, W.T, out=work.array("dpooled", *pooled.shape))

@@ -127,10 +127,11 @@ def schedule_of(estimator: Estimator, n_sequences: int, may_plan: bool) -> str:
     But not where a validation set tells when to stop, or the call is one of many, so that it may
     not plan; nor where the user wants training to end sooner or to go on later.
     """
+    if estimator.learning_rate != "auto":
+        return estimator.learning_rate
     few = estimator._kind != "tokens" and n_sequences < FEW_SERIES
     to_the_end = estimator.n_iter_no_change == "auto" and not estimator.warm_start
-    constant = estimator.learning_rate == "auto" and not (may_plan and few and to_the_end)
-    return "constant" if constant else estimator.learning_rate
+    return "auto" if may_plan and few and to_the_end else "constant"
 
 
 def patience(estimator: Estimator, validated: bool) -> float:

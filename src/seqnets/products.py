@@ -37,7 +37,8 @@ from .registers import has_avx512
 TILE_ROWS = 4  # of a tile, which is one panel wide
 STRIP = 64  # rows of C at a time: of many, each panel's columns would come from memory again
 # Bytes of a register, and of a panel's width: the sums of a tile fill half of the registers. Each
-# number of C is summed over k alone, so neither changes a bit; `DEPTH` does, in longer sums.
+# number of C is summed over k alone, so they change no bit of up to `DEPTH` terms, by which longer
+# sums are cut.
 VECTOR, WIDTH = (64, 256) if has_avx512() else (32, 64)
 # Terms of a sum at a time, longer ones in parts: so 32 KB of B stay near while a strip needs them.
 # With a quarter of that a step at 512 units takes 5 % longer.

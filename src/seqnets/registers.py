@@ -18,7 +18,9 @@ from llvmlite import binding
 def has_avx512() -> bool:
     """Whether kernels are compiled for a processor with registers of 64 bytes."""
     given = getattr(numba.config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES
-    return "+avx512f" in (binding.get_host_cpu_features().flatten() if given is None else given)
+    if given is None:
+        given = binding.get_host_cpu_features().flatten()
+    return "+avx512f" in given and bool(getattr(numba.config, "ENABLE_AVX", True))
 
 
 def whole_registers() -> dict[str, Any]:

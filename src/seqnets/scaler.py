@@ -195,7 +195,6 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
             )
         return scaled
 
-    @on_snapshot
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Undo transform.
 

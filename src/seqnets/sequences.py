@@ -70,10 +70,10 @@ def read_tokens(X: Any, largest: int) -> Sequences:
         if not _is_matrix(X):
             X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
         values, offsets = _from_matrix(_as_numbers(X, "X"))
-        if values.dtype.kind == "f":
-            hint += "; columns of numbers beside a text are none"
     values = values.reshape(-1)
     if values.dtype.kind == "f":
+        series = "numeric series need embedding_dim=None, numbers can't stand beside texts"
+        hint += "; pad with 0" if np.isnan(values).any() else f"; {series}"
         values = values.astype(np.float64)  # `largest` is no float32: rounded, it is one too many
     allowed = (values >= 0) & (values <= largest)
     if values.dtype.kind == "f":
@@ -296,7 +296,8 @@ def _same_widths(X: Any) -> Any:
         if row.shape != rows[0].shape:
             raise ValueError(
                 f"X[{i}] has shape {row.shape} and X[0] has {rows[0].shape}, but fit was given "
-                "series of one fixed width. Fit on ragged series to predict ragged series."
+                "series of one fixed width. If lengths may differ, pass a list of arrays to fit, "
+                "too: [np.asarray(x) for x in X]."
             )
     return np.array(rows)
 

@@ -20,7 +20,7 @@ from .workspace import Workspace
 
 # A prediction leaves a workspace no larger than this to the next one: new arrays would take a
 # quarter of a short prediction's time. Training never takes one: its products multiply ended rows
-# by zero, and NaN left there by another model would stay NaN. Explanations use no such sums.
+# by zero, and NaN left there by another model would stay NaN. Explanations have no such sums.
 SPARE_BYTES = 2**20
 _spare: dict[np.dtype, Workspace] = {}
 
@@ -106,6 +106,9 @@ def one_blas_thread() -> Iterator[None]:
     threads at once can leave it on for good; so the first to come sets it, the last to go lifts
     it. Each does so in a thread of its own that ends then: while the thread that last changed the
     limit lives, threadpoolctl ignores all others.
+
+    An OpenBLAS that was built with OpenMP (Homebrew's, not that of NumPy's wheels) has a limit for
+    each thread instead, which this does not reach.
     """
     holder = _Holder()
     try:

@@ -112,6 +112,7 @@ class Trainer:
             batch, masks = make_batch(sequences, part), NO_MASKS
             if seed is not None:
                 masks = self.dropout.draw((seed, number), *self.network.widths(), batch, work.dtype)
+            # From the second round on, the first place holds the sums so far.
             place = number if number < at_once else 1 + number % at_once
             gradients, window = self._block_gradients[place], self.bptt_steps
             with overflow_is_checked():  # a thread does not know of the epoch's

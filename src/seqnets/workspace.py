@@ -24,7 +24,9 @@ class Workspace:
         self._call: object = None
 
     def array(self, name: str, *shape: int, dtype: type | None = None) -> np.ndarray:
-        """An array of this shape, holding what was last written under its name."""
+        """An array of this shape. It holds what was last written under its name, in any shape, or
+        zeros once it has grown; a name keeps its first dtype.
+        """
         array = self._arrays.get(name)
         if array is None or array.shape != shape:  # a batch asks for most of them several times
             size = math.prod(shape)
