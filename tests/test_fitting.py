@@ -658,6 +658,17 @@ def test_on_a_validation_set_its_own_loss_counts(recwarn, lowest, warns):
     assert bool([w for w in recwarn if "give 0.8370" in str(w.message)]) == warns
 
 
+@pytest.mark.parametrize(("loss", "reason"), [(0.5, "loss fell to 0.5000"), (0.6, "usual reas")])
+def test_what_was_learned_but_does_not_hold_is_told_from_what_was_not(recwarn, loss, reason):
+    clf, targets = make_classifier(), np.eye(2)
+    clf.out_activation_ = "softmax"
+    data = Data(None, None, targets, np.ones(2), None)
+    validation = Validation(None, targets, np.ones(2), None, None)
+    history = History([0.7, loss], [0.9, 1.0], [-0.9, -1.0], lowest_validation_loss=0.9)
+    fitting.warn_of_a_poor_fit(clf, history, data, validation)
+    assert reason in str(recwarn.pop().message)
+
+
 @pytest.mark.parametrize(("loss", "n_before", "warns"), [(0.7, 2, True), (0.7, 0, False)])
 def test_epochs_of_an_earlier_fit_do_not_count(recwarn, loss, n_before, warns):
     clf, targets = make_classifier(), np.eye(2)

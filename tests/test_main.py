@@ -130,6 +130,16 @@ def test_spaces_around_a_column_s_name_are_none_of_it(tmp_path):
         assert cli.read_csv(path, name, "verdict").texts.tolist() == ["fine"]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_header_line_tells_the_separator(separator, tmp_path):
+    path = tmp_path / "reviews.csv"
+    rows = [["review", "verdict"], ["fine, it is", "yes"], ["a; b | c", "no"]]
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+    data = cli.read_csv(str(path), "review", "verdict")
+    assert [*zip(data.texts, data.labels, strict=True)] == [tuple(row) for row in rows[1:]]
+
+
 def test_no_file(tmp_path, capsys):
     path = str(tmp_path / "none.csv")
     assert f"{path}: No such file or directory" in failure(capsys, path, *COLUMNS)
@@ -144,10 +154,10 @@ def test_a_folder(tmp_path, capsys):
     ("content", "message"),
     [
         (b"", "empty; its first line must name the columns"),
-        (b"review,verdict\n\xff\xfe,yes\n", "not a text file in UTF-8"),
+        (b"review,verdict\n\xff\xfe,yes\n", 'start byte; in a spreadsheet, save it as "CSV UTF-8"'),
         (b'review,verdict\nfine,yes\n"never closed,no\n', "after line 2: not CSV: unexpected end"),
         (b"a,b\nfine,yes\n", "no column 'review'; the columns are: a, b"),
-        (b"review;verdict\nfine;yes\n", "review;verdict (are they separated by commas?)"),
+        (b"review;verdict\nfine;really;yes\n", "is there a ';' outside quotes?"),
         (b"review,mark\nfine,yes\n", "no column 'verdict'; the columns are: review, mark"),
         (b"review,verdict,review\nx,y,z\n", "more than one column 'review'"),
         (b"review,verdict\nfine,yes\n   ,no\n", "line 3: no text in column 'review'"),

@@ -57,7 +57,7 @@ def ragged():
 
 
 def ids():
-    return [np.arange(2, 3 + i) % 9 for i in range(12)]
+    return [1 + np.arange(1, 2 + i) % 8 for i in range(12)]
 
 
 def frame():
@@ -272,6 +272,15 @@ def test_a_loaded_vectorizer_is_the_saved_one(vocabulary, tmp_path):
     loaded = seqnets.load(saved(vectorizer, tmp_path))
     assert_same(loaded, without_training_state(vectorizer))
     assert_same(loaded.transform(TEXTS), vectorizer.transform(TEXTS))
+
+
+def test_texts_that_are_split_already(tmp_path):
+    split = [text.split() for text in TEXTS]
+    vectorizer = SequenceVectorizer(analyzer=list).fit(split)
+    loaded = seqnets.load(saved(vectorizer, tmp_path))
+    assert loaded.analyzer is list
+    for row, expected in zip(loaded.transform(split), vectorizer.transform(split), strict=True):
+        assert_same(row, expected)
 
 
 def test_training_goes_on_after_loading(tmp_path):

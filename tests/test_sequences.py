@@ -411,6 +411,40 @@ def test_a_missing_number_of_a_frame_has_a_place():
         read(frames)
 
 
+@pytest.mark.parametrize(
+    ("X", "place"),
+    [
+        ([[3, 5, 2], [1, 0, 4, 0, 2]], r"X\[1\] holds 0 at step 1"),
+        (np.array([[0, 0, 3, 1], [0, 2, 0, 1]]), r"X\[1\] holds 0 at step 2"),
+        ([np.array([], int), np.array([0, 7, 0, 0]), np.array([7, 0, 0, 7])], r"X\[2\] .* step 1"),
+    ],
+)
+def test_zeros_between_ids_are_no_padding_perhaps(X, place):
+    """Codes that begin at 0 would lose a symbol in silence."""
+    with pytest.warns(UserWarning, match=f"{place}, between other ids.*add 1 to all"):
+        read_tokens(X, LARGEST_ID, first=True)
+    read_tokens(X, LARGEST_ID)  # told once, in fit
+
+
+def test_padding_on_either_side_is_fine():
+    found = read_tokens([[0, 0, 3, 1], [2, 2, 0], [0, 0], [], [4]], LARGEST_ID, first=True)
+    assert found.values.tolist() == [3, 1, 2, 2, 4]
+    assert found.offsets.tolist() == [0, 2, 4, 4, 4, 5]
+
+
+def test_a_missing_number_of_a_table_has_a_column():
+    X = pd.DataFrame({"width": [1.0, 2.0], "height": [3.0, None]})
+    message = r"X\[1\] holds nan at step 1, column 'height'; .*SimpleImputer.*without padding"
+    with pytest.raises(ValueError, match=message):
+        read(X)
+
+
+def test_a_column_of_texts_beside_numbers():
+    frames = [pd.DataFrame({"run": ["a", "a"], "x": [1.0, 2.0]})] * 2
+    with pytest.raises(TypeError, match=r"X\[0\]\['run'\]\[0\] is 'a'. Leave that column out"):
+        read(frames)
+
+
 def test_what_to_do_about_numbers_that_are_no_ids():
     """Series, or columns that a ColumnTransformer has put beside a text; NaN as padding."""
     rule = f"whole numbers from 0 to {LARGEST_ID}; "

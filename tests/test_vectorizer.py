@@ -270,6 +270,13 @@ def test_tokens_need_not_be_strings():
     ]
 
 
+def test_a_string_is_no_list_of_words():
+    """It would be read letter by letter, all of them unknown."""
+    vectorizer = SequenceVectorizer(analyzer=list).fit([["good", "film"], ["bad"]])
+    with pytest.raises(TypeError, match="Document 1 is a string, which analyzer=list would split"):
+        vectorizer.transform([["good"], "good film"])
+
+
 def test_preprocessor_may_take_other_documents():
     vectorizer = SequenceVectorizer(preprocessor=lambda review: review["text"])
     assert ids(vectorizer.fit_transform([{"text": "b a b"}])) == [[2, 3, 2]]

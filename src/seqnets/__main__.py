@@ -153,7 +153,7 @@ def predict(arguments: argparse.Namespace) -> None:
             "--text names a column of a CSV file, but standard input is to be read: give FILE"
         )
     model = text_classifier(arguments.model)
-    if column is None and str(path).lower().endswith(".csv"):
+    if column is None and str(path).lower().endswith(".csv") and os.path.exists(path):
         say(f"{path}: labeled line by line, including the first; --text COLUMN labels a column")
     for texts in read_lines(path) if column is None else rows_of(path, column):
         with user_errors(arguments.model):
@@ -251,7 +251,7 @@ def explain_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument(
-        "sentence", metavar="TEXT", nargs="+", help='after "--" if it begins with "-"'
+        "sentence", metavar="TEXT", nargs="+", help='one text; after "--" if it begins with "-"'
     )
     parser.set_defaults(run=explain)
     return parser

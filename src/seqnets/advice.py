@@ -15,6 +15,7 @@ from .training import History
 from .warn import warn
 
 LAST_EPOCHS = 5
+LEARNED = 0.8  # of the loss of guessing: a training loss below it is no accident
 
 
 def warn_of_a_poor_fit(
@@ -34,11 +35,20 @@ def warn_of_a_poor_fit(
     judged = validation is not None and history.stopped != "callback"
     if guessing > 0 and loss > guessing:
         kept = "No epoch beat the weights before this fit, which are kept: raise max_iter. "
+        lowest = min(history.loss_curve[history.n_before :])
+        reasons = (
+            "The usual reasons: a learning_rate_init that is too large or too small, a large "
+            "alpha, outliers in series, too few epochs, labels that do not depend on X."
+        )
+        if judged and lowest < LEARNED * labels.guessing_loss(guessed, guessed):
+            reasons = (
+                f"The training loss fell to {lowest:.4f}: what was learned does not hold for the "
+                "validation set. Either it was learned by heart, or that set is of another kind. "
+                'Try more dropout, scoring="accuracy", or a larger n_iter_no_change.'
+            )
         warn(
             f"{kept if history.keeps_start else ''}The {name} was {loss:.4f}; guessing by the "
-            f"classes' frequencies would give {guessing:.4f}. The usual reasons: a "
-            "learning_rate_init that is too large or too small, a large alpha, outliers in series, "
-            "too few epochs, labels that do not depend on X.",
+            f"classes' frequencies would give {guessing:.4f}. {reasons}",
             ConvergenceWarning,
         )
     elif judged and never_moved(estimator, history):

@@ -15,6 +15,7 @@ from . import labels
 from .batches import Sequences
 from .estimators import check_unmasked, reworded
 from .inputs import Estimator, as_inputs, read_again, read_first, warn_if_far
+from .real_numbers import is_frame
 
 EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs is worth more
 
@@ -52,6 +53,11 @@ def read_training_data(
 ) -> tuple[Data, np.ndarray]:
     """Check X, y and the weights together; also return the classes' weights."""
     sequences = (read_again if resume else read_first)(estimator, X)
+    if is_frame(X) and hasattr(y, "__len__") and len(y) < len(X):
+        raise ValueError(
+            f"X has {len(X)} rows, each of which would be one series, but y has {len(y)} labels. "
+            "If a row is one step, pass a list of frames: [x for _, x in X.groupby(...)]."
+        )
     y = labels.check_labels(y, sequences.lengths)
     weights = read_weights(sample_weight, sequences.lengths)
     rows = np.flatnonzero(weights)

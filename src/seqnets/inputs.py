@@ -44,7 +44,7 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
         return sequences
     given = None if estimator.embeddings is None else check_embeddings(estimator)
     estimator._largest_id = LARGEST_ID if given is None else len(given) - 1
-    sequences, estimator._kind = read_tokens(X, estimator._largest_id), "tokens"
+    sequences, estimator._kind = read_tokens(X, estimator._largest_id, first=True), "tokens"
     estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
     return sequences
 

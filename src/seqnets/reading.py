@@ -7,7 +7,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from importlib import resources
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,17 @@ def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
 
 
 def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
-    """Yield where a row of a CSV file with a header line stands, and its fields in the columns."""
+    """Yield where a row of a CSV file with a header line stands, and its fields in the columns.
+
+    Fields are separated by what separates the names in the header line.
+    """
     csv.field_size_limit(2**31 - 1)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+            header = file.readline()
+            delimiter = max(",;\t|", key=header.count)
+            lines = chain([header], file)
+            reader = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
             try:
                 reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
                 names = [checked_column(path, reader, f"--{k}", v) for k, v in columns.items()]
@@ -65,7 +71,8 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
                     where = f"{path}, line {reader.line_num}"
                     if None in row:
                         raise UserError(
-                            f"{where}: more fields than columns; is there a comma outside quotes?"
+                            f"{where}: more fields than columns; is there a {delimiter!r} "
+                            "outside quotes?"
                         )
                     yield where, [row[name] or "" for name in names]
             except csv.Error as error:
@@ -74,7 +81,8 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8: {error.reason}") from error
+        hint = 'in a spreadsheet, save it as "CSV UTF-8"'
+        raise UserError(f"{path}: not a text file in UTF-8: {error.reason}; {hint}") from error
 
 
 def checked_column(path: str, reader: csv.DictReader, option: str, column: str | None) -> str:
@@ -86,9 +94,7 @@ def checked_column(path: str, reader: csv.DictReader, option: str, column: str |
     if column is None:
         raise UserError(f"{path}: name a column with {option}; the columns are: {listed}")
     if column not in columns:
-        other = len(columns) == 1 and any(mark in listed for mark in ";\t|")
-        hint = " (are they separated by commas?)" if other else ""
-        raise UserError(f"{path}: no column {column!r}; the columns are: {listed}{hint}")
+        raise UserError(f"{path}: no column {column!r}; the columns are: {listed}")
     if columns.count(column) > 1:
         raise UserError(f"{path}: more than one column {column!r}")
     return column

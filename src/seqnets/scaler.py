@@ -21,7 +21,8 @@ from .estimators import (
     on_snapshot,
     without_feature_names,
 )
-from .sequences import is_frame, is_ragged, read_series
+from .real_numbers import is_frame
+from .sequences import is_ragged, read_series
 from .vocabulary import ragged
 
 

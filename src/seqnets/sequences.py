@@ -12,9 +12,7 @@ passes through here. The kinds of X, fixed by fit:
 from __future__ import annotations
 
 import functools
-import reprlib
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -26,14 +24,11 @@ from sklearn.utils.validation import _check_feature_names, validate_data
 
 from .batches import Sequences
 from .estimators import check_unmasked
+from .real_numbers import DATES, NUMBERS, demand_real_numbers, dtype_kind, is_frame
 from .vocabulary import LARGEST_ID, PADDING
 from .warn import warn
 
 FLOATS = [np.float64, np.float32]
-NUMBERS = (Number, np.bool_, type(None))  # None is NaN, or an error of its own
-AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy makes numbers of
-DATES = "whose numbers depend on a unit: convert it, such as to days since a first date."
-COMPLEX = {complex, np.complex64, np.complex128, np.clongdouble}
 
 
 def too_large_is_wrong(read: Callable) -> Callable:
@@ -50,8 +45,8 @@ def too_large_is_wrong(read: Callable) -> Callable:
 
 
 @too_large_is_wrong
-def read_tokens(X: Any, largest: int) -> Sequences:
-    """Ids as int64, without the padding."""
+def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
+    """Ids as int64, without the padding; the first time, look whether it is any."""
     X = _ordered(X)
     hint = "" if largest == LARGEST_ID else ", the last row of embeddings"
     if is_ragged(X):
@@ -84,7 +79,24 @@ def read_tokens(X: Any, largest: int) -> Sequences:
     if real.all():
         return Sequences(values, offsets)
     kept_before = np.concatenate(([0], np.cumsum(real)))
-    return Sequences(values[real], kept_before[offsets])
+    kept = Sequences(values[real], kept_before[offsets])
+    if first:
+        _warn_of_zeros_between_ids(real, offsets, kept)
+    return kept
+
+
+def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequences) -> None:
+    places, rows = np.flatnonzero(real), np.flatnonzero(kept.lengths)
+    begin, end = places[kept.offsets[rows]], places[kept.offsets[rows + 1] - 1] + 1
+    between = end - begin > kept.lengths[rows]
+    if between.any():
+        i, begin = rows[between][0], begin[between][0]
+        step = begin + real[begin:].argmin() - offsets[i]
+        message = (
+            f"X[{i}] holds 0 at step {step}, between other ids. 0 is padding and is dropped; if "
+            "your ids begin at 0, as those of LabelEncoder do, add 1 to all."
+        )
+        warn(message, UserWarning)
 
 
 @too_large_is_wrong
@@ -103,11 +115,13 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
                 f"X has shape {np.shape(X)}, but fit was given (n_sequences, n_steps)."
             )
         X = _same_widths(X)
+        names = list(X.columns) if is_frame(X) else []
         dtype = np.float32 if is_frame(X) and set(map(str, X.dtypes)) == {"Float32"} else FLOATS
         X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=reset)
         values, offsets = _from_matrix(X)
-        hint = "; if some end early, pass a list of series without padding"
-        return Sequences(_finite(values, offsets, hint), offsets), kind
+        hint = "; fill gaps, such as with SimpleImputer" if names else ""
+        hint += "; if some end early, pass a list of series without padding"
+        return Sequences(_finite(values, offsets, hint, names), offsets), kind
     named = X
     if is_ragged(X):
         values, offsets = _join_sequences(X)
@@ -146,7 +160,7 @@ def is_ragged(X: Any) -> bool:
         lengths = _lengths(X)
         apart = any(getattr(x, "ndim", 0) > 0 or hasattr(x, "to_numpy") for x in X)
         return apart or len(lengths) > 1 or lengths == {0}
-    if getattr(X, "ndim", None) == 1 and _dtype_kind(X) == "O":
+    if getattr(X, "ndim", None) == 1 and dtype_kind(X) == "O":
         return len(_lengths(X)) > 0
     return False
 
@@ -173,7 +187,7 @@ def _ordered(X: Any) -> Any:
     is_container = isinstance(X, list | tuple | str | bytes) or hasattr(X, "__array__")
     if isinstance(X, Iterable) and not is_container and not sparse.issparse(X):
         raise TypeError(f"X is a {type(X).__name__}: pass sequences in a list or an array.")
-    one_by_one = isinstance(X, list | tuple) or _dtype_kind(X) == "O"
+    one_by_one = isinstance(X, list | tuple) or dtype_kind(X) == "O"
     for name, x in [("X", X), *((f"X[{i}]", x) for i, x in enumerate(X if one_by_one else ()))]:
         check_unmasked(x, name, "leave steps out")
         if hasattr(x, "collect"):
@@ -201,9 +215,9 @@ def _ordered(X: Any) -> Any:
     table = np.asarray(X) if hasattr(X, "columns") else X  # a data frame, pandas' or polars'
     if getattr(table, "shape", None) == (0,):
         raise ValueError("X is empty: there are no sequences in it.")
-    if _dtype_kind(table) not in "biuf":
-        _demand_real_numbers(X if is_frame(X) else table, "X")
-    cells = table.ravel() if _dtype_kind(table) == "O" and table.ndim > 1 else ()
+    if dtype_kind(table) not in "biuf":
+        demand_real_numbers(X if is_frame(X) else table, "X")
+    cells = table.ravel() if dtype_kind(table) == "O" and table.ndim > 1 else ()
     some = not all(issubclass(t, NUMBERS) for t in set(map(type, cells)))  # few, as below
     if some and any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
         raise ValueError(
@@ -228,53 +242,6 @@ def _all_arrays(X: Any) -> bool:
 def _is_matrix(X: Any) -> bool:
     """Whether `check_array` would find nothing; it is a quarter of a short prediction's time."""
     return type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype.kind in "biuf"
-
-
-def _demand_real_numbers(X: Any, name: str) -> None:
-    """Raise for the first thing in X that is no real number; say where it is."""
-    X = X.item() if isinstance(X, np.ndarray) and X.ndim == 0 else X
-    if is_frame(X):
-        for column in X.columns if np.asarray(X).dtype.kind not in "biuf" else ():
-            _demand_real_numbers(np.asarray(X[column]), f"{name}[{column!r}]")
-        return
-    if _dtype_kind(X) in "mMV":
-        what = "but sequences must hold real numbers." if _dtype_kind(X) == "V" else DATES
-        raise TypeError(f"{name} has dtype {X.dtype}, {what}")
-    of_no_strings = _dtype_kind(X) in "UST" and np.size(X) == 0
-    if isinstance(X, str | bytes) or of_no_strings:
-        shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
-        raise TypeError(
-            f"X holds strings, but series and token ids are numbers: {name} {shown}. "
-            "SequenceVectorizer turns texts into sequences of token ids: "
-            "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
-            + (" If they are numbers, pass X.astype(float)." if is_numeric(X) else "")
-        )
-    if isinstance(X, complex) or _dtype_kind(X) == "c":
-        given = f"has dtype {X.dtype}" if np.ndim(X) else f"is {X}"
-        raise ValueError(
-            f"Complex data not supported: {name} {given}, but sequences must hold real numbers."
-        )
-    if isinstance(X, list | tuple) or _dtype_kind(X) in "OUST":
-        types = set(map(type, X))  # few, where a call for each of many numbers would take long
-        if not all(issubclass(t, NUMBERS) for t in types) or types & COMPLEX:
-            for i, x in enumerate(X):
-                _demand_real_numbers(x, f"{name}[{i}]")
-    elif not isinstance(X, NUMBERS) and not any(hasattr(X, method) for method in AS_NUMBERS):
-        error = ValueError if is_pandas_na(X) else TypeError
-        raise error(f"{name} is {reprlib.repr(X)}, but sequences must hold real numbers.")
-
-
-def is_numeric(X: Any) -> bool:
-    """Whether this text stands for a number."""
-    try:
-        return np.isfinite(float(X))
-    except (TypeError, ValueError):
-        return False
-
-
-def _dtype_kind(X: Any) -> str:
-    """NumPy's letter for the dtype of an array, "-" for anything else."""
-    return getattr(getattr(X, "dtype", None), "kind", "-")
 
 
 def _kind_of(X: Any) -> str:
@@ -347,12 +314,6 @@ def _with_names(X: Any) -> Any:
     return X[0]
 
 
-def is_frame(x: Any) -> bool:
-    """Whether it is a data frame, pandas' or polars'."""
-    # Its class is asked: pandas takes 20 us to list the types of one frame.
-    return hasattr(type(x), "columns") and hasattr(type(x), "dtypes")
-
-
 def _from_matrix(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n, T = X.shape
     return X.reshape(n * T, 1), np.arange(n + 1) * T
@@ -377,21 +338,32 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return X[np.arange(T) < lengths[:, np.newaxis]], np.concatenate(([0], np.cumsum(lengths)))
 
 
-def _finite(values: np.ndarray, offsets: np.ndarray, hint: str) -> np.ndarray:
+def _finite(
+    values: np.ndarray, offsets: np.ndarray, hint: str, columns: Sequence = ()
+) -> np.ndarray:
     dtype = np.float32 if values.dtype == np.float32 else np.float64
     values = np.ascontiguousarray(values, dtype=dtype)
     rule = f"series must be finite {values.dtype} numbers, not NaN or inf{hint}"
-    _demand(np.isfinite(values), values, offsets, rule)
+    _demand(np.isfinite(values), values, offsets, rule, columns)
     return values
 
 
-def _demand(allowed: np.ndarray, values: np.ndarray, offsets: np.ndarray, rule: str) -> None:
+def _demand(
+    allowed: np.ndarray,
+    values: np.ndarray,
+    offsets: np.ndarray,
+    rule: str,
+    columns: Sequence = (),
+) -> None:
     """Raise for the first value that is not allowed; name it and its place."""
     if allowed.all():
         return
     where = np.unravel_index(np.argmin(allowed), allowed.shape)
     i = np.searchsorted(offsets, where[0], side="right") - 1
-    place = f"X[{i}] holds {values[where]} at step {where[0] - offsets[i]}"
+    step = where[0] - offsets[i]
+    place = f"X[{i}] holds {values[where]} at step {step}"
+    if columns:
+        place += f", column {columns[step]!r}"
     if len(where) > 1 and values.shape[1] > 1:
         place += f", feature {where[1]}"
     raise ValueError(f"{place}; {rule}.")

@@ -44,6 +44,11 @@ def tokenized(X: Iterable[Any], analyze: Callable, any_type: bool) -> Iterator[l
                 hint = ': leave it out, or put "" in its place'
             shown = reprlib.repr(document)
             raise TypeError(f"Document {place} is {shown}, expected a string{hint}.")
+        if analyze is list and isinstance(document, str):
+            raise TypeError(
+                f"Document {place} is a string, which analyzer=list would split into its letters: "
+                'pass a list of words (or, to split it into letters, set analyzer="char").'
+            )
         yield list(analyze(document))
 
 

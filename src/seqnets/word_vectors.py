@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .estimators import check_unmasked
-from .sequences import is_numeric
+from .real_numbers import is_numeric
 from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, check_ids
 from .warn import warn
 

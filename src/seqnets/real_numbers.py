@@ -1,0 +1,77 @@
+"""That everything X holds is a real number; the first thing that is not has its place told."""
+
+from __future__ import annotations
+
+import reprlib
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from sklearn.utils._missing import is_pandas_na
+
+NUMBERS = (Number, np.bool_, type(None))  # None is NaN, or an error of its own
+AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy makes numbers of
+DATES = "whose numbers depend on a unit: convert it, such as to days since a first date."
+OF_TEXTS = (
+    "SequenceVectorizer turns texts into sequences of token ids: "
+    "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
+)
+OF_COLUMNS = (
+    "Leave that column out, or make numbers of it, such as with OneHotEncoder; if its texts are "
+    f"to be classified, pass that column alone. {OF_TEXTS}"
+)
+COMPLEX = {complex, np.complex64, np.complex128, np.clongdouble}
+
+
+def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
+    """Raise for the first thing in X that is no real number; say where it is."""
+    X = X.item() if isinstance(X, np.ndarray) and X.ndim == 0 else X
+    if is_frame(X):
+        columns = {column: np.asarray(X[column]) for column in X.columns}
+        some_numbers = any(values.dtype.kind in "biuf" for values in columns.values())
+        for column, values in columns.items():
+            where = f"{name}[{column!r}]"
+            demand_real_numbers(values, where, OF_COLUMNS if some_numbers else advice)
+        return
+    if dtype_kind(X) in "mMV":
+        what = "but sequences must hold real numbers." if dtype_kind(X) == "V" else DATES
+        raise TypeError(f"{name} has dtype {X.dtype}, {what}")
+    of_no_strings = dtype_kind(X) in "UST" and np.size(X) == 0
+    if isinstance(X, str | bytes) or of_no_strings:
+        shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
+        raise TypeError(
+            f"X holds strings, but series and token ids are numbers: {name} {shown}. {advice}"
+            + (" If they are numbers, pass X.astype(float)." if is_numeric(X) else "")
+        )
+    if isinstance(X, complex) or dtype_kind(X) == "c":
+        given = f"has dtype {X.dtype}" if np.ndim(X) else f"is {X}"
+        raise ValueError(
+            f"Complex data not supported: {name} {given}, but sequences must hold real numbers."
+        )
+    if isinstance(X, list | tuple) or dtype_kind(X) in "OUST":
+        types = set(map(type, X))  # few, where a call for each of many numbers would take long
+        if not all(issubclass(t, NUMBERS) for t in types) or types & COMPLEX:
+            for i, x in enumerate(X):
+                demand_real_numbers(x, f"{name}[{i}]", advice)
+    elif not isinstance(X, NUMBERS) and not any(hasattr(X, method) for method in AS_NUMBERS):
+        error = ValueError if is_pandas_na(X) else TypeError
+        raise error(f"{name} is {reprlib.repr(X)}, but sequences must hold real numbers.")
+
+
+def is_numeric(X: Any) -> bool:
+    """Whether this text stands for a number."""
+    try:
+        return np.isfinite(float(X))
+    except (TypeError, ValueError):
+        return False
+
+
+def dtype_kind(X: Any) -> str:
+    """NumPy's letter for the dtype of an array, "-" for anything else."""
+    return getattr(getattr(X, "dtype", None), "kind", "-")
+
+
+def is_frame(x: Any) -> bool:
+    """Whether it is a data frame, pandas' or polars'."""
+    # Its class is asked: pandas takes 20 us to list the types of one frame.
+    return hasattr(type(x), "columns") and hasattr(type(x), "dtypes")
