@@ -12,7 +12,8 @@ from . import report
 from .rows import ROWS, in_fresh_process
 from .timing import Result, Settings
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 
 
 def parse() -> argparse.Namespace:
@@ -29,6 +30,9 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.update_readme and (arguments.only or arguments.quick):
         parser.error("--update-readme needs all rows, not --only or --quick")
+    arguments.output = arguments.output.resolve()
+    if arguments.update_readme and not arguments.output.is_relative_to(ROOT):
+        parser.error(f"--update-readme needs an --output in {ROOT}")
     return arguments
 
 
@@ -59,9 +63,10 @@ def main() -> int:
                 print("   ", report.line(one), flush=True)
             report.write_json(arguments.output, results, settings)
     report.write(arguments.output, results, settings)
-    if arguments.update_readme:
-        readme = HERE.parent / "README.md"
-        report.update_readme(arguments.output, readme, results, settings)
+    if arguments.update_readme and n_failed:
+        print("README.md is left as it was: some rows failed")
+    elif arguments.update_readme:
+        report.update_readme(arguments.output, ROOT / "README.md", results, settings)
     return min(n_failed, 1)
 
 

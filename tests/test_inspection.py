@@ -818,3 +818,24 @@ def test_tokens_have_no_channels():
     clf, X = fitted("gru", kind="tokens"), make("tokens")
     with pytest.raises(ValueError, match="Tokens have no channels"):
         inspection.permutation_importance(clf, X, np.arange(len(X)) % 3, by="channel")
+
+
+def test_each_of_two_labels_has_its_own_decision():
+    X = make("series")
+    y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[np.arange(len(X)) % 4]
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
+    silent, X_0 = baseline_of(clf, X)
+    changes = clf.decision_function(X) - silent.decision_function(X_0)
+    for label in (0, 1):
+        found = [part.sum() for part in clf.attributions(X, "integrated_gradients", label)]
+        np.testing.assert_allclose(found, changes[:, label], atol=1e-3)
+
+
+def test_of_a_table_scikit_learns_function_gets_all_parameters():
+    X = np.random.RandomState(0).normal(size=(12, 3))
+    y = (X[:, 0] > 0).astype(int)
+    clf = RecurrentClassifier("rnn", 3, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
+    given = {"scoring": "neg_log_loss", "n_repeats": 2, "random_state": 3}
+    ours = inspection.permutation_importance(clf, X, y, **given)
+    theirs = sklearn.inspection.permutation_importance(clf, X, y, **given)
+    np.testing.assert_array_equal(ours.importances, theirs.importances)

@@ -249,3 +249,38 @@ def test_interrupt_ends_everything_without_a_traceback(progress, terminal, tmp_p
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
+
+
+def test_a_fold_is_judged_on_what_it_was_not_trained_on():
+    texts = np.array(["good", "bad"] * 20, dtype=object)
+    labels = np.array(["yes", "no"] * 10 + ["no", "yes"] * 10, dtype=object)
+    data, rows = comparison.LabeledTexts("d", texts, labels), (np.arange(20), np.arange(20, 40))
+    bag_of_words = comparison.models()["tf-idf + logistic regression"]
+    assert comparison.run_fold(bag_of_words, data, rows).accuracy == 0
+
+
+def test_texts_are_shown_that_the_best_model_has_not_seen(monkeypatch):
+    def folds(name, accuracy):
+        return [comparison.Fold(accuracy, 1.0, (name, k), []) for k in range(5)]
+
+    found = {"RNN": folds("RNN", 0.6), "LSTM": folds("LSTM", 0.8), "GRU": folds("GRU", 0.7)}
+    monkeypatch.setattr(comparison, "compile_kernels", lambda: None)
+    monkeypatch.setattr(comparison, "cross_validate", lambda *_: found)
+    shown = []
+    monkeypatch.setattr(comparison, "print_sentences", lambda *given: shown.append(given))
+    words = np.array(["yes", "no"] * 10, dtype=object)
+    data = comparison.LabeledTexts("d", words, words)
+    comparison.run_comparison(data)
+    [(model, _, test)] = shown
+    assert model == ("LSTM", 4)
+    np.testing.assert_array_equal(test, comparison.make_folds(data)[4][1])
+
+
+def test_the_comparison_steers_no_terminal(capsys):
+    model = comparison.recurrent("rnn", max_iter=1, hidden_layer_sizes=2)
+    texts = np.array(["good \x1b]0;x\x07 film"] * 3 + ["bad film"] * 3, dtype=object)
+    labels = np.array(["\x1b[31myes"] * 3 + ["no"] * 3, dtype=object)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(texts, labels)
+    comparison.print_sentences(model, comparison.LabeledTexts("d", texts, labels), np.arange(6))
+    assert not {"\x1b", "\x07"} & set(capsys.readouterr().out)

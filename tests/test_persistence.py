@@ -578,6 +578,11 @@ def nested(model, n):
             "must not contain __",
         ),
         (
+            lambda: fitted("pipeline of texts")[0],
+            lambda model: model["parameters"].update({"memory": "a folder of pickles"}),
+            "Pipeline has no 'memory'",
+        ),
+        (
             lambda: SequenceScaler().fit(series()),
             lambda model: nested(model, 6),
             "more than 5 deep",
@@ -887,3 +892,9 @@ def test_a_save_that_is_stopped_anywhere_leaves_a_whole_file(seed, tmp_path):
     seconds = np.random.RandomState(seed).uniform(0.02, 0.2)
     signaled(ENDLESS, [*originals, tmp_path / "model"], number, seconds)
     seqnets.load(tmp_path / "model")
+
+
+def test_a_model_fitted_anew_on_series_is_saved(tmp_path):
+    clf = classifier(embedding_dim=2).fit(ids(), AB).set_params(embedding_dim=None)
+    clf.fit(series(), AB)
+    assert_predicts_the_same(seqnets.load(saved(clf, tmp_path)), clf, series())

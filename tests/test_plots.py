@@ -633,3 +633,30 @@ def test_no_display_before_a_fit(display):
 def test_there_are_no_curves_before_a_fit():
     with pytest.raises(NotFittedError):
         plots.LossCurveDisplay.from_estimator(RecurrentClassifier())
+
+
+@pytest.mark.parametrize("values", [np.eye(3), np.ones(3)])
+def test_a_name_is_no_formula(values):
+    """That is not closed, which no formula may be."""
+    display = plots.GateDisplay(values, ["a", "b", "c"], "layer$0").plot()
+    display.figure_.canvas.draw()
+    assert r"layer\$0" in display.ax_.get_title()
+
+
+def test_of_many_channels_those_named_stand_at_their_rows():
+    names = [f"c{k}" for k in range(30)]
+    display = plots.AttributionDisplay(np.ones((3, 30)), ["1", "2", "3"], "a", names).plot()
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert labels == [names[29 - int(foot)] for foot in display.ax_.get_yticks()]
+
+
+def test_a_step_of_channels_is_their_sum_as_text():
+    display = plots.AttributionDisplay(np.array([[1.0, -3.0], [0.5, 0.5]]), ["1", "2"], "a")
+    assert re.findall('title="(.*?)"', display._repr_html_()) == ["-2", "+1"]
+
+
+def test_words_beyond_the_length_that_is_read():
+    vectorizer, clf = text_model()
+    given = SequenceVectorizer(vocabulary=vectorizer.vocabulary_, max_length=2)
+    model = make_pipeline(given, clf)
+    assert inspection.words(model, iter(["so good not bad"])) == [["[so]", "good"]]

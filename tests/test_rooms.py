@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import graphlib
+import itertools
 from pathlib import Path
 
 import pytest
@@ -12,44 +14,8 @@ from seqnets import cells
 SOURCE = Path(cells.__file__).parent
 TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("*.py")}
 
-# Imports point down: a room uses rooms of lower floors only.
-FLOORS = [
-    {"real_numbers", "vocabulary", "warn"},
-    {"cache", "colors", "estimators", "files", "registers"},
-    {"jit"},
-    {"activations", "products"},
-    {"batches", "cells", "initializers", "losses", "pooling", "schedules", "workspace"},
-    {"dropout", "labels", "optimizers", "sequences", "vectorizer"},
-    {"layers"},
-    {"bidirectional", "inputs", "outputs", "scaler", "threads", "word_vectors"},
-    {"network"},
-    {"data", "inference", "training"},
-    {"advice", "explanation", "parameters", "progress"},
-    {"fitting"},
-    {"prediction"},
-    {"inside"},
-    {"classifier"},
-    {"ahead", "inspection", "rules"},
-    {"display"},
-    {"comparison", "curves", "persistence", "trajectory"},
-    {"plots", "reading"},
-    {"__init__"},
-    {"__main__"},
-]
-TOP = {"__init__", "__main__", "ahead", "comparison", "inspection", "persistence", "rules"}
-MAY_IMPORT_SKLEARN = TOP | {
-    "advice",
-    "classifier",
-    "curves",
-    "data",
-    "display",
-    "fitting",
-    "labels",
-    "parameters",
-    "real_numbers",
-}
-MAY_IMPORT_SKLEARN |= {"estimators", "inside", "prediction", "inputs", "scaler", "sequences"}
-MAY_IMPORT_SKLEARN |= {"trajectory", "vectorizer", "word_vectors"}
+WAY = ["classifier", "fitting", "training", "network", "layers", "cells", "products", "jit"]
+TOP = {"__init__", "__main__", "ahead", "comparison", "inspection", "rules"}
 
 each_room = pytest.mark.parametrize("room", sorted(TREES))
 
@@ -76,28 +42,27 @@ def imported_rooms(tree: ast.AST) -> set[str]:
     return {name if name in TREES else "__init__" for name in names}
 
 
-def floor(room: str) -> int:
-    floors = [i for i, rooms in enumerate(FLOORS) if room in rooms]
-    assert floors, f"{room} is a new room: give it a floor"
-    return floors[0]
-
-
-@each_room
-def test_imports_point_down(room):
-    above = {other for other in imported_rooms(TREES[room]) if floor(other) >= floor(room)}
-    assert not above
+def test_imports_point_down():
+    """From `__main__` to the kernels: never in a circle, and along this way from room to room."""
+    imports = {room: imported_rooms(tree) for room, tree in TREES.items()}
+    graphlib.TopologicalSorter(imports).prepare()  # raises a CycleError, which names the circle
+    for room, lower in itertools.pairwise(WAY):
+        assert lower in imports[room]
 
 
 def test_only_the_top_imports_the_classifier():
     assert {room for room in TREES if "classifier" in imported_rooms(TREES[room])} <= TOP
 
 
-def test_only_the_top_imports_scikit_learn():
-    packages = {
-        room: {module.split(".")[0] for module in imported_modules(tree)}
-        for room, tree in TREES.items()
-    }
-    assert {room for room in TREES if "sklearn" in packages[room]} <= MAY_IMPORT_SKLEARN
+@pytest.mark.parametrize("room", ["training", "inference", "explanation"])
+def test_training_and_the_network_do_without_scikit_learn(room):
+    below, new = set(), {room}
+    while new:
+        below |= new
+        new = {other for each in new for other in imported_rooms(TREES[each])} - below
+    assert {"network", "threads"} <= below
+    modules = {module for each in below for module in imported_modules(TREES[each])}
+    assert not {module for module in modules if module.split(".")[0] == "sklearn"}
 
 
 @each_room

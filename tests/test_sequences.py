@@ -281,6 +281,8 @@ def test_rows_of_the_embedding():
     ids = np.array([9, 1, 2, 3, LARGEST_ID, 5, LARGEST_ID - 1, 10])
     assert embedding_rows(ids, known).tolist() == [3, 0, 1, 0, 4, 2, 0, 0]
     assert embedding_rows(ids, known[:0]).tolist() == [0] * 8
+    many = np.array([9, 10, 2, 3, 5] * 3)  # more than the largest known: found in a table
+    assert embedding_rows(many, known[:3]).tolist() == [3, 0, 1, 0, 2] * 3
 
 
 def test_memory_does_not_follow_the_largest_id():

@@ -124,7 +124,7 @@ def explain(arguments: argparse.Namespace) -> None:
     with user_errors(arguments.model):
         [probabilities] = model.predict_proba(texts)
     chosen = probabilities.argmax()
-    label = printable(one_line(model.classes_[chosen]))
+    label = one_line(model.classes_[chosen])
     print(f"{label}\t{probabilities[chosen]:.4f}")
     [steps], [moved] = words(model, texts), attributions(model, texts, "integrated_gradients")
     if colors_wanted():
@@ -135,7 +135,7 @@ def explain(arguments: argparse.Namespace) -> None:
     stages = [stage[0, chosen] for stage in staged_predict_proba(model, texts)]
     for word, a, p in zip(steps, moved, stages, strict=True):
         space = " " * (width - n_columns(word))
-        print(f"{word}{space}  {a:+{4 + len(label)}.3f}  {p:.4f} {'#' * round(20 * p)}")
+        print(f"{word}{space}  {a:+{4 + n_columns(label)}.3f}  {p:.4f} {'#' * round(20 * p)}")
 
 
 def n_columns(word: str) -> int:
@@ -159,7 +159,7 @@ def predict(arguments: argparse.Namespace) -> None:
         with user_errors(arguments.model):
             rows = model.predict_proba(texts)
         for probabilities in rows:
-            label = printable(one_line(model.classes_[probabilities.argmax()]))
+            label = one_line(model.classes_[probabilities.argmax()])
             print(f"{label}\t{probabilities.max():.4f}")
         print(end="", flush=True)
 

@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from .ahead import warmup
 from .classifier import RecurrentClassifier
+from .colors import printable
 from .vectorizer import SequenceVectorizer
 
 FOLDS = 5
@@ -182,12 +183,13 @@ def print_sentences(model: Pipeline, data: LabeledTexts, test: np.ndarray) -> No
             [one_line(data.labels[row]), ""], pair, model.predict_proba(pair), strict=True
         ):
             predicted = f"{probabilities.max():.2f} {names[probabilities.argmax()]}"
-            print(f"{label:<{width}}{predicted:<{width + 5}}{text:.{SHOWN_CHARACTERS}}")
+            shown = one_line(text)
+            print(f"{label:<{width}}{predicted:<{width + 5}}{shown:.{SHOWN_CHARACTERS}}")
 
 
 def one_line(message: object) -> str:
-    """Return the message on one line."""
-    return " ".join(str(message).split())
+    """Return the message on one line, with escapes for what would steer a terminal."""
+    return printable(" ".join(str(message).split()))
 
 
 def say(line: str) -> None:

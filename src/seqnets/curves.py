@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import inspection
-from .display import LINES, Display, looks, whole_numbers
+from .display import LINES, Display, literal, looks, whole_numbers
 
 
 class LossCurveDisplay(Display):
@@ -214,7 +214,7 @@ class GradientFlowDisplay(Display):
                 row[longest - len(last) :] = last
             medians = np.nanmedian(table, axis=0) if longest else places
             medians = np.where(medians > 0, medians, np.nan)  # what has vanished is not on the axis
-            ax.plot(places, medians, line, color=color, marker=marker, label=name)
+            ax.plot(places, medians, line, color=color, marker=marker, label=literal(name))
         whole_numbers(ax.xaxis)
         ax.set(yscale="log", xlabel="steps from the last", ylabel="|d loss / d h|",
                title="gradient flow")  # fmt: skip

@@ -147,8 +147,7 @@ def fitted_attributes(estimator: Any, place: str) -> dict[str, Any]:
     state = dict(estimator.__getstate__())  # where the network is plain values
     if "_scaler" in state:
         state["_scaler"] = [state["_scaler"].with_mean, state["_scaler"].with_std]
-    rules = FITTED[type(estimator)]
-    return {x: state[x] for x in rules if x in state and state.get("_kind") in rules[x].kinds}
+    return {name: state[name] for name in FITTED[type(estimator)] if name in state}
 
 
 def build(model: Any, take: Take, depth: int = 0) -> Any:

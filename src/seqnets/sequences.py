@@ -11,8 +11,8 @@ passes through here. The kinds of X, fixed by fit:
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,20 +31,16 @@ from .warn import warn
 FLOATS = [np.float64, np.float32]
 
 
-def too_large_is_wrong(read: Callable) -> Callable:
+@contextlib.contextmanager
+def too_large_is_wrong() -> Iterator[None]:
     """Python has an error of its own for whole numbers that no float is near."""
-
-    @functools.wraps(read)
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return read(*args, **kwargs)
-        except OverflowError as error:
-            raise ValueError(f"X holds a number that is too large: {error}.") from error
-
-    return checked
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(f"X holds a number that is too large: {error}.") from error
 
 
-@too_large_is_wrong
+@too_large_is_wrong()
 def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
     """Ids as int64, without the padding; the first time, look whether it is any."""
     X = _ordered(X)
@@ -99,7 +95,7 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
         warn(message, UserWarning)
 
 
-@too_large_is_wrong
+@too_large_is_wrong()
 def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Sequences, str]:
     """Series as (total, D) floats, and their kind; float32 stays, all else becomes float64.
 
