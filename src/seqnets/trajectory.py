@@ -12,6 +12,7 @@ from . import inspection
 from .display import Display, literal, looks, meaning, named, shortened, steps_of
 
 MOST_WORDS = 40  # beside the line of a trajectory
+FEW = 10  # trajectories, which are numbered
 
 
 class TrajectoryDisplay(Display):
@@ -121,6 +122,9 @@ class TrajectoryDisplay(Display):
     def plot(self, ax: Any = None) -> Self:
         """Plot each path from a small ring, the first step, to a large marker, the last.
 
+        A single path has its words beside it; up to ten have their places in `X`, from 0 on, at
+        their ends.
+
         Parameters
         ----------
         ax : matplotlib Axes, default=None
@@ -165,6 +169,10 @@ class TrajectoryDisplay(Display):
         self._name_lines()
         if alone:
             self._write(self.points[0], self.words[0])
+        elif len(self.points) <= FEW:
+            for i, way in enumerate(self.points):
+                for end in way[-1:]:  # of an empty text there is none
+                    ax.annotate(f"{i}", end, (6, 6), textcoords="offset points", fontsize="small")
         return self
 
     def _write(self, way: np.ndarray, words: Sequence[str]) -> None:
