@@ -777,3 +777,20 @@ def test_one_hot_labels_are_told_from_several():
         clf.partial_fit(make(), one_hot, classes=[0, 1, 2])
     clf.partial_fit(make(), one_hot)  # told once
     make_classifier().fit(make(), np.vstack([one_hot[:-1], [[1, 1, 0]]]))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("alpha", np.float16(1e-4)), ("max_grad_norm", np.float32(0.1)), ("n_jobs", np.uint8(1))],
+)
+def test_numbers_of_every_type_compute_as_python_s_own(name, value):
+    """1 - step * alpha is 1 in float16: no weight would decay."""
+    given = {"solver": "adamw", name: value}
+    a, b = (make_classifier(**given | {name: one}).fit(make(), Y) for one in (value, value.item()))
+    assert_same_weights(a, b)
+
+
+def test_sample_weights_are_no_time_spans():
+    with pytest.raises(TypeError, match=r"sample_weight has dtype timedelta64\[D\], whose numbers"):
+        make_classifier().fit(make(), Y, np.ones(N, "m8[D]"))

@@ -30,6 +30,38 @@ def run(code: str, *path: Path, **environment: str) -> str:
     return done.stdout
 
 
+FORKS = """
+import os, threading
+import numba
+from numba.core.compiler_lock import global_compiler_lock
+from seqnets import jit
+
+compiling, go = threading.Event(), threading.Event()
+
+def compile_for_long():
+    with global_compiler_lock:
+        compiling.set()
+        go.wait(1)
+
+threading.Thread(target=compile_for_long).start()
+compiling.wait()
+child = os.fork()
+if child == 0:
+    assert numba.njit(lambda x: x + 1)(1) == 2
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")
+def test_a_fork_waits_for_a_compilation_in_another_thread():
+    """Its child would wait for that one's lock for ever."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKS]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    assert (done.stdout, done.stderr) == (b"7\n", b"")
+
+
 # --------------------------------------------------------------------------------- flags
 
 

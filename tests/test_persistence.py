@@ -488,6 +488,12 @@ def test_what_is_no_model_is_named(tmp_path):
         ),
         (json_with('"_largest_id": 2147483647', '"_largest_id": 3'), "_largest_id is 3"),
         (json_with('"recurrentclassifier", {', '"sequencevectorizer", {'), "names, all different"),
+        (  # of which many could have one hash, and be looked up for ever
+            json_with(
+                '"class_weight": null', '"class_weight": {"dict": [[9223372036854775808], [1]]}'
+            ),
+            "a key is too large",
+        ),
         (
             lambda p: write_zip(p, replaced(entries, "model.json", "[" * 100_000)),
             "is not a valid seqnets file",  # since the parser leaves its stack
@@ -729,6 +735,13 @@ def test_loading_takes_little_more_memory_than_the_model(tmp_path):
     model, peak = memory_of_loading(path)
     assert model is not None
     assert peak < 1.5 * path.stat().st_size
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes by name are POSIX'")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="Not a regular file"):
+        seqnets.load(tmp_path / "pipe")
 
 
 # -------------------------------------------------------------------- files as wholes

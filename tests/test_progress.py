@@ -206,6 +206,19 @@ def test_hooks_of_transformers(transformer, method, X, wrong):
 
 
 @needs_callbacks
+@pytest.mark.parametrize(
+    ("transformer", "method", "X", "_"), TRANSFORMERS.values(), ids=TRANSFORMERS
+)
+def test_a_transformer_whose_callback_fails_is_as_it_was(transformer, method, X, _):
+    recorder = Recorder(fail_at="end fit 0")
+    transformer = clone(transformer).set_callbacks(recorder)
+    before = dict(vars(transformer))
+    with pytest.raises(RuntimeError, match="the callback's own"):
+        getattr(transformer, method)(X)
+    assert vars(transformer) == before
+
+
+@needs_callbacks
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_hooks_get_the_data(method, weights):

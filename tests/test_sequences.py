@@ -574,6 +574,11 @@ REFUSED = {
     "coo array": (sparse.coo_array(TABLE), TypeError, "X is sparse.*SequenceVectorizer"),
     "masked table": (np.ma.array(TABLE), TypeError, "X is a masked array"),
     "masked cube": (np.ma.array(CUBE, mask=CUBE > 3), TypeError, "X is a masked array"),
+    "masked steps": (
+        [[np.ma.array([1.0, 9e9], mask=[0, 1]), np.ma.array([1.0, 2.0])], *CUBE[1:].tolist()],
+        TypeError,
+        r"X\[0\] is a masked",
+    ),
     "masked series": (
         [TABLE[0], np.ma.array(TABLE[1]), *TABLE[2:]],
         TypeError,
@@ -611,6 +616,11 @@ REFUSED = {
     "lists of dates": (list(DATES), TypeError, r"X\[0\] has dtype datetime64\[D\].*convert it"),
     "dates in a frame": (pd.DataFrame(DATES), TypeError, r"dtype datetime64\[.*convert it"),
     "a cube of dates": (DATES[..., np.newaxis], TypeError, r"dtype datetime64\[D\]"),
+    "a time span among numbers": (
+        [[np.timedelta64(1, "h"), 2.0], *TABLE[1:, :2].tolist()],
+        TypeError,
+        r"dtype timedelta64\[h\].*convert it",
+    ),
     "time spans": (DATES - DATES[0, 0], TypeError, r"dtype timedelta64\[D\].*convert it"),
     "a column of dates": (
         pd.DataFrame({"a": [1.0] * 4, "b": DATES[:, 0]}),

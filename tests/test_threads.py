@@ -201,6 +201,17 @@ def test_one_blas_thread_and_back():
         assert limits() == before
 
 
+def test_a_limit_of_the_callers_own_gives_way():
+    """Of threadpoolctl 3.8, only the thread that has set a limit may change it while it lives."""
+    outside = limits()
+    with threadpool_limits(2, user_api="blas"):
+        inside = limits()
+        with one_blas_thread():
+            assert is_one()
+        assert limits() == inside
+    assert limits() == outside
+
+
 def test_other_libraries_keep_their_threads():
     def others():
         return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] != "blas"]

@@ -444,6 +444,14 @@ def test_interrupt_before_an_epoch_ends_is_the_callers(validation):
         script.train(History([7.0]))  # of a fit before
 
 
+def test_interrupt_amid_a_divergence_keeps_nothing():
+    """Whether weights are finite is checked at the end of an epoch only."""
+    script = Script([9.0, 8.0, KeyboardInterrupt()])
+    script.parameters["W"][0] = np.inf
+    with pytest.raises(KeyboardInterrupt):
+        script.train()
+
+
 @pytest.mark.parametrize("name", ["validation_loss_curve", "validation_scores"])
 def test_interrupt_between_the_curves(name):
     """The third epoch, then, is no whole one in any of them."""

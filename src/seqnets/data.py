@@ -15,7 +15,7 @@ from . import labels
 from .batches import Sequences
 from .estimators import check_unmasked, reworded
 from .inputs import Estimator, as_inputs, read_again, read_first, warn_if_far
-from .real_numbers import is_frame
+from .real_numbers import DATES, dtype_kind, is_frame
 
 EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs is worth more
 
@@ -99,6 +99,8 @@ def what_counts(
 def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
     """The sequences' weights (n,), ones if none are given."""
     check_unmasked(given, "sample_weight", "give sequences that should not count a weight of 0")
+    if dtype_kind(given) in "mM":
+        raise TypeError(f"sample_weight has dtype {given.dtype}, {DATES}")
     return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
 
 
@@ -151,7 +153,7 @@ def split(
     order = random.permutation(n)
     label = data.y if data.y.ndim == 1 else np.zeros(n)
     _, stratum, counts = np.unique(label, return_inverse=True, return_counts=True)
-    wanted = round(estimator.validation_fraction * n)
+    wanted = round(float(estimator.validation_fraction) * n)
     shared = counts * (counts > 1)
     sizes = _approximate_mode(shared, min(wanted, shared.sum()), random) if shared.any() else shared
     sizes = np.minimum(sizes, counts - 1)

@@ -47,17 +47,17 @@ def without_feature_names(estimator: E) -> E:
 def atomic(method: Callable) -> Callable:
     """Change the estimator at the end and all at once, or not at all, whatever ends the call.
 
-    All fitted and private attributes are replaced together; the others, such as parameters, keep
-    what has been set meanwhile.
+    The method returns the estimator, or something else. All fitted and private attributes are
+    replaced together; the others, such as parameters, keep what has been set meanwhile.
     """
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         changed = snapshot(self)
-        method(changed, *args, **kwargs)
+        result = method(changed, *args, **kwargs)
         learned = {k: v for k, v in changed.__dict__.items() if is_learned(k)}
         self.__dict__ = {k: v for k, v in self.__dict__.items() if not is_learned(k)} | learned
-        return self
+        return self if result is changed else result
 
     return guarded
 
@@ -113,4 +113,4 @@ def effective_n_threads(n_jobs: int | None) -> int:
     backend, _ = get_active_backend()
     if n_jobs is None and backend.nesting_level and not os.environ.get("OMP_NUM_THREADS"):
         return 1
-    return _openmp_effective_n_threads(n_jobs)
+    return _openmp_effective_n_threads(None if n_jobs is None else int(n_jobs))

@@ -101,6 +101,8 @@ PLURALS: dict[str, Callable[[list], Any]] = {
 
 
 def to_dict(keys: list, values: list) -> dict:
+    if any(type(key) is int and abs(key) > sys.maxsize for key in keys):
+        raise ValueError(f"{DESCRIPTION}: a key is too large")  # they may all have one hash
     found = dict(zip(keys, values, strict=True))
     if len(found) < len(keys):
         raise ValueError(f"{DESCRIPTION}: a key occurs twice among {reprlib.repr(keys)}")
@@ -130,6 +132,7 @@ def write_file(path: str | os.PathLike, model: Any, arrays: Arrays) -> None:
 
 def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any:
     """What `build` makes of the file's model, of which each array must be taken."""
+    check_regular(Path(path))
     with open(os.fspath(path), "rb") as file:
         try:
             if not zipfile.is_zipfile(file):
@@ -208,12 +211,17 @@ def check_writable(path: str | os.PathLike) -> None:
         pass
 
 
+def check_regular(path: Path) -> None:
+    """Refuse a device or a pipe, which may have no end, or no beginning."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+
+
 def regular(path: str | os.PathLike) -> Path:
     """Where the file is or will be, symbolic links followed."""
     target = Path(os.path.realpath(path))
+    check_regular(target)  # a device such as /dev/null would be replaced by a file
     if target.exists():
-        if not target.is_file():  # a device such as /dev/null would be replaced by a file
-            raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
         target.open("r+b").close()  # without write permission it may not be replaced
     return target
 

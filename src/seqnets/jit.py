@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import overload
 
 from .cache import keep_on_disk
@@ -24,6 +26,14 @@ FLAGS: Any = {
     "fastmath": {"contract"},
 }
 WIDE = whole_registers()  # of AVX-512; empty for other processors
+
+if hasattr(os, "register_at_fork"):
+    # A fork waits for a compilation in another thread: its child would wait for it for ever.
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 def kernel(function: Callable) -> Callable:

@@ -178,15 +178,15 @@ def build_trainer(
     workers: Workers,
     random: np.random.RandomState,
 ) -> Trainer:
-    n_steps = estimator.bptt_steps
+    n_steps, limit = estimator.bptt_steps, estimator.max_grad_norm
     return Trainer(
         estimator._network,
         parameters,
         optimizer,
         workers,
         loss=estimator.out_activation_,
-        alpha=estimator.alpha,
-        max_grad_norm=estimator.max_grad_norm,
+        alpha=float(estimator.alpha),  # a float32 would make what it is multiplied with one
+        max_grad_norm=None if limit is None else float(limit),
         dropout=build_dropout(estimator),
         bptt_steps=None if n_steps is None else int(n_steps),
         random=random,

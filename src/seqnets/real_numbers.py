@@ -20,7 +20,7 @@ OF_COLUMNS = (
     "Leave that column out, or make numbers of it, such as with OneHotEncoder; if its texts are "
     f"to be classified, pass that column alone. {OF_TEXTS}"
 )
-COMPLEX = {complex, np.complex64, np.complex128, np.clongdouble}
+NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # of these
 
 
 def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
@@ -50,7 +50,7 @@ def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
         )
     if isinstance(X, list | tuple) or dtype_kind(X) in "OUST":
         types = set(map(type, X))  # few, where a call for each of many numbers would take long
-        if not all(issubclass(t, NUMBERS) for t in types) or types & COMPLEX:
+        if not all(issubclass(t, NUMBERS) for t in types) or types & NOT_REAL:
             for i, x in enumerate(X):
                 demand_real_numbers(x, f"{name}[{i}]", advice)
     elif not isinstance(X, NUMBERS) and not any(hasattr(X, method) for method in AS_NUMBERS):

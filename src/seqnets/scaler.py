@@ -73,6 +73,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         self.with_mean = with_mean
         self.with_std = with_std
 
+    @atomic
     @_fit_context(prefer_skip_nested_validation=True)
     @as_one_task
     def fit(self, X: Any, y: Any = None) -> SequenceScaler:
@@ -103,6 +104,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         """
         return self._learn(X, first=True)
 
+    @atomic
     @_fit_context(prefer_skip_nested_validation=True)
     @as_one_task
     def partial_fit(self, X: Any, y: Any = None) -> SequenceScaler:
@@ -133,7 +135,6 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         """
         return self._learn(X, first=not hasattr(self, "_scaler"))
 
-    @atomic
     def _learn(self, X: Any, first: bool) -> SequenceScaler:
         if not first:  # scikit-learn checks parameters in the first call only
             self._validate_params()

@@ -131,6 +131,10 @@ def _enter(holder: _Holder) -> None:
         if _limit is None:
             _controller = _controller or ThreadpoolController()
             _succeed()
+            for library in _controller.lib_controllers:
+                # A thread with a limit of its own, such as our caller, would keep ours from it.
+                if hasattr(library, "clear_controlling_thread"):
+                    library.clear_controlling_thread(force=True)
             _limit = _controller.limit(limits=1, user_api="blas")
 
 

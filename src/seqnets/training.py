@@ -308,7 +308,8 @@ def train(
                     break
                 n_worse = 0
     except KeyboardInterrupt:
-        if len(history.loss_curve) == history.n_before:
+        unusable = best is None and not all(np.isfinite(W).all() for W in parameters.values())
+        if len(history.loss_curve) == history.n_before or unusable:
             raise
         history.stopped = "interrupted"
         for curve in (history.validation_loss_curve, history.validation_scores):

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .estimators import CallbackSupportMixin, as_one_task
+from .estimators import CallbackSupportMixin, as_one_task, atomic
 from .vocabulary import FIRST_WORD, check_ids, learn, look_up, padded, ragged, tokenized, words_of
 
 TOKEN_PATTERN = r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
@@ -129,6 +129,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.max_length = max_length
         self.output = output
 
+    @atomic
     @_fit_context(prefer_skip_nested_validation=True)
     @as_one_task
     def fit(self, X: Iterable[Any], y: Any = None) -> Self:
@@ -161,6 +162,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.vocabulary_, _ = self._learn(X)
         return self
 
+    @atomic
     @_fit_context(prefer_skip_nested_validation=True)
     @as_one_task
     def fit_transform(self, X: Iterable[Any], y: Any = None) -> np.ndarray:
@@ -189,10 +191,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         array([[3, 2],
                [2, 0]], dtype=int32)
         """
-        vocabulary, rows = self._learn(X)
-        packed = self._pack(rows)
-        self.vocabulary_ = vocabulary
-        return packed
+        self.vocabulary_, rows = self._learn(X)
+        return self._pack(rows)
 
     def transform(self, X: Iterable[Any]) -> np.ndarray:
         """Return the documents as sequences of ids.
