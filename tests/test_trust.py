@@ -424,6 +424,15 @@ def test_stages_are_those_of_the_network_that_was_asked():
     np.testing.assert_array_equal(found, expected)
 
 
+def test_what_is_nearly_impossible_is_no_error():
+    """Its probability is below the smallest number, which NumPy can be told to refuse."""
+    clf, X = RecurrentClassifier("rnn", 2, max_iter=1, random_state=0), [[0.0, 1.0], [1.0, 0.0]]
+    clf.fit(X, ["a", "b"]).parameters_["dense.b"][:] = 800
+    with np.errstate(under="raise"):
+        assert clf.predict_proba(X).tolist() == [[0.0, 1.0]] * 2
+        assert [*clf.staged_predict_proba(X)][-1].tolist() == [[0.0, 1.0]] * 2
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_after_a_fit_predicts_and_fits():

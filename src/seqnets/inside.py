@@ -25,7 +25,7 @@ from .explanation import (
 from .inference import attention
 from .inputs import read
 from .labels import check_labels, check_same_kind, is_multilabel, make_targets
-from .prediction import PredictionMixin, finite
+from .prediction import PredictionMixin, exp, finite
 from .threads import Workers
 from .warn import warn
 
@@ -85,7 +85,7 @@ class InsideMixin(PredictionMixin):
         """Return the generator, whose checks have been made when it is asked for."""
         with Workers(effective_n_threads(self.n_jobs), self._dtype) as workers:
             for logits in staged(self._network, self.parameters_, sequences, workers):
-                yield np.exp(self._log_proba(finite(logits)))
+                yield exp(self._log_proba(finite(logits)))
 
     @available_if(attends)
     @on_snapshot

@@ -95,7 +95,7 @@ class PredictionMixin(BaseEstimator):
         >>> clf.predict_proba([[0, 2, 4]]).round(3)
         array([[0.004, 0.996]])
         """
-        return np.exp(self.predict_log_proba(X))
+        return exp(self.predict_log_proba(X))
 
     @on_snapshot
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -196,6 +196,12 @@ class PredictionMixin(BaseEstimator):
         n = 1 if one else effective_n_threads(self.n_jobs)
         with Workers(n, self._dtype, spare=True) as workers:
             return function(self._network, self.parameters_, sequences, workers, *arguments)
+
+
+def exp(log_proba: np.ndarray) -> np.ndarray:
+    """Of what is nearly impossible 0, be it that NumPy is told to raise."""
+    with np.errstate(under="ignore"):
+        return np.exp(log_proba)
 
 
 def finite(logits: np.ndarray) -> np.ndarray:
