@@ -312,6 +312,12 @@ def test_balanced_weights_count_a_sequence_as_often_as_it_weighs():
     np.testing.assert_array_equal(found, expected)
 
 
+def test_weights_too_large_to_balance():
+    y, weights = np.array([0, 0, 1, 1]), np.array([1, 1, 1e308, 5e307])
+    with pytest.raises(ValueError, match="too large to balance"):
+        class_weights("balanced", y, weights, np.arange(2))
+
+
 def test_balanced_weights_of_a_class_that_y_does_not_have():
     """Training that goes on with fewer classes balances those."""
     y = np.array(["a", "c", "c", "c"])

@@ -140,6 +140,24 @@ def test_the_header_line_tells_the_separator(separator, tmp_path):
     assert [*zip(data.texts, data.labels, strict=True)] == [tuple(row) for row in rows[1:]]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "review,verdict (a;b;c)",
+        "review,verdict 1|2|3",
+        '"review; en; raw",verdict',
+        '"review, english";"verdict, human"',
+        "review",
+    ],
+)
+def test_separators_in_names_are_none(header, tmp_path):
+    [names] = csv.reader([header], delimiter=";" if '";' in header else ",")
+    path = tmp_path / "reviews.csv"
+    path.write_text(f"{header}\n{header}\n", "utf-8")
+    columns = dict(zip(("text", "label"), names, strict=False))
+    assert [fields for _, fields in reading.read_columns(str(path), **columns)] == [names]
+
+
 def test_no_file(tmp_path, capsys):
     path = str(tmp_path / "none.csv")
     assert f"{path}: No such file or directory" in failure(capsys, path, *COLUMNS)

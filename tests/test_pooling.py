@@ -99,7 +99,7 @@ def test_after_each_window_stands_what_is_pooled_so_far(pooling):
 
 
 def test_a_mean_of_many_states_in_float32():
-    """Added to one another in float32, these are off by 0.03."""
+    """Added to one another in float32, these are off by 0.0001."""
     h = np.full((2**20 + 1, 4, 1), 0.3, np.float32)
     batch = SimpleNamespace(start=0, lengths=np.full(4, 2**20))
     given = SimpleNamespace(batch=batch, work=Workspace(h.dtype))

@@ -423,7 +423,7 @@ def test_a_missing_number_of_a_frame_has_a_place():
 )
 def test_zeros_between_ids_are_no_padding_perhaps(X, place):
     """Codes that begin at 0 would lose a symbol in silence."""
-    with pytest.warns(UserWarning, match=f"{place}, between other ids.*add 1 to all"):
+    with pytest.warns(UserWarning, match=f"{place}, between other ids.*add 2 to all"):
         read_tokens(X, LARGEST_ID, first=True)
     read_tokens(X, LARGEST_ID)  # told once, in fit
 
@@ -457,6 +457,14 @@ def test_what_to_do_about_numbers_that_are_no_ids():
         read_tokens([[3, 0.5], [2]], LARGEST_ID)
     with pytest.raises(ValueError, match=f"X.1. holds nan at step 1; .*{rule}pad with 0[.]$"):
         read_tokens(pd.DataFrame({"a": [3, 2], "b": [2, None]}), LARGEST_ID)
+    with pytest.raises(ValueError, match=f"X.1. holds -1 at step 1; .*{rule}pad with 0[.]$"):
+        read_tokens([[3, 2], [2, -1]], LARGEST_ID)
+    with pytest.raises(ValueError, match=f"X.0. holds -0.5 .*{rule}numeric series"):
+        read_tokens([[-0.5, np.nan], [2, -1]], LARGEST_ID)
+    with pytest.raises(
+        ValueError, match="whole numbers from 0 to 5, the last row of embeddings[.]$"
+    ):
+        read_tokens([[3, 2], [2, 6.0]], 5)
 
 
 def test_lists_of_steps_of_different_widths():

@@ -35,7 +35,7 @@ def draw(random):
     """X, y and a classifier for them that isn't fitted."""
     tokens, cell = bool(random.randint(2)), random.choice(list(CELLS))
     n, lengths = 60, random.randint(1, 30, 60)
-    X = [random.randint(0, 500, T) if tokens else random.normal(size=(T, 3)) for T in lengths]
+    X = [random.randint(1, 500, T) if tokens else random.normal(size=(T, 3)) for T in lengths]
     one_way = bool(random.randint(2))
     parameters = {
         "hidden_layer_sizes": ([16], [8, 4])[random.randint(2)],

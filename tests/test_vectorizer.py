@@ -273,8 +273,14 @@ def test_tokens_need_not_be_strings():
 def test_a_string_is_no_list_of_words():
     """It would be read letter by letter, all of them unknown."""
     vectorizer = SequenceVectorizer(analyzer=list).fit([["good", "film"], ["bad"]])
-    with pytest.raises(TypeError, match="Document 1 is a string, which analyzer=list would split"):
-        vectorizer.transform([["good"], "good film"])
+    for text in ("good film", b"good film"):
+        with pytest.raises(TypeError, match="Document 1 is a string, which analyzer=list would"):
+            vectorizer.transform([["good"], text])
+
+
+def test_bytes_are_decoded_for_a_callable_analyzer():
+    vectorizer = SequenceVectorizer(analyzer=str.split).fit([b"good film"])
+    assert vectorizer.vocabulary_ == {"film": 2, "good": 3}
 
 
 def test_preprocessor_may_take_other_documents():

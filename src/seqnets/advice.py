@@ -34,17 +34,18 @@ def warn_of_a_poor_fit(
         name, loss = "lowest loss of the last epochs", min(last)
     judged = validation is not None and history.stopped != "callback"
     if guessing > 0 and loss > guessing:
-        kept = "No epoch beat the weights before this fit, which are kept: raise max_iter. "
+        kept = "No epoch beat the weights before this fit, which are kept. "
         lowest = min(history.loss_curve[history.n_before :])
         reasons = (
             "The usual reasons: a learning_rate_init that is too large or too small, a large "
-            "alpha, outliers in series, too few epochs, labels that do not depend on X."
+            "alpha, outliers in series, a small max_iter, labels that do not depend on X."
         )
         if judged and lowest < LEARNED * labels.guessing_loss(guessed, guessed):
+            score = ' scoring="accuracy",' if estimator.scoring == "loss" else ""
             reasons = (
                 f"The training loss fell to {lowest:.4f}: what was learned does not hold for the "
-                "validation set. Either it was learned by heart, or that set is of another kind. "
-                'Try more dropout, scoring="accuracy", or a larger n_iter_no_change.'
+                "validation set. It was learned by heart, or that set is of another kind, or "
+                f"labels do not depend on X. Try more dropout,{score} a larger n_iter_no_change."
             )
         warn(
             f"{kept if history.keeps_start else ''}The {name} was {loss:.4f}; guessing by the "

@@ -53,9 +53,10 @@ def read_training_data(
 ) -> tuple[Data, np.ndarray]:
     """Check X, y and the weights together; also return the classes' weights."""
     sequences = (read_again if resume else read_first)(estimator, X)
-    if is_frame(X) and hasattr(y, "__len__") and len(y) < len(X):
+    shape = (len(y),) if isinstance(y, list | tuple) else np.shape(y)
+    if is_frame(X) and shape and shape[0] < len(X):
         raise ValueError(
-            f"X has {len(X)} rows, each of which would be one series, but y has {len(y)} labels. "
+            f"X has {len(X)} rows, each of which would be one series, but y has {shape[0]} labels. "
             "If a row is one step, pass a list of frames: [x for _, x in X.groupby(...)]."
         )
     y = labels.check_labels(y, sequences.lengths)

@@ -167,8 +167,10 @@ def class_weights(
         return np.array([class_weight.get(label, 1) for label in classes], dtype=np.float64)
     counts = np.bincount(class_numbers(y, classes), weights, minlength=classes.size)
     balanced, present = np.ones(classes.size), counts > 0
-    with np.errstate(over="ignore", invalid="ignore"):  # the sum of what they weigh is checked
+    with np.errstate(over="ignore", invalid="ignore"):
         balanced[present] = counts.sum() / (present.sum() * counts[present])
+    if not np.isfinite(balanced).all() or not balanced.all():
+        raise ValueError("sample_weight holds weights that are too large to balance the classes.")
     return balanced
 
 

@@ -7,7 +7,7 @@ afterwards `pooled` is that of the steps so far.
 h       (T+1, B, H)  states of a window: row t+1 is what its step t leaves
 pooled  (B, H)       zero, the initial state, for an empty sequence
 total   (B, H)       "mean", "attention": the sum that is divided, in float64 (of 1,000,000 states,
-                     one of float32 is off by 0.5 %); "max": the new maximum, as h
+                     one of float32 can be off by 1 %); "max": the new maximum, as h
 best    (B, H)       "max": the step that won
 dh      (T+1, B, H)  all of it is written
 u       (T, B, A)    "attention": on entry h W + b; the forward pass leaves its tanh

@@ -52,13 +52,13 @@ def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
 def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
     """Yield where a row of a CSV file with a header line stands, and its fields in the columns.
 
-    Fields are separated by what separates the names in the header line.
+    Fields are separated by what separates the names in the header line, see `separator_of`.
     """
     csv.field_size_limit(2**31 - 1)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             header = file.readline()
-            delimiter = max(",;\t|", key=header.count)
+            delimiter = separator_of(header, {name.strip() for name in columns.values() if name})
             lines = chain([header], file)
             reader = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
             try:
@@ -80,6 +80,16 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
     except UnicodeDecodeError as error:
         hint = 'in a spreadsheet, save it as "CSV UTF-8"'
         raise UserError(f"{path}: not a text file in UTF-8: {error.reason}; {hint}") from error
+
+
+def separator_of(header: str, wanted: set[str]) -> str:
+    """Return the separator by which the header line has all columns asked for, or most columns."""
+
+    def fit(separator: str) -> tuple[bool, int]:
+        names = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
+        return wanted <= {name.strip() for name in names}, len(names)
+
+    return max(",;\t|", key=fit)
 
 
 def checked_column(path: str, reader: csv.DictReader, option: str, column: str | None) -> str:

@@ -27,6 +27,8 @@ def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
     """Raise for the first thing in X that is no real number; say where it is."""
     X = X.item() if isinstance(X, np.ndarray) and X.ndim == 0 else X
     if is_frame(X):
+        if dtype_kind(np.asarray(X)) in "biuf":  # to look at each column takes 3 to 9 times as long
+            return
         columns = {column: np.asarray(X[column]) for column in X.columns}
         some_numbers = any(values.dtype.kind in "biuf" for values in columns.values())
         for column, values in columns.items():

@@ -63,12 +63,12 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
         values, offsets = _from_matrix(_as_numbers(X, "X"))
     values = values.reshape(-1)
     if values.dtype.kind == "f":
-        series = "numeric series need embedding_dim=None, numbers can't stand beside texts"
-        hint += "; pad with 0" if np.isnan(values).any() else f"; {series}"
         values = values.astype(np.float64)  # `largest` is no float32: rounded, it is one too many
     allowed = (values >= 0) & (values <= largest)
     if values.dtype.kind == "f":
         allowed &= values == np.floor(values)
+    if not allowed.all():
+        hint += _hint_at(float(values[allowed.argmin()]))
     _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}{hint}")
     values = values.astype(np.int64)
     real = values != PADDING
@@ -81,6 +81,14 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
     return kept
 
 
+def _hint_at(number: float) -> str:
+    """What may help, if this is among token ids."""
+    if np.isnan(number) or number < 0 and number.is_integer():
+        return "; pad with 0"
+    series = "; numeric series need embedding_dim=None, numbers can't stand beside texts"
+    return "" if number.is_integer() else series
+
+
 def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequences) -> None:
     places, rows = np.flatnonzero(real), np.flatnonzero(kept.lengths)
     begin, end = places[kept.offsets[rows]], places[kept.offsets[rows + 1] - 1] + 1
@@ -90,7 +98,7 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
         step = begin + real[begin:].argmin() - offsets[i]
         message = (
             f"X[{i}] holds 0 at step {step}, between other ids. 0 is padding and is dropped; if "
-            "your ids begin at 0, as those of LabelEncoder do, add 1 to all."
+            "your ids begin at 0, as those of LabelEncoder do, add 2 to all (1 is the unknown id)."
         )
         warn(message, UserWarning)
 

@@ -351,10 +351,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         return CountVectorizer(**shared)
 
     def _tokenize(self, X: Iterable[Any]) -> Iterator[list[Any]]:
-        any_type, analyze = self.preprocessor is not None, self.build_analyzer()
-        if callable(self.analyzer):
-            any_type, analyze = True, self.analyzer
-        return tokenized(X, analyze, any_type)
+        any_type = self.preprocessor is not None or callable(self.analyzer)
+        return tokenized(X, self.build_analyzer(), any_type, split=self.analyzer is list)
 
     def _learn(self, X: Iterable[Any]) -> tuple[dict[Any, int], list[np.ndarray]]:
         """Return the vocabulary and the ids of the documents."""

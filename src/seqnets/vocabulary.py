@@ -17,8 +17,12 @@ import numpy as np
 PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
 
 
-def tokenized(X: Iterable[Any], analyze: Callable, any_type: bool) -> Iterator[list[Any]]:
-    """Each document as a list of words; documents are strings, unless they may be of any type."""
+def tokenized(
+    X: Iterable[Any], analyze: Callable, any_type: bool, split: bool
+) -> Iterator[list[Any]]:
+    """Each document as a list of words; documents are strings, unless they may be of any type or
+    must be split into words already.
+    """
     if isinstance(X, str | bytes):
         raise ValueError(
             "Iterable over raw text documents expected, string object received: pass [text]."
@@ -44,7 +48,7 @@ def tokenized(X: Iterable[Any], analyze: Callable, any_type: bool) -> Iterator[l
                 hint = ': leave it out, or put "" in its place'
             shown = reprlib.repr(document)
             raise TypeError(f"Document {place} is {shown}, expected a string{hint}.")
-        if analyze is list and isinstance(document, str):
+        if split and isinstance(document, str | bytes):
             raise TypeError(
                 f"Document {place} is a string, which analyzer=list would split into its letters: "
                 'pass a list of words (or, to split it into letters, set analyzer="char").'
