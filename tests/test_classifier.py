@@ -404,7 +404,8 @@ def test_class_weights_are_sample_weights(kind, early_stopping):
     weights = np.linspace(1, 2, N)
     parameters = {"early_stopping": early_stopping, "validation_fraction": 0.3}
     given = {"a": 0.5, "b": 2.0, "c": 3.0}
-    balanced = {label: N / (3 * np.sum(y == label)) for label in "abc"}
+    counts = np.bincount(np.searchsorted(["a", "b", "c"], y), weights)
+    balanced = dict(zip("abc", counts.sum() / (3 * counts), strict=True))
     for class_weight, of_class in [(given, given), ("balanced", balanced)]:
         a = make_classifier(kind, class_weight=class_weight, **parameters).fit(X, y, weights)
         b = make_classifier(kind, **parameters)
