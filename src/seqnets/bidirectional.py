@@ -11,7 +11,7 @@ import numpy as np
 from .batches import ENDED, Batch
 from .jit import kernel
 from .layers import Pass, Recurrent
-from .workspace import Workspace
+from .workspace import Gradients, Workspace
 
 
 class Bidirectional:
@@ -42,7 +42,7 @@ class Bidirectional:
         x: np.ndarray,
         lookup: np.ndarray | None,
         dx: np.ndarray,
-        gradients: Workspace | None,
+        gradients: Gradients,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
         _, batch, work, _ = given

@@ -19,7 +19,7 @@ from .batches import Batch
 from .dropout import Masks
 from .jit import kernel
 from .products import add_product, whole_tiles
-from .workspace import Parameters, Workspace
+from .workspace import Gradients, Parameters, Workspace
 
 
 class Pass(NamedTuple):
@@ -149,7 +149,7 @@ class Recurrent:
         x: np.ndarray,
         lookup: np.ndarray | None,
         dx: np.ndarray,
-        gradients: Workspace | None,
+        gradients: Gradients,
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`.
 
@@ -309,7 +309,7 @@ class Sums(NamedTuple):
     """
 
     name: str
-    totals: Workspace | None
+    totals: Gradients
     work: Workspace
     first: bool
 

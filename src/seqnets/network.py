@@ -11,7 +11,7 @@ from .bidirectional import Bidirectional
 from .dropout import NO_MASKS, Masks
 from .layers import Embedding, Pass, Recurrent
 from .outputs import Attention, Dense, Pooling
-from .workspace import Parameters, Workspace
+from .workspace import Gradients, Parameters, Workspace
 
 
 class Architecture(NamedTuple):
@@ -131,7 +131,7 @@ class Network:
         batch: Batch,
         dlogits: np.ndarray,
         work: Workspace,
-        gradients: Workspace | None,
+        gradients: Gradients,
         masks: Masks = NO_MASKS,
         window: int | None = None,
         needs_dx: bool = True,
@@ -163,7 +163,7 @@ class Network:
         return h
 
     def _backward(
-        self, given: Pass, dpooled: np.ndarray, gradients: Workspace | None, needs_dx: bool
+        self, given: Pass, dpooled: np.ndarray, gradients: Gradients, needs_dx: bool
     ) -> np.ndarray:
         """From the pooled state's gradient back to that of x, by the states that are in `work`."""
         _, batch, work, masks = given

@@ -15,7 +15,7 @@ from .pooling import (
     attention_shares,
 )
 from .products import add_product
-from .workspace import Parameters, Workspace
+from .workspace import Gradients, Parameters, Workspace
 
 
 class Pooling:
@@ -38,12 +38,7 @@ class Pooling:
         return pooled
 
     def backward(
-        self,
-        given: Pass,
-        h: np.ndarray,
-        dpooled: np.ndarray,
-        dh: np.ndarray,
-        gradients: Workspace | None,
+        self, given: Pass, h: np.ndarray, dpooled: np.ndarray, dh: np.ndarray, gradients: Gradients
     ) -> None:
         batch = given.batch
         *_, best = self._arrays(batch, given.work)
@@ -90,12 +85,7 @@ class Attention(Pooling):
         return pooled
 
     def backward(
-        self,
-        given: Pass,
-        h: np.ndarray,
-        dpooled: np.ndarray,
-        dh: np.ndarray,
-        gradients: Workspace | None,
+        self, given: Pass, h: np.ndarray, dpooled: np.ndarray, dh: np.ndarray, gradients: Gradients
     ) -> None:
         parameters, batch, work, _ = given
         if not batch.is_last:  # u is a later window's
@@ -169,7 +159,7 @@ class Dense:
         pooled: np.ndarray,
         dlogits: np.ndarray,
         work: Workspace,
-        gradients: Workspace | None,
+        gradients: Gradients,
     ) -> np.ndarray:
         W, sums = parameters["dense.W"], Sums("dense", gradients, work, first=True)
         sums.add("W", pooled.T, dlogits)
