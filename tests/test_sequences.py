@@ -416,16 +416,25 @@ def test_a_missing_number_of_a_frame_has_a_place():
 @pytest.mark.parametrize(
     ("X", "place"),
     [
-        ([[3, 5, 2], [1, 0, 4, 0, 2]], r"X\[1\] holds 0 at step 1"),
-        (np.array([[0, 0, 3, 1], [0, 2, 0, 1]]), r"X\[1\] holds 0 at step 2"),
-        ([np.array([], int), np.array([0, 7, 0, 0]), np.array([7, 0, 0, 7])], r"X\[2\] .* step 1"),
+        ([[3, 5, 2], [1, 0, 4, 0, 2, 0, 0, 7, 0, 1]], r"X\[1\] holds 0 at step 1"),
+        (np.array([[0, 0, 3, 1, 3, 3, 3], [0, 2, 0, 1, 2, 0, 1], [2, 0, 1, 0, 0, 1, 0],
+                   [1, 3, 3, 0, 1, 0, 0]]), r"X\[1\] holds 0 at step 2"),
+        ([np.array([], int), np.array([0, 7, 0, 0]), np.array([7, 0, 0, 7, 0, 7, 0, 7, 0, 7])],
+         r"X\[2\] holds 0 at step 2"),
     ],
-)
+)  # fmt: skip
 def test_zeros_between_ids_are_no_padding_perhaps(X, place):
     """Codes that begin at 0 would lose a symbol in silence."""
     with pytest.warns(UserWarning, match=f"{place}, between other ids.*add 2 to all"):
         read_tokens(X, LARGEST_ID, first=True)
     read_tokens(X, LARGEST_ID)  # told once, in fit
+
+
+def test_padded_texts_side_by_side_are_fine():
+    """As a ColumnTransformer puts them."""
+    texts = [[3, 1, 0], [2, 0, 0], [0, 0, 0], [4, 5, 6]]
+    X = np.array([[*first, *then] for first in texts for then in texts])
+    assert read_tokens(X, LARGEST_ID, first=True).values.size == 8 * 6
 
 
 def test_padding_on_either_side_is_fine():

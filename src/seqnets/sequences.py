@@ -29,6 +29,7 @@ from .vocabulary import LARGEST_ID, PADDING
 from .warn import warn
 
 FLOATS = [np.float64, np.float32]
+MOST_TEXTS = 3  # that are given side by side, padded
 
 
 @contextlib.contextmanager
@@ -90,15 +91,16 @@ def _hint_at(number: float) -> str:
 
 
 def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequences) -> None:
-    places, rows = np.flatnonzero(real), np.flatnonzero(kept.lengths)
-    begin, end = places[kept.offsets[rows]], places[kept.offsets[rows + 1] - 1] + 1
-    between = end - begin > kept.lengths[rows]
-    if between.any():
-        i, begin = rows[between][0], begin[between][0]
-        step = begin + real[begin:].argmin() - offsets[i]
+    """Padded texts side by side have some as well, but always before the same steps."""
+    after = 1 + np.flatnonzero(real[1:] & ~real[:-1])
+    row = offsets.searchsorted(after, side="right") - 1
+    first = np.flatnonzero(real)[kept.offsets[row]]  # of this row's ids
+    row, step = row[after > first], (after - offsets[row])[after > first]
+    if np.unique(step).size > MOST_TEXTS:
         message = (
-            f"X[{i}] holds 0 at step {step}, between other ids. 0 is padding and is dropped; if "
-            "your ids begin at 0, as those of LabelEncoder do, add 2 to all (1 is the unknown id)."
+            f"X[{row[0]}] holds 0 at step {step[0] - 1}, between other ids. 0 is padding and is "
+            "dropped; if your ids begin at 0, as those of LabelEncoder do, add 2 to all (1 is the "
+            "unknown id)."
         )
         warn(message, UserWarning)
 
