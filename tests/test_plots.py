@@ -186,7 +186,7 @@ def test_attributions_of_words_are_bars_and_of_series_a_row_per_channel():
     (expected,) = inspection.attributions(text_model(), TEXTS[:1], "integrated_gradients")
     heights = [bar.get_height() for bar in display.ax_.patches]
     np.testing.assert_allclose(heights, expected)
-    assert display.ax_.get_ylabel() == f"speaks for {text_model().predict(TEXTS[:1])[0]}"
+    assert display.ax_.get_ylabel() == f"speaks for {text_model().predict(TEXTS[:1])[0]} (logit)"
     clf, X, _ = series_model()
     display = plots.AttributionDisplay.from_estimator(clf, X[0], "gradient_x_input", 2).plot()
     (expected,) = clf.attributions(X[:1], target=2)
@@ -286,9 +286,12 @@ def test_gradient_flow_is_the_median_counted_from_the_end():
     for line, name in zip(display.ax_.lines, norms[0], strict=True):
         assert line.get_label() == name
         assert line.get_xdata().tolist() == [-5, -4, -3, -2, -1, 0]
+        reverse = name.endswith(".reverse.h")  # which reads the first step last
         last, first = line.get_ydata()[-1], line.get_ydata()[0]
-        assert last == pytest.approx(np.median([each[name][-1] for each in norms]))
-        assert first == norms[5][name][0]
+        assert last == pytest.approx(
+            np.median([each[name][0 if reverse else -1] for each in norms])
+        )
+        assert first == norms[5][name][-1 if reverse else 0]
 
 
 def test_gradient_flow_ends_where_few_sequences_are_as_long():
@@ -472,7 +475,7 @@ def test_long_names_leave_room_for_the_lines():
     display = plots.StagedPredictionDisplay(np.full((3, 9), 1 / 9), ["a", "b", "c"], classes).plot()
     display.figure_.canvas.draw()
     assert display.ax_.get_window_extent().width > 100
-    assert display.ax_.get_legend().get_texts()[1].get_text() == "1 and so on and so …"
+    assert display.ax_.get_legend().get_texts()[1].get_text() == "1 and so on a…so on "
     display = plots.AttributionDisplay(np.ones(3), ["a", "b", "c"], classes[0]).plot()
     display.figure_.canvas.draw()
     box, page = display.ax_.get_tightbbox(), display.figure_.bbox

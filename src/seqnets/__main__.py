@@ -246,7 +246,8 @@ def explain_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m seqnets explain",
         description="Label a text, and show how much each word contributed to that label "
-        "(integrated gradients, in log-odds) and what the network predicted after each word. "
+        "(integrated gradients: of two classes in log-odds, of more in that class's logit) and "
+        "what the network predicted after each word. "
         "Words in brackets are unknown to it.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
@@ -260,8 +261,9 @@ def explain_parser() -> argparse.ArgumentParser:
 def columns() -> argparse.ArgumentParser:
     """Return the options that name columns of a file."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--text", metavar="COLUMN", help="the column of FILE with the texts")
-    parser.add_argument("--label", metavar="COLUMN", help="the column of FILE with their labels")
+    for option, what in (("--text", "texts"), ("--label", "their labels")):
+        described = f"the column of FILE with {what}; required with FILE"
+        parser.add_argument(option, metavar="COLUMN", help=described)
     return parser
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -131,8 +131,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
     n_jobs : int, default=None
-        Number of threads, which does not affect results. None: all that this process may use,
-        respecting OMP_NUM_THREADS; in joblib's workers, as many as joblib allows.
+        Number of threads, which does not affect results; -1: one per processor. None: all that this
+        process may use, respecting OMP_NUM_THREADS; in joblib's workers, as many as joblib allows.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the validation set, the order of the sequences and what dropout
         drops.
@@ -215,7 +215,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     def __init__(
         self,
         cell: str = "lstm",
-        hidden_layer_sizes: int | tuple[int, ...] = (64,),
+        hidden_layer_sizes: int | Sequence[int] | np.ndarray = (64,),
         *,
         bidirectional: bool = False,
         pooling: str = "auto",

@@ -96,7 +96,8 @@ def as_html(words: Sequence[str], attributions: Sequence[float], title: str) -> 
     parts = []
     for word, value, a in zip(words, attributions, strengths(attributions), strict=True):
         color, line = color_of(a), "solid" if a > 0 else "dotted"
-        style = f"background: {color}{round(153 * abs(a)):02x}"  # 153 is six tenths of ff
+        color_of_word = f"{color}{round(153 * abs(a)):02x}"  # 153 is six tenths of ff
+        style = f"white-space: pre-wrap; background: {color_of_word}"
         if abs(a) >= 0.1:
             style += f"; border-bottom: 2px {line} {color}"
         parts.append(f'<span style="{style}" title="{value:+.3g}">{html.escape(word)}</span>')

@@ -183,7 +183,8 @@ class GradientFlowDisplay(Display):
     def plot(self, ax: Any = None) -> Self:
         """Plot the median at each distance from the last step, of the sequences that are as long.
 
-        Steps that fewer than a tenth of the sequences have are left out.
+        For a second direction, that is the first step, which it reads last. Steps that fewer than a
+        tenth of the sequences have are left out, and so are medians that are 0.
 
         Parameters
         ----------
@@ -210,13 +211,14 @@ class GradientFlowDisplay(Display):
         for name, (color, line, _) in zip(names, looks(), strict=False):
             table = np.full((len(self.norms), longest), np.nan)
             for row, each in zip(table, self.norms, strict=True):
-                last = each[name][max(len(each[name]) - longest, 0) :]
+                read = each[name][::-1] if ".reverse." in name else each[name]
+                last = read[max(len(read) - longest, 0) :]
                 row[longest - len(last) :] = last
             medians = np.nanmedian(table, axis=0) if longest else places
             medians = np.where(medians > 0, medians, np.nan)  # what has vanished is not on the axis
             ax.plot(places, medians, line, color=color, marker=marker, label=literal(name))
         whole_numbers(ax.xaxis)
-        ax.set(yscale="log", xlabel="steps from the last", ylabel="|d loss / d h|",
+        ax.set(yscale="log", xlabel="steps from the last one read", ylabel="|d loss / d h|",
                title="gradient flow")  # fmt: skip
         self._name_lines()
         return self

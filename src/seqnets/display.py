@@ -19,6 +19,7 @@ MEANING = {"h": "hidden state", "c": "cell state", "i": "input gate", "f": "forg
            "o": "output gate", "g": "candidate", "n": "candidate", "r": "reset gate",
            "z": "update gate", "a": "sum inside the tanh",
            "attention": "weight in the pooling"}  # fmt: skip
+FEW_LINES = 2  # whose legend stands inside the axes
 MOST_COLUMNS = 1000  # of what can't be told apart any more
 LABEL, LETTER = 0.17, 0.15  # inches: of a word on end its height, of each letter
 
@@ -71,7 +72,7 @@ class Display:
     def _name_lines(self) -> None:
         """Name the lines in the axes; many beside them, if the layout makes room for that."""
         n = len(self.ax_.get_legend_handles_labels()[1])
-        if n > 6 and self.figure_.get_layout_engine() is not None:
+        if n > FEW_LINES and self.figure_.get_layout_engine() is not None:
             self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1), ncols=-(-n // 15),
                             fontsize="small")  # fmt: skip
         elif n > 0:
@@ -121,6 +122,7 @@ class Display:
             vmin=-largest if low is None else low, vmax=largest, origin="lower",
             aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, -0.5, n - 0.5),
         )  # fmt: skip
+        self.ax_.grid(False)
         self.figure_.colorbar(image, ax=self.ax_, label=label)
 
 
@@ -153,8 +155,9 @@ def largest_of(values: np.ndarray) -> float:
 
 
 def shortened(word: str, letters: int = 20) -> str:
-    """The word, or its first letters."""
-    return word if len(word) <= letters else f"{word[: letters - 1]}…"
+    """The word, or its first and last letters: of many names, these differ."""
+    last = letters // 3
+    return word if len(word) <= letters else f"{word[: letters - 1 - last]}…{word[-last:]}"
 
 
 def literal(label: Any) -> str:
@@ -190,6 +193,12 @@ def whole_numbers(axis: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+
+
+def beside(labels: Sequence[Any]) -> float:
+    """Inches that a legend of these labels takes beside the axes: none if it stands inside."""
+    n, letters = len(labels), max((len(literal(label)) for label in labels), default=0)
+    return -(-n // 15) * (0.6 + 0.085 * letters) if n > FEW_LINES else 0.0
 
 
 def width_for(words: Sequence[str]) -> float:

@@ -308,7 +308,7 @@ class InsideMixin(PredictionMixin):
 
     def _target(self, label: Any) -> Target:
         if label is None and is_multilabel(self.n_outputs_, self.out_activation_):
-            raise ValueError("For multilabel y, give the target: the number of a column of y.")
+            raise ValueError(f"For multilabel y, give the target, one of {self.classes_}.")
         number = None
         if label is not None:
             same = [np.ndim(label) == 0 and c == label for c in self.classes_]

@@ -271,6 +271,8 @@ def permutation_importance(
     if by == "channel" and sequences.values.ndim == 1:
         raise ValueError('Tokens have no channels; by="step" shuffles them among sequences.')
     y, classifier = check_labels(y, sequences.lengths), without_feature_names(classifier)
+    if isinstance(scoring, list | tuple | set | dict):
+        raise TypeError(f"scoring={scoring!r} is several: give one scorer.")
     scorer, shuffle = check_scoring(classifier, scoring), _SHUFFLES[by]
     score = scorer(classifier, _one_by_one(sequences.values, sequences), y)
     n = sequences.lengths.max() if by == "step" else sequences.values.shape[1]

@@ -2,8 +2,10 @@
 
 Each has `from_estimator`, which plots (`AttributionDisplay`: only on axes that are given), and
 `plot(ax=...)`; both set `ax_` and `figure_`. Text keeps the colors of the style in use, light or
-dark. In all of them, blue is positive, open or for a class, and orange negative, closed or against
-it; what the color says is also said by the line style, the place or the lightness.
+dark. Where color tells a sign or two classes apart, blue is positive, open or for a class, orange
+negative, closed or against it; elsewhere it tells lines apart. What the color says is also said by
+the line style, the place or the lightness. For a script that matplotlib's own font lacks, name one
+that has it: ``plt.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK SC"]``.
 
 Examples
 --------
@@ -26,7 +28,7 @@ import numpy as np
 from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay
-from .display import Display, literal, looks, meaning, read_one, steps_of, width_for
+from .display import Display, beside, literal, looks, meaning, read_one, steps_of, width_for
 from .trajectory import TrajectoryDisplay
 
 __all__ = [
@@ -231,8 +233,9 @@ class StagedPredictionDisplay(Display):
         >>> len(display.plot().ax_.lines)
         3
         """
-        ax = self._start(ax, width_for(self.words))
         n_classes = len(self.classes)
+        most = MOST_NAMED + 1  # and others
+        ax = self._start(ax, width_for(self.words) + beside(list(self.classes)[:most]))
         shared = n_classes == 2 and np.allclose(self.probabilities.sum(axis=1), 1)
         few = len(self.words) <= 60
         highest = self.probabilities.max(axis=0, initial=0)
@@ -375,7 +378,7 @@ class AttributionDisplay(Display):
         target = literal(self.target)
         ax.set(title=f"for and against {target}")
         if n == 1:
-            self._bars(self.attributions.ravel(), self.words, f"speaks for {target}")
+            self._bars(self.attributions.ravel(), self.words, f"speaks for {target} (logit)")
             return self
         self._rows(self.attributions, range(n) if self.features is None else self.features)
         self._name_steps(self.words)

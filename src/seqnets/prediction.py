@@ -137,7 +137,7 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
-            For two classes one number per sequence, above 0 for the second class.
+            For one or two classes one number per sequence; of two, above 0 for the second.
 
         Raises
         ------

@@ -158,7 +158,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         return self
 
     @on_snapshot
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> Any:
         """Standardize series.
 
         Parameters

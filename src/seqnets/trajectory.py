@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from . import inspection
-from .display import Display, literal, looks, meaning, named, shortened, steps_of
+from .display import Display, beside, literal, looks, meaning, named, shortened, steps_of
 
 MOST_WORDS = 40  # beside the line of a trajectory
 FEW = 10  # trajectories, which are numbered
@@ -147,7 +147,7 @@ class TrajectoryDisplay(Display):
         found = sorted(rows, key=lambda label: np.ravel(label).tolist())
         classes = map(named, found if self.classes is None else self.classes)
         styles = dict(zip(dict.fromkeys([*classes, *labels]), looks(), strict=False))
-        ax = self._start(ax, 6.4 + 1.2 * (len(styles) // 15), 4.8)
+        ax = self._start(ax, 6.4 + beside([*styles, "first step"]), 4.8)
         alone = len(self.points) == 1
         for way, label in zip(self.points, labels, strict=True):
             color, line, marker = styles[label]
@@ -164,6 +164,7 @@ class TrajectoryDisplay(Display):
                         label=literal(label))  # fmt: skip
         ax.plot([], [], "o", color="gray", fillstyle="none", markersize=5, label="first step")
         ax.margins(0.1)
+        ax.set_aspect("equal", adjustable="datalim")
         x, y = (f"component {k + 1} ({100 * s:.0f} %)" for k, s in enumerate(self.shares))
         ax.set(xlabel=x, ylabel=y, title=meaning(self.name))
         self._name_lines()

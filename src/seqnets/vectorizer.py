@@ -43,7 +43,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Splits the preprocessed text into tokens, instead of `token_pattern`.
     stop_words : "english" or list, default=None
         Words to leave out, with `analyzer="word"`.
-    token_pattern : str, default=r"(?u)\\w+(?:['\\u2019]\\w+)*|[^\\w\\s]"
+    token_pattern : str, default=r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
         Regular expression of a token, with `analyzer="word"`. The default keeps one-letter words,
         apostrophes in words ("don't" is one token) and punctuation (each mark is a token).
     ngram_range : tuple (n, n), default=(1, 1)

@@ -55,6 +55,8 @@ def embedding_matrix(
     ValueError
         If no word has a vector, if a vector is not `n_dims` finite numbers, or if an id is below
         2, as in scikit-learn's `CountVectorizer`.
+    OSError
+        If the file can't be read.
 
     Examples
     --------
