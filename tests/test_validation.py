@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -631,3 +632,18 @@ def test_a_scorer_gets_sequences_of_what_is_an_array_only_on_demand():
         for given in (X, Lazy(X))
     ]
     assert clfs[0].validation_scores_ == clfs[1].validation_scores_
+
+
+def test_rows_of_a_frame_that_are_steps():
+    """The usual mistake with a table of steps is told by what to do about it."""
+    X = pd.DataFrame({"a": np.arange(N * 2.0), "b": 1.0})
+    for y in (Y, Y.tolist(), pd.Series(Y)):
+        with pytest.raises(ValueError, match=r"60 rows, .* y has 30 labels.*one step.*groupby"):
+            make_classifier().fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore:y has two dimensions")
+def test_sparse_labels_beside_a_frame():
+    X, y = pd.DataFrame(np.random.RandomState(0).normal(size=(N, 4))), np.eye(3)[np.arange(N) % 3]
+    clfs = [make_classifier().fit(X, labels) for labels in (y, sparse.csr_matrix(y))]
+    np.testing.assert_array_equal(*(clf.predict_proba(X) for clf in clfs))

@@ -53,7 +53,7 @@ def read_training_data(
 ) -> tuple[Data, np.ndarray]:
     """Check X, y and the weights together; also return the classes' weights."""
     sequences = (read_again if resume else read_first)(estimator, X)
-    shape = (len(y),) if isinstance(y, list | tuple) else np.shape(y)
+    shape = (len(y),) if isinstance(y, list | tuple) else getattr(y, "shape", ())
     if is_frame(X) and shape and shape[0] < len(X):
         raise ValueError(
             f"X has {len(X)} rows, each of which would be one series, but y has {shape[0]} labels. "
