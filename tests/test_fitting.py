@@ -541,7 +541,7 @@ def test_pooling_of_tokens_is_the_maximum(n_steps):
 
 @pytest.mark.parametrize(
     ("kind", "early_stopping", "n_epochs"),
-    [("tokens", False, 4), ("tokens", True, 4), ("series", False, 21), ("series", True, 11)],
+    [("tokens", False, 21), ("tokens", True, 4), ("series", False, 21), ("series", True, 11)],
 )
 def test_how_long_an_improvement_is_waited_for(kind, early_stopping, n_epochs):
     """And one epoch more, which the others are compared with."""
@@ -624,7 +624,9 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
 @pytest.mark.parametrize(
     ("stopped", "y", "weights", "loss", "message"),
     [
-        ("converged", [0, 1], [1.0, 1.0], 0.69, None),
+        ("converged", [0, 1], [1.0, 1.0], 0.67, None),
+        ("converged", [0, 1], [1.0, 1.0], 0.69, "guessing .* give 0.6931"),  # hardly better
+        ("planned", [0, 1], [1.0, 1.0], 0.69, "guessing .* give 0.6931"),
         ("max_iter", [0, 1], [1.0, 1.0], 0.69, "maximum iterations"),
         ("converged", [0, 1], [1.0, 1.0], 0.70, "guessing .* give 0.6931"),
         ("max_iter", [0, 1], [1.0, 1.0], 0.70, "guessing .* give 0.6931"),
@@ -640,7 +642,7 @@ def test_when_to_warn(recwarn, stopped, y, weights, loss, message):
     clf = make_classifier()
     clf.out_activation_ = "softmax"
     data = Data(None, y, np.eye(3)[y], np.array(weights), None)
-    fitting.warn_of_a_poor_fit(clf, History([0.1, *[loss] * 5], stopped=stopped), data, None)
+    fitting.warn_of_a_poor_fit(clf, History([0.5, *[loss] * 5], stopped=stopped), data, None)
     found = [str(warning.message) for warning in recwarn]
     assert len(found) == (message is not None)
     assert not found or re.search(message, found[0])
@@ -656,6 +658,19 @@ def test_on_a_validation_set_its_own_loss_counts(recwarn, lowest, warns):
     history = History([9.0, 9.0], [0.1, 0.9], [0.5, 0.6], lowest_validation_loss=lowest)
     fitting.warn_of_a_poor_fit(clf, history, data, validation)
     assert bool([w for w in recwarn if "give 0.8370" in str(w.message)]) == warns
+
+
+@pytest.mark.parametrize(
+    ("loss", "told"), [(0.31, "rose from 0.1000 in epoch 2 to 0.3100"), (0.29, None)]
+)
+def test_a_loss_that_rose_before_training_ended_is_told(recwarn, loss, told):
+    """The weights kept are the last ones."""
+    clf, targets = make_classifier(), np.eye(2)
+    clf.out_activation_ = "softmax"
+    data = Data(None, None, targets, np.ones(2), None)
+    history = History([0.4, 0.1, 9.0, *[loss] * 5], stopped="converged")
+    fitting.warn_of_a_poor_fit(clf, history, data, None)
+    assert [told in str(warning.message) for warning in recwarn] == [True] * (told is not None)
 
 
 @pytest.mark.parametrize(("loss", "reason"), [(0.5, "loss fell to 0.5000"), (0.6, "usual reas")])

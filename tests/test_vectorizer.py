@@ -274,8 +274,35 @@ def test_a_string_is_no_list_of_words():
     """It would be read letter by letter, all of them unknown."""
     vectorizer = SequenceVectorizer(analyzer=list).fit([["good", "film"], ["bad"]])
     for text in ("good film", b"good film"):
-        with pytest.raises(TypeError, match="Document 1 is a string, which analyzer=list would"):
+        with pytest.raises(TypeError, match="Document 1 is a (str|bytes), but with analyzer=list"):
             vectorizer.transform([["good"], text])
+
+
+@pytest.mark.parametrize(
+    "document", [pd.DataFrame({"event": ["a"]}), {"event": "a"}, {"a"}, np.array([["a"]])], ids=repr
+)
+def test_what_is_no_list_of_words(document):
+    """Of which list makes names of columns, keys, or words in no order."""
+    kind = type(document).__name__
+    with pytest.raises(TypeError, match=f"Document 1 is a {kind}, .* each is a list of words"):
+        SequenceVectorizer(analyzer=list).fit([["a"], document])
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT], ids=repr)
+def test_missing_words(missing):
+    """Each NaN is another key of a dict, and another one after pickling."""
+    with pytest.raises(TypeError, match=r"Document 1 holds .* at place 2: leave it out, or give"):
+        SequenceVectorizer(analyzer=list).fit([["a"], ["a", "b", missing]])
+
+
+def test_words_that_can_t_be_counted():
+    with pytest.raises(TypeError, match="Document 1 holds what is no word: unhashable type"):
+        SequenceVectorizer(analyzer=list).fit([["a"], [["a", "b"]]])
+
+
+def test_words_of_several_types_as_often_have_an_order():
+    vectorizer = SequenceVectorizer(analyzer=list).fit([["b", 404, (1, 2), "a", 12]])
+    assert [*vectorizer.vocabulary_] == [12, 404, "a", "b", (1, 2)]
 
 
 def test_bytes_are_decoded_for_a_callable_analyzer():

@@ -170,7 +170,8 @@ def text_classifier(path: str) -> Pipeline:
         model = load(path)
     if isinstance(model, Pipeline) and isinstance(model[-1], RecurrentClassifier):
         one_label = not is_multilabel(model[-1].n_outputs_, model[-1].out_activation_)
-        if one_label and isinstance(model[0], SequenceVectorizer):
+        reads_texts = isinstance(model[0], SequenceVectorizer) and not callable(model[0].analyzer)
+        if one_label and reads_texts:
             return model
     raise UserError(
         f"{path}: this {type(model).__name__} does not give each text one label, as a pipeline "

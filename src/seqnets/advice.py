@@ -15,7 +15,10 @@ from .training import History
 from .warn import warn
 
 LAST_EPOCHS = 5
-LEARNED = 0.8  # of the loss of guessing: a training loss below it is no accident
+# Of the loss of guessing: a training loss below `LEARNED` is no accident; one above
+# `LITTLE_LEARNED`, where training ended by itself, is hardly better; `SOME_LOSS` matters.
+LEARNED, LITTLE_LEARNED, SOME_LOSS = 0.8, 0.98, 0.1
+RISEN = 3  # times the lowest loss
 
 
 def warn_of_a_poor_fit(
@@ -33,7 +36,8 @@ def warn_of_a_poor_fit(
         last = history.loss_curve[history.n_before :][-LAST_EPOCHS:]
         name, loss = "lowest loss of the last epochs", min(last)
     judged = validation is not None and history.stopped != "callback"
-    if guessing > 0 and loss > guessing:
+    ended_by_itself = validation is None and history.stopped in ("converged", "planned")
+    if guessing > 0 and loss > guessing * (LITTLE_LEARNED if ended_by_itself else 1):
         kept = "No epoch beat the weights before this fit, which are kept. "
         lowest = min(history.loss_curve[history.n_before :])
         reasons = (
@@ -52,6 +56,14 @@ def warn_of_a_poor_fit(
             f"classes' frequencies would give {guessing:.4f}. {reasons}",
             ConvergenceWarning,
         )
+    elif ended_by_itself and has_risen(history) and np.median(last) > SOME_LOSS * guessing:
+        curve = history.loss_curve[history.n_before :]
+        warn(
+            f"The training loss rose from {min(curve):.4f} in epoch {np.argmin(curve) + 1} to "
+            f"{np.median(last):.4f} in the last ones, whose weights are kept: try "
+            "early_stopping=True or a smaller learning_rate_init.",
+            ConvergenceWarning,
+        )
     elif judged and never_moved(estimator, history):
         warn(
             f"scoring={estimator.scoring!r} was {history.validation_scores[-1]:.4g} after every "
@@ -65,6 +77,12 @@ def warn_of_a_poor_fit(
             "optimization hasn't converged yet.",
             ConvergenceWarning,
         )
+
+
+def has_risen(history: History) -> bool:
+    """Whether the last epochs' loss is far above the lowest of this training."""
+    curve = history.loss_curve[history.n_before :]
+    return bool(np.median(curve[-LAST_EPOCHS:]) > RISEN * min(curve))
 
 
 def never_moved(estimator: Estimator, history: History) -> bool:

@@ -29,7 +29,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         "rnn": tanh (Elman 1990).
         "lstm" (i, f, o, g): input, forget and output gate, candidate (Gers et al. 2000).
         "gru" (r, z, n): reset gate, after the product, and update gate (Cho et al. 2014).
-        "mingru" (z, n): update gate of the input alone, no W_h, fast (Feng et al. 2024).
+        "mingru" (z, n): gate of the input alone, no W_h, fast; stack two (Feng et al. 2024).
     hidden_layer_sizes : int or array-like of int, default=(64,)
         The number of units of each recurrent layer, the lowest first.
     bidirectional : bool, default=False
@@ -106,8 +106,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Training stops when the loss (with a validation set: its score) has not improved by this
         much for more than `n_iter_no_change` epochs; not if the learning rate is to fall to 0.
     n_iter_no_change : int, np.inf or "auto", default="auto"
-        Epochs in a row that may pass without improvement. "auto": 3 for tokens, 10 for series with
-        a validation set, else 20, or any number where `learning_rate="auto"` plans all epochs.
+        Epochs in a row that may pass without improvement. "auto": with a validation set 3 for
+        tokens and 10 for series, else 20, or any number where `learning_rate="auto"` plans all.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score on a validation set and keep the weights of the best epoch,
         which are a running mean over the steps of a few epochs (Polyak & Juditsky 1992). Unless

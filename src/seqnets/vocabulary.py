@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
+MISSING = {"None", "nan", "NaT", "<NA>"}  # as which they are shown
 
 
 def tokenized(
@@ -44,14 +45,15 @@ def tokenized(
             hint = " (other objects need a callable preprocessor or analyzer that takes them)"
             if isinstance(document, bytes):
                 hint = ": decode it"
-            elif document is None or str(document) in ("nan", "<NA>"):
+            elif str(document) in MISSING:
                 hint = ': leave it out, or put "" in its place'
             shown = reprlib.repr(document)
             raise TypeError(f"Document {place} is {shown}, expected a string{hint}.")
-        if split and isinstance(document, str | bytes):
+        several = isinstance(document, str | bytes | Mapping | set | frozenset)
+        if split and (several or len(getattr(document, "shape", (0,))) != 1):
             raise TypeError(
-                f"Document {place} is a string, which analyzer=list would split into its letters: "
-                'pass a list of words (or, to split it into letters, set analyzer="char").'
+                f"Document {place} is a {type(document).__name__}, but with analyzer=list each is "
+                "a list of words; a single one is given as [document]."
             )
         yield list(analyze(document))
 
@@ -71,13 +73,24 @@ def learn(
     counts: Counter[int] = Counter()
     document_counts: Counter[int] = Counter()
     rows = []
-    for words in documents:
-        row = [numbers[word] for word in words]
+    for place, words in enumerate(documents):
+        try:
+            row = [numbers[word] for word in words]
+        except TypeError as error:
+            raise TypeError(f"Document {place} holds what is no word: {error}.") from error
         counts.update(row)
         document_counts.update(set(row))
         rows.append(np.array(row[:max_length], dtype=np.int32))
     if not numbers:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
+    missing = [word for word in numbers if not isinstance(word, str) and str(word) in MISSING]
+    if missing:  # each NaN is another word, and one in another process
+        number = numbers[missing[0]]
+        place = next(i for i, row in enumerate(rows) if number in row)
+        raise TypeError(
+            f"Document {place} holds {missing[0]!r} at place {rows[place].tolist().index(number)}: "
+            'leave it out, or give it a name, such as "missing".'
+        )
     low, high = (
         limit if isinstance(limit, Integral) else limit * len(rows) for limit in (min_df, max_df)
     )
@@ -89,7 +102,7 @@ def learn(
             f"No words remain: of {len(numbers)}, none meets both min_df={min_df} and "
             f"max_df={max_df}, which count documents (a float is a share of them)."
         )
-    kept.sort(key=lambda word: (-counts[numbers[word]], word))
+    kept.sort(key=lambda word: (-counts[numbers[word]], type(word).__name__, word))
     vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
     ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)
     return vocabulary, [ids[row] for row in rows]
