@@ -19,11 +19,16 @@ LAST_EPOCHS = 5
 # `LITTLE_LEARNED`, where training ended by itself, is hardly better; `SOME_LOSS` matters.
 LEARNED, LITTLE_LEARNED, SOME_LOSS = 0.8, 0.98, 0.1
 RISEN = 3  # times the lowest loss
+USUAL_REASONS = (
+    "The usual reasons: a learning_rate_init that is too large or too small, a large alpha, "
+    "outliers in series, a small max_iter, labels that do not depend on X."
+)
 
 
 def warn_of_a_poor_fit(
     estimator: Estimator, history: History, data: Data, validation: Validation | None
 ) -> None:
+    """One warning at most, of what is worst."""
     if history.stopped == "interrupted":
         return
     guessed, true = (
@@ -31,58 +36,63 @@ def warn_of_a_poor_fit(
         for part in (data, data if validation is None else validation)
     )
     guessing = labels.guessing_loss(guessed, true)
-    name, loss = "lowest validation loss", history.lowest_validation_loss
-    if validation is None:  # the weights kept are the last ones, and the loss is noisy
-        last = history.loss_curve[history.n_before :][-LAST_EPOCHS:]
-        name, loss = "lowest loss of the last epochs", min(last)
-    judged = validation is not None and history.stopped != "callback"
-    ended_by_itself = validation is None and history.stopped in ("converged", "planned")
-    if guessing > 0 and loss > guessing * (LITTLE_LEARNED if ended_by_itself else 1):
-        kept = "No epoch beat the weights before this fit, which are kept. "
-        lowest = min(history.loss_curve[history.n_before :])
-        reasons = (
-            "The usual reasons: a learning_rate_init that is too large or too small, a large "
-            "alpha, outliers in series, a small max_iter, labels that do not depend on X."
+    curve = history.loss_curve[history.n_before :]  # of this training
+    if validation is None:
+        message = on_the_end(history, curve, guessing)
+    else:
+        learned = min(curve) < LEARNED * labels.guessing_loss(guessed, guessed)
+        message = on_the_judgment(estimator, history, min(curve), learned, guessing)
+    if not message and history.stopped == "max_iter":
+        message = (
+            f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
+            "optimization hasn't converged yet."
         )
-        if judged and lowest < LEARNED * labels.guessing_loss(guessed, guessed):
-            score = ' scoring="accuracy",' if estimator.scoring == "loss" else ""
-            reasons = (
-                f"The training loss fell to {lowest:.4f}: what was learned does not hold for the "
-                "validation set. It was learned by heart, or that set is of another kind, or "
-                f"labels do not depend on X. Try more dropout,{score} a larger n_iter_no_change."
-            )
-        warn(
-            f"{kept if history.keeps_start else ''}The {name} was {loss:.4f}; guessing by the "
-            f"classes' frequencies would give {guessing:.4f}. {reasons}",
-            ConvergenceWarning,
+    if message:
+        warn(message, ConvergenceWarning)
+
+
+def on_the_end(history: History, curve: list[float], guessing: float) -> str:
+    """What is wrong with the last epochs' loss, which is noisy, and with the weights they left."""
+    last, by_itself = curve[-LAST_EPOCHS:], history.stopped in ("converged", "planned")
+    if guessing > 0 and min(last) > guessing * (LITTLE_LEARNED if by_itself else 1):
+        return (
+            f"The lowest loss of the last epochs was {min(last):.4f}; guessing by the classes' "
+            f"frequencies would give {guessing:.4f}. {USUAL_REASONS}"
         )
-    elif ended_by_itself and has_risen(history) and np.median(last) > SOME_LOSS * guessing:
-        curve = history.loss_curve[history.n_before :]
-        warn(
+    if by_itself and np.median(last) > max(RISEN * min(curve), SOME_LOSS * guessing):
+        return (
             f"The training loss rose from {min(curve):.4f} in epoch {np.argmin(curve) + 1} to "
             f"{np.median(last):.4f} in the last ones, whose weights are kept: try "
-            "early_stopping=True or a smaller learning_rate_init.",
-            ConvergenceWarning,
+            "early_stopping=True or a smaller learning_rate_init."
         )
-    elif judged and never_moved(estimator, history):
-        warn(
+    return ""
+
+
+def on_the_judgment(
+    estimator: Estimator, history: History, lowest: float, learned: bool, guessing: float
+) -> str:
+    """What is wrong with the scores on the validation set."""
+    to_the_end = history.stopped != "callback"
+    if 0 < guessing < history.lowest_validation_loss:
+        kept = "No epoch beat the weights before this fit, which are kept. "
+        score = ' scoring="accuracy",' if estimator.scoring == "loss" else ""
+        overfits = (
+            f"The training loss fell to {lowest:.4f}: what was learned does not hold for the "
+            "validation set. It was learned by heart, or that set is of another kind, or labels do "
+            f"not depend on X. Try more dropout,{score} a larger n_iter_no_change."
+        )
+        return (
+            f"{kept if history.keeps_start else ''}The lowest validation loss was "
+            f"{history.lowest_validation_loss:.4f}; guessing by the classes' frequencies would "
+            f"give {guessing:.4f}. {overfits if learned and to_the_end else USUAL_REASONS}"
+        )
+    if to_the_end and never_moved(estimator, history):
+        return (
             f"scoring={estimator.scoring!r} was {history.validation_scores[-1]:.4g} after every "
             'epoch, and so told none from another: try scoring="loss" or more epochs '
-            "(n_iter_no_change, max_iter).",
-            ConvergenceWarning,
+            "(n_iter_no_change, max_iter)."
         )
-    elif history.stopped == "max_iter":
-        warn(
-            f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
-            "optimization hasn't converged yet.",
-            ConvergenceWarning,
-        )
-
-
-def has_risen(history: History) -> bool:
-    """Whether the last epochs' loss is far above the lowest of this training."""
-    curve = history.loss_curve[history.n_before :]
-    return bool(np.median(curve[-LAST_EPOCHS:]) > RISEN * min(curve))
+    return ""
 
 
 def never_moved(estimator: Estimator, history: History) -> bool:
