@@ -291,8 +291,10 @@ def test_what_is_no_list_of_words(document):
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT], ids=repr)
 def test_missing_words(missing):
     """Each NaN is another key of a dict, and another one after pickling."""
-    with pytest.raises(TypeError, match=r"Document 1 holds .* at place 2: leave it out, or give"):
-        SequenceVectorizer(analyzer=list).fit([["a"], ["a", "b", missing]])
+    documents = [["a"], ["a", "b", missing]]
+    for max_length, where in ((None, "Document 1"), (2, "A document")):
+        with pytest.raises(TypeError, match=f"{where} holds .* as a word: leave it out, or give"):
+            SequenceVectorizer(analyzer=list, max_length=max_length).fit(documents)
 
 
 def test_words_that_can_t_be_counted():

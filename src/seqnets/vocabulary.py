@@ -86,9 +86,9 @@ def learn(
     missing = [word for word in numbers if not isinstance(word, str) and str(word) in MISSING]
     if missing:  # each NaN is another word, and one in another process
         number = numbers[missing[0]]
-        place = next(i for i, row in enumerate(rows) if number in row)
+        places = [place for place, row in enumerate(rows) if number in row]  # or beyond max_length
         raise TypeError(
-            f"Document {place} holds {missing[0]!r} at place {rows[place].tolist().index(number)}: "
+            f"{f'Document {places[0]}' if places else 'A document'} holds {missing[0]!r} as a word: "
             'leave it out, or give it a name, such as "missing".'
         )
     low, high = (
