@@ -87,9 +87,10 @@ def learn(
     if missing:  # each NaN is another word, and one in another process
         number = numbers[missing[0]]
         places = [place for place, row in enumerate(rows) if number in row]  # or beyond max_length
+        where = f"Document {places[0]}" if places else "A document"
         raise TypeError(
-            f"{f'Document {places[0]}' if places else 'A document'} holds {missing[0]!r} as a word: "
-            'leave it out, or give it a name, such as "missing".'
+            f"{where} holds {missing[0]!r} as a word: leave it out, or give it a name, such as "
+            '"missing".'
         )
     low, high = (
         limit if isinstance(limit, Integral) else limit * len(rows) for limit in (min_df, max_df)
