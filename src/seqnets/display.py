@@ -73,7 +73,7 @@ class Display:
         """Name the lines in the axes; many beside them, if the layout makes room for that."""
         n = len(self.ax_.get_legend_handles_labels()[1])
         if n > FEW_LINES and self.figure_.get_layout_engine() is not None:
-            self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1), ncols=-(-n // 15),
+            self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1), ncols=legend_columns(n),
                             fontsize="small")  # fmt: skip
         elif n > 0:
             self.ax_.legend(fontsize=None if n <= 6 else "x-small")
@@ -195,10 +195,14 @@ def whole_numbers(axis: Any) -> None:
     axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
 
+def legend_columns(n: int) -> int:
+    return -(-n // 15)
+
+
 def beside(labels: Sequence[Any]) -> float:
     """Inches that a legend of these labels takes beside the axes: none if it stands inside."""
     n, letters = len(labels), max((len(literal(label)) for label in labels), default=0)
-    return -(-n // 15) * (0.6 + 0.085 * letters) if n > FEW_LINES else 0.0
+    return legend_columns(n) * (0.6 + 0.085 * letters) if n > FEW_LINES else 0.0
 
 
 def width_for(words: Sequence[str]) -> float:

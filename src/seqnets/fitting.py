@@ -206,7 +206,8 @@ def check_same_network(estimator: Estimator) -> None:
             changes.append("dtype")
         if estimator.embeddings is not None:
             shape = estimator._largest_id + 1, estimator.embedding_dim
-            changes += ["embeddings"] if np.shape(estimator.embeddings) != shape else []
+            if np.shape(estimator.embeddings) != shape:
+                changes.append("embeddings")
     if changes:
         raise ValueError(
             f"Training can't continue with another network: {' and '.join(changes)} changed since "

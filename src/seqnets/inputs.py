@@ -21,8 +21,10 @@ from .warn import warn
 
 Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
-OF_SERIES = "n_features_in_", "feature_names_in_", "input_mean_", "input_scale_"
-OF_ONE_KIND = *OF_SERIES, "token_ids_", "_largest_id"
+OF_ONE_KIND = (
+    "n_features_in_", "feature_names_in_", "input_mean_", "input_scale_",
+    "token_ids_", "_largest_id",
+)  # fmt: skip
 FAR = 1e9  # standard deviations
 SHIFTED, ENOUGH = 5, 10  # standard deviations: of so many series no mean is so far by accident
 PART = 2**16  # steps, more or less, that are in memory in float64 at a time

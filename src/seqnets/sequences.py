@@ -195,9 +195,11 @@ def _ordered(X: Any) -> Any:
         raise TypeError(f"X is a {type(X).__name__}: pass sequences in a list or an array.")
     one_by_one = isinstance(X, list | tuple) or dtype_kind(X) == "O"
     for name, x in [("X", X), *((f"X[{i}]", x) for i, x in enumerate(X if one_by_one else ()))]:
-        steps = x if x is not X and isinstance(x, list | tuple) else ()
-        for part in (x, *steps):
-            check_unmasked(part, name, "leave steps out")
+        check_unmasked(x, name, "leave steps out")
+        types = set(map(type, x)) if x is not X and isinstance(x, list | tuple) else ()
+        if any(issubclass(t, np.ma.MaskedArray) for t in types):  # few, where steps are many
+            for step in x:
+                check_unmasked(step, name, "leave steps out")
         if hasattr(x, "collect"):
             raise TypeError(f"{name} is a {type(x).__name__}: collect() it first.")
         if isinstance(x, tuple) and len(x) == 2 and is_frame(x[1]):

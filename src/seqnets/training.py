@@ -88,7 +88,7 @@ class Trainer:
                 total += self.step(sequences, targets, weights, rows) * shares[rows].sum()
                 if not math.isfinite(total):
                     raise DivergenceError
-        if not all(np.isfinite(W).all() for W in self.parameters.values()):
+        if not all_finite(self.parameters):
             raise DivergenceError
         return float(total)
 
@@ -227,6 +227,10 @@ class Average:
             update_mean(rows, np.atleast_2d(mean), np.atleast_2d(W), share)
 
 
+def all_finite(parameters: Parameters) -> bool:
+    return all(np.isfinite(W).all() for W in parameters.values())
+
+
 class DivergenceError(Exception):
     """The loss or a weight is no longer finite."""
 
@@ -308,7 +312,7 @@ def train(
                     break
                 n_worse = 0
     except KeyboardInterrupt:
-        unusable = best is None and not all(np.isfinite(W).all() for W in parameters.values())
+        unusable = best is None and not all_finite(parameters)
         if len(history.loss_curve) == history.n_before or unusable:
             raise
         history.stopped = "interrupted"

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
+NO_LISTS = str, bytes, Mapping, set, frozenset  # of words, though list would make lists of them
 MISSING = {"None", "nan", "NaT", "<NA>"}  # as which they are shown
 
 
@@ -49,8 +50,7 @@ def tokenized(
                 hint = ': leave it out, or put "" in its place'
             shown = reprlib.repr(document)
             raise TypeError(f"Document {place} is {shown}, expected a string{hint}.")
-        several = isinstance(document, str | bytes | Mapping | set | frozenset)
-        if split and (several or len(getattr(document, "shape", (0,))) != 1):
+        if split and (isinstance(document, NO_LISTS) or len(getattr(document, "shape", (0,))) != 1):
             raise TypeError(
                 f"Document {place} is a {type(document).__name__}, but with analyzer=list each is "
                 "a list of words; a single one is given as [document]."
