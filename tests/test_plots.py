@@ -233,7 +233,7 @@ def test_what_is_zero_or_no_number_does_not_set_the_scale():
     assert display.ax_.get_title().endswith("±1 a row")
     display = plots.AttributionDisplay(np.array([0.1, np.nan]), ["a", "b"], "x")
     for show in (str, colored_text, plots.AttributionDisplay._repr_html_):
-        with pytest.raises(ValueError, match="an attribution is not finite"):
+        with pytest.raises(ValueError, match="An attribution is not finite"):
             show(display)
 
 

@@ -1,5 +1,9 @@
 """Recurrent neural networks for scikit-learn: RNN, LSTM, GRU and minGRU with a compiled core.
 
+`RecurrentClassifier` classifies numeric series and sequences of token ids, into which
+`SequenceVectorizer` turns texts. `save` and `load` keep models on disk. `seqnets.inspection` and
+`seqnets.plots` show what happens inside a network.
+
 Examples
 --------
 >>> from sklearn.pipeline import make_pipeline

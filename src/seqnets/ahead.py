@@ -14,10 +14,10 @@ from .vocabulary import UNKNOWN
 
 
 def warmup(**parameters: Any) -> None:
-    """Compile now what a classifier with these parameters would compile when it is first used.
+    """Compile now what a classifier with these parameters would compile on first use.
 
-    That is: the kernels of the cell, the pooling, the solver and the loss, for networks with two
-    classes and with more, in one precision. They are kept on disk, so one call while a container
+    That is: the kernels (compiled functions) of the cell, the pooling, the solver and the loss, for
+    two classes and for more, in one precision. They are kept on disk, so a call while a container
     is built saves the wait at its first fit and prediction. Later runs need the same processor,
     versions and cache directory (`NUMBA_CACHE_DIR`, or the user's own).
 
@@ -25,8 +25,9 @@ def warmup(**parameters: Any) -> None:
     ----------
     **parameters : Any
         Those of `RecurrentClassifier`. These decide what is compiled: `cell`, `embedding_dim`
-        (given or not), `pooling`, `bidirectional`, `solver` and `dtype`, where "auto" means
-        float32 with tokens and float64 with series, and whatever `pooling` series may need.
+        (given or not), `pooling`, `bidirectional`, `solver` and `dtype`. The dtype "auto" means
+        float32 for tokens and float64 for series; the pooling "auto", "max" for tokens and both
+        "last" and "max" for series.
 
     Raises
     ------

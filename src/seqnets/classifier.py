@@ -18,8 +18,8 @@ from .parameters import CONSTRAINTS
 class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, BaseEstimator):
     """Recurrent neural network classifier of sequences: RNN, LSTM, GRU or minGRU.
 
-    Reads each sequence step by step and carries a state from one step to the next, so that order
-    matters. A dense layer on the pooled states gives the label: softmax, or logistic for two
+    The network reads each sequence step by step and carries a state from one step to the next, so
+    order matters. A dense layer on the pooled states gives the label: softmax, or logistic for two
     classes and for multilabel y. Trained by backpropagation through time on the cross-entropy.
 
     Parameters
@@ -28,32 +28,32 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         The recurrent unit; in parentheses the order of its gates in `parameters_`.
         "rnn": tanh (Elman 1990).
         "lstm" (i, f, o, g): input, forget and output gate, candidate (Gers et al. 2000).
-        "gru" (r, z, n): reset gate, after the product, and update gate (Cho et al. 2014).
-        "mingru" (z, n): gate of the input alone, no W_h, fast; stack two (Feng et al. 2024).
+        "gru" (r, z, n): reset gate (applied after W_h), update gate, candidate (Cho et al. 2014).
+        "mingru" (z, n): a gate of the input alone, no W_h; fast, stack two (Feng et al. 2024).
     hidden_layer_sizes : int or array-like of int, default=(64,)
         The number of units of each recurrent layer, the lowest first.
     bidirectional : bool, default=False
         Whether each layer is paired with a second one of the same size, which reads every sequence
-        from its end (Schuster & Paliwal 1997).
+        backward, from its end (Schuster & Paliwal 1997).
     pooling : {"auto", "last", "mean", "max", "attention"}, default="auto"
-        How the top layer's states of all steps become one vector: the last step's, their mean,
+        How the top layer's states at all steps become one vector: the last state, their mean,
         their elementwise maximum, or a mean with learned weights (Bahdanau et al. 2015; Yang et
-        al. 2016), see `attention_weights`. For a layer that reads from the end, "last" is its
-        state at the first step. "auto" is "last" for series that have 40 steps or fewer on average,
-        which a last state can sum up, and "max" for longer ones and for tokens.
+        al. 2016), see `attention_weights`. For a layer that reads backward, "last" is its state
+        at the first step. "auto": "last" for series of at most 40 steps on average, which a last
+        state can sum up; "max" for longer series and for tokens.
     embedding_dim : int, default=None
         None: `X` holds numeric series. An int: `X` holds token ids, each of which gets a learned
         vector of this length.
     embeddings : array-like of shape (n_ids, embedding_dim), default=None
         Pretrained vectors to start from, row i for id i, as `embedding_matrix` makes them for a
-        vocabulary, which must be given to the vectorizer too. Ids beyond the last row are an
-        error; ids that fit has not seen keep their vectors.
+        vocabulary (which the vectorizer must be given, too). Ids beyond the last row are an error;
+        ids that fit has not seen keep their vectors.
     train_embeddings : bool, default=True
         Whether training changes the embeddings.
     dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each input of a layer, the dense layer included, while
-        training. One mask serves all steps of a sequence; for embeddings, there is one per distinct
-        token in a block of sequences. "auto": 0.3 for tokens, 0 for series.
+        training. One mask serves all steps of a sequence; of embeddings, one serves a token
+        wherever it occurs in a part of the minibatch. "auto": 0.3 for tokens, 0 for series.
     recurrent_dropout : float, default=0.0
         Probability, in [0, 1), of dropping each number of a state before its product with W_h
         while training; one mask per sequence (Gal & Ghahramani 2016). Must be 0 with "mingru",
@@ -62,26 +62,27 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Probability, in [0, 1), of dropping whole tokens while training. For tokens only.
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         "adam" (Kingma & Ba 2015), "adamw" (with decoupled weight decay, Loshchilov & Hutter 2019),
-        "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. In an embedding, a step
-        changes only the rows of the tokens that it saw.
+        "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. In an embedding, an
+        update changes only the rows of the tokens in the minibatch.
     alpha : float, default=0.0001
-        Strength of the L2 penalty alpha / 2 * ||W||^2 on weight matrices, divided by the sum of the
-        batch's sample weights: scale these to a mean of 1, smaller ones make it strong. For "adamw"
-        the weight decay: each step subtracts learning rate * alpha * W.
+        Strength of the L2 penalty alpha / 2 * ||W||^2 on weight matrices (not embeddings or
+        biases), divided by the sum of the minibatch's sample weights: scale these to a mean of 1,
+        since small ones make it strong. For "adamw", the weight decay: each update subtracts
+        learning rate * alpha * W.
     batch_size : int or "auto", default="auto"
-        Sequences per step. "auto" is min(32, n_sequences).
+        Sequences per minibatch. "auto": min(32, n_sequences).
     learning_rate : {"auto", "constant", "invscaling", "adaptive", "cosine"}, default="auto"
-        How the step size changes, for every solver. "invscaling": learning_rate_init /
-        (t + 1)^power_t after each epoch, t sequences seen. "adaptive": whenever training would
-        stop for lack of improvement, it is divided by 5 instead, until at most 1e-6. "cosine": it
-        rises during the first 5 % of `max_iter` epochs and falls to 0 over the rest, none of which
-        is left out; thousands of sequences need only a few. "auto": "constant"; but for fewer than
-        100 series, if there is no validation set, `n_iter_no_change` is "auto" and `warm_start` is
-        False, as "cosine", falling in the second half only.
+        How the learning rate changes, for every solver. "invscaling": learning_rate_init /
+        (t + 1)^power_t, where t is `t_` after each epoch. "adaptive": divided by 5, until at most
+        1e-6, whenever training would otherwise stop for lack of improvement. "cosine": rises during
+        the first 5% of `max_iter` epochs and falls to 0 over the rest, all of which are run;
+        thousands of sequences need only a few epochs. "auto": "constant"; but for fewer than 100
+        series without a validation set, if `n_iter_no_change` is "auto" and `warm_start` is False,
+        like "cosine", falling in the second half only.
     learning_rate_init : float or "auto", default="auto"
-        The step size; "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
+        The initial learning rate. "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
     power_t : float, default=0.5
-        The exponent of learning rate "invscaling".
+        The exponent of `learning_rate="invscaling"`.
     momentum : float, default=0.9
         Momentum of solver "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True
@@ -95,47 +96,46 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     max_grad_norm : float or None, default=1.0
         Gradients with a larger norm are scaled down to it (Pascanu et al. 2013). None: never.
     bptt_steps : int, default=None
-        Train in windows of this many steps, counted from the end of the longest sequence of a
-        block: the state is carried through all of them, but gradients go back within one only, and
-        memory is needed for one only (truncated BPTT, Williams & Peng 1990). For one direction.
+        Train in windows of this many steps, counted from the end of the longest of the sequences
+        read together: the state is carried through all windows, but gradients flow back, and memory
+        is needed, within one only (truncated BPTT, Williams & Peng 1990). Not if `bidirectional`.
     max_iter : int, default=200
-        The maximum number of epochs; if the learning rate is to fall to 0, their number.
+        The maximum number of epochs; the exact number if the learning rate falls to 0.
     shuffle : bool, default=True
-        Whether to shuffle the sequences in each epoch. Batches then hold ones of similar length.
+        Whether to shuffle sequences in each epoch. Minibatches then hold ones of similar length.
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
-        much for more than `n_iter_no_change` epochs; not if the learning rate is to fall to 0.
+        much for more than `n_iter_no_change` epochs in a row; not if the learning rate falls to 0.
     n_iter_no_change : int, np.inf or "auto", default="auto"
-        Epochs in a row that may pass without improvement. "auto": with a validation set 3 for
-        tokens and 10 for series, else 20, or any number where `learning_rate="auto"` plans all.
+        Epochs in a row that may pass without improvement, see `tol`. "auto": 20; with a validation
+        set, 3 for tokens and 10 for series.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score on a validation set and keep the weights of the best epoch,
-        which are a running mean over the steps of a few epochs (Polyak & Juditsky 1992). Unless
-        fit is given `X_val`, a stratified share of the sequences is set aside; classes with one
-        member stay in training. "auto": on with `X_val`, or with 1,000 sequences or more, unless
-        such classes make the set half as large as it should be, or smaller. Repeated fits with
-        `warm_start=True` on the same sequences, labels and zero weights keep the set.
+        which are a running mean over the updates of a few epochs (Polyak & Juditsky 1992). Unless
+        fit is given `X_val`, a share of the sequences is set aside, stratified by class (not for
+        multilabel y); a class with one member stays in training. "auto": True with `X_val` or at
+        least 1,000 sequences, unless such classes leave at most half of the set. With `warm_start`,
+        fits on the same sequences, with the same labels and weights of 0, set the same ones aside.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"
-        The score on the validation set, with the weights of its sequences and classes: the negative
-        loss, or any scikit-learn scorer. None: the accuracy.
+        The score on the validation set, weighted by its sample and class weights: "loss" is the
+        negative loss; else any scikit-learn scorer. None: the accuracy.
     class_weight : dict or "balanced", default=None
-        Weights of the classes, multiplied with `sample_weight`. "balanced": the sum of the sample
-        weights / (n_classes * the sum of the class's). For one label per sequence.
+        Weights of the classes, multiplied by `sample_weight`. "balanced": the sum of all sample
+        weights / (n_classes * the sum of the class's own). Not for multilabel y.
     warm_start : bool, default=False
-        Whether fit continues where the previous fit left off, with its weights, standardization
-        and, if it was set then too, optimizer and random numbers, for `max_iter` more epochs. Step
-        sizes of "adaptive" and "cosine" start over. With a validation set and scoring "loss", it
-        keeps the weights it began with if no epoch is better.
+        Whether fit continues for `max_iter` more epochs where the previous fit left off: with its
+        weights and standardization and, if that fit had `warm_start=True`, its optimizer and random
+        numbers. The learning rates "adaptive" and "cosine" start over. With a validation set and
+        scoring "loss", fit keeps the weights it began with if no epoch is better.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
     n_jobs : int, default=None
-        Number of threads, which does not affect results; -1: one per processor. None: all that this
+        Number of threads, which does not affect results. -1: one per processor. None: all that this
         process may use, respecting OMP_NUM_THREADS; in joblib's workers, as many as joblib allows.
     random_state : int, RandomState instance or None, default=None
-        Determines initial weights, the validation set, the order of the sequences and what dropout
-        drops.
+        Determines initial weights, validation set, order of the sequences and dropout.
     verbose : bool or int, default=False
         Whether to print a line per epoch. Inside a search, or for a progress bar, see
         `set_callbacks` (scikit-learn 1.9).
@@ -143,7 +143,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels; for multilabel y, its columns' numbers, or `classes` of `partial_fit`.
+        The class labels; for multilabel y, its column numbers, or `classes` of `partial_fit`.
     n_features_in_ : int
         Steps of 2-D series (one per column), features of 3-D and ragged ones; not set for tokens.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -154,35 +154,35 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         (n_units, n_gates * n_units), "layer0.b", for a GRU "layer0.b_h", for a second direction
         "layer0.reverse.W_x", ...; for attention pooling "attention.W", "attention.b",
         "attention.v"; "dense.W", "dense.b". PyTorch's weight_ih and weight_hh are the transposes of
-        W_x and W_h, its LSTM has the blocks i, f, g, o; b is bias_ih + bias_hh, but for the GRU's
-        candidate n, where b is bias_ih and b_h bias_hh.
+        W_x and W_h, its LSTM has the order i, f, g, o; b is bias_ih + bias_hh, except for the GRU's
+        candidate n, where b is bias_ih and b_h is bias_hh.
     token_ids_ : ndarray of shape (n_tokens,), int64
-        The ids that the embedding has rows for, in ascending order; not set for series.
+        The ids that have a row in the embedding, in ascending order; not set for series.
     input_mean_, input_scale_ : ndarray of shape (n_channels,), float64
-        The network reads series as (x - input_mean_) / input_scale_, which have mean 0 and standard
-        deviation 1 on the training set, by the weights of its sequences and classes; constant
-        channels 0; not set for tokens.
+        The network reads series as (x - input_mean_) / input_scale_, which has mean 0 and standard
+        deviation 1 on the training set, weighted by sample and class weights (0 for channels that
+        never change there); not set for tokens.
     n_iter_ : int
-        Number of epochs run; it and the curves continue in a warm start and in partial_fit.
+        Number of epochs run; like the curves, it includes those before a warm start or partial_fit.
     t_ : int
-        Number of sequences seen in training, each counted every time it was seen.
+        Number of sequences seen in training, counted anew in each epoch.
     loss_, best_loss_ : float
-        The training loss of the last epoch, and the lowest of any epoch.
+        The training loss, with the penalty, of the last epoch, and the lowest of any epoch.
     loss_curve_ : list of float
         The training loss of each epoch.
     validation_loss_curve_ : list of float or None
-        The validation loss of each epoch, NaN for epochs without a validation set that come before
-        epochs with one; None if there never was one, as for the next.
+        The validation loss of each epoch; None if there never was a validation set, NaN for epochs
+        before there was one.
     validation_scores_ : list of float or None
-        The score of each epoch, see `scoring`.
+        The same for the scores, see `scoring`.
     best_validation_score_ : float or None
         The highest score of the last fit, that of the weights kept; None if it had no validation
         set.
     n_layers_, n_outputs_ : int
-        Number of layers, including input and output; of output units, one for two classes, else
-        one per class.
+        Number of layers, including input and output; number of output units: one for two classes,
+        else one per class.
     out_activation_ : {"logistic", "softmax"}
-        The output's activation.
+        The activation of the output layer.
 
     See Also
     --------
@@ -310,14 +310,14 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
                 or list of array-like
             The sequences; see Notes of the class.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-            Their labels, strings or numbers; there may be only one class. If 2-D, zeros and ones
-            that say which of several labels each sequence has.
+            Their labels, strings or numbers; there may be only one class. If 2-D (multilabel),
+            zeros and ones that say which of several labels each sequence has.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0. Sequences of weight 0 are checked and then left out.
         X_val, y_val, sample_weight_val : array-like, default=None
-            A validation set for early stopping, like `X`, `y` and `sample_weight`. In a
-            `Pipeline(..., transform_input=["X_val"])`, with metadata routing enabled, `X_val` is
-            transformed as `X` is.
+            A validation set for early stopping, like `X`, `y` and `sample_weight`. A
+            `Pipeline(..., transform_input=["X_val"])` transforms `X_val` as it does `X`, if
+            metadata routing is enabled.
 
         Returns
         -------
@@ -327,14 +327,14 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Raises
         ------
         TypeError
-            If `X` holds strings or dates, is sparse, or is not a list or array, or if anything is a
+            If `X` holds strings or dates, is sparse or not a list or array, or if any argument is a
             masked array.
         ValueError
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
             diverges.
         KeyboardInterrupt
-            On Ctrl-C before the first epoch has ended; later, the best epoch's weights (without a
-            validation set, the last weights) are kept, with a warning.
+            On Ctrl-C before the first epoch has ended; later, fit ends with a warning and keeps the
+            best epoch's weights (without a validation set, the last weights).
 
         Examples
         --------
@@ -356,7 +356,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
 
         After a fit without `warm_start=True`, the optimizer starts anew. Series are standardized as
         in the first call. New tokens are added to the embedding; each call costs time for all of
-        it, so pass batches. There is no early stopping: find out with data held out how many passes
+        it, so pass batches. There is no early stopping: find out on held-out data how many passes
         help; on review sentences, more than four overfit.
 
         Parameters
@@ -367,8 +367,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
             Their labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will occur; required in the first call. For multilabel y, those of the
-            columns in order, which must be sorted: ``np.arange(n_labels)``, as fit would have it.
+            All labels that will occur; required in the first call. For multilabel y, the names of
+            its columns, which must be sorted; ``np.arange(n_labels)`` names them as fit does.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0.
 
@@ -380,8 +380,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Raises
         ------
         TypeError, ValueError, KeyboardInterrupt
-            As for fit; and if a parameter needs all data at once: `early_stopping=True`,
-            `class_weight="balanced"` and the learning rates "adaptive" and "cosine".
+            As for fit; ValueError also for a parameter that needs all data or epochs at once:
+            `early_stopping=True`, `class_weight="balanced"`, learning rate "adaptive" or "cosine".
 
         Examples
         --------

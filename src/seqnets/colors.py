@@ -28,13 +28,13 @@ def color_of(number: float) -> str:
 def strengths(attributions: Sequence[float]) -> list[float]:
     """Return the attributions, the largest of which is 1 or -1."""
     if not all(map(math.isfinite, attributions)):
-        raise ValueError("an attribution is not finite: the network's output is nan or inf.")
+        raise ValueError("An attribution is not finite: the network's output is NaN or inf.")
     largest = max(map(abs, attributions), default=0.0) or 1.0
     return [a / largest for a in attributions]
 
 
 def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
-    r"""Return the words with backgrounds for a terminal.
+    r"""Return the words with colored backgrounds for a terminal.
 
     Parameters
     ----------
@@ -46,8 +46,9 @@ def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
     Returns
     -------
     text : str
-        The words with ANSI colors, blue and underlined for, orange against, in three strengths
-        behind black letters, readable on light and on dark; none below a tenth of the largest.
+        The words with ANSI colors: blue and underlined for, orange against, in three strengths
+        behind black letters, readable on light and dark; words below a tenth of the largest
+        attribution have no color.
 
     Raises
     ------

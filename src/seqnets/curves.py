@@ -13,7 +13,7 @@ from .display import LINES, Display, literal, looks, whole_numbers
 
 
 class LossCurveDisplay(Display):
-    """The loss, epoch by epoch.
+    """The loss by epoch.
 
     Parameters
     ----------
@@ -22,7 +22,8 @@ class LossCurveDisplay(Display):
     validation_loss_curve : list of float, default=None
         The validation loss of each epoch.
     validation_scores : list of float, default=None
-        The score of each epoch, if it is not the loss: the highest one is marked.
+        The validation score of each epoch, if it is not the loss: the epoch with the highest one is
+        marked. None: the epoch with the lowest validation loss.
 
     Attributes
     ----------
@@ -120,12 +121,12 @@ class LossCurveDisplay(Display):
 
 
 class GradientFlowDisplay(Display):
-    """How much of the gradient flows back to each step, counted from the end.
+    """How much of the gradient flows back to each step, with steps counted from the end.
 
     Parameters
     ----------
     norms : list of dict of str to ndarray
-        For each sequence, as `gradient_flow` returns them.
+        One dict per sequence, as `gradient_flow` returns them.
 
     Attributes
     ----------
@@ -181,10 +182,10 @@ class GradientFlowDisplay(Display):
         return cls(inspection.gradient_flow(estimator, X, y)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot the median at each distance from the last step, of the sequences that are as long.
+        """Plot the median norm, over the sequences, at each distance from the last step read.
 
-        For a second direction, that is the first step, which it reads last. Steps that fewer than a
-        tenth of the sequences have are left out, and so are medians that are 0.
+        The last step read by a second direction is the first one. Steps that fewer than a tenth of
+        the sequences have are left out, and so are medians of 0.
 
         Parameters
         ----------

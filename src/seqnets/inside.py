@@ -1,4 +1,4 @@
-"""What a fitted classifier shows of its inside: states, stages, and what moved the verdict."""
+"""What a fitted classifier shows of its inside: states, stages, and what moved its decision."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def attends(estimator: Any) -> bool:
     """Whether the network, or the one that fit will make, pools by attention; else say why not."""
     network = getattr(estimator, "_network", None)
     if (network.architecture if network else estimator).pooling != "attention":
-        raise AttributeError('attention_weights needs a fit with pooling="attention".')
+        raise AttributeError('attention_weights needs pooling="attention" in fit.')
     return True
 
 
@@ -54,20 +54,20 @@ class InsideMixin(PredictionMixin):
         ------
         proba : ndarray of shape (n_sequences, n_classes), float64
             The t-th holds what `predict_proba` gives for the first t steps of each sequence, bit
-            for bit; one that has ended keeps its last row, an empty one its only row. There are as
-            many as the longest sequence has steps, not counting padding tokens. The last equals
-            ``predict_proba(X)``.
+            for bit; a sequence that has ended keeps its last row, an empty one has the same row
+            throughout. There are as many arrays as the longest sequence has steps, not counting
+            padding tokens. The last equals ``predict_proba(X)``.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As for `predict`. `X` is checked by the call itself, outputs at each stage.
+            As for `predict`. The call itself checks `X`; each stage checks its outputs.
 
         Notes
         -----
-        The first states of a sequence do not depend on what follows, so this takes about twice
-        as long as one prediction. If the network is `bidirectional`, its second direction starts
-        from the last step, so each beginning is read again: as many predictions as there are steps.
+        States do not depend on the steps that follow, so this takes about twice as long as one
+        prediction. If the network is `bidirectional`, its second direction starts from the last
+        step, so each beginning is read again: as many predictions as there are steps.
 
         Examples
         --------
@@ -90,7 +90,7 @@ class InsideMixin(PredictionMixin):
     @available_if(attends)
     @on_snapshot
     def attention_weights(self, X: Any) -> np.ndarray:
-        """Return how much each step counts toward the state that is classified.
+        """Return the weight of each step in the pooled state, which is what is classified.
 
         Parameters
         ----------
@@ -100,8 +100,8 @@ class InsideMixin(PredictionMixin):
         Returns
         -------
         weights : ndarray of shape (n_sequences,), dtype object
-            For each sequence a float64 array (n_steps,) that sums to one over its own steps;
-            padding tokens are not among them.
+            For each sequence, a float64 array of shape (n_steps,) that sums to one; padding tokens
+            are not steps.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class InsideMixin(PredictionMixin):
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As for `predict`, except that output that is not finite is no error.
+            As for `predict`, but an output that is not finite is no error.
 
         Notes
         -----
@@ -183,20 +183,21 @@ class InsideMixin(PredictionMixin):
         X : array-like or list of array-like
             Sequences of the kind given to fit.
         method : {"gradient_x_input", "integrated_gradients"}, default="gradient_x_input"
-            The first costs one backward pass, the second one for each step of its integral.
+            The first costs one backward pass, the second one backward pass per step of its
+            integral.
         target : label, default=None
-            The class whose decision function F is explained, one of `classes_`. None: the one
-            predicted for each sequence; for multilabel y it must be given.
+            The class whose decision function F is explained, one of `classes_`. None: the class
+            predicted for each sequence. For multilabel y, it must be given.
         n_steps : int, default=None
-            Equal steps of the integral. None: 16, of which those that miss most are halved, up to
-            256, until the attributions' sum is right to 1e-3 of it (or to 1e-5 of the sum of
-            their absolute values, the limit of single precision).
+            Number of equal steps of the integral. None: 16 at first; the steps with the largest
+            errors are halved, up to 256 in all, until the attributions sum to F(x) - F(0) within
+            1e-3 of it (or 1e-5 of the sum of their absolute values, the limit of single precision).
 
         Returns
         -------
         attributions : ndarray of shape (n_sequences,), dtype object
-            For each sequence a float64 array: for tokens (n_steps,), for series
-            (n_steps, n_features). Above 0 is evidence for `target`, below 0 against it.
+            For each sequence, a float64 array of shape (n_steps,) for tokens and (n_steps,
+            n_features) for series. Above 0 is evidence for `target`, below 0 against it.
 
         Raises
         ------
@@ -219,7 +220,7 @@ class InsideMixin(PredictionMixin):
 
         (Sundararajan, Taly & Yan 2017), by a trapezoid rule that accounts for the jumps where a
         maximum moves to another step. They sum to F(x) - F(0), where 0 is a series at its channels'
-        means, or words whose embedding is zero. For tokens the components of the embedding are
+        means, or tokens whose embeddings are zero. For tokens, the components of the embedding are
         summed.
 
         F is the class's column of `decision_function`; with two classes, it is the decision
@@ -252,8 +253,8 @@ class InsideMixin(PredictionMixin):
             row = wrong.argmax()
             total, change = missed[row]
             message = (
-                f"the attributions of sequence {row} sum to {total:.3g}, not to F(x) - F(0) = "
-                f"{change:.3g}: on the way from 0 to x, the network's output changes too abruptly."
+                f"The attributions of sequence {row} sum to {total:.3g}, not to F(x) - F(0) = "
+                f"{change:.3g}: between 0 and x, the network's output changes too abruptly."
             )
             warn(message, ConvergenceWarning)
         return found
@@ -272,9 +273,9 @@ class InsideMixin(PredictionMixin):
         Returns
         -------
         norms : list of dict of str to ndarray
-            For each sequence, for each layer and direction by name ("layer0.h",
-            "layer0.reverse.h", ...), a float64 array (n_steps,): the Euclidean norm of
-            d loss / d h_t, where the loss is that sequence's cross-entropy.
+            For each sequence, a dict with a float64 array of shape (n_steps,) for each layer and
+            direction, by name ("layer0.h", "layer0.reverse.h", ...): the Euclidean norm of
+            d loss / d h_t at each step t, where the loss is that sequence's cross-entropy.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Inspection of what a fitted model does, also at the end of a pipeline.
+"""Inspection of what a fitted classifier does, also at the end of a pipeline.
 
 The functions take a `RecurrentClassifier`, or a pipeline that ends in one, and X as its `predict`
 takes it: texts, if the pipeline begins with a `SequenceVectorizer`.
@@ -131,16 +131,16 @@ def attributions(
     X : array-like or list
         Sequences or texts, as `estimator.predict` takes them.
     method : {"gradient_x_input", "integrated_gradients"}, default="gradient_x_input"
-        How; see `RecurrentClassifier.attributions`.
+        See `RecurrentClassifier.attributions`.
     target : label, default=None
-        The class whose decision function is explained; None: the one predicted.
+        The class whose decision function is explained. None: the class predicted for each sequence.
     n_steps : int, default=None
-        Steps of the integral; None: as many as it takes.
+        Steps of the integral of "integrated_gradients". None: as many as it takes, up to 256.
 
     Returns
     -------
     attributions : ndarray of shape (n_sequences,), dtype object
-        For each sequence a float64 array: for tokens (n_steps,), for series (n_steps, n_features).
+        For each sequence, a float64 array (n_steps,) or, for series, (n_steps, n_features).
 
     Raises
     ------
@@ -207,10 +207,10 @@ def permutation_importance(
     n_repeats: int = 5,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    """Return how much worse the score is when a step, or a channel, is from another sequence.
+    """Return how much the score drops when a step, or a channel, is taken from another sequence.
 
-    For 3-D X, ragged X, tokens and texts, which scikit-learn's function of this name refuses. For
-    2-D X, where the steps are columns, this is scikit-learn's.
+    Unlike scikit-learn's function of this name, it takes 3-D X, ragged X, tokens and texts. For 2-D
+    X, where the steps are columns, it calls scikit-learn's.
 
     Parameters
     ----------
@@ -223,26 +223,26 @@ def permutation_importance(
     by : {"step", "channel"}, default="step"
         "step": the t-th steps are shuffled, all channels together, among the sequences that are
         long enough. "channel": each sequence that is not empty takes one channel, at all steps,
-        from another one, stretched to fit if the lengths differ: for step t of T_i, step
-        floor(t T_j / T_i).
+        from another one, stretched to fit if lengths differ: step t of T_i becomes step
+        floor(t T_j / T_i) of T_j.
     scoring : str or callable, default=None
-        A scorer of scikit-learn; None: accuracy.
+        A scikit-learn scorer; None: the accuracy.
     n_repeats : int, default=5
-        How often each is shuffled: all of X is predicted as many times for each.
+        How often each step or channel is shuffled; each time, all of X is predicted.
     random_state : int, RandomState instance or None, default=None
         Determines the shuffling.
 
     Returns
     -------
     result : Bunch
-        `importances` (n, n_repeats), the score without shuffling minus that with it, for n steps
-        (as many as the longest sequence has) or channels; their `importances_mean` (n,) and
-        `importances_std` (n,).
+        `importances` of shape (n, n_repeats), the score without shuffling minus that with it, for n
+        channels or steps (as many as the longest sequence has); `importances_mean` (n,) and
+        `importances_std` (n,) over the repeats.
 
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        If the estimator has not been fitted, or is of another type, if a parameter, `X` or `y` is
+        If the estimator has not been fitted or is of another type, if a parameter, `X` or `y` is
         not allowed, or if `by` is "channel" for tokens or 2-D `X`.
 
     Examples
@@ -272,7 +272,7 @@ def permutation_importance(
         raise ValueError('Tokens have no channels; by="step" shuffles them among sequences.')
     y, classifier = check_labels(y, sequences.lengths), without_feature_names(classifier)
     if isinstance(scoring, list | tuple | set | dict):
-        raise TypeError(f"scoring={scoring!r} is several: give one scorer.")
+        raise TypeError(f"scoring={scoring!r} holds several scorers: give one.")
     scorer, shuffle = check_scoring(classifier, scoring), _SHUFFLES[by]
     score = scorer(classifier, _one_by_one(sequences.values, sequences), y)
     n = sequences.lengths.max() if by == "step" else sequences.values.shape[1]
@@ -300,9 +300,9 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     Returns
     -------
     names : list of list of str
-        For each sequence: the words of a text if the pipeline has a `SequenceVectorizer`, with
-        words that it does not know in brackets (if steps after it change its ids, "<unknown>");
-        else token ids, or the numbers of the steps from 1 on.
+        For each sequence: if the pipeline has a `SequenceVectorizer`, the words of the text, with
+        unknown words in brackets ("<unknown>" if later steps of the pipeline change the ids); else
+        token ids; for series, the numbers of the steps, from 1 on.
 
     Raises
     ------

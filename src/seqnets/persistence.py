@@ -26,10 +26,10 @@ from .scaler import scaler_of_arrays
 def save(estimator: Any, path: str | os.PathLike) -> None:
     """Save a fitted estimator to a file that `load` reads, without pickle.
 
-    The file holds parameters and fitted attributes, so that predictions after `load` have the same
-    bits. It does not hold the state of training: after `load`, `partial_fit` and `warm_start`
-    continue from the weights with a new optimizer and new random numbers. Callbacks and metadata
-    requests are left out too.
+    The file holds the parameters and fitted attributes, so that predictions after `load` are the
+    same, bit for bit. It does not hold the state of training: after `load`, `partial_fit` and
+    `warm_start` continue from the weights with a new optimizer and new random numbers. Callbacks
+    and metadata requests are left out, too.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
         If there is something that the file can't hold: an estimator of another class, or a
         parameter that is a function, a RandomState or any other Python object.
     ValueError
-        If `load` would refuse the model, because weights set by hand don't fit the network.
+        If `load` would refuse the model, as when weights set by hand don't fit the network.
 
     See Also
     --------
@@ -74,7 +74,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
 def load(path: str | os.PathLike) -> Any:
     """Load an estimator from a file written by `save`.
 
-    Nothing in the file is executed, every name, shape, data type and number is checked before it
+    Nothing in the file is executed. Every name, shape, data type and number is checked before it
     is used, and memory stays in proportion to the size of the file. (A `token_pattern` can still
     be a regular expression that takes forever on some text.)
 

@@ -1,11 +1,11 @@
 """Displays of what a model learned and does, like scikit-learn's.
 
 Each has `from_estimator`, which plots (`AttributionDisplay`: only on axes that are given), and
-`plot(ax=...)`; both set `ax_` and `figure_`. Text keeps the colors of the style in use, light or
-dark. Where color tells a sign or two classes apart, blue is positive, open or for a class, orange
-negative, closed or against it; elsewhere it tells lines apart. What the color says is also said by
-the line style, the place or the lightness. For a script that matplotlib's own font lacks, name one
-that has it: ``plt.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK SC"]``.
+`plot(ax=...)`; plotting sets `ax_` and `figure_`. Text keeps the colors of the style in use, light
+or dark. Blue is positive, open or for a class, orange negative, closed or against it; other colors
+only tell lines apart. What the color says, the line style, the place or the lightness says as well.
+For a script that matplotlib's own font lacks, name a font that has it:
+``plt.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK SC"]``.
 
 Examples
 --------
@@ -46,14 +46,14 @@ SIGMOID = {"i", "f", "o", "r", "z"}  # gates, from 0 to 1; all else lies around 
 
 
 class GateDisplay(Display):
-    """What a gate or state did at each step: a row per unit, a column per step.
+    """The values of a gate or state: a row per unit, a column per step.
 
     Parameters
     ----------
     values : ndarray of shape (n_steps, n_units) or (n_steps,)
         One array of a trace; attention weights, one per step, are drawn as bars.
     words : list of str
-        The steps' names.
+        The names of the steps.
     name : str
         The array's name in the trace.
 
@@ -100,8 +100,8 @@ class GateDisplay(Display):
         Raises
         ------
         ImportError, NotFittedError, TypeError, ValueError
-            As for `inspection.trace`; if the trace has no such array with steps; if matplotlib is
-            not installed.
+            As for `inspection.trace`; if the trace has no such array, or it has no steps; if
+            matplotlib is not installed.
 
         Examples
         --------
@@ -116,7 +116,7 @@ class GateDisplay(Display):
         return cls(steps_of(trace, name), words, name).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot, with the units in the order of their means.
+        """Plot the values, with the units in the order of their means.
 
         Parameters
         ----------
@@ -153,9 +153,9 @@ class StagedPredictionDisplay(Display):
     Parameters
     ----------
     probabilities : ndarray of shape (n_steps, n_classes)
-        After each step.
+        The probabilities after each step.
     words : list of str
-        The steps' names.
+        The names of the steps.
     classes : array-like of shape (n_classes,)
         The classes.
 
@@ -214,7 +214,7 @@ class StagedPredictionDisplay(Display):
         return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot the probabilities; of two exclusive classes, only the second's.
+        """Plot the probabilities; for two exclusive classes, only the second one's.
 
         Parameters
         ----------
@@ -263,21 +263,21 @@ class StagedPredictionDisplay(Display):
 class AttributionDisplay(Display):
     """How much each step contributed to the decision, as colored text or as a plot.
 
-    In a notebook, the object is shown as text: blue and underlined for words that spoke for the
-    target, orange and dotted for those against it, the stronger the darker. `str` gives colored
-    text if standard output is a terminal that shows colors (respecting NO_COLOR and FORCE_COLOR),
-    and otherwise writes the numbers after the words; `colored` always colors.
+    In a notebook, the object is shown as text: blue and underlined for words that speak for the
+    target, orange and dotted for those against it; the stronger, the darker. `str` gives colored
+    text if standard output is a terminal that shows colors (respecting NO_COLOR and FORCE_COLOR);
+    otherwise, it writes the numbers after the words. The function `colored` always colors.
 
     Parameters
     ----------
     attributions : ndarray of shape (n_steps,) or (n_steps, n_features)
-        Of one sequence.
+        The attributions of one sequence.
     words : list of str
-        The steps' names.
+        The names of the steps.
     target : object
-        The class they speak for.
+        The class for or against which they speak.
     features : list of str, default=None
-        The channels' names; None: their numbers.
+        The names of the channels; None: their numbers.
 
     Attributes
     ----------
@@ -321,12 +321,12 @@ class AttributionDisplay(Display):
         x : array-like of shape (n_steps,) or (n_steps, n_features), or str
             One of the sequences or texts that `estimator.predict` takes.
         method : {"gradient_x_input", "integrated_gradients"}, default="integrated_gradients"
-            How; see `RecurrentClassifier.attributions`.
+            See `RecurrentClassifier.attributions`.
         target : label, default=None
             The class that is explained, one of `classes_`; None: the one predicted. For multilabel
-            y it must be given.
+            y, it must be given.
         ax : matplotlib Axes, default=None
-            Where to plot; None: nowhere yet, since the display shows itself as text.
+            Where to plot. None: do not plot; the display can be shown as text.
 
         Returns
         -------
@@ -335,8 +335,8 @@ class AttributionDisplay(Display):
 
         Raises
         ------
-        NotFittedError, TypeError, ValueError
-            As for `inspection.attributions`.
+        ImportError, NotFittedError, TypeError, ValueError
+            As for `inspection.attributions`; if `ax` is given, ImportError without matplotlib.
 
         Examples
         --------
@@ -355,7 +355,7 @@ class AttributionDisplay(Display):
         return display if ax is None else display.plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot a bar per word or step, or where there are several channels a row for each.
+        """Plot a bar per step or, with several channels, a row per channel.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What a fitted classifier says: labels and probabilities."""
+"""The predictions of a fitted classifier: labels and probabilities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .threads import Workers
 
 
 class PredictionMixin(BaseEstimator):
-    """What a fitted `RecurrentClassifier` says."""
+    """The predictions of a fitted `RecurrentClassifier`."""
 
     classes_: np.ndarray
     n_outputs_: int
@@ -42,8 +42,8 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_sequences,) or (n_sequences, n_labels)
-            The most probable class, the first if several are equal; for multilabel y, 1
-            where the probability is above 0.5.
+            The most probable class, the first of several that are equally probable; for multilabel
+            y, zeros and ones: 1 where the probability is above 0.5.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class PredictionMixin(BaseEstimator):
 
     @on_snapshot
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict the logarithm of each probability, finite even if the probability rounds to 0.
+        """Predict the logarithm of each probability, which is finite even where that rounds to 0.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
-            For one or two classes one number per sequence; of two, above 0 for the second.
+            For one or two classes, one number per sequence: of two, above 0 for the second.
 
         Raises
         ------
@@ -210,7 +210,7 @@ def finite(logits: np.ndarray) -> np.ndarray:
     if are_finite.all():
         return logits
     raise ValueError(
-        f"The network's output for sequence {are_finite.all(axis=1).argmin()} is not finite: there "
-        "are values in X or in parameters_ that are too large for its precision, or NaN in "
-        "parameters_."
+        f"The network's output for sequence {are_finite.all(axis=1).argmin()} is not finite: X "
+        "or parameters_ holds values that are too large for its precision, or parameters_ holds "
+        "NaN."
     )

@@ -27,11 +27,11 @@ from .vocabulary import ragged
 
 
 class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Standardize series by channel: mean 0 and deviation 1 over all steps of all sequences.
+    """Standardize series by channel: mean 0, standard deviation 1 over all steps of all sequences.
 
-    scikit-learn's `StandardScaler` for the series that it refuses, 3-D and ragged, and with one
-    mean for all steps of 2-D ones. `RecurrentClassifier` standardizes by itself; this is for
-    other uses of series, and for scaling that `partial_fit` learns from all parts of the data.
+    Like scikit-learn's `StandardScaler`, but for 3-D and ragged series too, and with one mean for
+    all steps of 2-D series. `RecurrentClassifier` standardizes by itself; this is for other uses of
+    series, and for scaling that `partial_fit` learns from all parts of the data.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     ----------
     mean_, var_, scale_ : ndarray of shape (n_channels,)
         Mean, variance and divisor of each channel (2-D series have one); None where
-        `StandardScaler` has none.
+        `StandardScaler` has None.
     n_steps_seen_ : int
         Number of steps of all sequences in fit and partial_fit.
     n_features_in_ : int
@@ -108,7 +108,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     @_fit_context(prefer_skip_nested_validation=True)
     @as_one_task
     def partial_fit(self, X: Any, y: Any = None) -> SequenceScaler:
-        """Learn from more series, as if fit had been given all of them.
+        """Learn from more series, as if fit had been given them all.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
             such as a set or an iterator.
         ValueError
             If `X` is not of the kind given to fit, if a value in it is not allowed, or if
-            `set_output` asks for data frames of ragged or 3-D series.
+            `set_output` asks for a data frame of ragged or 3-D series.
 
         Examples
         --------
@@ -198,7 +198,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         return scaled
 
     def inverse_transform(self, X: Any) -> np.ndarray:
-        """Undo transform.
+        """Undo `transform`.
 
         Parameters
         ----------
@@ -214,7 +214,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As for `transform`; what `set_output` asks for does not matter here.
+            As for `transform`, but the output is an array whatever `set_output` asks for.
 
         Examples
         --------

@@ -16,22 +16,24 @@ FEW = 10  # trajectories, which are numbered
 
 
 class TrajectoryDisplay(Display):
-    """The path of the hidden state, in the two directions in which states differ most.
+    """The path of the hidden state, in the two dimensions in which the states differ most.
+
+    These are the first two principal components.
 
     Parameters
     ----------
     points : list of ndarray of shape (n_steps, 2)
         The states of each sequence, in the order of reading.
     labels : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-        Their classes.
+        Their labels.
     words : list of list of str
-        The steps' names, in the order of reading; they are shown if there is only one sequence.
+        The names of the steps, in the order of reading; shown if there is only one sequence.
     shares : array-like of shape (2,)
-        The share of the states' variance along each direction.
+        The share of the states' variance along each dimension.
     name : str, default="layer0.h"
         The states' name in the trace.
     classes : array-like, default=None
-        All classes, in the order of their colors; None: those of the labels.
+        All classes, in the order of their colors; None: those among the labels.
 
     Attributes
     ----------
@@ -73,7 +75,7 @@ class TrajectoryDisplay(Display):
     ) -> Self:
         """Plot the path of the array `name` in the sequences' traces.
 
-        A second direction of a layer is drawn from the last step back, as it reads.
+        A second direction of a bidirectional layer is drawn from the last step back, as it reads.
 
         Parameters
         ----------
@@ -82,7 +84,7 @@ class TrajectoryDisplay(Display):
         X : array-like or list
             Sequences or texts, as `estimator.predict` takes them.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels), default=None
-            The labels that set the colors; None: those predicted.
+            The labels, shown by color; None: those predicted.
         name : str, default="layer0.h"
             The array's name in the trace, see `RecurrentClassifier.trace`.
         ax : matplotlib Axes, default=None
@@ -96,8 +98,8 @@ class TrajectoryDisplay(Display):
         Raises
         ------
         ImportError, NotFittedError, TypeError, ValueError
-            As for `inspection.trace`; if the trace has no such array with steps; if `y` is of
-            another length; if matplotlib is not installed.
+            As for `inspection.trace`; if the trace has no such array, or it has no steps; if `y`
+            and `X` differ in length; if matplotlib is not installed.
 
         Examples
         --------
@@ -120,9 +122,9 @@ class TrajectoryDisplay(Display):
         return cls(np.split(points, ends), labels, words, shares, name, classes).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot each path from a small ring, the first step, to a large marker, the last.
+        """Plot each path from a small ring, the first step, to a large marker, the last step.
 
-        A single path has its words beside it; up to ten have their places in `X`, from 0 on, at
+        A single path has its words next to it; up to ten have their number in `X`, from 0 on, at
         their ends.
 
         Parameters

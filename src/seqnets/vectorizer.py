@@ -29,12 +29,12 @@ class SequenceVectorizer(  # type: ignore[call-arg]
 
     The analyzers of :class:`~sklearn.feature_extraction.text.CountVectorizer` split the texts.
     Id 0 is padding, id 1 any unknown word. The words of the vocabulary have the ids from 2 on,
-    the most frequent first, equally frequent ones in alphabetical order.
+    most frequent first, equally frequent ones in alphabetical order.
 
     Parameters
     ----------
     strip_accents : {"ascii", "unicode"} or callable, default=None
-        Remove accents from the text.
+        How to remove accents from the text; None: they stay.
     lowercase : bool, default=True
         Convert the text to lower case.
     preprocessor : callable, default=None
@@ -47,25 +47,25 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Regular expression of a token, with `analyzer="word"`. The default keeps one-letter words,
         apostrophes in words ("don't" is one token) and punctuation (each mark is a token).
     ngram_range : tuple (n, n), default=(1, 1)
-        The n of the n-grams, twice: with more than one n the reading order would be lost.
+        The n of the n-grams, twice: with more than one n, the reading order would be lost.
     analyzer : {"word", "char", "char_wb"} or callable, default="word"
-        Tokens are n-grams of words, of characters, or of characters within words. A callable
-        returns the tokens of a document, which need not be a string.
+        Tokens are n-grams of words, of characters, or of characters within words. A callable takes
+        a document, which need not be a string, and returns its tokens.
     max_df, min_df : float in [0.0, 1.0] or int, default=1.0, 1
-        Words in more or in fewer documents than this become unknown words; a float is a proportion
-        of the documents, an int their number. Ignored if `vocabulary` is given.
+        Words in more documents than `max_df` or fewer than `min_df` become unknown words; a float
+        is a proportion of the documents, an int their number. Ignored if `vocabulary` is given.
     max_features : int, default=None
-        Keep this many words, the most frequent. Ignored if `vocabulary` is given.
+        Keep only this many words, the most frequent. Ignored if `vocabulary` is given.
     vocabulary : mapping or iterable, default=None
-        Words with distinct ids from 2 to 2**31 - 1, gaps allowed (such as the rows of pretrained
-        embeddings); or words that get the ids 2, 3, ... in the given order (a set's: alphabetical).
+        A mapping of words to distinct ids from 2 to 2**31 - 1, gaps allowed (such as the rows of
+        pretrained embeddings); or words that get the ids 2, 3, ... in their order (in a set, the
+        alphabetical one).
     max_length : int, default=None
-        Keep the first `max_length` ids of a document; words are counted in whole documents.
+        Keep only the first `max_length` ids of a document; fit counts words in whole documents.
     output : {"ragged", "padded"}, default="ragged"
-        "ragged" is a 1-D object array of 1-D int32 arrays; "padded" an int32 matrix, padded on the
-        right, with `max_length` columns or as many as its longest sequence needs (at least 1).
-        A `ColumnTransformer` puts columns side by side, so it needs "padded"; there, two columns
-        of texts must have the same `vocabulary`.
+        "ragged": a 1-D object array of 1-D int32 arrays. "padded": an int32 matrix, padded with 0
+        on the right, with `max_length` columns or as many as the longest sequence needs (at least
+        1). A `ColumnTransformer` needs "padded", and two columns of texts the same `vocabulary`.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Raises
         ------
         TypeError
-            If a document is not a string; None and numbers are refused whatever `analyzer` is.
+            If a document is not a string (None and numbers are refused whatever `analyzer` is).
         ValueError
             If a parameter is not allowed, if `X` is one string or a table, or if no words remain.
 
@@ -249,7 +249,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         return words_of(X, self._words())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the words in the order of their ids; of padded output, names of its columns.
+        """Return the words in the order of their ids; for padded output, its column names.
 
         Parameters
         ----------
@@ -259,13 +259,13 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Returns
         -------
         words : ndarray of shape (n_words,) or (max_length,), dtype object
-            Those of `vocabulary_`; of padded output "step0", "step1", ...
+            Those of `vocabulary_`; for padded output, "step0", "step1", ...
 
         Raises
         ------
         NotFittedError, ValueError
             If the vectorizer has not been fitted and has no `vocabulary`, or an invalid one; if
-            output is padded without a `max_length`, so that its width differs from call to call.
+            `output` is "padded" without a `max_length`, so that the width may vary between calls.
 
         Examples
         --------
@@ -285,7 +285,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Parameters
         ----------
         transform : {"default"}, default=None
-            Nothing changes.
+            The only output there is; None: no change.
 
         Returns
         -------
@@ -388,7 +388,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
             return {word: number + FIRST_WORD for word, number in numbers.items()}
         check_ids(given)
         if len(set(given.values())) < len(given):
-            raise ValueError("vocabulary gives one id to several words")
+            raise ValueError("vocabulary gives one id to several words.")
         return {word: int(number) for word, number in given.items()}
 
     def __sklearn_tags__(self) -> Tags:

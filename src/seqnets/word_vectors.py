@@ -27,12 +27,12 @@ def embedding_matrix(
     Parameters
     ----------
     vocabulary : mapping of str to int
-        `vocabulary_` of a fitted `SequenceVectorizer`. Give it to the vectorizer of a pipeline
-        too, `SequenceVectorizer(vocabulary=...)`: one that learns its own, as in each fold of a
-        cross-validation, has different ids.
+        `vocabulary_` of a fitted `SequenceVectorizer`. In a pipeline, the vectorizer must be given
+        it too, `SequenceVectorizer(vocabulary=...)`: if it learned its own, as in each fold of a
+        cross-validation, ids would differ.
     vectors : mapping of str to array-like of shape (n_dims,), or path
-        Vectors by word; or a UTF-8 text file with a word and its numbers on each line, as written
-        by GloVe and word2vec. A first line of only two numbers is skipped.
+        Vectors by word; or the path of a UTF-8 text file with a word and its numbers on each line,
+        as written by GloVe and word2vec. A first line of only two numbers is skipped.
     random_state : int, RandomState instance or None, default=None
         Determines the random vectors of words that have none.
 
@@ -40,13 +40,8 @@ def embedding_matrix(
     -------
     embeddings : ndarray of shape (n_ids, n_dims), float32
         Row i is the vector of id i. Row 0, for padding, is zero; row 1, for unknown words, is the
-        mean of all vectors found. Words without a vector get random ones with the same mean and
-        standard deviation.
-
-    Warns
-    -----
-    UserWarning
-        If fewer than a tenth of the words have a vector.
+        mean of all vectors found. Words without a vector get random ones with the mean and standard
+        deviation of those found.
 
     Raises
     ------
@@ -57,6 +52,11 @@ def embedding_matrix(
         2, as in scikit-learn's `CountVectorizer`.
     OSError
         If the file can't be read.
+
+    Warns
+    -----
+    UserWarning
+        If fewer than a tenth of the words have a vector.
 
     Examples
     --------
@@ -92,8 +92,8 @@ def embedding_matrix(
         raise ValueError(f"No word of the vocabulary has a vector{where}.")
     if 10 * len(found) < len(vocabulary):
         message = (
-            f"Only {len(found)} of {len(vocabulary)} words have a vector, the others get random "
-            "ones: do language and capital letters agree?"
+            f"Only {len(found)} of {len(vocabulary)} words have a vector; the others get random "
+            "ones. Do the language and capital letters agree?"
         )
         warn(message, UserWarning)
     ids = np.array(sorted(found))
