@@ -127,7 +127,7 @@ def test_nothing_can_be_written(kept, tmp_path):
 
 def assert_one_warning(printed, kept):
     *warnings, result = printed.splitlines()
-    assert [line[:38] for line in warnings] == ["compiled kernels can't be kept on disk"]
+    assert [line[:38] for line in warnings] == ["Compiled kernels can't be kept on disk"]
     assert result + "\n" == kept[1]
 
 
@@ -338,7 +338,7 @@ def test_an_edit_of_any_kernel_s_file_is_noticed(tmp_path):
 def test_a_file_changed_after_its_import_is_not_what_runs(place, monkeypatch):
     monkeypatch.setitem(cache._modified, cache.PACKAGE / "jit.py", 0)
     cache.hash_of.cache_clear(), cache.version.cache_clear()
-    with pytest.warns(RuntimeWarning, match="was changed after its import"):
+    with pytest.warns(RuntimeWarning, match="was changed after it was imported"):
         a_cache().save_overload(SIGNATURES[0], compiled(SIGNATURES[0]))
     assert not [path for path in place.rglob("*") if path.is_file()]
 

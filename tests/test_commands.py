@@ -50,8 +50,8 @@ def test_a_model_is_trained_and_labels_other_texts(tmp_path, capsys):
     assert cli.main(["train", path, *COLUMNS, "--cell", "gru", "--output", output]) == 0
     out, err = capsys.readouterr()
     assert "300 texts, 60 of them held out" in out
-    assert "held-out texts: 1.000; of always guessing 'yes', the commonest label: 0.500" in out
-    assert f"{output}: saved as measured, trained on the other 240 texts, not on all" in out
+    assert "held-out texts: 1.000; of always guessing 'yes', the most common label: 0.500" in out
+    assert f"{output}: saved this model, trained on the other 240 texts, not on all" in out
     assert "Traceback" not in err
     assert seqnets.load(output)[-1].cell == "gru"
 
@@ -397,7 +397,7 @@ def test_a_text_steers_no_terminal(capsys, monkeypatch):
     ("model", "message"),
     [
         ("none", "none: No such file or directory"),
-        ("expected.json", "is not a valid seqnets file: it is no complete zip file"),
+        ("expected.json", "is not a valid seqnets file: it is not a complete zip file"),
         ("series-1.seqnets", "series-1.seqnets: this Pipeline does not give each text one label"),
     ],
 )

@@ -306,7 +306,7 @@ def test_a_class_of_weight_0_is_dropped_but_known(spy):
 def test_weights_without_a_sum(weight, class_weight):
     clf = make_classifier(class_weight=class_weight and dict.fromkeys(range(3), class_weight))
     with pytest.raises(
-        ValueError, match=r"weights, sample_weight times .* sum to (inf|[23].*e-319)"
+        ValueError, match=r"weights \(sample_weight times .* sum to (inf|[23].*e-319)"
     ):
         clf.fit(make(), Y, np.full(N, weight))
 

@@ -441,14 +441,14 @@ def test_what_is_no_model_is_named(tmp_path):
     np.lib.format.write_array(objects, np.array([Evil()], dtype=object))
     many = [(n, d) for n, d in entries.items() if n != weights]
     cases = [
-        (lambda p: p.write_bytes(b""), "it is no complete zip file"),
+        (lambda p: p.write_bytes(b""), "it is not a complete zip file"),
         (
             lambda p: p.write_bytes(pickle.dumps(Evil())),
-            "it is no complete zip file",
+            "it is not a complete zip file",
         ),
         (
             lambda p: p.write_bytes(texts.read_bytes()[:-30]),
-            "it is no complete zip file",
+            "it is not a complete zip file",
         ),
         (lambda p: write_zip(p, []), "'model.json' is missing"),
         (lambda p: write_zip(p, many), f"the entry '{weights}' is missing"),
@@ -487,7 +487,7 @@ def test_what_is_no_model_is_named(tmp_path):
             "don't fit the network's 1 outputs",
         ),
         (json_with('"_largest_id": 2147483647', '"_largest_id": 3'), "_largest_id is 3"),
-        (json_with('"recurrentclassifier", {', '"sequencevectorizer", {'), "names, all different"),
+        (json_with('"recurrentclassifier", {', '"sequencevectorizer", {'), "distinct names"),
         (  # of which many could have one hash, and be looked up for ever
             json_with(
                 '"class_weight": null', '"class_weight": {"dict": [[9223372036854775808], [1]]}'

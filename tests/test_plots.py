@@ -257,7 +257,9 @@ def test_of_a_long_series_each_peak_is_seen():
 )
 def test_a_list_of_one_is_not_one(display):
     (clf, X, _), make = series_model(), getattr(plots, display).from_estimator
-    with pytest.raises(ValueError, match=r"x is a single sequence: if you mean x\[0\], pass that"):
+    with pytest.raises(
+        ValueError, match=r"x must be a single sequence: if you mean x\[0\], pass that"
+    ):
         make(clf, X[:1])
     with pytest.raises(TypeError, match=r"expected a string.* mean x\[0\], pass that"):
         make(text_model(), TEXTS[:1])

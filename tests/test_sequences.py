@@ -459,7 +459,7 @@ def test_a_column_of_texts_beside_numbers():
 def test_what_to_do_about_numbers_that_are_no_ids():
     """Series, or columns that a ColumnTransformer has put beside a text; NaN as padding."""
     rule = f"whole numbers from 0 to {LARGEST_ID}; "
-    series = "numeric series need embedding_dim=None, numbers can't stand beside texts[.]$"
+    series = "numeric series need embedding_dim=None, numbers can't be mixed with texts[.]$"
     with pytest.raises(ValueError, match=f"X.0. holds 0.5 at step 2; .*{rule}{series}"):
         read_tokens(np.array([[3, 2, 0.5], [2, 0, 1.0]]), LARGEST_ID)
     with pytest.raises(ValueError, match=rule + series):
@@ -680,7 +680,7 @@ REFUSED = {
     "values of a dict": ({"a": 1}.values(), TypeError, "X is a dict_values: pass sequences in"),
     "a number of 400 digits": ([[1, 2, 10**400]] * 4, ValueError, "too large"),
     "numbers of 400 digits": ([[1], [10**400], [3, 4], [5]], ValueError, "too large"),
-    "1-D": (np.ones(4), ValueError, r"1D array|1-D|\(4,\).*given as \[x\]"),
+    "1-D": (np.ones(4), ValueError, r"1D array|1-D|\(4,\).*sequence x as \[x\]"),
     "a number": (3.0, ValueError, "scalar"),
     "groups with their keys": (
         list(pd.DataFrame({"run": [0, 0, 1], "a": [1.0, 2.0, 3.0]}).groupby("run")),
@@ -741,8 +741,8 @@ def test_text_in_a_polars_frame(monkeypatch, call):
             np.ones((4, 3, 2, 1)),
             r"\(4, 3, 2, 1\).*\(n_sequences, n_steps, n_features\)",
         ),
-        ("fit", "3d", np.ones((4, 0, 2)), r"\(4, 0, 2\).*none of them 0"),
-        ("fit", "3d", np.ones((4, 3, 0)), r"\(4, 3, 0\).*none of them 0"),
+        ("fit", "3d", np.ones((4, 0, 2)), r"\(4, 0, 2\).*all above 0"),
+        ("fit", "3d", np.ones((4, 3, 0)), r"\(4, 3, 0\).*all above 0"),
         ("fit", "3d", with_value(CUBE, (2, slice(None)), np.nan), r"X\[2\] is NaN at every step"),
         ("fit", "ragged", [*PAIRS[:3], np.ones((2, 3))], r"X\[3\] has 3 features per step.* 2"),
         ("fit", "tokens", PAIRS, "one id per step, but those of X have 2"),
@@ -751,7 +751,7 @@ def test_text_in_a_polars_frame(monkeypatch, call):
         ("predict", "3d", np.ones((1, 3, 3)), "X has 3 features, but.*expecting 2 features"),
         ("predict", "3d", np.ones((1, 3, 1)), "X has 1 features, but.*expecting 2 features"),
         ("predict", "3d", np.ones((1, 3, 2, 1)), r"\(1, 3, 2, 1\)"),
-        ("predict", "3d", np.ones((1, 2)), r"X has 1 features.*expecting 2.* is given as \[x\]."),
+        ("predict", "3d", np.ones((1, 2)), r"X has 1 features.*expecting 2.* x as \[x\]."),
         ("predict", "3d", [np.ones((2, 3))], "X has 3 features, but.*expecting 2 features"),
         ("predict", "ragged", [np.ones((2, 3))], "X has 3 features, but.*expecting 2 features"),
         ("predict", "ragged", [np.ones(2)], "X has 1 features, but.*expecting 2 features"),

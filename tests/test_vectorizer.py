@@ -298,7 +298,7 @@ def test_missing_words(missing):
 
 
 def test_words_that_can_t_be_counted():
-    with pytest.raises(TypeError, match="Document 1 holds what is no word: unhashable type"):
+    with pytest.raises(TypeError, match="Document 1 holds what can't be a word: unhashable type"):
         SequenceVectorizer(analyzer=list).fit([["a"], [["a", "b"]]])
 
 
@@ -467,7 +467,7 @@ def test_read_only_documents():
         (np.array([["a"]]), ValueError, "1-D .* got a ndarray"),
         (np.array("a"), ValueError, "1-D .* got a ndarray"),
         ({"text": ["a"]}, ValueError, "1-D .* got a dict"),
-        ({"a", "b"}, TypeError, "documents in an order, got a set: pass a list"),
+        ({"a", "b"}, TypeError, "documents in a fixed order, got a set: pass a list"),
         (["a", None], TypeError, "Document 1 is None, expected a string: leave it out"),
         (pd.Series(["a", "b", None]), TypeError, "Document 2 is (nan|None), expected a string"),
         ([np.nan, "a"], TypeError, "Document 0 is nan, expected a string: leave it out"),

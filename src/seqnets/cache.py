@@ -125,7 +125,7 @@ def harmless() -> Iterator[None]:
         if not _warned:
             _warned = True
             message = (
-                "compiled kernels can't be kept on disk, so each process compiles its own: "
+                "Compiled kernels can't be kept on disk, so each process compiles its own: "
                 f"{error}. Set the variable NUMBA_CACHE_DIR to use another directory."
             )
             warn(message, RuntimeWarning)
@@ -212,7 +212,7 @@ def hash_of(sources: frozenset[Path]) -> str:
     digest = hashlib.sha256()
     for source in sorted(sources):
         if source.stat().st_mtime_ns != _modified.get(source):
-            raise OSError(f"{source} was changed after its import")
+            raise OSError(f"{source} was changed after it was imported")
         digest.update(hashlib.sha256(source.read_bytes()).digest())
     return digest.hexdigest()
 

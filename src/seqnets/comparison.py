@@ -74,7 +74,7 @@ def make_folds(data: LabeledTexts) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the folds: five, or as many as the smallest class has members."""
     members = Counter(data.labels)
     if len(members) < 2:
-        raise ValueError(f"two classes are needed, found {sorted(members)}")
+        raise ValueError(f"at least two classes are needed, found {sorted(members)}")
     smallest, count = min(members.items(), key=lambda item: item[1])
     if count < 2:
         raise ValueError(f"class {smallest!r} has one text; at least two are needed")

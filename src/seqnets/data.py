@@ -112,8 +112,8 @@ def check_sum(weights: np.ndarray) -> None:
     lowest, largest = np.finfo(np.float64).tiny, np.finfo(np.float64).max
     if total != 0 and not lowest <= total <= largest:
         raise ValueError(
-            f"The weights, sample_weight times those of the classes, sum to {total}: the sum must "
-            f"be from {lowest:.1e} to {largest:.1e}."
+            f"The weights (sample_weight times the class weights) sum to {total}: the sum must be "
+            f"from {lowest:.1e} to {largest:.1e}."
         )
 
 
@@ -129,8 +129,7 @@ def check_goes_together(
         raise ValueError("X_val is given without y_val.")
     elif not early_stopping:
         raise ValueError(
-            "X_val is given, which is for early stopping, but early_stopping=False. Leave one of "
-            "them out."
+            "X_val is given for early stopping, but early_stopping=False: leave one of them out."
         )
 
 
@@ -167,7 +166,7 @@ def split(
         hint = "Increase it, or set" if shared.any() else "No class has two members: set"
         raise ValueError(
             f"The validation set is empty: validation_fraction={estimator.validation_fraction} of "
-            f"{n} sequences leaves none of any class. {hint} early_stopping=False."
+            f"{n} sequences takes none of any class. {hint} early_stopping=False."
         )
     training = np.setdiff1d(np.arange(n), validation)
     return data.take(training), data.take(validation)

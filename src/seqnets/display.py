@@ -139,7 +139,7 @@ def read_one(estimator: inspection.Model, x: Any) -> tuple[Any, list[str]]:
         if isinstance(x, str) or not hasattr(x, "__len__") or len(x) != 1:
             raise
         first = "x.iloc[0]" if hasattr(x, "iloc") else "x[0]"
-        message = f"{error} x is a single sequence: if you mean {first}, pass that."
+        message = f"{error} x must be a single sequence: if you mean {first}, pass that."
         raise reworded(error, message) from error
     return X, words
 

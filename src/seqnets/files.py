@@ -77,7 +77,7 @@ def decode(value: Any, take: Take) -> Any:
         return value
     if len(value) != 1:
         raise ValueError(
-            f"{DESCRIPTION}: an object of one key expected, found {reprlib.repr(value)}"
+            f"{DESCRIPTION}: expected an object with one key, found {reprlib.repr(value)}"
         )
     [(kind, content)] = value.items()
     if kind == "array" and type(content) is str:
@@ -136,7 +136,7 @@ def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any
     with open(os.fspath(path), "rb") as file:
         try:
             if not zipfile.is_zipfile(file):
-                raise ValueError("it is no complete zip file, as seqnets.save writes them")
+                raise ValueError("it is not a complete zip file, as seqnets.save writes it")
             with zipfile.ZipFile(file) as archive:
                 return read_archive(archive, os.fstat(file.fileno()).st_size, build)
         except Exception as error:  # of zipfile, json, numpy or a check: the file is wrong

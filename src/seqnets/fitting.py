@@ -240,7 +240,7 @@ def run_epochs(
     """Train, and record how it went."""
     sequences, lengths = data.sequences, data.sequences.lengths
     if estimator.t_ > 0:
-        advice = "These stay as they were learned first: start with more typical series."
+        advice = "Both stay as first learned: start with more typical series."
         warn_if_far(estimator, sequences, data.weights, "X", advice)
     max_iter = progress.max_iter
     batch_size = BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
@@ -336,7 +336,7 @@ def validator(
                 raise
             message = (
                 f"scoring={estimator.scoring!r} can't judge the validation set: {error}. Perhaps "
-                'the set lacks a class, or the score is one of two classes ("f1_macro" and '
+                'the set lacks a class, or the score is for two classes ("f1_macro" and '
                 '"roc_auc_ovr" are of several).'
             )
             raise reworded(error, message) from error

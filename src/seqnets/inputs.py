@@ -63,7 +63,7 @@ def check_nothing_for_tokens(estimator: Estimator) -> None:
     }
     for name, is_given in given.items():
         if is_given:
-            raise ValueError(f"{name} is for token ids only: set embedding_dim, if X holds them.")
+            raise ValueError(f"{name} is for token ids only: if X holds them, set embedding_dim.")
 
 
 def read_again(estimator: Estimator, X: Any) -> Sequences:
@@ -112,7 +112,7 @@ def warn_if_far(
     if means.max() > SHIFTED:
         feature = f" of feature {means.argmax()}" if means.size > 1 else ""
         warn(
-            f"{name}: the mean{feature} is more than {SHIFTED} times input_scale_ from "
+            f"{name}: the mean{feature} is more than {SHIFTED} times input_scale_ away from "
             f"input_mean_, by which all series are standardized. {advice}",
             UserWarning,
         )
@@ -137,7 +137,7 @@ def check_token_ids(estimator: Estimator) -> None:
     if right and n_tokens:
         right = given[0] > UNKNOWN and given[-1] - given[0] >= n_tokens - 1
     if not right:
-        raise ValueError(f"token_ids_={given!r}, expected an array of {n_tokens} int64, ascending.")
+        raise ValueError(f"token_ids_={given!r}, expected {n_tokens} ids as int64, ascending.")
 
 
 def check_scale(estimator: Estimator) -> None:
@@ -149,7 +149,7 @@ def check_scale(estimator: Estimator) -> None:
         right = plain and (given.shape, given.dtype) == wanted
         if not (right and ((given > lowest) & (given < np.inf)).all()):
             raise ValueError(
-                f"{name}={given!r}, expected an array of float64 and shape {wanted[0]} with "
+                f"{name}={given!r}, expected a float64 array of shape {wanted[0]} with "
                 "finite values" + (" above 0." if lowest == 0 else ".")
             )
 

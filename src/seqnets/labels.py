@@ -27,14 +27,14 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         table = np.asarray(y)
     except ValueError as error:
         raise ValueError(
-            "y must be (n,), one label per sequence, or (n, n_labels) of zeros and ones, which "
-            "sklearn.preprocessing.MultiLabelBinarizer makes; its rows are of different lengths."
+            "The rows of y differ in length: y must be (n,), one label per sequence, or "
+            "(n, n_labels), zeros and ones as from sklearn.preprocessing.MultiLabelBinarizer."
         ) from error
     if isinstance(y, list | tuple) and table.dtype.kind in "US":
         table = np.asarray(y, dtype=object)  # NumPy makes a string of a NaN among strings
     types = set(map(type, table.ravel())) if table.dtype == object else set()
     if table.dtype.kind == "S" or bytes in types:
-        raise ValueError("y holds bytes, which are no labels: decode them to strings.")
+        raise ValueError("y holds bytes, which are not labels: decode them to strings.")
     for place, label in np.ndenumerate(table) if types - {str} else ():  # a look at each
         if isinstance(label, np.ndarray) or label is None or is_pandas_na(label) or label != label:
             raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
@@ -44,7 +44,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
             raise ValueError(
-                "y of two dimensions must hold zeros and ones, a column per label, but "
+                "2-D y must hold zeros and ones, one column per label, but "
                 f"y[{i}, {j}] is {table.tolist()[i][j]!r}."
             )
         return table.astype(int)
@@ -72,7 +72,7 @@ def warn_if_one_hot(y: np.ndarray) -> None:
     if y.ndim == 2 and len(y) >= 10 and (y.sum(axis=1) == 1).all():  # of fewer, it may be chance
         message = (
             "y has two dimensions and a single 1 in each row. It is read as several labels per "
-            "sequence; if it is one label, one-hot, pass y.argmax(axis=1)."
+            "sequence (multilabel); if it holds one-hot classes, pass y.argmax(axis=1)."
         )
         warn(message, UserWarning)
 

@@ -87,7 +87,7 @@ def hidden_layer_sizes(given: Any) -> tuple[int, ...]:
     wrong = [n for n in sizes if not isinstance(n, Integral) or isinstance(n, bool) or int(n) < 1]
     if wrong or not sizes:
         raise ValueError(
-            "hidden_layer_sizes must be the number of units of each layer, whole numbers of at "
+            "hidden_layer_sizes must hold the number of units of each layer, whole numbers of at "
             f"least 1, got {given!r}."
         )
     return tuple(int(size) for size in sizes)

@@ -153,7 +153,7 @@ def fitted_attributes(estimator: Any, place: str) -> dict[str, Any]:
 def build(model: Any, take: Take, depth: int = 0) -> Any:
     """Return the estimator that `model` describes, or raise an error that says what is wrong."""
     if depth > DEEPEST:
-        raise ValueError(f"its pipelines are more than {DEEPEST} deep")
+        raise ValueError(f"its pipelines are nested more than {DEEPEST} deep")
     name = member(model, "class", str)
     classes = {cls.__name__: cls for cls in (*FITTED, Pipeline)}
     if name not in classes:
@@ -166,7 +166,7 @@ def build(model: Any, take: Take, depth: int = 0) -> Any:
             for step_name, step in member(model, "steps", list)
         ]
         if len(dict(steps)) < len(steps) or {type(name) for name, _ in steps} != {str}:
-            raise ValueError("the steps of a Pipeline need names, all different")
+            raise ValueError("the steps of a Pipeline need distinct names")
     estimator = classes[name](**parameters)
     estimator._validate_params()
     if name == "Pipeline":

@@ -211,6 +211,6 @@ def finite(logits: np.ndarray) -> np.ndarray:
         return logits
     raise ValueError(
         f"The network's output for sequence {are_finite.all(axis=1).argmin()} is not finite: X "
-        "or parameters_ holds values that are too large for its precision, or parameters_ holds "
-        "NaN."
+        "or parameters_ holds values that are too large for its precision, or there is NaN in "
+        "parameters_."
     )

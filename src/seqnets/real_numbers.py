@@ -11,13 +11,13 @@ from sklearn.utils._missing import is_pandas_na
 
 NUMBERS = (Number, np.bool_, type(None))  # None is NaN, or an error of its own
 AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy makes numbers of
-DATES = "whose numbers depend on a unit: convert it, such as to days since a first date."
+DATES = "whose numbers depend on a unit: convert it, for example to days since the first date."
 OF_TEXTS = (
     "SequenceVectorizer turns texts into sequences of token ids: "
     "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
 )
 OF_COLUMNS = (
-    "Leave that column out, or make numbers of it, such as with OneHotEncoder; if its texts are "
+    "Leave that column out, or encode it, for example with OneHotEncoder; if its texts are "
     f"to be classified, pass that column alone. {OF_TEXTS}"
 )
 NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # of these

@@ -57,7 +57,7 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
         if len(shape) not in (0, 2):
             raise ValueError(
                 f"X has shape {shape}: token ids are (n_sequences, n_steps), or a list of "
-                "sequences (n_steps,). A single sequence x is given as [x]."
+                "sequences (n_steps,). Pass a single sequence x as [x]."
             )
         if not _is_matrix(X):
             X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
@@ -86,7 +86,7 @@ def _hint_at(number: float) -> str:
     """What may help, if this is among token ids."""
     if np.isnan(number) or number < 0 and number.is_integer():
         return "; pad with 0"
-    series = "; numeric series need embedding_dim=None, numbers can't stand beside texts"
+    series = "; numeric series need embedding_dim=None, numbers can't be mixed with texts"
     return "" if number.is_integer() else series
 
 
@@ -135,7 +135,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
         values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-    of_padding = "; NaN is padding only after a sequence's last step, fill gaps before"
+    of_padding = "; NaN is padding only after a sequence's last step; fill gaps"
     values = _finite(values, offsets, of_padding if kind == "3d" else "")
     if not reset and len(values) == 0:
         values = values.reshape(0, estimator.n_features_in_)  # nothing tells otherwise
@@ -150,7 +150,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
             warn(message, UserWarning)
     elif values.shape[1] != estimator.n_features_in_:
         alone = getattr(X, "ndim", 0) == 2 and X.shape[1] == estimator.n_features_in_
-        hint = " A single sequence x is given as [x]." if alone else ""
+        hint = " Pass a single sequence x as [x]." if alone else ""
         raise ValueError(
             f"X has {values.shape[1]} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input.{hint}"
@@ -231,8 +231,8 @@ def _ordered(X: Any) -> Any:
     some = not all(issubclass(t, NUMBERS) for t in set(map(type, cells)))  # few, as below
     if some and any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
         raise ValueError(
-            'The cells of X hold sequences: pass one column, such as X["name"] or X[:, 0]; columns '
-            "that are channels become sequences by [np.column_stack(row) for row in np.asarray(X)]."
+            'The cells of X hold sequences: pass one column, such as X["name"] or X[:, 0]; if the '
+            "columns are channels, pass [np.column_stack(row) for row in np.asarray(X)]."
         )
     return X
 
@@ -333,7 +333,7 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n_sequences, n_steps, n_features) without the all-NaN steps at the ends."""
     if X.ndim != 3 or 0 in X.shape:
         raise ValueError(
-            f"X has shape {X.shape}: series are (n_sequences, n_steps, n_features), none of them 0."
+            f"X has shape {X.shape}: series are (n_sequences, n_steps, n_features), all above 0."
         )
     n, T, D = X.shape
     if not np.isnan(X[:, -1]).any():
@@ -341,8 +341,8 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     real = ~np.isnan(X).all(axis=2)
     if not real.any(axis=1).all():
         raise ValueError(
-            f"X[{np.argmin(real.any(axis=1))}] is NaN at every step; NaN is padding, after at "
-            "least one step."
+            f"X[{np.argmin(real.any(axis=1))}] is NaN at every step; NaN is padding only "
+            "after at least one step."
         )
     lengths = T - np.argmax(real[:, ::-1], axis=1)
     return X[np.arange(T) < lengths[:, np.newaxis]], np.concatenate(([0], np.cumsum(lengths)))

@@ -32,7 +32,7 @@ def tokenized(
     if not isinstance(X, Iterable):
         raise TypeError(f"Expected an iterable of documents, got {reprlib.repr(X)}.")
     if isinstance(X, set | frozenset):
-        raise TypeError("Expected documents in an order, got a set: pass a list.")
+        raise TypeError("Expected documents in a fixed order, got a set: pass a list.")
     if isinstance(X, Mapping) or len(getattr(X, "shape", (0,))) != 1:
         column = "X[:, 0]" if isinstance(X, np.ndarray) else 'X["text"]'
         raise ValueError(
@@ -53,7 +53,7 @@ def tokenized(
         if split and (isinstance(document, NO_LISTS) or len(getattr(document, "shape", (0,))) != 1):
             raise TypeError(
                 f"Document {place} is a {type(document).__name__}, but with analyzer=list each is "
-                "a list of words; a single one is given as [document]."
+                "a list of words; pass a single document as [document]."
             )
         yield list(analyze(document))
 
@@ -77,7 +77,7 @@ def learn(
         try:
             row = [numbers[word] for word in words]
         except TypeError as error:
-            raise TypeError(f"Document {place} holds what is no word: {error}.") from error
+            raise TypeError(f"Document {place} holds what can't be a word: {error}.") from error
         counts.update(row)
         document_counts.update(set(row))
         rows.append(np.array(row[:max_length], dtype=np.int32))
