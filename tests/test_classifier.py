@@ -584,7 +584,7 @@ def test_every_parameter_has_its_wrong_values():
     [
         (Y[:-1], rf"inconsistent numbers of samples: \[{N}, {N - 1}\]"),
         (np.linspace(0, 1, N), "continuous"),
-        (np.c_[Y, Y], "zeros and ones, a column per label, but"),
+        (np.c_[Y, Y], "zeros and ones, one column per label, but"),
         (None, "y"),
         ("yes", r"1d array"),
         (np.where(Y == 1, nan, Y), "y contains NaN"),
