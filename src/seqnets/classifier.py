@@ -165,7 +165,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     n_iter_ : int
         Number of epochs run; like the curves, it includes those before a warm start or partial_fit.
     t_ : int
-        Number of sequences seen in training, counted anew in each epoch.
+        Number of sequences seen in training; each counts once per epoch.
     loss_, best_loss_ : float
         The training loss, with the penalty, of the last epoch, and the lowest of any epoch.
     loss_curve_ : list of float
