@@ -171,8 +171,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     loss_curve_ : list of float
         The training loss of each epoch.
     validation_loss_curve_ : list of float or None
-        The validation loss of each epoch; None if there never was a validation set, NaN for epochs
-        before there was one.
+        The validation loss of each epoch; None if no epoch had a validation set, NaN for epochs
+        without one that come before an epoch with one.
     validation_scores_ : list of float or None
         The same for the scores, see `scoring`.
     best_validation_score_ : float or None
@@ -310,7 +310,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
                 or list of array-like
             The sequences; see Notes of the class.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-            Their labels, strings or numbers; there may be only one class. If 2-D (multilabel),
+            Their labels, strings or numbers; a single class is allowed. If 2-D (multilabel),
             zeros and ones that say which of several labels each sequence has.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0. Sequences of weight 0 are checked and then left out.
