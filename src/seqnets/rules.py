@@ -148,7 +148,7 @@ def are_names(names: Any, fitted: dict[str, Any]) -> bool:
     )
 
 
-COUNT = Rule("a whole number from 0 on", lambda n, _: is_count(n))
+COUNT = Rule("a whole number of at least 0", lambda n, _: is_count(n))
 NUMBER = Rule("a number", lambda x, _: is_number(x))
 CURVE = Rule("a list of numbers", lambda x, _: type(x) is list and all(map(is_number, x)))
 MAYBE_CURVE = Rule(
@@ -165,9 +165,9 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "_dtype": Rule("float32 or float64", lambda x, _: x in ("float32", "float64")),
         "parameters_": Rule("the weights of this network", are_weights),
         "classes_": Rule("distinct labels in order", are_classes),
-        "out_activation_": Rule("that of these classes and outputs", is_activation),
+        "out_activation_": Rule("the one for these classes and outputs", is_activation),
         "n_features_in_": Rule(
-            "that of the network's inputs",
+            "the number that fits the network's inputs",
             lambda n, fitted: (
                 is_count(n, 1) and channels(fitted) == Architecture(*fitted["_network"]).n_inputs
             ),
@@ -206,11 +206,11 @@ FITTED: dict[Any, dict[str, Rule]] = {
     },
     SequenceScaler: {
         "_kind": Rule("one of 2d, 3d, ragged", lambda kind, _: kind in SERIES),
-        "n_features_in_": Rule("a whole number from 1 on", lambda n, _: is_count(n, 1)),
+        "n_features_in_": Rule("a whole number of at least 1", lambda n, _: is_count(n, 1)),
         "feature_names_in_": NAMES,
         "_scaler": Rule("[with_mean, with_std]", lambda x, _: [*map(type, x)] == [bool, bool]),
         "mean_": Rule(
-            "a finite float64 per channel, None if neither is wanted",
+            "a finite float64 per channel, None without with_mean and with_std",
             lambda x, fitted: is_statistic(x, fitted, any(fitted["_scaler"]), -np.inf),
         ),
         "var_": Rule(

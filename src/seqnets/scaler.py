@@ -43,8 +43,8 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     Attributes
     ----------
     mean_, var_, scale_ : ndarray of shape (n_channels,)
-        Mean, variance and divisor of each channel (2-D series have one); None where
-        `StandardScaler` has None.
+        Mean, variance and divisor of each channel (2-D series have one). Without `with_std`, `var_`
+        and `scale_` are None, and `mean_` is too if `with_mean` is also False.
     n_steps_seen_ : int
         Number of steps of all sequences in fit and partial_fit.
     n_features_in_ : int
