@@ -235,7 +235,7 @@ def predict_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="the texts; default, or -: standard input"
+        "file", nargs="?", metavar="FILE", help="the texts; without it, or -: standard input"
     )
     parser.add_argument(
         "--text", metavar="COLUMN", help="FILE is a CSV file with a header line: label this column"
@@ -249,9 +249,9 @@ def explain_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m seqnets explain",
         description="Label a text, and show how much each word contributed to that label "
-        "(integrated gradients: of two classes in log-odds, of more in that class's logit) and "
+        "(integrated gradients; for two classes in log-odds, for more in that class's logit) and "
         "what the network predicted after each word. "
-        "Words in brackets are unknown to it.",
+        "Words in brackets are unknown to the network.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument(
