@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -113,23 +112,17 @@ def embedding_matrix(
 def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
     """Yield each line's word, which may have spaces, and as many numbers as the first has."""
     n_dims = 0
-    with open(path, encoding="utf-8-sig") as file, text_of(path):
-        for number, line in enumerate(map(str.rstrip, file)):
-            if n_dims < 2:  # nothing before, or an empty line, or a first one of two numbers
-                n_dims = line.count(" ")
-            word, *numbers = line.rsplit(" ", n_dims)
-            if is_numeric(word.rpartition(" ")[2]) and " " in word:  # a number too many
-                word, *numbers = line.split(" ")
-            is_header = number == 0 and len(numbers) == 1 and all(map(is_numeric, (word, *numbers)))
-            if numbers and not is_header:
-                yield word, numbers
-
-
-@contextlib.contextmanager
-def text_of(path: str | os.PathLike) -> Iterator[None]:
-    """Say which file is no text."""
     try:
-        yield
+        with open(path, encoding="utf-8-sig") as file:
+            for number, line in enumerate(map(str.rstrip, file)):
+                if n_dims < 2:  # nothing before, or an empty line, or a first one of two numbers
+                    n_dims = line.count(" ")
+                word, *numbers = line.rsplit(" ", n_dims)
+                if is_numeric(word.rpartition(" ")[2]) and " " in word:  # a number too many
+                    word, *numbers = line.split(" ")
+                is_header = number == 0 and n_dims == 1 and all(map(is_numeric, (word, *numbers)))
+                if numbers and not is_header:
+                    yield word, numbers
     except UnicodeDecodeError as error:
         raise ValueError(f"{os.fspath(path)!r} is not text in UTF-8: {error}") from error
 
