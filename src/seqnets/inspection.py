@@ -273,7 +273,8 @@ def permutation_importance(
     y, classifier = check_labels(y, sequences.lengths), without_feature_names(classifier)
     if isinstance(scoring, list | tuple | set | dict):
         raise TypeError(f"scoring={scoring!r} holds several scorers: give one.")
-    scorer, shuffle = check_scoring(classifier, scoring), _SHUFFLES[by]
+    scorer = check_scoring(classifier, scoring)
+    shuffle = _shuffle_step if by == "step" else _shuffle_channel
     score = scorer(classifier, _one_by_one(sequences.values, sequences), y)
     n = sequences.lengths.max() if by == "step" else sequences.values.shape[1]
     importances = np.empty((n, n_repeats))
@@ -365,9 +366,6 @@ def _shuffle_channel(sequences: Sequences, d: int, random: np.random.RandomState
         taken = offsets[other] + np.arange(lengths[row]) * lengths[other] // lengths[row]
         values[offsets[row] : offsets[row + 1], ..., d] = sequences.values[taken, ..., d]
     return values
-
-
-_SHUFFLES = {"step": _shuffle_step, "channel": _shuffle_channel}
 
 
 def last_step(estimator: Model) -> RecurrentClassifier:
