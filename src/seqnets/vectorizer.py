@@ -221,7 +221,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         array([2, 1, 3], dtype=int32)
         """
         self._validate_params()
-        return self._pack(self._look_up(X, self._words()))
+        vocabulary = self._words()
+        return self._pack(look_up(self._tokenize(X), vocabulary, self.max_length))
 
     def inverse_transform(self, X: Iterable[Any]) -> list[np.ndarray]:
         """Return the words of the sequences, "<unknown>" for id 1 and nothing for padding.
@@ -358,15 +359,12 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         """Return the vocabulary and the ids of the documents."""
         if self.vocabulary is not None:
             vocabulary = self._given_vocabulary()
-            return vocabulary, self._look_up(X, vocabulary)
+            return vocabulary, look_up(self._tokenize(X), vocabulary, self.max_length)
         # A fit without documents gives scikit-learn's warnings of unused parameters
         self._count_vectorizer().set_params(vocabulary=["-"]).fit([])
         return learn(
             self._tokenize(X), self.min_df, self.max_df, self.max_features, self.max_length
         )
-
-    def _look_up(self, X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray]:
-        return look_up(self._tokenize(X), vocabulary, self.max_length)
 
     def _pack(self, rows: list[np.ndarray]) -> np.ndarray:
         return ragged(rows) if self.output == "ragged" else padded(rows, self.max_length)
