@@ -12,8 +12,9 @@ import pytest
 from scipy import sparse
 
 from seqnets import RecurrentClassifier
+from seqnets.inputs import embedding_rows
 from seqnets.network import Network
-from seqnets.sequences import embedding_rows, read_series, read_tokens
+from seqnets.sequences import read_series, read_tokens
 from seqnets.vocabulary import LARGEST_ID
 
 # Four sequences teach nothing; what is read is seen all the same.

@@ -15,7 +15,7 @@ from sklearn.utils import check_array
 from .batches import Sequences, distinct
 from .estimators import check_unmasked
 from .jit import kernel
-from .sequences import FLOATS, embedding_rows, read_series, read_tokens
+from .sequences import FLOATS, read_series, read_tokens
 from .vocabulary import LARGEST_ID, UNKNOWN
 from .warn import warn
 
@@ -98,6 +98,19 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
         with np.errstate(over="ignore"):  # as plain Python; what is infinite is cut
             standardize(x, mean, scale, values[part])
     return sequences._replace(values=values)
+
+
+def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Rows of the embedding: 1 + the place among the sorted `known` ids, 0 for all others."""
+    if known.size == 0:
+        return np.zeros(ids.size, dtype=np.int64)
+    beyond = known[-1] + 1
+    if ids.size > beyond:  # a table of all numbers up to there takes less time than the search
+        rows = np.zeros(beyond + 1, dtype=np.int64)
+        rows[known] = np.arange(1, known.size + 1)
+        return rows[np.minimum(ids, beyond)]
+    place = known.searchsorted(ids)
+    return np.where(known.take(place, mode="clip") == ids, place + 1, 0)
 
 
 def warn_if_far(

@@ -171,19 +171,6 @@ def is_ragged(X: Any) -> bool:
     return False
 
 
-def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Rows of the embedding: 1 + the place among the sorted `known` ids, 0 for all others."""
-    if known.size == 0:
-        return np.zeros(ids.size, dtype=np.int64)
-    beyond = known[-1] + 1
-    if ids.size > beyond:  # a table of all numbers up to there takes less time than the search
-        rows = np.zeros(beyond + 1, dtype=np.int64)
-        rows[known] = np.arange(1, known.size + 1)
-        return rows[np.minimum(ids, beyond)]
-    place = known.searchsorted(ids)
-    return np.where(known.take(place, mode="clip") == ids, place + 1, 0)
-
-
 def _ordered(X: Any) -> Any:
     """X, unless it is sparse, masked, text or dates, which would pass for something else."""
     if hasattr(X, "to_numpy") and len(np.shape(X)) == 1:  # a column of sequences
