@@ -177,30 +177,7 @@ def _ordered(X: Any) -> Any:
         X = np.asarray(X)
     if _all_arrays(X) or (_is_matrix(X) and X.dtype.isnative):
         return X
-    is_container = isinstance(X, list | tuple | str | bytes) or hasattr(X, "__array__")
-    if isinstance(X, Iterable) and not is_container and not sparse.issparse(X):
-        raise TypeError(f"X is a {type(X).__name__}: pass sequences in a list or an array.")
-    one_by_one = isinstance(X, list | tuple) or dtype_kind(X) == "O"
-    for name, x in [("X", X), *((f"X[{i}]", x) for i, x in enumerate(X if one_by_one else ()))]:
-        check_unmasked(x, name, "leave steps out")
-        types = set(map(type, x)) if x is not X and isinstance(x, list | tuple) else ()
-        if any(issubclass(t, np.ma.MaskedArray) for t in types):  # few, where steps are many
-            for step in x:
-                check_unmasked(step, name, "leave steps out")
-        if hasattr(x, "collect"):
-            raise TypeError(f"{name} is a {type(x).__name__}: collect() it first.")
-        if isinstance(x, tuple) and len(x) == 2 and is_frame(x[1]):
-            raise TypeError(f"{name} is a group's key and its frame: pass [x for _, x in groups].")
-        columns = list(zip(x.columns, x.dtypes, strict=True)) if is_frame(x) else []
-        if sparse.issparse(x) or {type(t).__name__ for _, t in columns} == {"SparseDtype"}:
-            raise TypeError(
-                f"{name} is sparse. Counts and tf-idf have lost the order of the words, which is "
-                "what a recurrent network reads: turn the texts into sequences with "
-                "SequenceVectorizer."
-            )
-        for column, dtype in columns:  # pandas' or polars'
-            if getattr(dtype, "kind", "-") in "mM" or getattr(dtype, "is_temporal", bool)():
-                raise TypeError(f"{name}[{column!r}] has dtype {dtype}, {DATES}")
+    _check_items(X)
     if isinstance(X, list | tuple) and not is_ragged(X):
         try:
             X = np.asarray(X)
@@ -222,6 +199,40 @@ def _ordered(X: Any) -> Any:
             "columns are channels, pass [np.column_stack(row) for row in np.asarray(X)]."
         )
     return X
+
+
+def _check_items(X: Any) -> None:
+    """Refuse X, or what it holds one by one, if that would pass for something else."""
+    is_container = isinstance(X, list | tuple | str | bytes) or hasattr(X, "__array__")
+    if isinstance(X, Iterable) and not is_container and not sparse.issparse(X):
+        raise TypeError(f"X is a {type(X).__name__}: pass sequences in a list or an array.")
+    _check_item(X, "X")
+    one_by_one = isinstance(X, list | tuple) or dtype_kind(X) == "O"
+    for i, x in enumerate(X if one_by_one else ()):
+        types = set(map(type, x)) if isinstance(x, list | tuple) else ()
+        if any(issubclass(t, np.ma.MaskedArray) for t in types):  # few, where steps are many
+            for step in x:
+                check_unmasked(step, f"X[{i}]", "leave steps out")
+        _check_item(x, f"X[{i}]")
+
+
+def _check_item(x: Any, name: str) -> None:
+    """Refuse what is masked, lazy, sparse, a group with its key, or has dates."""
+    check_unmasked(x, name, "leave steps out")
+    if hasattr(x, "collect"):
+        raise TypeError(f"{name} is a {type(x).__name__}: collect() it first.")
+    if isinstance(x, tuple) and len(x) == 2 and is_frame(x[1]):
+        raise TypeError(f"{name} is a group's key and its frame: pass [x for _, x in groups].")
+    columns = list(zip(x.columns, x.dtypes, strict=True)) if is_frame(x) else []
+    if sparse.issparse(x) or {type(t).__name__ for _, t in columns} == {"SparseDtype"}:
+        raise TypeError(
+            f"{name} is sparse. Counts and tf-idf have lost the order of the words, which is "
+            "what a recurrent network reads: turn the texts into sequences with "
+            "SequenceVectorizer."
+        )
+    for column, dtype in columns:  # pandas' or polars'
+        if getattr(dtype, "kind", "-") in "mM" or getattr(dtype, "is_temporal", bool)():
+            raise TypeError(f"{name}[{column!r}] has dtype {dtype}, {DATES}")
 
 
 def _all_arrays(X: Any) -> bool:
