@@ -116,18 +116,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     reset = kind is None
     kind = kind or _kind_of(X)
     if kind == "2d":
-        if getattr(X, "ndim", 2) == 3 and not reset:
-            raise ValueError(
-                f"X has shape {np.shape(X)}, but fit was given (n_sequences, n_steps)."
-            )
-        X = _same_widths(X)
-        names = list(X.columns) if is_frame(X) else []
-        dtype = np.float32 if is_frame(X) and set(map(str, X.dtypes)) == {"Float32"} else FLOATS
-        X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=reset)
-        values, offsets = _from_matrix(X)
-        hint = "; fill gaps, such as with SimpleImputer" if names else ""
-        hint += "; if some end early, pass a list of series without padding"
-        return Sequences(_finite(values, offsets, hint, names), offsets), kind
+        return _read_2d(estimator, X, reset), kind
     named = X
     if is_ragged(X):
         values, offsets = _join_sequences(X)
@@ -156,6 +145,20 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
             f"{estimator.n_features_in_} features as input.{hint}"
         )
     return Sequences(values, offsets), kind
+
+
+def _read_2d(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
+    """Univariate series, whose width and names of columns scikit-learn checks."""
+    if getattr(X, "ndim", 2) == 3:
+        raise ValueError(f"X has shape {np.shape(X)}, but fit was given (n_sequences, n_steps).")
+    X = _same_widths(X)
+    names = list(X.columns) if is_frame(X) else []
+    dtype = np.float32 if is_frame(X) and set(map(str, X.dtypes)) == {"Float32"} else FLOATS
+    X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=reset)
+    values, offsets = _from_matrix(X)
+    hint = "; fill gaps, such as with SimpleImputer" if names else ""
+    hint += "; if some end early, pass a list of series without padding"
+    return Sequences(_finite(values, offsets, hint, names), offsets)
 
 
 def is_ragged(X: Any) -> bool:
