@@ -80,7 +80,7 @@ def train(arguments: argparse.Namespace) -> None:
     try:
         rows = training, held_out = make_folds(data)[0]
         say(f"training on {len(training):,} texts ...")
-        model = recurrent(arguments.cell, n_jobs=None, verbose=watched())
+        model = recurrent(arguments.cell, verbose=watched())
         with contextlib.redirect_stdout(sys.stderr), ctrl_c_ends_training():
             fold = run_fold(model, data, rows)
     except ValueError as error:

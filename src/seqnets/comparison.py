@@ -52,21 +52,17 @@ class Fold(NamedTuple):
 # Comparing
 
 
-def recurrent(cell: str, n_jobs: int | None = 1, **parameters: Any) -> Pipeline:
-    """Return the pipeline that this package is for; one thread is for folds side by side."""
-    return make_pipeline(
-        SequenceVectorizer(min_df=2),
-        RecurrentClassifier(
-            cell, embedding_dim=EMBEDDING_DIM, n_jobs=n_jobs, random_state=0, **parameters
-        ),
-    )
+def recurrent(cell: str, **parameters: Any) -> Pipeline:
+    """Return the pipeline that this package is for."""
+    clf = RecurrentClassifier(cell, embedding_dim=EMBEDDING_DIM, random_state=0, **parameters)
+    return make_pipeline(SequenceVectorizer(min_df=2), clf)
 
 
 def models() -> dict[str, Pipeline]:
-    """Return the models to compare, by name."""
+    """Return the models to compare, by name; each has one thread, for folds run side by side."""
     words_and_pairs = TfidfVectorizer(ngram_range=(1, 2))
     yardstick = make_pipeline(words_and_pairs, LogisticRegression(max_iter=1000))
-    cells = {name: recurrent(cell) for name, cell in COMPARED.items()}
+    cells = {name: recurrent(cell, n_jobs=1) for name, cell in COMPARED.items()}
     return cells | {"tf-idf + logistic regression": yardstick}
 
 
