@@ -102,15 +102,13 @@ def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[s
     """Run all folds of all models, some at a time, and report each."""
     candidates = models()
     results: dict[str, list[Fold]] = {name: [] for name in candidates}
-    names = [name for name in candidates for _ in splits]
-    tasks = (
-        delayed(run_fold)(candidates[name], data, rows) for name in candidates for rows in splits
-    )
+    runs = [(name, rows) for name in candidates for rows in splits]
+    tasks = (delayed(run_fold)(candidates[name], data, rows) for name, rows in runs)
     with Parallel(n_processes, return_as="generator") as parallel:
         # For 20 ms, and for good by the folds' processes, which inherit that; this one ends them.
         with on_interrupt(signal.SIG_IGN):
             running = parallel(tasks)
-        for name, fold in zip(names, running, strict=True):
+        for (name, _), fold in zip(runs, running, strict=True):
             folds = results[name]
             if not folds:
                 say(name)
