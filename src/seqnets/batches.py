@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ POOL = 16
 
 ENDED = -1  # in place of a token
 
-NOT_YET: Mapping[str, np.ndarray] = MappingProxyType({})
+NOT_YET: dict[str, np.ndarray] = {}  # projected, see `Batch`
 
 
 class Sequences(NamedTuple):
@@ -60,7 +59,7 @@ class Batch(NamedTuple):
     n_active: np.ndarray  # (T,) sequences that still run at step t: the first rows
     x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens
     lookup: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
-    projected: Mapping[str, np.ndarray] = NOT_YET  # by layer: x W_x + b, where known before
+    projected: dict[str, np.ndarray] = NOT_YET  # by layer: x W_x + b, where known before
     start: int = 0  # of a window: which step of the sequences is its first
     window: int = 0  # and which one this is
     n_windows: int = 1
@@ -72,7 +71,7 @@ class Batch(NamedTuple):
 
 
 def make_batch(
-    sequences: Sequences, rows: np.ndarray, projected: Mapping[str, np.ndarray] = NOT_YET
+    sequences: Sequences, rows: np.ndarray, projected: dict[str, np.ndarray] = NOT_YET
 ) -> Batch:
     """Cut the sequences `rows` into one batch; with `projected`, tokens are rows of its arrays."""
     values, offsets = sequences
