@@ -179,7 +179,7 @@ def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take
 
 def no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a JSON object of these pairs."""
-    return to_dict(*map(list, zip(*pairs, strict=True))) if pairs else {}
+    return to_dict([name for name, _ in pairs], [value for _, value in pairs])
 
 
 def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:

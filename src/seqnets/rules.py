@@ -154,13 +154,12 @@ CURVE = Rule("a list of numbers", lambda x, _: type(x) is list and all(map(is_nu
 MAYBE_CURVE = Rule(
     "a list of numbers or None", lambda x, fitted: x is None or CURVE.holds(x, fitted)
 )
-KIND = Rule(f"one of {', '.join(KINDS)}", lambda kind, _: kind in KINDS)
 NAMES = Rule("n_features_in_ strings", are_names, SERIES, optional=True)
 SMALLEST = 5e-324  # above 0
 
 FITTED: dict[Any, dict[str, Rule]] = {
     RecurrentClassifier: {
-        "_kind": KIND,
+        "_kind": Rule(f"one of {', '.join(KINDS)}", lambda kind, _: kind in KINDS),
         "_network": Rule(", ".join(Architecture._fields), is_network),
         "_dtype": Rule("float32 or float64", lambda x, _: x in ("float32", "float64")),
         "parameters_": Rule("the weights of this network", are_weights),
@@ -205,7 +204,7 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "vocabulary_": Rule(f"words with distinct ids, {FIRST_WORD} to {LARGEST_ID}", are_ids),
     },
     SequenceScaler: {
-        "_kind": Rule("one of 2d, 3d, ragged", lambda kind, _: kind in SERIES),
+        "_kind": Rule(f"one of {', '.join(SERIES)}", lambda kind, _: kind in SERIES),
         "n_features_in_": Rule("a whole number of at least 1", lambda n, _: is_count(n, 1)),
         "feature_names_in_": NAMES,
         "_scaler": Rule("[with_mean, with_std]", lambda x, _: [*map(type, x)] == [bool, bool]),
