@@ -166,8 +166,8 @@ class Trainer:
         parts = self._block_gradients[: len(tokens)]
         for name, W in self._trained.items():
             if name == "embedding" and len(tokens) == 1:
-                [rows[name]], [part] = tokens, parts
-                total = part.array(name, rows[name].size, W.shape[1])
+                rows[name] = tokens[0]
+                total = parts[0].array(name, tokens[0].size, W.shape[1])
             elif name == "embedding":
                 rows[name], places = distinct(np.concatenate(tokens))
                 total = self._gradients.array(name, rows[name].size, W.shape[1])
