@@ -32,21 +32,10 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         ) from error
     if isinstance(y, list | tuple) and table.dtype.kind in "US":
         table = np.asarray(y, dtype=object)  # NumPy makes a string of a NaN among strings
-    types = set(map(type, table.ravel())) if table.dtype == object else set()
-    if table.dtype.kind == "S" or bytes in types:
-        raise ValueError("y holds bytes, which are not labels: decode them to strings.")
-    for place, label in np.ndenumerate(table) if types - {str} else ():  # a look at each
-        if isinstance(label, np.ndarray) or label is None or is_pandas_na(label) or label != label:
-            raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
+    check_each(table)
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)
-        wrong = ~np.isin(table, (0, 1))
-        if wrong.any():
-            i, j = np.argwhere(wrong)[0]
-            raise ValueError(
-                "2-D y must hold zeros and ones, one column per label, but "
-                f"y[{i}, {j}] is {table.tolist()[i][j]!r}."
-            )
+        check_zeros_and_ones(table)
         return table.astype(int)
     if table.ndim == 2 and table.shape[1] == 1:
         message = "A column-vector y was passed when a 1d array was expected: pass y.ravel()."
@@ -61,6 +50,26 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     except TypeError as error:
         raise ValueError(f"The labels in y are not of one type: {error}.") from error
     return y
+
+
+def check_each(table: np.ndarray) -> None:
+    """Refuse what is no label: bytes, and among objects what is missing or an array."""
+    types = set(map(type, table.ravel())) if table.dtype == object else set()
+    if table.dtype.kind == "S" or bytes in types:
+        raise ValueError("y holds bytes, which are not labels: decode them to strings.")
+    for place, label in np.ndenumerate(table) if types - {str} else ():  # a look at each
+        if isinstance(label, np.ndarray) or label is None or is_pandas_na(label) or label != label:
+            raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
+
+
+def check_zeros_and_ones(table: np.ndarray) -> None:
+    wrong = ~np.isin(table, (0, 1))
+    if wrong.any():
+        i, j = np.argwhere(wrong)[0]
+        raise ValueError(
+            "2-D y must hold zeros and ones, one column per label, but "
+            f"y[{i}, {j}] is {table.tolist()[i][j]!r}."
+        )
 
 
 def find_classes(y: np.ndarray) -> np.ndarray:
