@@ -83,15 +83,7 @@ def learn(
         rows.append(np.array(row[:max_length], dtype=np.int32))
     if not numbers:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
-    missing = [word for word in numbers if not isinstance(word, str) and str(word) in MISSING]
-    if missing:  # each NaN is another word, and one in another process
-        number = numbers[missing[0]]
-        places = [place for place, row in enumerate(rows) if number in row]  # or beyond max_length
-        where = f"Document {places[0]}" if places else "A document"
-        raise TypeError(
-            f"{where} holds {missing[0]!r} as a word: leave it out, or give it a name, such as "
-            '"missing".'
-        )
+    check_none_missing(numbers, rows)
     low, high = (
         limit if isinstance(limit, Integral) else limit * len(rows) for limit in (min_df, max_df)
     )
@@ -107,6 +99,18 @@ def learn(
     vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
     ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)
     return vocabulary, [ids[row] for row in rows]
+
+
+def check_none_missing(numbers: Mapping[Any, int], rows: list[np.ndarray]) -> None:
+    """Refuse None and NaN as words: each NaN is another one, and one in another process."""
+    for word, number in numbers.items():
+        if not isinstance(word, str) and str(word) in MISSING:
+            places = [place for place, row in enumerate(rows) if number in row]
+            where = f"Document {places[0]}" if places else "A document"  # beyond max_length
+            raise TypeError(
+                f"{where} holds {word!r} as a word: leave it out, or give it a name, such as "
+                '"missing".'
+            )
 
 
 def look_up(
