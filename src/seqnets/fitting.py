@@ -340,16 +340,21 @@ def validator(
                 '"roc_auc_ovr" are of several).'
             )
             raise reworded(error, message) from error
-        if isinstance(score, np.ndarray) and score.ndim == 0:  # as scikit-learn takes it too
-            score = score.item()
-        if not isinstance(score, Real) or not math.isfinite(score):
-            raise ValueError(
-                f"scoring={estimator.scoring!r} gives {score!r} on the validation set: a score "
-                "must be a finite number. Perhaps the set lacks a class."
-            )
-        return mean, float(score)
+        return mean, checked_score(score, estimator.scoring)
 
     return validate
+
+
+def checked_score(score: Any, scoring: Any) -> float:
+    """The score as a number, or an error that says which scorer gave something else."""
+    if isinstance(score, np.ndarray) and score.ndim == 0:  # as scikit-learn takes it too
+        score = score.item()
+    if not isinstance(score, Real) or not math.isfinite(score):
+        raise ValueError(
+            f"scoring={scoring!r} gives {score!r} on the validation set: a score must be a finite "
+            "number. Perhaps the set lacks a class."
+        )
+    return float(score)
 
 
 def takes_weights(scorer: Callable) -> bool:
