@@ -27,30 +27,25 @@ def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
     """Raise for the first thing in X that is no real number; say where it is."""
     X = X.item() if isinstance(X, np.ndarray) and X.ndim == 0 else X
     if is_frame(X):
-        if dtype_kind(np.asarray(X)) in "biuf":  # to look at each column takes 3 to 9 times as long
-            return
-        columns = {column: np.asarray(X[column]) for column in X.columns}
-        some_numbers = any(values.dtype.kind in "biuf" for values in columns.values())
-        for column, values in columns.items():
-            where = f"{name}[{column!r}]"
-            demand_real_numbers(values, where, OF_COLUMNS if some_numbers else advice)
+        demand_real_columns(X, name, advice)
         return
-    if dtype_kind(X) in "mMV":
-        what = "but sequences must hold real numbers." if dtype_kind(X) == "V" else DATES
+    kind = dtype_kind(X)
+    if kind in "mMV":
+        what = "but sequences must hold real numbers." if kind == "V" else DATES
         raise TypeError(f"{name} has dtype {X.dtype}, {what}")
-    of_no_strings = dtype_kind(X) in "UST" and np.size(X) == 0
+    of_no_strings = kind in "UST" and np.size(X) == 0
     if isinstance(X, str | bytes) or of_no_strings:
         shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
         raise TypeError(
             f"X holds strings, but series and token ids are numbers: {name} {shown}. {advice}"
             + (" If they are numbers, pass X.astype(float)." if is_numeric(X) else "")
         )
-    if isinstance(X, complex) or dtype_kind(X) == "c":
+    if isinstance(X, complex) or kind == "c":
         given = f"has dtype {X.dtype}" if np.ndim(X) else f"is {X}"
         raise ValueError(
             f"Complex data not supported: {name} {given}, but sequences must hold real numbers."
         )
-    if isinstance(X, list | tuple) or dtype_kind(X) in "OUST":
+    if isinstance(X, list | tuple) or kind in "OUST":
         types = set(map(type, X))  # few, where a call for each of many numbers would take long
         if not all(issubclass(t, NUMBERS) for t in types) or types & NOT_REAL:
             for i, x in enumerate(X):
@@ -58,6 +53,17 @@ def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
     elif not isinstance(X, NUMBERS) and not any(hasattr(X, method) for method in AS_NUMBERS):
         error = ValueError if is_pandas_na(X) else TypeError
         raise error(f"{name} is {reprlib.repr(X)}, but sequences must hold real numbers.")
+
+
+def demand_real_columns(frame: Any, name: str, advice: str) -> None:
+    """The same of a data frame; where other columns hold numbers, this one may be left out."""
+    if dtype_kind(np.asarray(frame)) in "biuf":  # a look at each column takes 3 to 9 times as long
+        return
+    columns = {column: np.asarray(frame[column]) for column in frame.columns}
+    some_numbers = any(values.dtype.kind in "biuf" for values in columns.values())
+    for column, values in columns.items():
+        where = f"{name}[{column!r}]"
+        demand_real_numbers(values, where, OF_COLUMNS if some_numbers else advice)
 
 
 def is_numeric(X: Any) -> bool:
