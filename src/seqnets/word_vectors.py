@@ -97,7 +97,7 @@ def embedding_matrix(
         warn(message, UserWarning)
     ids = np.array(sorted(found))
     rows = np.array([found[i] for i in ids])
-    mean, deviation = (f(rows, axis=0, dtype=np.float64) for f in (np.mean, np.std))
+    mean, deviation = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
     n_ids = max(vocabulary.values()) + 1
     matrix = np.empty((n_ids, rows.shape[1]), np.float32)
     matrix[ids] = rows
