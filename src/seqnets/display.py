@@ -169,11 +169,6 @@ def literal(label: Any) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def named(label: Any) -> str:
-    """Return the label, or the labels of a sequence that has several, as a string."""
-    return ", ".join(map(str, np.atleast_1d(label)))
-
-
 def weightiest(weights: np.ndarray, apart: int) -> list[int]:
     """Places at least so far apart, those of large weights rather than others."""
     chosen: list[int] = []

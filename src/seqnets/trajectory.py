@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from . import inspection
-from .display import Display, beside, literal, looks, meaning, named, shortened, steps_of
+from .display import Display, beside, literal, looks, meaning, shortened, steps_of
 
 MOST_WORDS = 40  # beside the line of a trajectory
 FEW = 10  # trajectories, which are numbered
@@ -200,6 +200,11 @@ class TrajectoryDisplay(Display):
                 taken.append(box)
             if len(taken) > MOST_WORDS:
                 break
+
+
+def named(label: Any) -> str:
+    """Return the label, or the labels of a sequence that has several, as a string."""
+    return ", ".join(map(str, np.atleast_1d(label)))
 
 
 def flattened(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
