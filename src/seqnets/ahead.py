@@ -41,17 +41,16 @@ def warmup(**parameters: Any) -> None:
     >>> import seqnets
     >>> seqnets.warmup(cell="gru", embedding_dim=64)
     """
-    once = {
-        "class_weight": None,
-        "early_stopping": True,
-        "validation_fraction": 0.25,
-        "scoring": "loss",
-        "verbose": False,
-        "max_iter": 1,
-        "warm_start": False,
-        "batch_size": 2 * BLOCK_ROWS,
-    }
-    clf = RecurrentClassifier(**parameters).set_params(**once)
+    clf = RecurrentClassifier(**parameters).set_params(
+        class_weight=None,
+        early_stopping=True,
+        validation_fraction=0.25,
+        scoring="loss",
+        verbose=False,
+        max_iter=1,
+        warm_start=False,
+        batch_size=2 * BLOCK_ROWS,
+    )
     # An id that any embedding has, or numbers; two blocks of them, whose gradients are summed.
     X = np.full((2 * BLOCK_ROWS, FEW_STEPS // BLOCK_ROWS), UNKNOWN)
     depends_on_X = clf.pooling == "auto" and clf.embedding_dim is None
