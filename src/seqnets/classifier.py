@@ -1,4 +1,4 @@
-"""RecurrentClassifier: parameters, labels, fit and predict. The arithmetic is elsewhere."""
+"""RecurrentClassifier: its parameters, its attributes, fit and partial_fit."""
 
 from __future__ import annotations
 
