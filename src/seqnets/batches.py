@@ -65,6 +65,11 @@ class Batch(NamedTuple):
     n_windows: int = 1
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(T, B)."""
+        return self.n_active.size, self.lengths.size
+
+    @property
     def is_last(self) -> bool:
         """Whether this is the last window, or no window but the whole."""
         return self.window + 1 == self.n_windows
@@ -123,7 +128,7 @@ def windows(batch: Batch, n_steps: int | None) -> list[Batch]:
 
     `lengths` stay those of the whole sequences, `x` and `lookup` are views.
     """
-    T, B = batch.n_active.size, batch.lengths.size
+    T, B = batch.shape
     if n_steps is None or T <= n_steps:
         return [batch]
     cuts = [0, *range(T % n_steps or n_steps, T + 1, n_steps)]

@@ -59,13 +59,13 @@ class Bidirectional:
 
     def states(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
         """(T+1, B, 2 H): the states h, or dh, where their gradient is collected."""
-        T, B = batch.n_active.size, batch.lengths.size
+        T, B = batch.shape
         return work.array(f"{self.name}.both.{name}", T + 1, B, self.n_units)
 
 
 def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
     """The rows of x that each step reads when every sequence is read from its last step on."""
-    T, B = batch.n_active.size, batch.lengths.size
+    T, B = batch.shape
     steps = batch.lengths - 1 - np.arange(T)[:, np.newaxis]
     if lookup is None:
         rows = steps * B + np.arange(B)

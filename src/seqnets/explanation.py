@@ -311,7 +311,7 @@ class Path:
 
 def in_steps(batch: Batch) -> np.ndarray:
     """The batch's x as (T, B, D)."""
-    return batch.x.reshape(batch.n_active.size, batch.lengths.size, batch.x.shape[1])
+    return batch.x.reshape(*batch.shape, batch.x.shape[1])
 
 
 TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it

@@ -158,7 +158,7 @@ class Recurrent:
         """
         parameters, batch, work, masks = given
         arrays = self._arguments(self.cell.backward, given)
-        T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
+        (T, B), H = batch.shape, self.n_units
         GH = self.cell.n_gates * H
         if "dc" in arrays:
             arrays["dc"][:] = 0
@@ -206,7 +206,7 @@ class Recurrent:
 
     def states(self, name: str, batch: Batch, work: Workspace) -> np.ndarray:
         """(T+1, B, H): the states h or c, or dh, where the gradient of h is collected."""
-        T, B = batch.n_active.size, batch.lengths.size
+        T, B = batch.shape
         return work.array(f"{self.name}.{name}", T + 1, B, self.n_units)
 
     def traces(self, batch: Batch, work: Workspace) -> dict[str, np.ndarray]:
@@ -214,7 +214,7 @@ class Recurrent:
 
         A backward pass writes over the gates.
         """
-        T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
+        (T, B), H = batch.shape, self.n_units
         a = work.array(f"{self.name}.a", T, B, self.cell.n_gates * H)
         blocks = np.split(a, self.cell.n_gates, axis=2)
         left = dict(zip(self.cell.gates, blocks, strict=True))
@@ -231,12 +231,12 @@ class Recurrent:
     def _recurrent_input(self, batch: Batch, work: Workspace, masks: Masks) -> np.ndarray:
         """(T, B, H): the states, or what recurrent dropout leaves of them."""
         if f"{self.name}.h" in masks:
-            return work.array(f"{self.name}.v", batch.n_active.size, *masks[f"{self.name}.h"].shape)
+            return work.array(f"{self.name}.v", *batch.shape, self.n_units)
         return self.states("h", batch, work)[:-1]
 
     def _arguments(self, compiled: Callable, given: Pass) -> dict[str, np.ndarray]:
         parameters, batch, work, masks = given
-        T, B, H = batch.n_active.size, batch.lengths.size, self.n_units
+        (T, B), H = batch.shape, self.n_units
         GH, states = self.cell.n_gates * H, (T + 1, B, H)
         shapes = {
             "a": (T, B, GH), "u": (B, GH), "u_n": (T, B, H), "h": states, "c": states,

@@ -124,7 +124,7 @@ class Attention(Pooling):
         return share
 
     def _u(self, batch: Batch, work: Workspace) -> np.ndarray:
-        return work.array("attention.u", batch.n_active.size, batch.lengths.size, self.n_units)
+        return work.array("attention.u", *batch.shape, self.n_units)
 
     def _score_arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray]:
         """Score and scale, see `pooling`: of all steps, not only those of this window."""
