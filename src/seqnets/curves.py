@@ -205,16 +205,15 @@ class GradientFlowDisplay(Display):
         [0.1, 2.0]
         """
         ax = self._start(ax)
-        lengths = sorted(len(norms) for each in self.norms for norms in each.values())[::-1]
+        lengths = sorted((len(h) for each in self.norms for h in each.values()), reverse=True)
         longest = lengths[(len(lengths) - 1) // 10] if lengths else 0
         marker = "." if longest < 50 else ""
         names, places = self.norms[0] if self.norms else (), np.arange(1 - longest, 1)
         for name, (color, line, _) in zip(names, looks(), strict=False):
             table = np.full((len(self.norms), longest), np.nan)
-            for row, each in zip(table, self.norms, strict=True):
-                read = each[name][::-1] if ".reverse." in name else each[name]
-                last = read[max(len(read) - longest, 0) :]
-                row[longest - len(last) :] = last
+            for row, each in zip(table[:, ::-1], self.norms, strict=True):
+                from_the_last = each[name] if ".reverse." in name else each[name][::-1]
+                row[: len(from_the_last)] = from_the_last[:longest]
             medians = np.nanmedian(table, axis=0) if longest else places
             medians = np.where(medians > 0, medians, np.nan)  # what has vanished is not on the axis
             ax.plot(places, medians, line, color=color, marker=marker, label=literal(name))
