@@ -279,16 +279,24 @@ def test_backward_ends_where_all_gradients_have_vanished(
 ):
     """Of seven steps, in stretches of two; a shorter sequence's gradient enters where it ends."""
     found, vanished = [], layers.vanished
+    sought, first_gradient = [], layers.first_gradient
 
-    def spy(arrays, start):
-        if yes := vanished(arrays, start):
+    def spy(arrays, start, first):
+        if yes := vanished(arrays, start, first):
             found.append(start)
         return yes
 
+    def seek(dh):
+        sought.append(first_gradient(dh))
+        return sought[-1]
+
     monkeypatch.setattr(layers, "vanished", spy)
+    monkeypatch.setattr(layers, "first_gradient", seek)
     lengths = (7, shorter, 0)
     assert_options_equal_their_twins(cell, kind, "last", option, lengths, closed="fz")
     assert found[-2:] == [ends, ends]  # of two layers
+    assert sought[-2] == shorter  # dh[t] is that of what step t - 1 leaves
+    assert len(sought) == 4  # once a layer of two passes, however many stretches
 
 
 @pytest.mark.usefixtures("stretches_of_two_steps")
