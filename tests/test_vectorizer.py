@@ -18,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks, get_tags
 
-from seqnets.vectorizer import TOKEN_PATTERN, SequenceVectorizer
+from seqnets.vectorizer import SequenceVectorizer
+from seqnets.vocabulary import TOKEN_PATTERN
 
 REVIEWS = [
     "A warm, funny film: I don't know a better one.",
@@ -187,6 +188,11 @@ def test_sequences_are_the_analyzers_tokens_in_order(analyzer, n):
         ("the 'best' actors' film", "the ' best ' actors ' film"),
         ("well-made... 10/10?!", "well - made . . . 10 / 10 ? !"),
         ("snake_case\tΔέλτα\n\nnaïve", "snake_case δέλτα naïve"),
+        ("e\u0301te\u0301, l'e\u0301te\u0301", "e\u0301te\u0301 , l'e\u0301te\u0301"),
+        ("हिन्दी फ़िल्म अच्छी है।", "हिन्दी फ़िल्म अच्छी है ।"),
+        ("தமிழ் বাংলা, שָׁלוֹם־עוֹלָם جَمِيلٌ؟", "தமிழ் বাংলা , שָׁלוֹם ־ עוֹלָם جَمِيلٌ ؟"),
+        ("ภาษาไทย ខ្មែរ မြန်မာ", "ภาษาไทย ខ្មែរ မြန်မာ"),
+        ("👍🏽 100 ₹", "👍 🏽 100 ₹"),
     ],
 )
 def test_default_token_pattern(text, tokens):

@@ -13,9 +13,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .estimators import CallbackSupportMixin, as_one_task, atomic
-from .vocabulary import FIRST_WORD, check_ids, learn, look_up, padded, ragged, tokenized, words_of
+from .vocabulary import (
+    FIRST_WORD,
+    TOKEN_PATTERN,
+    checked_ids,
+    learn,
+    look_up,
+    padded,
+    ragged,
+    tokenized,
+    words_of,
+)
 
-TOKEN_PATTERN = r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
 SHARED = (  # parameters that are CountVectorizer's
     "strip_accents", "lowercase", "preprocessor", "tokenizer", "stop_words", "token_pattern",
     "ngram_range", "analyzer", "max_df", "min_df", "max_features", "vocabulary",
@@ -43,9 +52,9 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Splits the preprocessed text into tokens, instead of `token_pattern`.
     stop_words : "english" or list, default=None
         Words to leave out, with `analyzer="word"`.
-    token_pattern : str, default=r"(?u)\w+(?:['\u2019]\w+)*|[^\w\s]"
+    token_pattern : str, default=words and punctuation
         Regular expression of a token, with `analyzer="word"`. The default keeps one-letter words,
-        apostrophes in words ("don't" is one token) and punctuation (each mark is a token).
+        apostrophes and combining marks in words, and punctuation (each mark is a token).
     ngram_range : tuple (n, n), default=(1, 1)
         The n of the n-grams, twice: with more than one n, the reading order would be lost.
     analyzer : {"word", "char", "char_wb"} or callable, default="word"
@@ -57,9 +66,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
     max_features : int, default=None
         Keep only this many words, the most frequent. Ignored if `vocabulary` is given.
     vocabulary : mapping or iterable, default=None
-        A mapping of words to distinct ids from 2 to 2**31 - 1, gaps allowed (such as the rows of
-        pretrained embeddings); or words that get the ids 2, 3, ... in their order (in a set, the
-        alphabetical one).
+        A mapping of words to distinct ids from 2 to 2**31 - 1, gaps allowed; or words that get the
+        ids 2, 3, ... in their order (in a set, the alphabetical one).
     max_length : int, default=None
         Keep only the first `max_length` ids of a document; fit counts words in whole documents.
     output : {"ragged", "padded"}, default="ragged"
@@ -276,7 +284,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         words = self._words()
         if self.output == "padded":
             if self.max_length is None:
-                raise ValueError("The number of padded columns is not fixed: set max_length.")
+                raise ValueError("To name padded columns, as data frames do, set max_length.")
             return ragged([f"step{t}" for t in range(self.max_length)])
         return ragged(sorted(words, key=words.__getitem__))
 
@@ -362,9 +370,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
             return vocabulary, look_up(self._tokenize(X), vocabulary, self.max_length)
         # A fit without documents gives scikit-learn's warnings of unused parameters
         self._count_vectorizer().set_params(vocabulary=["-"]).fit([])
-        return learn(
-            self._tokenize(X), self.min_df, self.max_df, self.max_features, self.max_length
-        )
+        limits = self.min_df, self.max_df, self.max_features, self.max_length
+        return learn(self._tokenize(X), *limits)
 
     def _pack(self, rows: list[np.ndarray]) -> np.ndarray:
         return ragged(rows) if self.output == "ragged" else padded(rows, self.max_length)
@@ -382,12 +389,9 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         words = sorted(given) if isinstance(given, (set, frozenset)) else list(given)
         # CountVectorizer refuses duplicates and warns of capitals that lowercase would never meet
         numbers = self._count_vectorizer().set_params(vocabulary=words).fit([]).vocabulary_
-        if not isinstance(given, Mapping):
-            return {word: number + FIRST_WORD for word, number in numbers.items()}
-        check_ids(given)
-        if len(set(given.values())) < len(given):
-            raise ValueError("vocabulary gives one id to several words.")
-        return {word: int(number) for word, number in given.items()}
+        if isinstance(given, Mapping):
+            return checked_ids(given)
+        return {word: number + FIRST_WORD for word, number in numbers.items()}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

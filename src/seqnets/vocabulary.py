@@ -16,6 +16,16 @@ import numpy as np
 
 PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
 NO_LISTS = str, bytes, Mapping, set, frozenset  # of words, though list would make lists of them
+# What Python's \w leaves out of words: accents that stand apart from their letters, the vowel signs
+# and points of Hebrew, Arabic, the Indian scripts, Thai, Lao, Tibetan, Burmese and Khmer, joiners.
+MARKS = (
+    r"\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
+    r"\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0900-\u0963\u0971-\u0df3"
+    r"\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
+    r"\u200c\u200d"
+)
+# Words, which may have apostrophes inside, and each other mark as one.
+TOKEN_PATTERN = rf"(?u)[\w{MARKS}]+(?:['\u2019][\w{MARKS}]+)*|[^\w\s]"
 MISSING = {"None", "nan", "NaT", "<NA>"}  # as which they are shown
 
 
@@ -142,14 +152,17 @@ def words_of(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray
     return documents
 
 
-def check_ids(vocabulary: Mapping[Any, Any]) -> None:
-    """Refuse ids that are not those of words."""
+def checked_ids(vocabulary: Mapping[Any, Any]) -> dict[Any, int]:
+    """The vocabulary, if its ids are those of words and each has its own."""
     for word, number in vocabulary.items():
         if not isinstance(number, int | np.integer) or not FIRST_WORD <= number <= LARGEST_ID:
             raise ValueError(
                 f"vocabulary[{word!r}] is {number!r}, expected an int from {FIRST_WORD} to "
                 f"{LARGEST_ID} ({PADDING} is padding, {UNKNOWN} any unknown word)."
             )
+    if len(set(vocabulary.values())) < len(vocabulary):
+        raise ValueError("vocabulary gives one id to several words.")
+    return {word: int(number) for word, number in vocabulary.items()}
 
 
 def ragged(rows: list[Any]) -> np.ndarray:

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from .estimators import check_unmasked
 from .real_numbers import is_numeric
-from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, check_ids
+from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, checked_ids
 from .warn import warn
 
 
@@ -79,7 +79,7 @@ def embedding_matrix(
             "of words to vectors, such as {word: model[word] for word in vocabulary if word in "
             "model}."
         )
-    check_ids(vocabulary)
+    checked_ids(vocabulary)
     pairs = vectors.items() if isinstance(vectors, Mapping) else read_lines(vectors)
     found, n_dims = {}, None
     for word, vector in pairs:
