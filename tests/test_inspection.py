@@ -26,7 +26,10 @@ from seqnets.inputs import read
 from seqnets.layers import CELLS
 
 # What is learned does not matter in most tests.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("several_blocks"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 LENGTHS = [4, 1, 0, 3, 3, 6, 2, 0, 5, 1, 4, 2, 3, 6, 1, 2, 4, 3, 5]  # two blocks
 EXPLAINERS = ["gradient_x_input", "integrated_gradients"]

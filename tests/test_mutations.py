@@ -87,6 +87,8 @@ FAULTS = [
     ("dropout", "test_dropout", "/ dtype.type(1 - p)", "/ dtype.type(1)"),
     ("inference", "test_invariances", "network.architecture.bidirectional", "False"),
     ("explanation", "test_inspection", "cut(batch.x * dx, batch, seq", "cut(dx, batch, seq"),
+    ("explanation", "test_inspection", "pooling.n_units).copy()", "pooling.n_units)"),
+    ("explanation", "test_inspection", "blocks(sequences.lengths, 1)", "[np.arange(1)]"),
     ("explanation", "test_inspection", "width * (1 - share))\n", "width * share)\n"),
     ("explanation", "test_inspection", "(array[:T, place][::-1] if", "(array[:T, place] if"),
 ]
@@ -111,6 +113,10 @@ def run_tests(tests, folder, room=None, old=None, new=None):
 def test_a_fault_has_its_place(room, tests, old, new):
     source = (HERE / "src" / "seqnets" / f"{room}.py").read_text("utf-8")
     assert source.count(old) == 1, f"{room}.py has changed: this fault needs another place"
+
+
+def test_the_readme_counts_the_faults():
+    assert f"({len(FAULTS)} planted faults)" in (HERE / "README.md").read_text("utf-8")
 
 
 @pytest.mark.long
