@@ -123,12 +123,11 @@ def test_not_fitted(kind, method):
 
 
 @each_kind
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_failed_fit_changes_nothing(kind, n_jobs, monkeypatch):
+def test_a_failed_fit_changes_nothing(kind, monkeypatch):
     def fail(*_, **__):
         raise MemoryError("in the middle of the first step")
 
-    new, old = make_classifier(kind, n_jobs=n_jobs), fit(kind, n_jobs=n_jobs)
+    new, old = make_classifier(kind), fit(kind)
     states = [snapshot(clf) for clf in (new, old)]
     expected = old.decision_function(make(kind))
     with monkeypatch.context() as patch:

@@ -1,11 +1,9 @@
 """RecurrentClassifier among scikit-learn's tools: its checks, pipelines, searches, processes."""
 
 import functools
-import os
 import pickle
 import subprocess
 import sys
-import warnings
 
 import joblib
 import numpy as np
@@ -13,7 +11,6 @@ import pandas as pd
 import pytest
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -284,24 +281,6 @@ def test_processes_predict_as_their_parent(kind):
     np.testing.assert_array_equal(found, [expected] * 4)
     found = Parallel(n_jobs=2, prefer="threads")(delayed(clf.predict_proba)(X) for _ in range(4))
     np.testing.assert_array_equal(found, [expected] * 4)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_process_predicts_and_fits_as_its_parent():
-    """After fork the parent's threads are gone, and nobody may wait for them."""
-    X, y = make("tokens", 90)
-    clf = make_classifier("tokens", n_jobs=2).fit(X, y)
-    expected = clf.predict_proba(X)
-    with warnings.catch_warnings():
-        # Python 3.12 warns of every fork in a process with threads.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        same = np.array_equal(clf.predict_proba(X), expected)
-        same &= np.array_equal(clone(clf).fit(X, y).predict_proba(X), expected)
-        os._exit(0 if same else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @each_kind

@@ -20,6 +20,7 @@ STATUS = Path("/proc/self/status")
 
 pytestmark = [
     pytest.mark.long,
+    pytest.mark.usefixtures("several_blocks"),  # else two threads would not share the work
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 

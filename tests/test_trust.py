@@ -374,23 +374,26 @@ def test_batches_of_one_sequence_or_of_one_label(cell):
 # ------------------------------------------------------------------- threads and forks
 
 
+MANY = np.tile(make(), (4, 1, 1))  # three blocks, which two threads share
+
+
 def learned(seed):
     """What a fit and its predictions come to, every bit."""
-    clf = fit(random_state=seed, n_jobs=2, batch_size=12)
+    clf = fit(MANY, np.tile(Y, 4), random_state=seed, n_jobs=2, batch_size=len(MANY))
     weights = [W.tobytes() for W in clf.parameters_.values()]
-    return clf, (*weights, clf.predict_proba(make()).tobytes())
+    return clf, (*weights, clf.predict_proba(MANY).tobytes())
 
 
 @pytest.mark.parametrize("n", [5, pytest.param(50, marks=pytest.mark.long)])
 def test_four_threads_at_once(n):
     shared, _ = learned(0)
     expected = [learned(seed)[1] for seed in range(4)]
-    of_shared = shared.predict_proba(make()).tobytes()
+    of_shared = shared.predict_proba(MANY).tobytes()
 
     def work(seed):
         for _ in range(n):
             assert learned(seed)[1] == expected[seed]
-            assert shared.predict_proba(make()).tobytes() == of_shared
+            assert shared.predict_proba(MANY).tobytes() == of_shared
 
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(work, seed) for seed in range(4)]:
@@ -441,7 +444,7 @@ def test_a_fork_after_a_fit_predicts_and_fits():
     if child == 0:  # whatever happens here must not return into the tests
         code = 1
         with contextlib.suppress(BaseException):
-            proba = clf.predict_proba(make()).tobytes()
+            proba = clf.predict_proba(MANY).tobytes()
             code = int(proba != expected[-1] or learned(0)[1] != expected)
         os._exit(code)
     deadline = time.monotonic() + 120
