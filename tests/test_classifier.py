@@ -669,6 +669,10 @@ def test_attention_weights(kind, bidirectional):
         assert T == 0 or share.sum() == pytest.approx(1, abs=1e-12)
         assert (share > 0).all()
     assert max(np.ptp(share) for share in shares if len(share)) > 1e-3
+    for share, seen in zip(shares, clf.trace(X), strict=True):
+        states = [seen[name] for name in ("layer0.h", "layer0.reverse.h") if name in seen]
+        by_hand = share @ np.concatenate(states, axis=1)
+        np.testing.assert_allclose(by_hand, seen["pooled"], rtol=0, atol=1e-14)
     for i in (0, 3):
         np.testing.assert_array_equal(clf.attention_weights(take(X, [i]))[0], shares[i])
 
