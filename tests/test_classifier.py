@@ -1,7 +1,6 @@
 """RecurrentClassifier: what an estimator owes its users, for series and tokens of every kind."""
 
 import copy
-import doctest
 import itertools
 import re
 
@@ -10,10 +9,8 @@ import naive
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
-import seqnets.classifier
 from seqnets import RecurrentClassifier
 from seqnets.network import Network
 
@@ -235,12 +232,6 @@ def test_extreme_series(low, high, dtype):
     proba = clf.predict_proba(np.vstack([X, np.full((1, 6), np.finfo(dtype).max)]))
     assert np.isfinite(proba).all()
     assert not np.array_equal(proba[0], proba[1])
-
-
-def test_constant_series():
-    X = np.full((N, 4, 2), 0.1)
-    proba = make_classifier("3d").fit(X, Y).predict_proba(np.stack([X[0], X[0] + 1e300]))
-    assert np.isfinite(proba).all()
 
 
 @pytest.mark.parametrize(
@@ -634,21 +625,6 @@ def test_an_empty_validation_set(no_kernel):
     clf = no_kernel.set_params(early_stopping=True, validation_fraction=0.01)
     with pytest.raises(ValueError, match="validation_fraction=0.01 of 12 sequences"):
         clf.fit(make("2d"), Y)
-
-
-# --------------------------------------------------------------------------------- others
-
-
-def test_clone_fits_the_same():
-    clf = fit("tokens")
-    other = clone(clf)
-    assert not hasattr(other, "parameters_")
-    assert_same_model(clf, other.fit(make("tokens"), Y))
-
-
-def test_docstring_example():
-    results = doctest.testmod(seqnets.classifier, raise_on_error=True)
-    assert results.attempted > 0
 
 
 # ------------------------------------------------------------------------------ attention

@@ -92,16 +92,6 @@ def test_the_seed_decides():
 
 
 @pytest.mark.parametrize("kind", ["series", "tokens"])
-def test_threads_do_not_change_a_bit(kind):
-    settings = {"dropout": 0.5, "recurrent_dropout": 0.5, "batch_size": 40}
-    a, b = (make_classifier(kind, n_jobs=n, **settings).fit(make(kind), np.arange(40) % 3)
-            for n in (1, 2))  # fmt: skip
-    for name, W in a.parameters_.items():
-        np.testing.assert_array_equal(b.parameters_[name], W, err_msg=name)
-    assert a.loss_curve_ == b.loss_curve_
-
-
-@pytest.mark.parametrize("kind", ["series", "tokens"])
 def test_prediction_leaves_nothing_out(kind):
     clf = make_classifier(kind, dropout=0.9).fit(make(kind), np.arange(40) % 3)
     found = clf.decision_function(make(kind))

@@ -565,15 +565,6 @@ def norm_of_dh(cell, states, t, da):
     return np.linalg.norm(dh)
 
 
-def test_gradient_flow_is_of_each_sequence_alone():
-    clf, X = fitted("lstm"), make("series")
-    y = np.array(["a", "b", "c"])[np.arange(len(X)) % 3]
-    together = clf.gradient_flow(X, y)
-    (alone,) = clf.gradient_flow(X[5:6], y[5:6])
-    for name, norms in alone.items():
-        assert_close(norms, together[5][name])
-
-
 # ---------------------------------------------------------------- permutation importance
 
 
@@ -645,12 +636,13 @@ def test_a_channel_that_is_not_read_has_no_importance():
     assert not result.importances[1].any()
 
 
-def test_of_a_table_it_is_scikit_learns():
+@pytest.mark.parametrize("given", [{}, {"scoring": "neg_log_loss", "n_repeats": 2}], ids=str)
+def test_of_a_table_it_is_scikit_learns(given):
     X = np.random.RandomState(0).normal(size=(12, 3))
     y = (X[:, 0] > 0).astype(int)
     clf = RecurrentClassifier("rnn", 3, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
-    ours = inspection.permutation_importance(clf, X, y, random_state=3)
-    theirs = sklearn.inspection.permutation_importance(clf, X, y, random_state=3)
+    ours = inspection.permutation_importance(clf, X, y, random_state=3, **given)
+    theirs = sklearn.inspection.permutation_importance(clf, X, y, random_state=3, **given)
     np.testing.assert_array_equal(ours.importances, theirs.importances)
 
 
@@ -832,13 +824,3 @@ def test_each_of_two_labels_has_its_own_decision():
     for label in (0, 1):
         found = [part.sum() for part in clf.attributions(X, "integrated_gradients", label)]
         np.testing.assert_allclose(found, changes[:, label], atol=1e-3)
-
-
-def test_of_a_table_scikit_learns_function_gets_all_parameters():
-    X = np.random.RandomState(0).normal(size=(12, 3))
-    y = (X[:, 0] > 0).astype(int)
-    clf = RecurrentClassifier("rnn", 3, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
-    given = {"scoring": "neg_log_loss", "n_repeats": 2, "random_state": 3}
-    ours = inspection.permutation_importance(clf, X, y, **given)
-    theirs = sklearn.inspection.permutation_importance(clf, X, y, **given)
-    np.testing.assert_array_equal(ours.importances, theirs.importances)

@@ -1,7 +1,5 @@
 """RecurrentClassifier among scikit-learn's tools: its checks, pipelines, searches, processes."""
 
-import functools
-import pickle
 import subprocess
 import sys
 
@@ -11,7 +9,6 @@ import pandas as pd
 import pytest
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,7 +20,6 @@ from sklearn.utils.estimator_checks import (
 )
 
 from seqnets import RecurrentClassifier, SequenceVectorizer
-from seqnets.reading import read_movie_reviews
 
 # scikit-learn's checks stop training after an epoch or two, and so do most tests here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -80,14 +76,6 @@ def test_no_check_is_missing(classifier):
 # --------------------------------------------------------------------------------- texts
 
 
-@functools.cache
-def sentences(n):
-    """n of the movie reviews' sentences, spread over the file, and their labels."""
-    data = read_movie_reviews()
-    places = np.linspace(0, len(data.texts) - 1, n).astype(int)
-    return [str(text) for text in data.texts[places]], data.labels[places]
-
-
 def make_texts(n=40):
     """Texts whose first word decides."""
     random = np.random.RandomState(0)
@@ -102,28 +90,6 @@ def make_pipe(output="ragged", **parameters):
         SequenceVectorizer(output=output),
         RecurrentClassifier(n_jobs=1, random_state=0, **parameters),
     )
-
-
-@pytest.mark.compiled
-def test_grid_search_over_cells_on_real_sentences():
-    texts, y = sentences(900)
-    pipe = make_pipeline(
-        SequenceVectorizer(),
-        RecurrentClassifier(embedding_dim=16, max_iter=3, random_state=0),
-    )
-    # What is compiled here, the processes find on the disk.
-    expected = [
-        cross_val_score(clone(pipe).set_params(recurrentclassifier__cell=cell), texts, y, cv=3)
-        for cell in CELLS
-    ]
-    search = GridSearchCV(pipe, {"recurrentclassifier__cell": CELLS}, cv=3, n_jobs=2)
-    search.fit(texts, y)
-    found = [search.cv_results_[f"split{i}_test_score"] for i in range(3)]
-    np.testing.assert_array_equal(np.transpose(found), expected)
-    best = search.best_estimator_
-    assert best["recurrentclassifier"].cell == CELLS[np.argmax(np.mean(expected, axis=1))]
-    np.testing.assert_array_equal(search.predict(texts), best.predict(texts))
-    assert search.score(texts, y) > 0.6
 
 
 @pytest.mark.parametrize(
@@ -224,33 +190,18 @@ def test_clone_and_parameters(kind, cell):
     assert f"cell='{cell}'" in repr(make_classifier(kind, cell=cell)) or cell == "lstm"
 
 
-@each_kind
-@each_cell
-def test_pickle_and_joblib(kind, cell, tmp_path):
-    X, y = make(kind)
-    clf = make_classifier(kind, cell=cell, early_stopping=True, validation_fraction=0.2).fit(X, y)
-    path = tmp_path / "model.joblib"
-    joblib.dump(clf, path)
-    copies = [pickle.loads(pickle.dumps(clf, protocol)) for protocol in (2, 5)]
-    copies += [joblib.load(path), joblib.load(path, mmap_mode="r")]
-    for copy in copies:
-        np.testing.assert_array_equal(copy.predict_proba(X), clf.predict_proba(X))
-        assert copy.loss_curve_ == clf.loss_curve_
-        anew = clone(copy).fit(X, y)
-        np.testing.assert_array_equal(anew.decision_function(X), clf.decision_function(X))
-
-
 LOAD_AND_PREDICT = """if True:
     import sys
     import joblib, numba
     from numba.core import event
     from seqnets import cells, layers
     with event.install_recorder("numba:compile") as compilations:
-        clf, X = joblib.load(sys.argv[1])
-        clf.decision_function(X).tofile(sys.argv[2])
+        clfs, X = joblib.load(sys.argv[1])
+        joblib.dump([clf.decision_function(X) for clf in clfs], sys.argv[2])
         assert not compilations.buffer, "compiled anew"
-    clf, X = joblib.load(sys.argv[1], mmap_mode="r")
-    clf.decision_function(X)
+    clfs, X = joblib.load(sys.argv[1], mmap_mode="r")
+    for clf in clfs:
+        clf.decision_function(X)
     for compiled in [*vars(cells).values(), *vars(layers).values()]:
         for signature in getattr(compiled, "signatures", []):
             arrays = [x for x in signature if isinstance(x, numba.types.Array)]
@@ -259,17 +210,15 @@ LOAD_AND_PREDICT = """if True:
 
 
 @pytest.mark.compiled
-@each_cell
-def test_what_is_loaded_compiles_nothing(cell, tmp_path):
-    """A model in a fresh process, also on read-only memory, runs the kernels that are there."""
+def test_what_is_loaded_compiles_nothing(tmp_path):
+    """Models in a fresh process, also on read-only memory, run the kernels that are there."""
     X, y = make("tokens")
-    clf = make_classifier("tokens", cell=cell).fit(X, y)
-    expected = clf.decision_function(X)
-    joblib.dump((clf, X), tmp_path / "model")
-    arguments = [str(tmp_path / "model"), str(tmp_path / "decision")]
+    clfs = [make_classifier("tokens", cell=cell).fit(X, y) for cell in CELLS]
+    expected = [clf.decision_function(X) for clf in clfs]
+    joblib.dump((clfs, X), tmp_path / "models")
+    arguments = [str(tmp_path / "models"), str(tmp_path / "decisions")]
     subprocess.run([sys.executable, "-c", LOAD_AND_PREDICT, *arguments], check=True)
-    found = np.fromfile(tmp_path / "decision").reshape(expected.shape)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(joblib.load(tmp_path / "decisions"), expected)
 
 
 @each_kind
@@ -281,17 +230,3 @@ def test_processes_predict_as_their_parent(kind):
     np.testing.assert_array_equal(found, [expected] * 4)
     found = Parallel(n_jobs=2, prefer="threads")(delayed(clf.predict_proba)(X) for _ in range(4))
     np.testing.assert_array_equal(found, [expected] * 4)
-
-
-@each_kind
-def test_cross_validation(kind):
-    """Each fold is fit and judged as by hand, whatever holds the sequences."""
-    X, y = make(kind)
-    clf = make_classifier(kind)
-    folds = [(np.arange(12, 36), np.arange(12)), (np.arange(24), np.arange(24, 36))]
-    scores = cross_val_score(clf, X, y, cv=folds, params={"sample_weight": np.arange(36.0)})
-    for (train, test), score in zip(folds, scores, strict=True):
-        anew = clone(clf).fit([X[i] for i in train], y[train], np.arange(36.0)[train])
-        if kind == "3d":
-            anew = clone(clf).fit(X[train], y[train], np.arange(36.0)[train])
-        assert score == anew.score([X[i] for i in test], y[test])

@@ -41,10 +41,10 @@ def adam():
     return Adam(0.01, 0.9, 0.999, 1e-8)
 
 
-def make_trainer(kind, workers, optimizer, alpha=0.0, max_grad_norm=None, dtype=np.float64):
+def make_trainer(kind, workers, optimizer, alpha=0.0, max_grad_norm=None):
     n_tokens = N_TOKENS if kind == "tokens" else None
     network = Network(Architecture("gru", D, (3, 2), "mean", 3, n_tokens, False))
-    parameters = network.initialize(np.random.RandomState(0), np.dtype(dtype))
+    parameters = network.initialize(np.random.RandomState(0), np.dtype(np.float64))
     return Trainer(
         network, parameters, optimizer, workers,
         loss="softmax", alpha=alpha, max_grad_norm=max_grad_norm,
@@ -149,26 +149,6 @@ def test_a_step_reads_the_weights_that_the_one_before_it_left(kind):
             W[:] = left[name]
         assert loss == new.step(*batch)
     assert_same(trainer.parameters, new.parameters)
-
-
-@each_kind
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_threads_do_not_change_a_bit(kind, dtype):
-    sequences = make_sequences(kind)
-    if kind == "series":
-        sequences = sequences._replace(values=sequences.values.astype(dtype))
-    found = []
-    for n_threads in (1, 2):
-        with Workers(n_threads, np.dtype(dtype)) as workers:
-            trainer = make_trainer(kind, workers, adam(), 0.1, 0.5, dtype)
-            order = np.random.RandomState(0)
-            losses = [
-                trainer.step(sequences, TARGETS, WEIGHTS, order.permutation(N)) for _ in range(4)
-            ]
-        found.append((losses, trainer.parameters))
-    assert found[0][0] == found[1][0]
-    assert len(set(found[0][0])) == 4
-    assert_same(found[0][1], found[1][1])
 
 
 @each_kind

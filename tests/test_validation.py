@@ -547,18 +547,6 @@ def test_every_argument_can_be_requested():
 # ------------------------------------------------------------- shown, named, configured
 
 
-@pytest.mark.parametrize("container", ["pandas", "polars"])
-def test_no_data_frames_of_sequences(container):
-    pipe = make_pipeline(SequenceVectorizer(), make_classifier("tokens"))
-    for estimator in (pipe[0], pipe):
-        with pytest.raises(ValueError, match=f"SequenceVectorizer has no '{container}' output"):
-            estimator.set_output(transform=container)
-    expected = pipe.fit(TEXTS, VERDICTS).predict_proba(TEXTS)
-    with config_context(transform_output=container):
-        found = clone(pipe).fit(TEXTS, VERDICTS).predict_proba(TEXTS)
-    np.testing.assert_array_equal(found, expected)
-
-
 SHOWN = {
     "classifier": (make_classifier(), make("series")),
     "vectorizer": (SequenceVectorizer(), TEXTS),
