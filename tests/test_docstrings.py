@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import StackingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 import seqnets
 from seqnets import inspection, plots
@@ -69,6 +73,38 @@ def test_the_readme_makes_sequences_of_tables():
     table = pd.DataFrame({"a": [[1, 2], [3]], "b": [[4, 5], [6]]})
     found = [x.tolist() for x in eval(cells, {"table": table, "np": np})]
     assert found == [[[1, 4], [2, 5]], [[3, 6]]]
+
+
+def test_the_readme_fills_gaps():
+    readme = README.read_text("utf-8")
+    fill = re.search(r"^- gaps inside a series, in data frames: `(.*?)`", readme, re.M)[1]
+    means = re.search(r"^  `means = (.*?)`", readme, re.M)[1]
+    X = [
+        pd.DataFrame({"a": [np.nan, 1.0, np.nan, 3.0], "b": [np.nan] * 4}),
+        pd.DataFrame({"a": [4.0], "b": [6.0]}),
+    ]
+    filled = eval(fill, {"X": X, "means": eval(means, {"pd": pd, "X_train": X})})
+    assert filled[0].to_numpy().tolist() == [[1, 6], [1, 6], [1, 6], [3, 6]]
+    assert filled[1].equals(X[1])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_readme_puts_numbers_beside_a_series():
+    """The label needs both: neither can do without the other."""
+    of_sound = re.search(r"`(FunctionTransformer\(.*?\))`", README.read_text("utf-8"))[1]
+    random = np.random.RandomState(0)
+    loud, old = random.randint(2, size=(2, 60))
+    sound = [np.full(random.randint(2, 6), 2.0 * bit - 1) for bit in loud]
+    table, y = pd.DataFrame({"sound": sound, "age": old}), loud & old
+    clf = seqnets.RecurrentClassifier("gru", 4, learning_rate_init=0.05, random_state=0)
+    of_age = FunctionTransformer(lambda table: table[["age"]])
+    members = [
+        ("sound", make_pipeline(eval(of_sound, {"FunctionTransformer": FunctionTransformer}), clf)),
+        ("age", make_pipeline(of_age, LogisticRegression())),
+    ]
+    stack = StackingClassifier(members, LogisticRegression(C=100), cv=3).fit(table, y)
+    assert stack.score(table, y) == 1
+    assert max(model.score(table, y) for _, model in stack.named_estimators_.items()) < 1
 
 
 def test_nothing_public_is_left_out():
