@@ -5,30 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
+from test_cache import run
 
-from seqnets import cells
 from seqnets.jit import FLAGS, by_precision, kernel
 from seqnets.layers import CELLS
-
-PACKAGE = Path(cells.__file__).parent
-TESTS = Path(__file__).parent
-
-
-def run(code: str, *path: Path, **environment: str) -> str:
-    """What a new process prints that has no kernel cache but the one it is given."""
-    inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, path))
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=inherited | environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
 
 FORKS = """
 import os, threading
@@ -142,8 +126,7 @@ def test_a_kernel_from_disk_gives_the_bits_of_a_new_one(tmp_path):
     With "reassoc" and "nsz" among the flags they were not: LLVM then puts a sum's terms in
     another order wherever it compiles it again.
     """
-    environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    first, second = (run(SHOW_BITS, PACKAGE.parent, TESTS, **environment) for _ in range(2))
+    first, second = (run(SHOW_BITS, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     *new_bits, new = first.splitlines()
     *old_bits, old = second.splitlines()
     assert (new, old) == ("compiled", "from disk")
