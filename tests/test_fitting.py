@@ -759,7 +759,7 @@ def test_a_score_without_anything_to_judge_is_no_silent_wish():
     assert clf.validation_scores_ is None
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.usefixtures("two_blas_threads")
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_blas_has_one_thread_from_the_initial_weights_on(method, monkeypatch):
     """Of more, those of large layers would have other bits."""

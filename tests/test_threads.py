@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from seqnets import threads
 from seqnets.threads import SPARE_BYTES, Workers, one_blas_thread
 
+pytestmark = pytest.mark.usefixtures("two_blas_threads")
+
 each_number = pytest.mark.parametrize("n_threads", [1, 2, 3])
 DTYPE = np.dtype(np.float32)
 WAIT = 30  # seconds until a deadlock fails
@@ -147,13 +149,6 @@ def test_leaving_ends_the_threads():
 
 
 # ----------------------------------------------------------------------------------- BLAS
-
-
-@pytest.fixture(autouse=True)
-def limits_of_before():
-    """A failure is no other test's."""
-    with threadpool_limits():
-        yield
 
 
 def limits():
