@@ -387,9 +387,15 @@ def test_a_validation_set_that_the_pipeline_has_not_scaled():
     assert [w.filename for w in caught if w.category is UserWarning] == [__file__]
 
 
-def test_a_named_score_that_can_t_be_is_named():
-    with pytest.raises(ValueError, match=r"scoring='f1' can't judge the.*\"f1_macro\""):
-        fit(scoring="f1")
+@pytest.mark.parametrize(
+    ("of_two", "of_three"), [("f1", "f1_macro"), ("roc_auc", "roc_auc_ovr")], ids=str
+)
+def test_a_named_score_of_two_classes_has_one_of_three(of_two, of_three):
+    with pytest.raises(ValueError, match=rf"scoring='{of_two}' can't judge the.*\"{of_three}\""):
+        fit(scoring=of_two)
+    clf = fit(scoring=of_three)
+    score = get_scorer(of_three)(clf, make_validation("series"), Y_VAL)
+    assert clf.best_validation_score_ == score
 
 
 @pytest.mark.filterwarnings("always")
@@ -516,6 +522,15 @@ def test_weights_through_a_pipeline():
     by_hand = make_classifier().fit(SequenceScaler().fit_transform(X), Y, weights)
     assert_same_weights(pipe[-1], by_hand)
     assert by_hand.loss_curve_ != make_classifier().fit(X, Y).loss_curve_
+
+
+def test_weights_by_the_name_of_the_step():
+    """Without metadata routing."""
+    X, weights = make("series"), np.linspace(0.0, 2.0, N)
+    pipe = make_pipeline(SequenceScaler(), make_classifier())
+    pipe.fit(X, Y, recurrentclassifier__sample_weight=weights)
+    by_hand = make_classifier().fit(SequenceScaler().fit_transform(X), Y, weights)
+    assert_same_weights(pipe[-1], by_hand)
 
 
 @pytest.mark.usefixtures("routing")
