@@ -24,9 +24,11 @@ import warnings
 import numpy as np
 
 from seqnets import RecurrentClassifier
+from seqnets.batches import blocks
 from seqnets.training import Trainer
 
-N, FEW = 1500, 33
+N, FEW, BATCH = 1500, 33, 128
+assert len(blocks(np.full(BATCH, 20))) == 2  # which two threads share
 random = np.random.RandomState(0)
 Y = random.randint(0, 2, N)
 step = Trainer.step
@@ -71,7 +73,7 @@ for kind, X in {
 }.items():
     clf = RecurrentClassifier(
         "gru", 16, embedding_dim=None if kind == "series" else 8, random_state=0,
-        n_jobs=int(sys.argv[1]), tol=0.0, n_iter_no_change=10**6,
+        n_jobs=int(sys.argv[1]), tol=0.0, n_iter_no_change=10**6, batch_size=BATCH,
     )
     for early_stopping in (False, True):
         clf.set_params(early_stopping=early_stopping, max_iter=10**6, verbose=1, warm_start=False)
@@ -79,7 +81,7 @@ for kind, X in {
     clf.set_params(early_stopping=False, max_iter=3, warm_start=False).fit(X[:FEW], Y[:FEW])
     Trainer.step = first_step
     tell(f"{kind}, partial_fit", clf.set_params(batch_size=1), clf.partial_fit, X, X[:FEW])
-    clf.set_params(batch_size="auto", max_iter=3, warm_start=False).fit(X[:FEW], Y[:FEW])
+    clf.set_params(batch_size=BATCH, max_iter=3, warm_start=False).fit(X[:FEW], Y[:FEW])
     tell(f"{kind}, reading X", clf, clf.fit, Slow(X), X[:FEW])
 """
 
