@@ -469,8 +469,8 @@ def test_read_only_documents():
     [
         ("a text", ValueError, "Iterable over raw text documents expected, string object"),
         (b"a text", ValueError, "Iterable over raw text documents expected"),
-        (pd.DataFrame({"text": ["a"]}), ValueError, "1-D .* got a DataFrame: pass one column"),
-        (np.array([["a"]]), ValueError, "1-D .* got a ndarray"),
+        (pd.DataFrame({"text": ["a"]}), ValueError, r"1-D .* got a DataFrame: .* X\[\"text\"\]"),
+        (np.array([["a"]]), ValueError, r"1-D .* got a ndarray: .* X\[:, 0\]"),
         (np.array("a"), ValueError, "1-D .* got a ndarray"),
         ({"text": ["a"]}, ValueError, "1-D .* got a dict"),
         ({"a", "b"}, TypeError, "documents in a fixed order, got a set: pass a list"),
