@@ -24,6 +24,8 @@ torch.set_num_threads(1)  # on arrays this small, waiting for a second thread is
 pack_sequence = torch.nn.utils.rnn.pack_sequence
 pad_packed_sequence = torch.nn.utils.rnn.pad_packed_sequence
 
+pytestmark = pytest.mark.usefixtures("several_blocks")
+
 LAYERS = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 D, N_TOKENS = 3, 6
 LENGTHS = [2, 7, 1, 4, 4, 9, 1, 3, 6, 2, 5, 1, 8, 3, 2, 6, 4, 1, 3, 5]  # two blocks
