@@ -693,6 +693,17 @@ def adam_step(
     return w, m, v
 
 
+def rmsprop_step(
+    w: Row, g: Row, v: Row, learning_rate: float, decay: float, epsilon: float
+) -> tuple[Row, Row]:
+    """v' = decay v + (1 - decay) g^2
+    w' = w - learning_rate g / (sqrt(v') + epsilon)
+    """
+    n = range(len(w))
+    v = [decay * v[k] + (1 - decay) * g[k] ** 2 for k in n]
+    return [w[k] - learning_rate * g[k] / (math.sqrt(v[k]) + epsilon) for k in n], v
+
+
 def global_norm(gradients: dict[str, list]) -> float:
     """The square root of the sum of all squared numbers."""
     return math.sqrt(sum(g * g for gradient in gradients.values() for g in flat(gradient)))
