@@ -378,7 +378,7 @@ def test_one_text_has_its_words_beside_its_line_and_its_class_as_color():
     place = display.points[0][-1]
     np.testing.assert_array_equal(display.ax_.texts[0].xy, place)
     assert display.ax_.lines[0].get_color() == colors.BLUE
-    display = plots.TrajectoryDisplay.from_estimator(text_model(), TEXTS)
+    display = plots.TrajectoryDisplay.from_estimator(text_model(), iter(TEXTS))  # read once
     ends = {text.get_text(): text.xy for text in display.ax_.texts}
     for i, way in enumerate(display.points):
         np.testing.assert_array_equal(ends.pop(str(i)), way[-1])
