@@ -48,7 +48,7 @@ FAULTS = [
     ("layers", NETWORK, "return array[start:stop]", "return array[: stop - start]"),
     ("layers", NETWORK, "dx[: start * B] = 0", "pass"),
     ("layers", NETWORK, " or dc.any()", ""),
-    ("layers", NETWORK, " or dh[1:start].any()", ""),
+    ("layers", NETWORK, " and start <= first()", ""),
     ("layers", NETWORK, "if row >= 0", "if row > 0"),
     ("layers", NETWORK, '"b_h", du_n', '"b_h", da[:, -H:]'),
     ("bidirectional", NETWORK, "= back[lengths[row] - t,", "= back[lengths[row] - t - 1,"),
