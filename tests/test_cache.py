@@ -150,6 +150,22 @@ def test_half_a_file_is_replaced(place, size):
     assert a_cache().load_overload(SIGNATURES[1], CONTEXT) is not None
 
 
+def test_a_file_that_another_process_reads_is_as_good(place, monkeypatch):
+    """Windows does not replace it."""
+
+    def refused(*_):
+        raise PermissionError(13, "Access is denied")
+
+    path, key = a_cache()._place(SIGNATURES[0], CONTEXT.codegen())
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(PermissionError):
+        cache.write(path, key, b"new")
+    path.write_bytes(b"theirs")
+    cache.write(path, key, b"new")
+    assert path.read_bytes() == b"theirs"
+    assert os.listdir(path.parent) == [path.name]
+
+
 def test_all_files_are_cut_short(kept, tmp_path):
     place = with_kernels(kept, tmp_path)
     files = [path for path in place.rglob("*") if path.is_file()]

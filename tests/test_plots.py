@@ -4,6 +4,7 @@ import functools
 import html
 import re
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -581,6 +582,14 @@ def test_str_has_colors_where_they_are_shown(terminal, variables, in_color, monk
     words, values = ["good", "bad", "weak"], [3.0, -0.456, 0.1]
     text = str(plots.AttributionDisplay(np.array(values), words, "a"))
     assert text == (plots.colored(words, values) if in_color else "good(+3) bad(-0.46) weak")
+
+
+@pytest.mark.parametrize("stream", [None, SimpleNamespace(write=len, flush=list)])
+def test_str_is_plain_where_nobody_can_tell(stream, monkeypatch):
+    """As in a service of Windows, or where a library has put its own writer."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert str(plots.AttributionDisplay(np.array([3.0]), ["good"], "a")) == "good(+3)"
 
 
 def test_an_empty_text_can_be_shown():

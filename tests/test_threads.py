@@ -235,6 +235,34 @@ def test_an_exception_restores():
     assert limits() == before
 
 
+def test_where_there_are_no_more_threads(monkeypatch):
+    """A limit of the system's; for Python 3.12 also after the main thread has ended."""
+
+    def refused(thread):
+        raise RuntimeError("can't start new thread")
+
+    before = limits()
+    for n_refused in ("none", "the second", "the first", "both"):
+        with monkeypatch.context() as patch:
+            if n_refused in ("the first", "both"):
+                patch.setattr(threading.Thread, "start", refused)
+            with one_blas_thread():
+                assert is_one()
+                if n_refused == "the first":
+                    patch.undo()
+                elif n_refused == "the second":
+                    patch.setattr(threading.Thread, "start", refused)
+        assert limits() == before
+        with ThreadPoolExecutor(1) as pool:  # nor is another thread's own limit ignored
+            assert set(pool.submit(under_own_limit).result(WAIT).values()) == {1}
+        assert limits() == before
+
+
+def under_own_limit():
+    with threadpool_limits(1, user_api="blas"):
+        return limits()
+
+
 def test_from_several_threads_at_once():
     before, seen = limits(), []
     barrier = threading.Barrier(4, timeout=WAIT)

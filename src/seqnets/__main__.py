@@ -24,12 +24,13 @@ from seqnets import __version__
 from seqnets.classifier import RecurrentClassifier
 from seqnets.colors import colored, colors_wanted, printable
 from seqnets.comparison import (
+    counts,
+    fit_rows,
     make_folds,
     on_interrupt,
     one_line,
     recurrent,
     run_comparison,
-    run_fold,
     say,
 )
 from seqnets.files import check_writable
@@ -78,28 +79,25 @@ def train(arguments: argparse.Namespace) -> None:
         if os.path.exists(output) and os.path.samefile(path, output):
             raise UserError(f"{output}: this is the input file; name another with --output")
     try:
-        rows = training, held_out = make_folds(data)[0]
-        say(f"training on {len(training):,} texts ...")
+        training, held_out = make_folds(data)[0]
+        say(f"training on {len(training):,} texts, labels {counts(data.labels[training])} ...")
         model = recurrent(arguments.cell, verbose=watched())
         with contextlib.redirect_stdout(sys.stderr), ctrl_c_ends_training():
-            fold = run_fold(model, data, rows)
+            fitted, told = fit_rows(model, data, training)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
-    for warning in dict.fromkeys(fold.warnings):
+    for warning in told:
         say(f"  warning: {warning}")
+    with user_errors(output):  # first of all: nobody may wait for the report, or read it
+        save(fitted, output)
+    print(f"{path}: {len(data.texts):,} texts, {len(held_out):,} of them held out (stratified)")
+    print(f"{output}: saved this model, trained on the other {len(training):,} texts, not on all")
+    accuracy = fitted.score(data.texts[held_out], data.labels[held_out])
     [(commonest, _)] = Counter(data.labels[training]).most_common(1)
-    report = (
-        f"{path}: {len(data.texts):,} texts, {len(held_out):,} of them held out (stratified)\n"
-        f"accuracy on the held-out texts: {fold.accuracy:.3f}; of always guessing {commonest!r}, "
+    print(
+        f"accuracy on the held-out texts: {accuracy:.3f}; of always guessing {commonest!r}, "
         f"the most common label: {np.mean(data.labels[held_out] == commonest):.3f}"
     )
-    try:  # to save comes first: nobody may read the report
-        with user_errors(output):
-            save(fold.model, output)
-    finally:
-        with contextlib.suppress(BrokenPipeError):
-            print(report)
-    print(f"{output}: saved this model, trained on the other {len(training):,} texts, not on all")
 
 
 def watched() -> bool:
@@ -308,7 +306,9 @@ def leave(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, leave)
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
-        stream.reconfigure(errors="replace")
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as for a job in the background
+        signal.signal(signal.SIGINT, leave)
+    for stream in (sys.stdout, sys.stderr):  # one that is closed is None, a notebook's its own
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

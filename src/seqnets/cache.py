@@ -151,10 +151,12 @@ def write(path: Path, key: bytes, code: bytes) -> None:
         with open(descriptor, "wb") as file:
             file.write(hashlib.sha256(key + code).digest() + code)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        raise
+        # Windows replaces no file that another process is reading; that one is as good.
+        if not (isinstance(error, PermissionError) and path.is_file()):
+            raise
 
 
 # Where it is kept

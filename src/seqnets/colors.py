@@ -87,9 +87,11 @@ def colors_wanted() -> bool:
     """Return whether standard output shows ANSI colors: see no-color.org, force-color.org."""
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or (
-        sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    )
+    try:
+        on_terminal = sys.stdout.isatty()
+    except (AttributeError, ValueError):  # it is None, or closed, or can only write
+        on_terminal = False
+    return bool(os.environ.get("FORCE_COLOR") or on_terminal and os.environ.get("TERM") != "dumb")
 
 
 def as_html(words: Sequence[str], attributions: Sequence[float], title: str) -> str:

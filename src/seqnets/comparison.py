@@ -30,6 +30,7 @@ EMBEDDING_DIM = 64
 COMPARED = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
 SHOWN_TEXTS = 4
 SHOWN_CHARACTERS = 110
+SHOWN_LABELS = 10
 
 
 class LabeledTexts(NamedTuple):
@@ -90,12 +91,17 @@ def compile_kernels() -> None:
 def run_fold(model: Pipeline, data: LabeledTexts, rows: tuple[np.ndarray, np.ndarray]) -> Fold:
     """Train on the fold's first rows, score on its second."""
     train, test = rows
+    start = time.perf_counter()
+    fitted, told = fit_rows(model, data, train)
+    accuracy = fitted.score(data.texts[test], data.labels[test])
+    return Fold(accuracy, time.perf_counter() - start, fitted, told)
+
+
+def fit_rows(model: Pipeline, data: LabeledTexts, rows: np.ndarray) -> tuple[Pipeline, list[str]]:
+    """Return the model trained on these rows, and each warning once."""
     with warnings.catch_warnings(record=True) as caught:
-        start = time.perf_counter()
-        fitted = clone(model).fit(data.texts[train], data.labels[train])
-        accuracy = fitted.score(data.texts[test], data.labels[test])
-        seconds = time.perf_counter() - start
-    return Fold(accuracy, seconds, fitted, [one_line(warning.message) for warning in caught])
+        fitted = clone(model).fit(data.texts[rows], data.labels[rows])
+    return fitted, list(dict.fromkeys(one_line(warning.message) for warning in caught))
 
 
 def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[str, list[Fold]]:
@@ -124,7 +130,9 @@ def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[s
 @contextlib.contextmanager
 def on_interrupt(handler: Any) -> Iterator[None]:
     """Let this handle Ctrl-C meanwhile."""
-    before = signal.signal(signal.SIGINT, handler)
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # as it is for what a shell runs in the background
+        signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
@@ -181,12 +189,21 @@ def print_sentences(model: Pipeline, data: LabeledTexts, test: np.ndarray) -> No
             print(f"{label:<{width}}{predicted:<{width + 5}}{shown:.{SHOWN_CHARACTERS}}")
 
 
+def counts(labels: np.ndarray) -> str:
+    """Return the labels, the most frequent first, and how many texts each has."""
+    found = Counter(labels).most_common()
+    listed = ", ".join(f"{one_line(label)} ({n:,})" for label, n in found[:SHOWN_LABELS])
+    more = len(found) - SHOWN_LABELS
+    return f"{listed} and {more:,} more" if more > 0 else listed
+
+
 def one_line(message: object) -> str:
     """Return the message on one line, with escapes for what would steer a terminal."""
     return printable(" ".join(str(message).split()))
 
 
 def say(line: str) -> None:
-    """Report progress beside the results, not among them."""
+    """Report progress beside the results, not among them, and whether anybody reads it or not."""
     if sys.stderr is not None:  # to which print would prefer standard output
-        print(line, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)

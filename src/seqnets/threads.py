@@ -95,7 +95,6 @@ _lock = threading.Lock()
 _controller: Any = None  # made once: it looks through all loaded libraries
 _holders: weakref.WeakSet = weakref.WeakSet()
 _limit: Any = None
-_last: threading.Thread | None = None  # to set the limit or to lift it
 
 
 @contextlib.contextmanager
@@ -104,8 +103,7 @@ def one_blas_thread() -> Iterator[None]:
 
     The limit is the process' own, not a thread's, and entering and leaving it from several
     threads at once can leave it on for good; so the first to come sets it, the last to go lifts
-    it. Each does so in a thread of its own that ends then: while the thread that last changed the
-    limit lives, threadpoolctl ignores all others.
+    it, each in a thread of its own.
 
     An OpenBLAS that was built with OpenMP (Homebrew's, not that of NumPy's wheels) has a limit for
     each thread instead, which this does not reach.
@@ -130,12 +128,8 @@ def _enter(holder: _Holder) -> None:
         _holders.add(holder)
         if _limit is None:
             _controller = _controller or ThreadpoolController()
-            _succeed()
-            for library in _controller.lib_controllers:
-                # A thread with a limit of its own, such as our caller, would keep ours from it.
-                if hasattr(library, "clear_controlling_thread"):
-                    library.clear_controlling_thread(force=True)
-            _limit = _controller.limit(limits=1, user_api="blas")
+            with _in_control():
+                _limit = _controller.limit(limits=1, user_api="blas")
 
 
 def _leave(holder: _Holder) -> None:
@@ -144,17 +138,23 @@ def _leave(holder: _Holder) -> None:
         holder.has_left = True
         _holders.discard(holder)
         if not _holders and _limit is not None:
-            _succeed()
-            _limit.restore_original_limits()
+            with _in_control():
+                _limit.restore_original_limits()
             _limit = None
 
 
-def _succeed() -> None:
-    """Wait for the end of the thread before this one, which has let go of the lock."""
-    global _last
-    if _last is not None:
-        _last.join()
-    _last = threading.current_thread()
+@contextlib.contextmanager
+def _in_control() -> Iterator[None]:
+    """threadpoolctl ignores all threads but the one that last changed a limit, while that lives.
+
+    It may be our caller, with a limit of its own; and it must not be this one afterwards.
+    """
+    libraries = [x for x in _controller.lib_controllers if hasattr(x, "clear_controlling_thread")]
+    for library in libraries:
+        library.clear_controlling_thread(force=True)
+    yield
+    for library in libraries:
+        library.clear_controlling_thread(force=True)
 
 
 def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
@@ -163,9 +163,14 @@ def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
     So the main thread never holds the lock when it is interrupted. A caller who is interrupted
     while entering leaves at once; its thread then sees `has_left`, and does nothing.
     """
-    if not sys.is_finalizing():  # then a new thread would never begin, and we wait for it
-        thread = threading.Thread(target=function, args=(holder,))
+    if sys.is_finalizing():  # then a new thread would never begin, and we wait for it
+        return
+    thread = threading.Thread(target=function, args=(holder,))
+    try:
         thread.start()
+    except RuntimeError:  # the system has no more threads for us, or the main thread has ended
+        function(holder)
+    else:
         thread.join()
 
 
@@ -175,8 +180,8 @@ def _after_fork() -> None:
     If they were, the child's BLAS stays at one thread until it enters and leaves, too: to change
     that here, in the midst of a fork, could wait for a lock that no thread will release.
     """
-    global _lock, _last
-    _lock, _last = threading.Lock(), None
+    global _lock
+    _lock = threading.Lock()
     _holders.clear()
 
 

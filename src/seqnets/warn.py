@@ -12,6 +12,6 @@ OURS = ("seqnets", "sklearn", "joblib", "numba", "contextlib")
 def warn(message: str, category: type[Warning]) -> None:
     """Warn at the line that called into this package, or scikit-learn with it."""
     level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in OURS:
+    while frame.f_back and str(frame.f_globals.get("__name__")).split(".")[0] in OURS:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
