@@ -326,7 +326,7 @@ def assert_options_equal_their_twins(cell, kind, pooling, option, lengths, close
     sequences, targets, weights = make_data(kind, lengths, 3)
     work = used_workspace(network, parameters, kind, 3)
     batch = make_batch(join(sequences), np.arange(len(lengths)))
-    masks = dropout.draw((0, 0), *network.widths(), batch, work.dtype)
+    masks = dropout.draw((2, 0), *network.widths(), batch, work.dtype)
     logits, loss, dlogits = forward(network, parameters, batch, targets, weights, work, masks)
     gradients, dx = backward(network, parameters, batch, dlogits, work, masks)
 
@@ -397,7 +397,7 @@ def test_gradients_of_options_by_central_differences(cell, kind, pooling, option
     sequences, targets, weights = make_data(kind, lengths, 1)
     batch = make_batch(join(sequences), np.arange(len(lengths)))
     work = Workspace(np.dtype(np.float64))
-    masks = dropout.draw((0, 0), *network.widths(), batch, work.dtype)
+    masks = dropout.draw((2, 0), *network.widths(), batch, work.dtype)
 
     def loss():
         return forward(network, parameters, batch, targets, weights, work, masks)[1]

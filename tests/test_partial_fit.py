@@ -1,5 +1,6 @@
 """Training taken up again: partial_fit and warm_start."""
 
+import contextlib
 import copy
 import pickle
 
@@ -169,10 +170,20 @@ def test_the_optimizers_memory_follows_its_tokens(solver):
 def test_series_are_standardized_as_the_first_call_found_them():
     clf = make_classifier("series").partial_fit(make("series"), Y, classes=[0, 1, 2])
     mean, scale = clf.input_mean_, clf.input_scale_
-    with pytest.warns(UserWarning, match=r"^X: the mean of feature \d is more than 5"):
-        clf.partial_fit([100 + 10 * x for x in make("series")], Y)
+    for factor, much in ((1, None), (0.3, None), (4, None), (100, "100"), (0.01, "0.01")):
+        told = pytest.warns(UserWarning, match=rf"^X: the values of feature \d are {much} times")
+        with contextlib.nullcontext() if much is None else told:  # sound, with means of 0
+            clf.partial_fit([mean + factor * (x - mean) for x in make("series")], Y)
+    with pytest.warns(UserWarning, match="^X: the values of feature"):
+        clf.partial_fit([100 + x for x in make("series")], Y)
     np.testing.assert_array_equal(clf.input_mean_, mean)
     np.testing.assert_array_equal(clf.input_scale_, scale)
+
+
+def test_a_feature_that_was_constant_may_vary_a_little():
+    clf, first = make_classifier("series"), [np.c_[x, np.full(len(x), 7.0)] for x in make("series")]
+    clf.partial_fit(first, Y, classes=[0, 1, 2])
+    clf.partial_fit([x + 1e-3 for x in first], Y)
 
 
 def test_classes():

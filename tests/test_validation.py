@@ -257,7 +257,7 @@ SCORERS |= {"make_scorer": make_scorer(accuracy_score), "plain": lambda clf, X, 
 @pytest.mark.parametrize("scoring", SCORERS.values(), ids=SCORERS)
 @pytest.mark.parametrize("own", [True, False], ids=["X_val", "split"])
 def test_scores_are_those_of_each_epoch(own, scoring):
-    """The first of the best comes back."""
+    """Of the best, the one of the lowest loss comes back."""
     X, y = make("series"), np.where(Y == "a", "no", "yes")
     validation = {"X_val": make_validation("series"), "y_val": np.where(Y_VAL == "a", "no", "yes")}
     scorer = get_scorer(scoring)
@@ -273,7 +273,8 @@ def test_scores_are_those_of_each_epoch(own, scoring):
     assert clf.validation_scores_ == watched.validation_scores_ == expected
     assert len(set(expected)) > 1
     assert clf.best_validation_score_ == max(expected) == scorer(clf, X_val, y_val)
-    assert_same_weights(clf, spy.models[expected.index(max(expected))])
+    pairs = list(zip(expected, -np.array(clf.validation_loss_curve_), strict=True))
+    assert_same_weights(clf, spy.models[pairs.index(max(pairs))])
 
 
 def test_no_scorer_is_the_estimator_s_own_score():
@@ -290,7 +291,9 @@ def test_the_score_decides_and_not_the_loss():
     clf = fit(scoring=spy, max_iter=9, n_iter_no_change=3)
     assert clf.validation_scores_ == scores  # after the best, more than 3 that are no better
     assert clf.best_validation_score_ == 0.5
-    assert_same_weights(clf, spy.models[1])
+    of_the_best = [clf.validation_loss_curve_[epoch] for epoch in (1, 3)]
+    assert min(clf.validation_loss_curve_) < min(of_the_best)
+    assert_same_weights(clf, spy.models[(1, 3)[np.argmin(of_the_best)]])
 
 
 FORMS = {
@@ -381,7 +384,7 @@ def test_a_validation_set_that_the_pipeline_has_not_scaled():
     scaled = SequenceScaler().fit_transform([100 + x for x in make("series")])
     validation = {"y_val": Y_VAL, "X_val": [100 + x for x in make_validation("series")]}
     with pytest.warns(
-        UserWarning, match=r"^X_val: the mean of feature .*transform_input"
+        UserWarning, match=r"^X_val: the values of feature .*transform_input"
     ) as caught:
         make_classifier().fit(scaled, Y, **validation)
     assert [w.filename for w in caught if w.category is UserWarning] == [__file__]

@@ -120,7 +120,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"
         The score on the validation set, weighted by its sample and class weights: "loss" is the
-        negative loss; else any scikit-learn scorer. None: the accuracy.
+        negative loss; else any scikit-learn scorer. None: the accuracy. The loss decides ties.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied by `sample_weight`. "balanced": the sum of all sample
         weights / (n_classes * the sum of the class's own). Not for multilabel y.

@@ -21,7 +21,9 @@ Masks = dict[str, np.ndarray]
 class Dropout(NamedTuple):
     """The probabilities p."""
 
-    inputs: float = 0.0  # of each number that a layer reads, the dense one included
+    # Of each number that a layer reads, the dense one included, but not of series themselves: to
+    # leave out their only channel leaves nothing (GunPoint, GRU: accuracy 0.80 instead of 0.97).
+    inputs: float = 0.0
     tokens: float = 0.0  # of whole tokens
     states: float = 0.0  # of each number that a layer's own product reads of its state
 
@@ -47,7 +49,7 @@ class Dropout(NamedTuple):
         for name, width in inputs.items():
             of_tokens = name == "layer0" and batch.lookup is not None
             n = whole_tiles(batch.x.size) if of_tokens else n_sequences
-            if self.inputs > 0:
+            if self.inputs > 0 and (name != "layer0" or of_tokens):
                 masks[name] = mask(self.inputs, n, width)
             if self.tokens > 0 and of_tokens:
                 masks[name] = mask(self.tokens, n, 1) * masks.get(name, dtype.type(1))

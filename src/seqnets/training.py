@@ -266,21 +266,23 @@ def train(
     """Run epochs until the score stops improving.
 
     The score, where there is a validation set, is that of the weights `judged` on it; their best
-    epoch's values end in `parameters`, or those that training began with, if these are to be judged
-    and none is better. Without one it is the negative training loss, and the last weights stay.
+    epoch's values (of equal scores, such as accuracies of few sequences, that of the lowest loss)
+    end in `parameters`, or those that training began with, if these are to be judged and none is
+    better. Without one it is the negative training loss, and the last weights stay.
     `goes_on` is asked before training ends for want of improvement. `report` comes after each epoch
     and may end training, as may an interrupt (Ctrl-C), which before the end of the first epoch is
     the caller's.
     """
-    best, best_score, n_worse = None, -np.inf, 0
+    best, best_score, best_loss, n_worse = None, -np.inf, np.inf, 0
     history.n_before = len(history.loss_curve)
 
     def judge(validate: Callable[[], tuple[float, float]]) -> tuple[float, float]:
         """The loss and score on the validation set; what is best is kept."""
-        nonlocal best
+        nonlocal best, best_loss
         loss, score = validate()
         history.lowest_validation_loss = min(history.lowest_validation_loss, loss)
-        if score > best_score:
+        if score > best_score or (score == best_score and loss < best_loss):
+            best_loss = loss
             best = {name: W.copy() for name, W in judged.items() if W is not parameters[name]}
             history.best_validation_score = score
         return loss, score
