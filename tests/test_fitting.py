@@ -9,7 +9,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
-from seqnets import RecurrentClassifier, data, fitting, inputs, load, optimizers, save
+from seqnets import RecurrentClassifier, data, fitting, inputs, labels, load, optimizers, save
 from seqnets.batches import Sequences
 from seqnets.data import Data, Validation
 from seqnets.inputs import as_inputs, read_again
@@ -621,6 +621,9 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
     assert f"frequencies would give {-np.sum(true * np.log(guessed)):.4f}." in message
 
 
+SERIES = Sequences(np.array([[1.0], [-1.0], [1.0], [-1.0]]), np.array([0, 2, 4]))
+
+
 @pytest.mark.parametrize(
     ("stopped", "y", "weights", "loss", "message"),
     [
@@ -640,8 +643,8 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
 def test_when_to_warn(recwarn, stopped, y, weights, loss, message):
     """The last epochs count, of which the weights kept come, be an earlier loss less."""
     clf = make_classifier()
-    clf.out_activation_ = "softmax"
-    data = Data(None, y, np.eye(3)[y], np.array(weights), None)
+    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
+    data = Data(SERIES, y, np.eye(3)[y], np.array(weights), None)
     fitting.warn_of_a_poor_fit(clf, History([0.5, *[loss] * 5], stopped=stopped), data, None)
     found = [str(warning.message) for warning in recwarn]
     assert len(found) == (message is not None)
@@ -652,8 +655,8 @@ def test_when_to_warn(recwarn, stopped, y, weights, loss, message):
 def test_on_a_validation_set_its_own_loss_counts(recwarn, lowest, warns):
     """Beside that of guessing by the training set's frequencies, here 1/4 and 3/4."""
     clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_ = "softmax"
-    data = Data(None, None, targets[[0, 1, 1, 1]], np.ones(4), None)
+    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
+    data = Data(SERIES, None, targets[[0, 1, 1, 1]], np.ones(4), None)
     validation = Validation(None, targets, np.ones(2), None, None)
     history = History([9.0, 9.0], [0.1, 0.9], [0.5, 0.6], lowest_validation_loss=lowest)
     fitting.warn_of_a_poor_fit(clf, history, data, validation)
@@ -666,8 +669,8 @@ def test_on_a_validation_set_its_own_loss_counts(recwarn, lowest, warns):
 def test_a_loss_that_rose_before_training_ended_is_told(recwarn, loss, told):
     """The weights kept are the last ones."""
     clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_ = "softmax"
-    data = Data(None, None, targets, np.ones(2), None)
+    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
+    data = Data(SERIES, None, targets, np.ones(2), None)
     history = History([0.4, 0.1, 9.0, *[loss] * 5], stopped="converged")
     fitting.warn_of_a_poor_fit(clf, history, data, None)
     assert [told in str(warning.message) for warning in recwarn] == [True] * (told is not None)
@@ -676,8 +679,8 @@ def test_a_loss_that_rose_before_training_ended_is_told(recwarn, loss, told):
 @pytest.mark.parametrize(("loss", "reason"), [(0.5, "loss fell to 0.5000"), (0.6, "usual reas")])
 def test_what_was_learned_but_does_not_hold_is_told_from_what_was_not(recwarn, loss, reason):
     clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_ = "softmax"
-    data = Data(None, None, targets, np.ones(2), None)
+    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
+    data = Data(SERIES, None, targets, np.ones(2), None)
     validation = Validation(None, targets, np.ones(2), None, None)
     history = History([0.7, loss], [0.9, 1.0], [-0.9, -1.0], lowest_validation_loss=0.9)
     fitting.warn_of_a_poor_fit(clf, history, data, validation)
@@ -687,8 +690,8 @@ def test_what_was_learned_but_does_not_hold_is_told_from_what_was_not(recwarn, l
 @pytest.mark.parametrize(("loss", "n_before", "warns"), [(0.7, 2, True), (0.7, 0, False)])
 def test_epochs_of_an_earlier_fit_do_not_count(recwarn, loss, n_before, warns):
     clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_ = "softmax"
-    data = Data(None, None, targets, np.ones(2), None)
+    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
+    data = Data(SERIES, None, targets, np.ones(2), None)
     history = History([0.1, 0.1, loss], stopped="converged", n_before=n_before)
     fitting.warn_of_a_poor_fit(clf, history, data, None)
     assert bool([w for w in recwarn if "guessing" in str(w.message)]) == warns
@@ -699,14 +702,49 @@ def test_epochs_of_an_earlier_fit_do_not_count(recwarn, loss, n_before, warns):
 def test_weights_that_no_epoch_beats_are_told_of(recwarn, keeps_start, told):
     """A loop of short fits may never leave them."""
     clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_ = "softmax"
-    data = Data(None, None, targets, np.ones(2), None)
+    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
+    data = Data(SERIES, None, targets, np.ones(2), None)
     validation = Validation(None, targets, np.ones(2), None, None)
     history = History([0.9], [0.9], [-0.9], lowest_validation_loss=0.8, keeps_start=keeps_start)
     fitting.warn_of_a_poor_fit(clf, history, data, validation)
     found = [str(w.message) for w in recwarn if "guessing" in str(w.message)]
     assert len(found) == 1
     assert found[0].startswith("No epoch beat the weights before this fit") == told
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize("early_stopping", [True, False])
+@pytest.mark.parametrize(("level", "told"), [(0.0, False), (30.0, True)])
+def test_series_at_levels_of_their_own_are_told(recwarn, level, told, early_stopping):
+    """A bump's place is the class; half of the features are as they should be."""
+    random = np.random.RandomState(0)
+    X, y = random.normal(0, 0.3, (60, 12, 2)), np.arange(60) % 2
+    X[y == 0, 3, 1] += 3
+    X[y == 1, 8, 1] += 3
+    X[:, :, 1] += random.normal(0, level, (60, 1))
+    RecurrentClassifier(
+        "rnn", 4, max_iter=3, early_stopping=early_stopping, random_state=0, n_jobs=1
+    ).fit(X, y)
+    pattern = r"vary by less than (\S+) times input_scale_ in feature 1: .* subtract its mean"
+    [found] = [re.search(pattern, str(w.message)) for w in recwarn] or [None]
+    assert bool(found) == told
+    assert not told or 0 < float(found[1]) < 0.05
+
+
+@pytest.mark.parametrize("classes", [["no", "yes"], ["a", "no", "yes"]])
+def test_a_class_with_few_to_judge_by_is_told(recwarn, classes):
+    """Whichever of two classes it is."""
+    clf, y = make_classifier(), np.repeat([0, 1], [4, 6]) + len(classes) - 2
+    clf.classes_ = np.array(classes)
+    clf.out_activation_ = "logistic" if len(classes) == 2 else "softmax"
+    targets = labels.make_targets(np.array(classes)[y], clf.classes_)
+    if len(classes) == 3:
+        targets = np.r_[targets, [[1, 0, 0]] * 5]
+    data = Data(SERIES, None, targets, np.ones(len(targets)), None)
+    validation = Validation(None, targets, np.ones(len(targets)), None, None)
+    history = History([0.7], [9.0], [-9.0], lowest_validation_loss=9.0)
+    fitting.warn_of_a_poor_fit(clf, history, data, validation)
+    assert "has 4 sequences of class 'no'" in str(recwarn.pop().message)
 
 
 # -------------------------------------------------------------------- ids taken for numbers

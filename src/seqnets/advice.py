@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import labels
+from .batches import Sequences
 from .data import Data, Validation
 from .inputs import Estimator
 from .training import History
@@ -19,6 +20,10 @@ LAST_EPOCHS = 5
 # `LITTLE_LEARNED`, where training ended by itself, is hardly better; `SOME_LOSS` matters.
 LEARNED, LITTLE_LEARNED, SOME_LOSS = 0.8, 0.98, 0.1
 RISEN = 3  # times the lowest loss
+# Series of 17 sets: where accuracies were near chance until each series had lost its own mean, the
+# median of their own deviations was 0.003 to 0.11 of all steps' (`NARROW`), in all others 0.36 on.
+NARROW, HALF_LEARNED, SAMPLE = 0.15, 0.5, 1000
+FEW_TO_JUDGE = 5  # sequences of a class
 USUAL_REASONS = (
     "The usual reasons: a learning_rate_init that is too large or too small, a large alpha, "
     "outliers in series, a small max_iter, labels that do not depend on X."
@@ -42,11 +47,20 @@ def warn_of_a_poor_fit(
     else:
         learned = min(curve) < LEARNED * labels.guessing_loss(guessed, guessed)
         message = on_the_judgment(estimator, history, min(curve), learned, guessing)
+        if message and (few := on_the_judges(estimator, validation.targets)):
+            message = f"{message} {few}"
     if not message and history.stopped == "max_iter":
         message = (
             f"Stochastic optimizer: maximum iterations ({estimator.max_iter}) reached and the "
             "optimization hasn't converged yet."
         )
+    loss = np.median(curve[-LAST_EPOCHS:]) if validation is None else history.lowest_validation_loss
+    if loss > HALF_LEARNED * guessing and (hint := on_levels(data.sequences)):
+        message = message or (
+            f"The loss was {loss:.4f}; guessing by the classes' frequencies would give "
+            f"{guessing:.4f}."
+        )
+        message = f"{message} {hint}"
     if message:
         warn(message, ConvergenceWarning)
 
@@ -93,6 +107,40 @@ def on_the_judgment(
             "(n_iter_no_change, max_iter)."
         )
     return ""
+
+
+def on_the_judges(estimator: Estimator, targets: np.ndarray) -> str:
+    """Which class has too few members in the validation set for any score to tell much."""
+    members = targets.sum(axis=0).astype(int)
+    if members.size == 1:  # the second of two classes
+        members = np.array([len(targets) - members[0], members[0]])
+    rarest = members.argmin()
+    if members[rarest] >= FEW_TO_JUDGE:
+        return ""
+    name = estimator.classes_.tolist()[rarest]
+    return (
+        f"The validation set has {members[rarest]} sequences of class {name!r}, which is few to "
+        "judge by: try early_stopping=False."
+    )
+
+
+def on_levels(sequences: Sequences) -> str:
+    """Whether standardized series hardly vary by themselves, beside all steps' deviation of 1."""
+    values, offsets = sequences
+    if values.ndim == 1:  # tokens
+        return ""
+    some = np.linspace(0, offsets.size - 2, min(offsets.size - 1, SAMPLE)).astype(int)
+    series = [values[offsets[i] : offsets[i + 1]] for i in some if offsets[i] < offsets[i + 1]]
+    own = np.array([x.std(axis=0, dtype=np.float64) for x in series])
+    typical = [np.median(sd[sd > 0]) if sd.any() else 1.0 for sd in own.T]
+    if min(typical, default=1.0) > NARROW:
+        return ""
+    feature = f" in feature {np.argmin(typical)}" if len(typical) > 1 else ""
+    return (
+        f"Half of the series vary by less than {min(typical):.2g} times input_scale_{feature}: if "
+        "a series' own level does not matter, subtract its mean; if its own scale does not, divide "
+        "by its standard deviation."
+    )
 
 
 def never_moved(estimator: Estimator, history: History) -> bool:
