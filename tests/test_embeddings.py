@@ -120,6 +120,14 @@ def test_training_without_vectors_does_not_go_on_with_them(method):
     np.testing.assert_array_equal(clf.predict_proba(X), before)
 
 
+def test_vectors_by_word_are_no_matrix():
+    clf = make_classifier(embeddings={"a": [1.0, 2.0]})
+    with pytest.raises(
+        TypeError, match=r"embeddings is a mapping, .* embedding_matrix\(vocabulary"
+    ):
+        clf.fit(X, Y)
+
+
 # ----------------------------------------------------------------------- embedding_matrix
 
 
@@ -215,7 +223,13 @@ def test_what_is_no_mapping(vocabulary, vectors, message):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe 1.0 2.0\n", "is not text in UTF-8"), (b"else 1.0\n", "has a vector in '.*words'")],
+    [
+        (b"\xff\xfe 1.0 2.0\n", "is not text in UTF-8"),
+        (
+            b"film\t1.0\n",
+            "has a vector in '.*words', on lines of a word and numbers between spaces",
+        ),
+    ],
 )
 def test_a_file_that_is_none(content, message, tmp_path):
     (tmp_path / "words").write_bytes(content)

@@ -111,7 +111,7 @@ def test_several_labels_a_sequence(form):
     ("y", "place", "value"),
     [
         ([[0, 1], [2, 0]], "y[1, 0]", 2),
-        ([["a", "b"], ["b", "a"]], "y[0, 0]", "a"),
+        ([["a", "b"], ["b", "a"]], "y[0, 0]", r"'a'\. For several .*MultiLabelBinarizer"),
         ([[1.0, 0.5], [1.0, 0.0]], "y[0, 1]", 0.5),
         (sparse.csr_matrix([[0, 1], [2, 0]]), "y[1, 0]", 2),
     ],
@@ -120,6 +120,14 @@ def test_other_columns_are_refused(y, place, value):
     with pytest.raises(ValueError, match="2-D y must hold zeros and ones") as caught:
         checked(y, 2)
     assert re.search(rf"but {re.escape(place)} is .*{value}", str(caught.value))
+
+
+@pytest.mark.parametrize("tags", [set, frozenset, list, tuple])
+@pytest.mark.parametrize("form", [list, pd.Series])
+def test_what_to_do_about_several_labels(form, tags):
+    y = form([tags(["a"]), tags(["a", "b"])])
+    with pytest.raises(ValueError, match="MultiLabelBinarizer"):
+        checked(y)
 
 
 @pytest.mark.parametrize("y", [[[1, 2], [2, 1]], [[-1, 1], [1, -1]], [[2, 2], [0, 2]]], ids=str)

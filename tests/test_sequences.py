@@ -464,6 +464,8 @@ def test_what_to_do_about_numbers_that_are_no_ids():
         read_tokens([[3, 2], [2, -1]], LARGEST_ID)
     with pytest.raises(ValueError, match=f"X.0. holds -0.5 .*{rule}numeric series"):
         read_tokens([[-0.5, np.nan], [2, -1]], LARGEST_ID)
+    with pytest.raises(ValueError, match=f"{rule}SequenceVectorizer.analyzer=list. numbers any"):
+        read_tokens([[3, 2**40], [2]], LARGEST_ID)
     with pytest.raises(
         ValueError, match="whole numbers from 0 to 5, the last row of embeddings[.]$"
     ):

@@ -6,7 +6,7 @@ ids that training has seen, and 0 for all others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -172,6 +172,11 @@ def check_scale(estimator: Estimator) -> None:
 
 def check_embeddings(estimator: Estimator) -> np.ndarray:
     """The pretrained vectors, a row per id."""
+    if isinstance(estimator.embeddings, Mapping):
+        raise TypeError(
+            "embeddings is a mapping, expected a matrix with a row per id: make one with "
+            "embedding_matrix(vocabulary, embeddings)."
+        )
     check_unmasked(estimator.embeddings, "embeddings", "fill in what is missing")
     given = check_array(estimator.embeddings, dtype=FLOATS, input_name="embeddings")
     largest = np.finfo(np.float64 if estimator.dtype == "float64" else np.float32).max

@@ -15,6 +15,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from .estimators import check_unmasked
 from .warn import warn
 
+AS_COLUMNS = (
+    "For several labels per sequence, pass (n, n_labels) zeros and ones, as from "
+    "sklearn.preprocessing.MultiLabelBinarizer."
+)
+
 
 def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     """y as (n,) labels; or as (n, K) zeros and ones where a sequence may have several of K."""
@@ -27,8 +32,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         table = np.asarray(y)
     except ValueError as error:
         raise ValueError(
-            "The rows of y differ in length: y must be (n,), one label per sequence, or "
-            "(n, n_labels), zeros and ones as from sklearn.preprocessing.MultiLabelBinarizer."
+            f"The rows of y differ in length: y must be (n,), one label per sequence. {AS_COLUMNS}"
         ) from error
     if isinstance(y, list | tuple) and table.dtype.kind in "US":
         table = np.asarray(y, dtype=object)  # NumPy makes a string of a NaN among strings
@@ -53,11 +57,13 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
 
 
 def check_each(table: np.ndarray) -> None:
-    """Refuse what is no label: bytes, and among objects what is missing or an array."""
+    """Refuse what is no label: bytes, and among objects what is missing or holds several."""
     types = set(map(type, table.ravel())) if table.dtype == object else set()
     if table.dtype.kind == "S" or bytes in types:
         raise ValueError("y holds bytes, which are not labels: decode them to strings.")
     for place, label in np.ndenumerate(table) if types - {str} else ():  # a look at each
+        if isinstance(label, set | frozenset | list | tuple):
+            raise ValueError(f"y[{place[0]}] holds several labels. {AS_COLUMNS}")
         if isinstance(label, np.ndarray) or label is None or is_pandas_na(label) or label != label:
             raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
 
@@ -68,7 +74,7 @@ def check_zeros_and_ones(table: np.ndarray) -> None:
         i, j = np.argwhere(wrong)[0]
         raise ValueError(
             "2-D y must hold zeros and ones, one column per label, but "
-            f"y[{i}, {j}] is {table.tolist()[i][j]!r}."
+            f"y[{i}, {j}] is {table.tolist()[i][j]!r}. {AS_COLUMNS}"
         )
 
 

@@ -10,6 +10,7 @@ from importlib import resources
 from itertools import chain, islice
 from typing import Any
 
+from .colors import printable
 from .comparison import LabeledTexts
 from .vocabulary import ragged
 
@@ -73,8 +74,11 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
                         )
                     yield where, [row[name] or "" for name in names]
             except csv.Error as error:
-                where = f"{path}, after line {reader.line_num}"
-                raise UserError(f"{where}: not CSV: {error}") from error
+                where, wrong = f"{path}, after line {reader.line_num}", printable(str(error))
+                raise UserError(
+                    f"{where}: not CSV: {wrong}; a field that begins with a quote ends with one, "
+                    "and has quotes inside it doubled"
+                ) from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -97,7 +101,7 @@ def checked_column(path: str, reader: csv.DictReader, option: str, column: str |
     columns, column = list(reader.fieldnames or []), column and column.strip()
     listed = ", ".join(columns)
     if not columns:
-        raise UserError(f"{path}: empty; its first line must name the columns")
+        raise UserError(f"{path}: its first line is empty; it must name the columns")
     if column is None:
         raise UserError(f"{path}: name a column with {option}; the columns are: {listed}")
     if column not in columns:

@@ -86,6 +86,8 @@ def _hint_at(number: float) -> str:
     """What may help, if this is among token ids."""
     if np.isnan(number) or number < 0 and number.is_integer():
         return "; pad with 0"
+    if number > LARGEST_ID and number.is_integer():  # as hashes are
+        return "; SequenceVectorizer(analyzer=list) numbers any others"
     series = "; numeric series need embedding_dim=None, numbers can't be mixed with texts"
     return "" if number.is_integer() else series
 

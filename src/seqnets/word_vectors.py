@@ -87,7 +87,9 @@ def embedding_matrix(
             n_dims = np.size(vector) if n_dims is None else n_dims
             found[vocabulary[word]] = checked(word, vector, n_dims)
     if not found:
-        where = "" if isinstance(vectors, Mapping) else f" in {os.fspath(vectors)!r}"
+        where = ""
+        if not isinstance(vectors, Mapping):
+            where = f" in {os.fspath(vectors)!r}, on lines of a word and numbers between spaces"
         raise ValueError(f"No word of the vocabulary has a vector{where}.")
     if 10 * len(found) < len(vocabulary):
         message = (
