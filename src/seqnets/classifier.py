@@ -51,9 +51,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     train_embeddings : bool, default=True
         Whether training changes the embeddings.
     dropout : float or "auto", default="auto"
-        Probability, in [0, 1), of dropping each input of a layer, the dense layer included, while
-        training. One mask serves all steps of a sequence; of embeddings, one serves a token
-        wherever it occurs in a part of the minibatch. "auto": 0.3 for tokens, 0 for series.
+        Probability, in [0, 1), of dropping each input of a layer, the dense one included, while
+        training; not the numbers of series. One mask serves all steps of a sequence; of embeddings,
+        a token wherever it occurs in a part of the minibatch. "auto": 0.3 for tokens, else 0.
     recurrent_dropout : float, default=0.0
         Probability, in [0, 1), of dropping each number of a state before its product with W_h
         while training; one mask per sequence (Gal & Ghahramani 2016). Must be 0 with "mingru",
