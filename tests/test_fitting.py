@@ -722,6 +722,7 @@ def test_series_at_levels_of_their_own_are_told(recwarn, level, told, early_stop
     X[y == 0, 3, 1] += 3
     X[y == 1, 8, 1] += 3
     X[:, :, 1] += random.normal(0, level, (60, 1))
+    X = np.append(X, np.repeat(random.normal(40, 9, (60, 1, 1)), 12, axis=1), axis=2)  # ages
     RecurrentClassifier(
         "rnn", 4, max_iter=3, early_stopping=early_stopping, random_state=0, n_jobs=1
     ).fit(X, y)
@@ -745,6 +746,16 @@ def test_a_class_with_few_to_judge_by_is_told(recwarn, classes):
     history = History([0.7], [9.0], [-9.0], lowest_validation_loss=9.0)
     fitting.warn_of_a_poor_fit(clf, history, data, validation)
     assert "has 4 sequences of class 'no'" in str(recwarn.pop().message)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_class_is_nothing_to_warn_of():
+    """Neither of few to judge by nor of levels."""
+    levels = np.random.RandomState(0).normal(0, 30, (40, 1, 1))
+    X, y = levels + np.random.RandomState(1).normal(size=(40, 5, 1)), ["a"] * 40
+    clf = make_classifier(learning_rate="cosine").fit(X, y, X_val=X[:20], y_val=y[:20])
+    assert clf.predict(X[:1]) == ["a"]
+    clf.set_params(early_stopping=False).fit(X, y)
 
 
 # -------------------------------------------------------------------- ids taken for numbers

@@ -282,6 +282,9 @@ def test_the_loss_curves_are_those_of_the_fit():
     display = plots.LossCurveDisplay([3, 2, 1], [0.5, 0.4, 0.6], [0.7, 0.8, 0.9]).plot()
     assert display.ax_.lines[2].get_xydata().tolist() == [[3, 0.6]]
     assert display.ax_.lines[2].get_label() == "highest score"
+    losses, scores = [np.nan, 0.5, 0.4, 0.6, 0.3], [np.nan, 0.9, 0.9, 0.9, 0.8]  # the kept one of
+    display = plots.LossCurveDisplay([3] * 5, losses, scores).plot()  # equal scores
+    assert display.ax_.lines[2].get_xydata().tolist() == [[3, 0.4]]
 
 
 def test_gradient_flow_is_the_median_counted_from_the_end():

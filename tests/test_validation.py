@@ -384,7 +384,7 @@ def test_a_validation_set_that_the_pipeline_has_not_scaled():
     scaled = SequenceScaler().fit_transform([100 + x for x in make("series")])
     validation = {"y_val": Y_VAL, "X_val": [100 + x for x in make_validation("series")]}
     with pytest.warns(
-        UserWarning, match=r"^X_val: the values of feature .*transform_input"
+        UserWarning, match=r"^X_val: the mean of feature .*transform_input"
     ) as caught:
         make_classifier().fit(scaled, Y, **validation)
     assert [w.filename for w in caught if w.category is UserWarning] == [__file__]

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks, get_tags
 
+from seqnets import RecurrentClassifier
 from seqnets.vectorizer import SequenceVectorizer
 from seqnets.vocabulary import TOKEN_PATTERN
 
@@ -191,7 +192,9 @@ def test_sequences_are_the_analyzers_tokens_in_order(analyzer, n):
         ("e\u0301te\u0301, l'e\u0301te\u0301", "e\u0301te\u0301 , l'e\u0301te\u0301"),
         ("हिन्दी फ़िल्म अच्छी है।", "हिन्दी फ़िल्म अच्छी है ।"),
         ("தமிழ் বাংলা, שָׁלוֹם־עוֹלָם جَمِيلٌ؟", "தமிழ் বাংলা , שָׁלוֹם ־ עוֹלָם جَمِيلٌ ؟"),
-        ("ภาษาไทย ខ្មែរ မြန်မာ", "ภาษาไทย ខ្មែរ မြန်မာ"),
+        ("ภาษาไทย ខ្មែរ မြန်မာ བསྒྲུབས་ ދިވެހި", "ภาษาไทย ខ្មែរ မြန်မာ བསྒྲུབས ་ ދިވެހި"),
+        ("৳৫০০ ૱500", "৳ ৫০০ ૱ 500"),
+        ("Jose\u0301's 'tis rock''n", "jose\u0301's ' tis rock ' ' n"),
         ("👍🏽 100 ₹", "👍 🏽 100 ₹"),
     ],
 )
@@ -428,6 +431,10 @@ def test_set_output_is_one_clear_error(container):
     with config_context(transform_output=container):
         assert ids(vectorizer.fit_transform(["a b", "b"])) == [[3, 2], [2]]
         assert ids(vectorizer.transform(["a b", "b"])) == [[3, 2], [2]]
+        classifier = RecurrentClassifier("rnn", 2, embedding_dim=2, learning_rate="cosine")
+        model = make_pipeline(vectorizer, classifier).fit(["a b", "b"] * 9, [0, 1] * 9)
+        probabilities = model.predict_proba(["a"])
+    np.testing.assert_array_equal(model.predict_proba(["a"]), probabilities)
 
 
 # ---------------------------------------------------------------- input

@@ -23,6 +23,7 @@ RISEN = 3  # times the lowest loss
 # Series of 17 sets: where accuracies were near chance until each series had lost its own mean, the
 # median of their own deviations was 0.003 to 0.11 of all steps' (`NARROW`), in all others 0.36 on.
 NARROW, HALF_LEARNED, SAMPLE = 0.15, 0.5, 1000
+ROUNDING = 1e-6  # up to which equal numbers may seem to vary
 FEW_TO_JUDGE = 5  # sequences of a class
 USUAL_REASONS = (
     "The usual reasons: a learning_rate_init that is too large or too small, a large alpha, "
@@ -55,7 +56,7 @@ def warn_of_a_poor_fit(
             "optimization hasn't converged yet."
         )
     loss = np.median(curve[-LAST_EPOCHS:]) if validation is None else history.lowest_validation_loss
-    if loss > HALF_LEARNED * guessing and (hint := on_levels(data.sequences)):
+    if 0 < HALF_LEARNED * guessing < loss and (hint := on_levels(data.sequences)):
         message = message or (
             f"The loss was {loss:.4f}; guessing by the classes' frequencies would give "
             f"{guessing:.4f}."
@@ -112,15 +113,15 @@ def on_the_judgment(
 def on_the_judges(estimator: Estimator, targets: np.ndarray) -> str:
     """Which class has too few members in the validation set for any score to tell much."""
     members = targets.sum(axis=0).astype(int)
-    if members.size == 1:  # the second of two classes
+    if members.size == 1 < estimator.classes_.size:  # the second of two classes
         members = np.array([len(targets) - members[0], members[0]])
     rarest = members.argmin()
     if members[rarest] >= FEW_TO_JUDGE:
         return ""
-    name = estimator.classes_.tolist()[rarest]
+    name, n = estimator.classes_.tolist()[rarest], int(members[rarest])
     return (
-        f"The validation set has {members[rarest]} sequences of class {name!r}, which is few to "
-        "judge by: try early_stopping=False."
+        f"The validation set has {n} sequence{'s' * (n != 1)} of class {name!r}, which is few to "
+        "judge by: try a larger one, or none (early_stopping=False)."
     )
 
 
@@ -132,8 +133,9 @@ def on_levels(sequences: Sequences) -> str:
     some = np.linspace(0, offsets.size - 2, min(offsets.size - 1, SAMPLE)).astype(int)
     series = [values[offsets[i] : offsets[i + 1]] for i in some if offsets[i] < offsets[i + 1]]
     own = np.array([x.std(axis=0, dtype=np.float64) for x in series])
-    typical = [np.median(sd[sd > 0]) if sd.any() else 1.0 for sd in own.T]
-    if min(typical, default=1.0) > NARROW:
+    varied = [sd[sd > ROUNDING] for sd in own.T]  # a feature may be one number for each series
+    typical = [np.median(sd) if sd.size else 1.0 for sd in varied]
+    if min(typical) > NARROW:
         return ""
     feature = f" in feature {np.argmin(typical)}" if len(typical) > 1 else ""
     return (

@@ -155,7 +155,8 @@ def write(path: Path, key: bytes, code: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         # Windows replaces no file that another process is reading; that one is as good.
-        if not (isinstance(error, PermissionError) and path.is_file()):
+        is_read = sys.platform == "win32" and isinstance(error, PermissionError) and path.is_file()
+        if not is_read:
             raise
 
 

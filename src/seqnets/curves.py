@@ -22,8 +22,8 @@ class LossCurveDisplay(Display):
     validation_loss_curve : list of float, default=None
         The validation loss of each epoch.
     validation_scores : list of float, default=None
-        The validation score of each epoch, if it is not the loss: the epoch with the highest one is
-        marked. None: the epoch with the lowest validation loss.
+        The validation score of each epoch, if it is not the loss: the epoch with the highest one
+        (of equal ones, with the lowest loss) is marked. None: that with the lowest validation loss.
 
     Attributes
     ----------
@@ -109,9 +109,11 @@ class LossCurveDisplay(Display):
                 marker = "." if len(curve) < 50 else ""
                 ax.plot(range(1, len(curve) + 1), curve, line, marker=marker, label=name)
         if self.validation_loss_curve is not None and np.isfinite(self.validation_loss_curve).any():
-            best, name = int(np.nanargmin(self.validation_loss_curve)), "its lowest"
+            losses, name = np.array(self.validation_loss_curve, dtype=float), "its lowest"
             if self.validation_scores is not None:
-                best, name = int(np.nanargmax(self.validation_scores)), "highest score"
+                scores, name = np.array(self.validation_scores, dtype=float), "highest score"
+                losses[scores != np.nanmax(scores)] = np.nan
+            best = int(np.nanargmin(losses))
             ax.plot(best + 1, self.validation_loss_curve[best], "o", fillstyle="none", ms=10,
                     color=ax.lines[-1].get_color(), label=name)  # fmt: skip
         whole_numbers(ax.xaxis)

@@ -26,7 +26,8 @@ OF_ONE_KIND = (
     "token_ids_", "_largest_id",
 )  # fmt: skip
 FAR = 1e9  # standard deviations
-UNLIKE, ENOUGH = 5, 10  # times the usual distance: so many series are not that by accident
+# Standard deviations, and times one: of so many series neither is so far off by accident.
+SHIFTED, RESCALED, ENOUGH = 5, 20, 10
 PART = 2**16  # steps, more or less, that are in memory in float64 at a time
 
 
@@ -116,20 +117,27 @@ def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
 def warn_if_far(
     estimator: Estimator, inputs: Sequences, weights: np.ndarray, name: str, advice: str
 ) -> None:
-    """Warn of series unlike those that the standardization was learned from, in level or scale."""
+    """Warn of series unlike those that the standardization was learned from: a feature at another
+    level, or all of another size, as where one part is in other units or was not scaled.
+    """
     total = weights @ inputs.lengths
     if estimator._kind == "tokens" or weights.size < ENOUGH or total == 0:
         return
-    sums = sum((w * x * x).sum(axis=0) for x, w in parts(inputs, weights))
-    distances = np.sqrt(sums / total)  # 1 where it was learned, unless the feature was constant
+    moments = sum(np.array([w * x, w * x * x]).sum(axis=1) for x, w in parts(inputs, weights))
+    means, squares = np.abs(moments / total)
     constant = np.frexp(estimator.input_scale_)[0] == 0.5  # a power of two, see `learn_scale`
-    least = np.where(constant | (distances == 0), 1, distances)
-    off = np.maximum(distances, 1 / least)
-    if off.max() > UNLIKE:
-        feature = f" of feature {off.argmax()}" if off.size > 1 else ""
+    sizes = np.sqrt(squares[~constant & (squares > 0)])  # 1 where they were learned
+    if means.max() > SHIFTED:
+        feature = f" of feature {means.argmax()}" if means.size > 1 else ""
         warn(
-            f"{name}: the values{feature} are {distances[off.argmax()]:.3g} times input_scale_ "
-            f"away from input_mean_ (root mean square; where these were learned, once). {advice}",
+            f"{name}: the mean{feature} is more than {SHIFTED} times input_scale_ away from "
+            f"input_mean_, by which all series are standardized. {advice}",
+            UserWarning,
+        )
+    elif sizes.size and (sizes.max() < 1 / RESCALED or sizes.min() > RESCALED):
+        warn(
+            f"{name}: the values differ from input_mean_ {np.median(sizes):.2g} times as much as "
+            f"those from which it was learned. {advice}",
             UserWarning,
         )
 

@@ -152,9 +152,11 @@ def _in_control() -> Iterator[None]:
     libraries = [x for x in _controller.lib_controllers if hasattr(x, "clear_controlling_thread")]
     for library in libraries:
         library.clear_controlling_thread(force=True)
-    yield
-    for library in libraries:
-        library.clear_controlling_thread(force=True)
+    try:
+        yield
+    finally:
+        for library in libraries:
+            library.clear_controlling_thread(force=True)
 
 
 def _in_its_own_thread(function: Callable, holder: _Holder) -> None:

@@ -16,16 +16,18 @@ import numpy as np
 
 PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
 NO_LISTS = str, bytes, Mapping, set, frozenset  # of words, though list would make lists of them
-# What Python's \w leaves out of words: accents that stand apart from their letters, the vowel signs
-# and points of Hebrew, Arabic, the Indian scripts, Thai, Lao, Tibetan, Burmese and Khmer, joiners.
+# What Python's \w leaves out of words: accents that stand apart from their letters, joiners, the
+# vowel signs and points of Hebrew, Arabic, Syriac, Thaana, N'Ko, the Indian scripts, Thai, Lao,
+# Tibetan, Burmese and Khmer (but not \u09f3, \u0af1 and \u0bf9, which are currencies).
 MARKS = (
     r"\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
-    r"\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0900-\u0963\u0971-\u0df3"
-    r"\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
-    r"\u200c\u200d"
+    r"\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0711-\u07f3\u0900-\u0963"
+    r"\u0971-\u09f1\u09fe-\u0aef\u0afa-\u0bf2\u0c00-\u0df3\u0e31-\u0e3a\u0e47-\u0e4e"
+    r"\u0eb1-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u0f90-\u0fbc\u102b-\u103e\u1056-\u109d"
+    r"\u17b4-\u17d3\u200c\u200d"
 )
-# Words, which may have apostrophes inside, and each other mark as one.
-TOKEN_PATTERN = rf"(?u)[\w{MARKS}]+(?:['\u2019][\w{MARKS}]+)*|[^\w\s]"
+# Words begin with a letter, a digit or "_" and may have apostrophes inside; all else is single.
+TOKEN_PATTERN = rf"(?u)\w(?:[\w{MARKS}]+|['\u2019](?=\w))*|[^\w\s]"
 MISSING = {"None", "nan", "NaT", "<NA>"}  # as which they are shown
 
 
