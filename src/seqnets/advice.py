@@ -135,7 +135,7 @@ def on_levels(sequences: Sequences) -> str:
     own = np.array([x.std(axis=0, dtype=np.float64) for x in series])
     varied = [sd[sd > ROUNDING] for sd in own.T]  # a feature may be one number for each series
     typical = [np.median(sd) if sd.size else 1.0 for sd in varied]
-    if min(typical) > NARROW:
+    if min(typical, default=1.0) > NARROW:  # there is none if all series are empty
         return ""
     feature = f" in feature {np.argmin(typical)}" if len(typical) > 1 else ""
     return (
