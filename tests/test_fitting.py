@@ -3,9 +3,11 @@
 import re
 import tracemalloc
 import types
+import warnings
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
@@ -746,6 +748,20 @@ def test_a_class_with_few_to_judge_by_is_told(recwarn, classes):
     history = History([0.7], [9.0], [-9.0], lowest_validation_loss=9.0)
     fitting.warn_of_a_poor_fit(clf, history, data, validation)
     assert "has 4 sequences of class 'no'" in str(recwarn.pop().message)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_a_worker_s_warning_is_at_no_line_of_python_s_own(backend, capfd):
+    clf = make_classifier(max_iter=1)
+    fit = delayed(clf.fit)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Parallel(2, backend=backend)([fit(make(), Y)] * 2)
+    of_processes = capfd.readouterr().err.splitlines()
+    places = [line for line in of_processes if ": ConvergenceWarning: " in line]
+    places += [warning.filename for warning in caught]
+    assert len(places) == 2
+    assert all("advice.py" in place for place in places)
 
 
 @pytest.mark.filterwarnings("error")

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sys
+import types
 import warnings
 
-# What lies between that line and here.
+# What lies between that line and here, and what is below all lines of a worker's.
 OURS = ("seqnets", "sklearn", "joblib", "numba", "contextlib")
+BELOW = ("concurrent", "multiprocessing", "threading")
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called into this package, or scikit-learn with it."""
+    """Warn at the line that called into this package, or scikit-learn with it.
+
+    In a worker of joblib's there is none; then at the line here that warns.
+    """
     level, frame = 1, sys._getframe()
-    while frame.f_back and str(frame.f_globals.get("__name__")).split(".")[0] in OURS:
+    while frame.f_back and package_of(frame) in OURS:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    warnings.warn(message, category, stacklevel=2 if package_of(frame) in BELOW else level)
+
+
+def package_of(frame: types.FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
