@@ -34,6 +34,14 @@ def reviews(tmp_path):
     return write_csv(tmp_path / "reviews.csv", one_word_decides(60))
 
 
+def closed(*_, **__):
+    raise BrokenPipeError
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
 def predicted(capsys, *arguments):
     """The labels and their probabilities."""
     assert cli.main(["predict", *map(str, arguments)]) == 0
@@ -293,9 +301,6 @@ def test_a_save_that_fails_after_training_leaves_the_old_file(
     output = tmp_path / "model"
     output.write_bytes(b"old")
 
-    def full(_):
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(os, "fsync", full)
     assert cli.main(["train", reviews, *COLUMNS, "--output", str(output)]) == 2
     out, err = capsys.readouterr()
@@ -353,9 +358,6 @@ def test_labels_stay_different_where_the_output_has_no_letters_for_them(tmp_path
 
 @pytest.mark.filterwarnings("default")
 def test_a_model_is_saved_though_nobody_listens(quick, reviews, tmp_path, monkeypatch):
-    def closed(_):
-        raise BrokenPipeError
-
     output = tmp_path / "model"
     monkeypatch.setattr(sys.stderr, "write", closed)
     assert cli.main(["train", reviews, *COLUMNS, "--output", str(output)]) == 0
@@ -394,10 +396,10 @@ def test_a_job_in_the_background_is_not_interrupted():
 def test_a_file_that_fails_is_named(capsys, monkeypatch):
     """Of what went wrong elsewhere, standard output is not to blame."""
 
-    def full(path):
+    def elsewhere(path):
         raise OSError(28, "No space left on device", "/dev/shm/joblib")
 
-    monkeypatch.setattr(cli, "text_classifier", full)
+    monkeypatch.setattr(cli, "text_classifier", elsewhere)
     monkeypatch.setattr(cli, "write_no_more", lambda: None)
     assert cli.main(["explain", "model", "good"]) == 2
     assert capsys.readouterr().err == "seqnets: /dev/shm/joblib: No space left on device\n"
@@ -405,9 +407,6 @@ def test_a_file_that_fails_is_named(capsys, monkeypatch):
 
 @pytest.mark.filterwarnings("default")
 def test_the_model_is_saved_though_nobody_reads_the_report(quick, reviews, tmp_path, monkeypatch):
-    def closed(*args, **kwargs):
-        raise BrokenPipeError
-
     monkeypatch.setattr(cli, "print", closed, raising=False)
     monkeypatch.setattr(cli, "say", lambda line: None)
     monkeypatch.setattr(cli, "write_no_more", lambda: None)
@@ -417,12 +416,6 @@ def test_the_model_is_saved_though_nobody_reads_the_report(quick, reviews, tmp_p
 
 @pytest.mark.filterwarnings("default")
 def test_a_failed_save_is_told_though_nobody_reads(quick, reviews, tmp_path, monkeypatch, capsys):
-    def closed(*args, **kwargs):
-        raise BrokenPipeError
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(cli, "print", closed, raising=False)
     monkeypatch.setattr(cli, "write_no_more", lambda: None)
     monkeypatch.setattr(os, "fsync", full)

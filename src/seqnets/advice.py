@@ -57,11 +57,7 @@ def warn_of_a_poor_fit(
         )
     loss = np.median(curve[-LAST_EPOCHS:]) if validation is None else history.lowest_validation_loss
     if 0 < HALF_LEARNED * guessing < loss and (hint := on_levels(data.sequences)):
-        message = message or (
-            f"The loss was {loss:.4f}; guessing by the classes' frequencies would give "
-            f"{guessing:.4f}."
-        )
-        message = f"{message} {hint}"
+        message = f"{message or beside_guessing('loss', loss, guessing)} {hint}"
     if message:
         warn(message, ConvergenceWarning)
 
@@ -70,10 +66,8 @@ def on_the_end(history: History, curve: list[float], guessing: float) -> str:
     """What is wrong with the last epochs' loss, which is noisy, and with the weights they left."""
     last, by_itself = curve[-LAST_EPOCHS:], history.stopped in ("converged", "planned")
     if guessing > 0 and min(last) > guessing * (LITTLE_LEARNED if by_itself else 1):
-        return (
-            f"The lowest loss of the last epochs was {min(last):.4f}; guessing by the classes' "
-            f"frequencies would give {guessing:.4f}. {USUAL_REASONS}"
-        )
+        told = beside_guessing("lowest loss of the last epochs", min(last), guessing)
+        return f"{told} {USUAL_REASONS}"
     if by_itself and np.median(last) > max(RISEN * min(curve), SOME_LOSS * guessing):
         return (
             f"The training loss rose from {min(curve):.4f} in epoch {np.argmin(curve) + 1} to "
@@ -96,11 +90,9 @@ def on_the_judgment(
             "validation set: the network overfits, or that set is of another kind, or labels do "
             f"not depend on X. Try more dropout{score} or a larger n_iter_no_change."
         )
-        return (
-            f"{kept if history.keeps_start else ''}The lowest validation loss was "
-            f"{history.lowest_validation_loss:.4f}; guessing by the classes' frequencies would "
-            f"give {guessing:.4f}. {overfits if learned and to_the_end else USUAL_REASONS}"
-        )
+        told = beside_guessing("lowest validation loss", history.lowest_validation_loss, guessing)
+        reasons = overfits if learned and to_the_end else USUAL_REASONS
+        return f"{kept if history.keeps_start else ''}{told} {reasons}"
     if to_the_end and never_moved(estimator, history):
         return (
             f"scoring={estimator.scoring!r} was {history.validation_scores[-1]:.4g} after every "
@@ -108,6 +100,13 @@ def on_the_judgment(
             "(n_iter_no_change, max_iter)."
         )
     return ""
+
+
+def beside_guessing(name: str, loss: float, guessing: float) -> str:
+    return (
+        f"The {name} was {loss:.4f}; guessing by the classes' frequencies would give "
+        f"{guessing:.4f}."
+    )
 
 
 def on_the_judges(estimator: Estimator, targets: np.ndarray) -> str:

@@ -149,13 +149,16 @@ def _in_control() -> Iterator[None]:
 
     It may be our caller, with a limit of its own; and it must not be this one afterwards.
     """
-    libraries = [x for x in _controller.lib_controllers if hasattr(x, "clear_controlling_thread")]
-    for library in libraries:
-        library.clear_controlling_thread(force=True)
+    _clear_control()
     try:
         yield
     finally:
-        for library in libraries:
+        _clear_control()
+
+
+def _clear_control() -> None:
+    for library in _controller.lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
             library.clear_controlling_thread(force=True)
 
 

@@ -82,18 +82,16 @@ def embedding_matrix(
     checked_ids(vocabulary)
     pairs: Iterable[tuple[Any, Any]]
     if isinstance(vectors, Mapping):
-        pairs = vectors.items()
+        pairs, where = vectors.items(), ""
     else:
         pairs = read_lines(vectors, {str(word).partition(" ")[0] for word in vocabulary})
+        where = f" in {os.fspath(vectors)!r}, on lines of a word and numbers between spaces"
     found, n_dims = {}, None
     for word, vector in pairs:
         if word in vocabulary:
             n_dims = np.size(vector) if n_dims is None else n_dims
             found[vocabulary[word]] = checked(word, vector, n_dims)
     if not found:
-        where = ""
-        if not isinstance(vectors, Mapping):
-            where = f" in {os.fspath(vectors)!r}, on lines of a word and numbers between spaces"
         raise ValueError(f"No word of the vocabulary has a vector{where}.")
     if 10 * len(found) < len(vocabulary):
         message = (
