@@ -79,6 +79,16 @@ def test_one_label_a_sequence(y):
     assert found.tolist() == list(y)
 
 
+@pytest.mark.parametrize(
+    ("given", "dtype"), [([2**60, 2**60 + 1], "Int64"), ([True, False], "boolean")]
+)
+def test_nullable_labels_are_no_floats(given, dtype):
+    """scikit-learn makes floats of them, which are the same for whole numbers from 2**53 on."""
+    found = checked(pd.Series(given, dtype=dtype))
+    assert found.tolist() == given
+    assert found.dtype.kind in "ib"
+
+
 @pytest.mark.parametrize("form", [np.array, pd.DataFrame, lambda y: sparse.csr_matrix(np.array(y))])
 def test_a_column_vector_is_flattened_with_a_warning(form):
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
@@ -173,7 +183,11 @@ def test_what_is_no_label_is_refused(y, message):
         (np.ma.array([0, 1], mask=[False, True]), TypeError, "^y is a masked array"),
         (np.array(["2020-01-01", "NaT"], "datetime64[D]"), ValueError, r"^y\[1\] is NaT"),
         (["a", None], ValueError, r"^y\[1\] is None"),
-        (np.array([1, np.ones(2)], dtype=object), ValueError, r"^y\[1\] is array\(\[1., 1.\]\),"),
+        (np.array([1, np.ones(2)], dtype=object), ValueError, r"^y\[1\] holds several labels"),
+        (pl.Series([[0, 1], [1, 1]]), ValueError, r"^y\[0\] holds several .*MultiLabelBinarizer"),
+        (np.array([3, 1], dtype=object), ValueError, r"numbers as objects: pass y.astype\(int64\)"),
+        (np.array([True, False], dtype=object), ValueError, r"pass y.astype\(bool\)"),
+        (np.array(["a"], np.dtypes.StringDType()), ValueError, r"pass y.astype\(object\)"),
         (pd.Series(["a", pd.NA], dtype="string"), ValueError, r"^y\[1\] is <NA>"),
         (pd.DataFrame({"a": [1, 0], "b": [pd.NA, 1]}), ValueError, r"^y\[0, 1\] is <NA>"),
         (np.array(["a", 1], dtype=object), ValueError, "^The labels in y are not of one type"),

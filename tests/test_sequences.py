@@ -1,6 +1,7 @@
 """Reading X: every row of the design's table, and every X that is refused."""
 
 import collections
+import datetime
 import functools
 
 import joblib
@@ -533,6 +534,41 @@ def test_transposed_series_are_told_from_too_many_features():
 def test_a_lazy_frame_is_to_be_collected():
     with pytest.raises(TypeError, match=r"^X is a LazyFrame: collect\(\) it first"):
         read(polars("DataFrame", TABLE).lazy())
+
+
+class Tensor:
+    """An array of another library, whose dtype is not NumPy's."""
+
+    def __init__(self, values):
+        self.values, self.dtype, self.shape = values, "float", values.shape
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+
+@pytest.mark.parametrize("X", [TABLE, np.stack([TABLE, TABLE], axis=2)], ids=["2d", "3d"])
+def test_float32_stays_in_tensors(X):
+    _, series, kind = read(Tensor(X.astype(np.float32)))
+    assert_series(series, X.astype(np.float32))
+    assert {x.dtype.name for x in series} == {"float32"}
+    assert kind == f"{X.ndim}d"
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Enum(["7", "1", "2"]), pl.Date])
+def test_strings_and_dates_in_series_of_polars(dtype):
+    """NumPy reads numbers out of them, where it is told that there are some."""
+    given = [datetime.date(2020, 1, 2)] if dtype == pl.Date else ["1", "2", "7"]
+    with pytest.raises(TypeError, match=r"X\[0\].* (is '1'.* Seq|has dtype date)"):
+        read([pl.Series(given, dtype=dtype)] * 2)
+
+
+def test_float32_stays_in_frames_of_mixed_columns():
+    table = pd.DataFrame(TABLE).astype("float32")
+    _, series, _ = read(table.astype({table.columns[0]: "Float32"}))
+    assert {x.dtype.name for x in series} == {"float32"}
 
 
 @pytest.mark.parametrize("frame", ["pandas", "polars"])

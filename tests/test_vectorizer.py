@@ -279,6 +279,48 @@ def test_tokens_need_not_be_strings():
     ]
 
 
+class Tensor:
+    """Its numbers are objects of its own, each with another hash."""
+
+    def __init__(self, numbers):
+        self.numbers, self.shape = numbers, (len(numbers),)
+
+    def __iter__(self):
+        return (object() for _ in self.numbers)
+
+    def tolist(self):
+        return self.numbers
+
+
+class Scalar:
+    """Of Arrow: it equals nothing else."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def as_py(self):
+        return self.value
+
+
+def test_words_of_other_libraries_are_python_s():
+    events = [[404, 12], [12]]
+    vectorizer = SequenceVectorizer(analyzer=list).fit(events)
+    for form in (Tensor, Scalar, np.array, pd.Series):
+        assert ids(vectorizer.transform([form(words) for words in events])) == [[3, 2], [2]]
+    assert ids(SequenceVectorizer().fit_transform([Scalar("a b"), Scalar("b")])) == [[3, 2], [2]]
+
+
+@pytest.mark.parametrize("form", [np.array, pd.DataFrame])
+def test_a_table_of_words_is_to_be_lists(form):
+    with pytest.raises(ValueError, match=r"lists of words, got a .* pass np.asarray\(X\).tolist"):
+        SequenceVectorizer(analyzer=list).fit(form([[404, 12], [12, 12]]))
+
+
+def test_lists_of_words_need_an_analyzer():
+    with pytest.raises(TypeError, match=r"Document 0 is \['good', 'film'\], .*analyzer=list"):
+        SequenceVectorizer().fit([["good", "film"]])
+
+
 def test_a_string_is_no_list_of_words():
     """It would be read letter by letter, all of them unknown."""
     vectorizer = SequenceVectorizer(analyzer=list).fit([["good", "film"], ["bad"]])

@@ -28,15 +28,15 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     check_unmasked(y, "y", "leave sequences out")
     if sparse.issparse(y):
         y = y.toarray()
-    try:
+    listed = isinstance(y, list | tuple)
+    try:  # scikit-learn would make floats of pandas' Int64 and boolean
         table = np.asarray(y)
     except ValueError as error:
         raise ValueError(
             f"The rows of y differ in length: y must be (n,), one label per sequence. {AS_COLUMNS}"
         ) from error
-    if isinstance(y, list | tuple) and table.dtype.kind in "US":
-        table = np.asarray(y, dtype=object)  # NumPy makes a string of a NaN among strings
-    check_each(table)
+    # NumPy makes a string of a NaN among strings.
+    check_each(np.asarray(y, dtype=object) if listed and table.dtype.kind in "US" else table)
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)
         check_zeros_and_ones(table)
@@ -44,7 +44,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     if table.ndim == 2 and table.shape[1] == 1:
         message = "A column-vector y was passed when a 1d array was expected: pass y.ravel()."
         warn(message, DataConversionWarning)
-    y = column_or_1d(y)
+    y = column_or_1d(table)
     assert_all_finite(y, input_name="y")
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")
@@ -53,18 +53,25 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         check_classification_targets(y)
     except TypeError as error:
         raise ValueError(f"The labels in y are not of one type: {error}.") from error
+    except ValueError as error:
+        plain = np.asarray(y.tolist()).dtype
+        if y.dtype == object and plain.kind in "biuf":
+            raise ValueError(f"y holds numbers as objects: pass y.astype({plain}).") from error
+        raise
     return y
 
 
 def check_each(table: np.ndarray) -> None:
     """Refuse what is no label: bytes, and among objects what is missing or holds several."""
     types = set(map(type, table.ravel())) if table.dtype == object else set()
+    if table.dtype.kind == "T":
+        raise ValueError(f"y has dtype {table.dtype}: pass y.astype(object).")
     if table.dtype.kind == "S" or bytes in types:
         raise ValueError("y holds bytes, which are not labels: decode them to strings.")
     for place, label in np.ndenumerate(table) if types - {str} else ():  # a look at each
-        if isinstance(label, set | frozenset | list | tuple):
+        if isinstance(label, set | frozenset | list | tuple | np.ndarray):
             raise ValueError(f"y[{place[0]}] holds several labels. {AS_COLUMNS}")
-        if isinstance(label, np.ndarray) or label is None or is_pandas_na(label) or label != label:
+        if label is None or is_pandas_na(label) or label != label:
             raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
 
 

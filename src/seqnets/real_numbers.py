@@ -14,7 +14,8 @@ AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy make
 DATES = "whose numbers depend on a unit: convert it, for example to days since the first date."
 OF_TEXTS = (
     "SequenceVectorizer turns texts into sequences of token ids: "
-    "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64))."
+    "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64)); lists of words "
+    "need SequenceVectorizer(analyzer=list)."
 )
 OF_COLUMNS = (
     "Leave that column out, or encode it, for example with OneHotEncoder; if its texts are "
@@ -29,6 +30,8 @@ def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
     if is_frame(X):
         demand_real_columns(X, name, advice)
         return
+    if hasattr(X, "__array__") and dtype_kind(X) == "-":
+        X = np.asarray(X)  # of polars or Arrow, whose strings NumPy would read as numbers
     kind = dtype_kind(X)
     if kind in "mMV":
         what = "but sequences must hold real numbers." if kind == "V" else DATES

@@ -28,7 +28,8 @@ from .real_numbers import DATES, NUMBERS, demand_real_numbers, dtype_kind, is_fr
 from .vocabulary import LARGEST_ID, PADDING
 from .warn import warn
 
-FLOATS = [np.float64, np.float32]
+FLOAT, FLOATS = np.dtype(np.float64), [np.float64, np.float32]
+FLOAT32 = {"float32", "Float32", "float[pyarrow]"}  # as pandas calls them
 MOST_TEXTS = 3  # that are given side by side, padded
 
 
@@ -155,7 +156,7 @@ def _read_2d(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
         raise ValueError(f"X has shape {np.shape(X)}, but fit was given (n_sequences, n_steps).")
     X = _same_widths(X)
     names = list(X.columns) if is_frame(X) else []
-    dtype = np.float32 if is_frame(X) and set(map(str, X.dtypes)) == {"Float32"} else FLOATS
+    dtype = np.float32 if is_frame(X) and set(map(str, X.dtypes)) <= FLOAT32 else FLOATS
     X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=reset)
     values, offsets = _from_matrix(X)
     hint = "; fill gaps, such as with SimpleImputer" if names else ""
@@ -178,7 +179,9 @@ def is_ragged(X: Any) -> bool:
 
 def _ordered(X: Any) -> Any:
     """X, unless it is sparse, masked, text or dates, which would pass for something else."""
-    if hasattr(X, "to_numpy") and len(np.shape(X)) == 1:  # a column of sequences
+    is_column = hasattr(X, "to_numpy") and len(np.shape(X)) == 1  # of sequences
+    is_foreign = hasattr(X, "__array__") and not isinstance(getattr(X, "dtype", FLOAT), np.dtype)
+    if is_column or is_foreign:  # such as a tensor, whose float32 scikit-learn would not see
         X = np.asarray(X)
     if _all_arrays(X) or (_is_matrix(X) and X.dtype.isnative):
         return X

@@ -45,6 +45,11 @@ def tokenized(
         raise TypeError(f"Expected an iterable of documents, got {reprlib.repr(X)}.")
     if isinstance(X, set | frozenset):
         raise TypeError("Expected documents in a fixed order, got a set: pass a list.")
+    if split and len(getattr(X, "shape", ())) == 2:
+        raise ValueError(
+            f"Expected a list of lists of words, got a {type(X).__name__}: if each row is a "
+            "sequence, pass np.asarray(X).tolist()."
+        )
     if isinstance(X, Mapping) or len(getattr(X, "shape", (0,))) != 1:
         column = "X[:, 0]" if isinstance(X, np.ndarray) else 'X["text"]'
         raise ValueError(
@@ -52,12 +57,16 @@ def tokenized(
             f'it, such as {column} (in a ColumnTransformer, "text" instead of ["text"]).'
         )
     for place, document in enumerate(X):
+        if hasattr(document, "as_py"):  # Arrow's, whose strings are none and equal no others
+            document = document.as_py()
         if not isinstance(document, str) and (
             not any_type or document is None or isinstance(document, Number)
         ):
             hint = " (other objects need a callable preprocessor or analyzer that takes them)"
             if isinstance(document, bytes):
                 hint = ": decode it"
+            elif isinstance(document, list | tuple):
+                hint = "; lists of words need analyzer=list"
             elif str(document) in MISSING:
                 hint = ': leave it out, or put "" in its place'
             shown = reprlib.repr(document)
@@ -67,6 +76,8 @@ def tokenized(
                 f"Document {place} is a {type(document).__name__}, but with analyzer=list each is "
                 "a list of words; pass a single document as [document]."
             )
+        if split and hasattr(document, "tolist") and not isinstance(document, np.ndarray):
+            document = document.tolist()  # a tensor's numbers equal no others
         yield list(analyze(document))
 
 
