@@ -36,6 +36,7 @@ FAULTS = [
     ("products", "test_products", "range(first, last, TILE_ROWS)", "range(0, last, TILE_ROWS)"),
     ("products", "test_products", "at_once = full - full % PANELS", "at_once = full"),
     ("products", "test_products", "panels[n_whole, :, rest:] = 0", "pass"),
+    ("products", "test_products", "n_active[t] < R or ", ""),
     ("pooling", "test_pooling", "max(lengths[row], 1))", "max(lengths[row] - 1, 1))"),
     ("pooling", "test_pooling", "> pooled[row, k] else", ">= pooled[row, k] else"),
     ("pooling", NETWORK, "share * (dshare - mean)", "share * dshare"),

@@ -153,6 +153,13 @@ def test_network_equals_its_twin(cell, kind, pooling, sizes, n_outputs, lengths)
         assert not dx[:, len(lengths) :].any()
 
 
+@each_cell
+@each_kind
+def test_network_equals_its_twin_whoever_sums(cell, kind, monkeypatch):
+    monkeypatch.setattr(layers, "OWN_SUMS", not layers.OWN_SUMS)  # on other processors
+    test_network_equals_its_twin(cell, kind, "max", (5, 4), 3, (0, 2, 5, 0))
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("sizes", [(3,), (3, 2)], ids=str)
 def test_parameters_gradients_do_not_need_that_of_series(sizes, bidirectional):

@@ -13,7 +13,15 @@ import pytest
 from llvmlite import binding
 
 from seqnets import cells, jit
-from seqnets.products import DEPTH, STRIP, TILE_ROWS, WIDTH, add_product, whole_tiles
+from seqnets.products import (
+    DEPTH,
+    STRIP,
+    TILE_ROWS,
+    WIDTH,
+    add_product,
+    add_sums,
+    whole_tiles,
+)
 from seqnets.registers import has_avx512
 from seqnets.workspace import LINE, Workspace
 
@@ -65,6 +73,29 @@ def test_add_product(K, N, dtype):
         expected = start[:n] + A[:n].astype(float) @ B
         np.testing.assert_allclose(C[:n], expected, rtol=0, atol=TOLERANCE[dtype] * (1 + K))
         np.testing.assert_array_equal(C[whole_tiles(n) :], start[whole_tiles(n) :])
+
+
+@each_dtype
+@each_width
+@pytest.mark.parametrize("M", [1, 4, 7])
+@pytest.mark.parametrize(
+    "n_active",
+    [[8, 8, 8], [8, 8, 5, 2, 1], [8] * (DEPTH // 8 + 2), [3], [], [0], [DEPTH + 9]],
+    ids=["full", "ragged", "many", "few", "none", "empty", "long"],
+)
+def test_add_sums(n_active, M, N, dtype):
+    random, work = np.random.default_rng(0), Workspace(np.dtype(dtype))
+    T, R = len(n_active), max([8, *n_active])
+    A, B = work.array("A", T, R, M), work.array("B", T, R, N)
+    start = random.normal(size=(M, N)).astype(dtype)
+    expected = start.astype(float)
+    for t, n in enumerate(n_active):
+        A[t], B[t] = random.normal(size=(R, M)), random.normal(size=(R, N))
+        expected += A[t, :n].astype(float).T @ B[t, :n]
+        A[t, n:] = B[t, n:] = np.nan  # those that have ended are not read
+    C = start.copy()
+    add_sums(np.array(n_active, dtype=np.int64), A, B, C)
+    np.testing.assert_allclose(C, expected, rtol=0, atol=TOLERANCE[dtype] * (1 + sum(n_active)))
 
 
 @each_dtype

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .products import fill_panels, panels_shape
+from .products import WIDTH, fill_panels, panels_shape
 
 LINE, PAGE = 64, 4096  # bytes, of the cache and of memory
 
@@ -62,10 +62,13 @@ Gradients = Workspace | None  # by parameter; None where none are wanted
 
 
 def zeros(size: int, dtype: np.dtype) -> np.ndarray:
-    """They begin where a cache line does: a vector in two lines costs a tenth of the speed."""
+    """They begin where a cache line does: a vector in two lines costs a tenth of the speed.
+
+    After them is room for what `products.add_sums` reads too much.
+    """
     n_bytes = size * dtype.itemsize
     if n_bytes < PAGE:  # to find out where they lie takes longer than making them
-        return np.zeros(size, dtype)
-    raw = np.zeros(n_bytes + LINE, np.uint8)
+        return np.zeros(size + WIDTH // dtype.itemsize, dtype)[:size]
+    raw = np.zeros(LINE + n_bytes + WIDTH, np.uint8)
     start = -raw.ctypes.data % LINE
     return raw[start : start + n_bytes].view(dtype)
