@@ -5,13 +5,17 @@ import subprocess
 import sys
 import threading
 import time
+from _thread import start_new_thread
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
+from numba.core import event
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from seqnets import threads
+from seqnets import threads, uninterrupted
+from seqnets.jit import kernel
 from seqnets.threads import SPARE_BYTES, Workers, one_blas_thread
 
 pytestmark = pytest.mark.usefixtures("two_blas_threads")
@@ -302,29 +306,34 @@ def test_the_last_to_leave_restores():
 
 @pytest.fixture
 def at(monkeypatch):
-    """Do something before or after a thread's method is called for the n-th time."""
+    """Do something before or after the main thread begins another, or waits, for the n-th time."""
 
     def let(method, n, do, after=False):
-        function, n_calls = getattr(threading.Thread, method), 0
+        function, n_calls = {"begin": start_new_thread, "wait": SimpleQueue.get}[method], 0
 
-        def interrupted(*arguments, **more):
+        def interrupted(*arguments):
             nonlocal n_calls
             in_main = threading.current_thread() is threading.main_thread()  # as signals are
             n_calls += in_main
             now = in_main and n_calls == n
             if now and not after:
                 do()
-            function(*arguments, **more)
+            result = function(*arguments)
             if now and after:
                 do()
+            return result
 
-        monkeypatch.setattr(threading.Thread, method, interrupted)
+        if method == "begin":
+            monkeypatch.setattr(uninterrupted, "start_new_thread", interrupted)
+        else:
+            queue = type("Queue", (SimpleQueue,), {"get": interrupted})
+            monkeypatch.setattr(uninterrupted, "SimpleQueue", queue)
 
     return let
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("method", ["__init__", "start", "join"])
+@pytest.mark.parametrize("method", ["begin", "wait"])
 @pytest.mark.parametrize("n", [1, 2])
 def test_ctrl_c_while_it_enters_or_leaves(at, method, n, after):
     """It comes through, and nobody is left inside."""
@@ -349,11 +358,40 @@ def test_a_signal_s_handler_may_enter_while_another_does(at, n):
             seen.append(is_one())
 
     before, seen = limits(), []
-    at("join", n, handle)
+    at("wait", n, handle)
     with one_blas_thread():
         assert is_one()
     assert seen == [True]
     assert limits() == before
+
+
+@pytest.mark.compiled
+def test_ctrl_c_while_a_kernel_is_compiled(at):
+    """Numba would be left half-way: later compilations failed, or waited for ever."""
+
+    class Listener(event.Listener):
+        def on_start(self, event):
+            compiling.append(threading.current_thread())
+
+        def on_end(self, event):
+            pass
+
+    @kernel
+    def fill(x):
+        x[:] = 1
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    compiling, x = [], np.zeros(3)
+    at("wait", 1, interrupt)
+    with event.install_listener("numba:compile", Listener()):
+        with pytest.raises(KeyboardInterrupt):
+            fill(x)
+        fill(x)
+    assert x.tolist() == [1, 1, 1]
+    assert threading.main_thread() not in compiling
+    assert len(compiling) == 1
 
 
 def test_who_has_left_enters_no_more():

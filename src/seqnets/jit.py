@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from numba.extending import overload
 
 from .cache import keep_on_disk
 from .registers import whole_registers
+from .uninterrupted import uninterrupted
 
 FLAGS: Any = {
     # Threads run kernels side by side; a kernel touches no Python object.
@@ -62,7 +64,20 @@ def inlined(function: Callable) -> Callable:
 def _compiled(function: Callable, flags: dict[str, Any]) -> Callable:
     compiled = numba.njit(**flags, **WIDE)(function)
     keep_on_disk(compiled)
+    if hasattr(compiled, "_compile_for_args"):  # else Numba is told to compile nothing
+        compiled._compile_for_args = functools.partial(_compile, compiled._compile_for_args)
     return compiled
+
+
+def _compile(compile_for_args: Callable, *args: Any) -> Any:
+    """Numba's own, which Ctrl-C may not reach: after one, of four fits one failed or hung for good.
+
+    It leaves what Numba knows of types half made, or a lock taken.
+    """
+    in_main_thread = threading.get_ident() == threading.main_thread().ident
+    if in_main_thread and not global_compiler_lock.is_locked():
+        return uninterrupted(compile_for_args, *args)
+    return compile_for_args(*args)
 
 
 def by_precision(single: Callable, double: Callable) -> Callable:

@@ -30,7 +30,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numpy.lib.stride_tricks import as_strided
 
 from .jit import kernel
 from .registers import has_avx512
@@ -95,7 +94,8 @@ def add_sums(n_active, A, B, C):
     N, size = B.shape[2], B.itemsize
     W = WIDTH // size
     columns = A.reshape(T * R, M).T
-    panels = as_strided(B, (-(-N // W), T * R, W), (W * size, N * size, size))
+    shape, strides = (-(-N // W), T * R, W), (W * size, N * size, size)
+    panels = np.lib.stride_tricks.as_strided(B, shape, strides)
     in_tiles = M - M % TILE_ROWS
     for p in range(panels.shape[0]):
         n_columns = min(W, N - p * W)

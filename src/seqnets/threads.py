@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from .uninterrupted import uninterrupted
 from .workspace import Workspace
 
 # A prediction leaves a workspace no larger than this to the next one: new arrays would take a
@@ -64,7 +65,8 @@ class Workers:
                         others.append(self._pool.submit(take))
             take()
             for other in others:
-                other.result()
+                if not other.cancel():  # in a fork, none of them would ever begin
+                    other.result()
         finally:
             waiting.clear()  # after an exception
         return results
@@ -168,15 +170,8 @@ def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
     So the main thread never holds the lock when it is interrupted. A caller who is interrupted
     while entering leaves at once; its thread then sees `has_left`, and does nothing.
     """
-    if sys.is_finalizing():  # then a new thread would never begin, and we wait for it
-        return
-    thread = threading.Thread(target=function, args=(holder,))
-    try:
-        thread.start()
-    except RuntimeError:  # the system has no more threads for us, or the main thread has ended
-        function(holder)
-    else:
-        thread.join()
+    if not sys.is_finalizing():  # then a new thread would never begin, and we wait for it
+        uninterrupted(function, holder)
 
 
 def _after_fork() -> None:

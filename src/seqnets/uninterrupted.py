@@ -1,0 +1,39 @@
+"""What Ctrl-C may not end half-way runs in a thread of its own: no signal is handled there."""
+
+from __future__ import annotations
+
+import threading
+from _thread import start_new_thread
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+
+def uninterrupted(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Call the function in another thread; an interrupt ends the waiting for its result alone.
+
+    `Thread.start` and `Thread.join` take locks in Python code. Interrupted there they keep them,
+    and the new thread may wait for ever; so the caller uses nothing but C.
+    """
+    results: SimpleQueue = SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.put((function(*args, **kwargs), None))
+        except BaseException as error:
+            results.put((None, error))
+
+    def start() -> None:
+        try:
+            threading.Thread(target=run, daemon=False).start()  # the program's end waits for it
+        except RuntimeError:
+            run()
+
+    try:
+        start_new_thread(start, ())
+    except RuntimeError:  # the system has no more threads for us, or the main thread has ended
+        run()
+    result, error = results.get()
+    if error is not None:
+        raise error
+    return result
