@@ -56,9 +56,8 @@ def atomic(method: Callable) -> Callable:
         changed = snapshot(self)
         result = method(changed, *args, **kwargs)
         learned = {k: v for k, v in changed.__dict__.items() if is_learned(k)}
-        self.__dict__ = {
-            k: v for k, v in self.__dict__.copy().items() if not is_learned(k)
-        } | learned
+        now = self.__dict__.copy()  # another thread may set a parameter meanwhile
+        self.__dict__ = {k: v for k, v in now.items() if not is_learned(k)} | learned
         return self if result is changed else result
 
     return guarded
