@@ -46,13 +46,10 @@ class Pooling:
 
     def reads(self, window: Batch, work: Workspace) -> bool:
         """Whether anything of the pooled state of all steps is from this window."""
-        if self.name == "last":
-            where = window.lengths - 1
-        elif self.name == "max":
-            where = self._arrays(window, work)[2]
-        else:
+        if self.name not in ("last", "max"):
             return True
-        return bool(((where >= window.start) & (where < window.start + window.n_active.size)).any())
+        *_, best = self._arrays(window, work)
+        return bool(((best >= window.start) & (best < window.start + window.n_active.size)).any())
 
     def _arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shape = batch.lengths.size, self.n_units

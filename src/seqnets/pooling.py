@@ -8,7 +8,7 @@ h       (T+1, B, H)  states of a window: row t+1 is what its step t leaves
 pooled  (B, H)       zero, the initial state, for an empty sequence
 total   (B, H)       "mean", "attention": the sum that is divided, in float64 (of 1,000,000 states,
                      one of float32 can be off by 1 %); "max": the new maximum, as h
-best    (B, H)       "max": the step that won
+best    (B, H)       "last", "ends", "max": the step whose state was taken, -1 for none
 dh      (T+1, B, H)  all of it is written
 u       (T, B, A)    "attention": on entry h W + b; the forward pass leaves its tanh
 v       (A, 1)       the learned query (context vector)
@@ -51,16 +51,7 @@ def last_forward(start, lengths, h, total, best, pooled):
         if n > 0 or start == 0:
             for k in range(h.shape[2]):
                 pooled[row, k] = h[n, row, k]
-
-
-@kernel
-def last_backward(start, lengths, dpooled, best, dh):
-    dh[:] = 0
-    for row in range(lengths.size):
-        n = steps_here(start, lengths[row], dh)
-        if n == lengths[row] - start and (n > 0 or start == 0):
-            for k in range(dh.shape[2]):
-                dh[n, row, k] = dpooled[row, k]
+                best[row, k] = start + n - 1
 
 
 @kernel
@@ -70,16 +61,7 @@ def ends_forward(start, lengths, h, total, best, pooled):
         for k in range(h.shape[2]):
             end = lengths[row] if k < H else min(1, lengths[row])
             pooled[row, k] = h[end, row, k]
-
-
-@kernel
-def ends_backward(start, lengths, dpooled, best, dh):
-    H = dh.shape[2] // 2
-    dh[:] = 0
-    for row in range(lengths.size):
-        for k in range(dh.shape[2]):
-            end = lengths[row] if k < H else min(1, lengths[row])
-            dh[end, row, k] = dpooled[row, k]
+            best[row, k] = end - 1
 
 
 @kernel
@@ -129,7 +111,8 @@ def max_forward(start, lengths, h, total, best, pooled):
 
 
 @kernel
-def max_backward(start, lengths, dpooled, best, dh):
+def best_backward(start, lengths, dpooled, best, dh):
+    """The way back of "last", "ends" and "max"."""
     dh[:] = 0
     for row in range(lengths.size):
         n = steps_here(start, lengths[row], dh)
@@ -208,8 +191,8 @@ def attention_shares(lengths, score, scale, share):
 
 
 POOLINGS = {
-    "last": (last_forward, last_backward),
-    "ends": (ends_forward, ends_backward),
+    "last": (last_forward, best_backward),
+    "ends": (ends_forward, best_backward),
     "mean": (mean_forward, mean_backward),
-    "max": (max_forward, max_backward),
+    "max": (max_forward, best_backward),
 }
