@@ -486,6 +486,7 @@ def test_record(spy, kind, early_stopping):
 
 def test_record_of_a_curve_that_rises():
     clf = make_classifier()
+    clf.loss_curve_, clf.validation_loss_curve_, clf.validation_scores_ = [], None, None
     fitting.record(clf, History([3.0, 1.0, 2.0], [4.0, 2.0, 5.0], [0.1, 0.3, 0.2], 0.3))
     assert (clf.n_iter_, clf.loss_, clf.best_loss_) == (3, 2.0, 1.0)
     assert clf.validation_loss_curve_ == [4.0, 2.0, 5.0]
@@ -687,16 +688,6 @@ def test_what_was_learned_but_does_not_hold_is_told_from_what_was_not(recwarn, l
     history = History([0.7, loss], [0.9, 1.0], [-0.9, -1.0], lowest_validation_loss=0.9)
     fitting.warn_of_a_poor_fit(clf, history, data, validation)
     assert reason in str(recwarn.pop().message)
-
-
-@pytest.mark.parametrize(("loss", "n_before", "warns"), [(0.7, 2, True), (0.7, 0, False)])
-def test_epochs_of_an_earlier_fit_do_not_count(recwarn, loss, n_before, warns):
-    clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
-    data = Data(SERIES, None, targets, np.ones(2), None)
-    history = History([0.1, 0.1, loss], stopped="converged", n_before=n_before)
-    fitting.warn_of_a_poor_fit(clf, history, data, None)
-    assert bool([w for w in recwarn if "guessing" in str(w.message)]) == warns
 
 
 @pytest.mark.filterwarnings("always")

@@ -70,7 +70,7 @@ FAULTS = [
     ("training", TRAINING, ">= best_score + tol", ">= best_score - tol"),
     ("optimizers", TRAINING, "share * (W[row, k] - mean[row, k])", "(W[row, k] - mean[row, k])"),
     ("training", TRAINING, 'W.ndim == 2 and name != "embedding"', "W.ndim == 2"),
-    ("training", TRAINING, "== history.n_before or", "< history.n_before or"),
+    ("training", TRAINING, "if not history.loss_curve or", "if"),
     ("data", "test_fitting", "np.minimum(sizes, counts - 1)", "np.minimum(sizes, counts)"),
     ("fitting", "test_validation", "np.random.RandomState(state.seed)", "state.random"),
     (

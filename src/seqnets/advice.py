@@ -42,7 +42,7 @@ def warn_of_a_poor_fit(
         for part in (data, data if validation is None else validation)
     )
     guessing = labels.guessing_loss(guessed, true)
-    curve = history.loss_curve[history.n_before :]  # of this training
+    curve = history.loss_curve
     if validation is None:
         message = on_the_end(history, curve, guessing)
     else:
@@ -146,7 +146,7 @@ def on_levels(sequences: Sequences) -> str:
 
 def never_moved(estimator: Estimator, history: History) -> bool:
     """Whether all scores of this training are the same, and none that says that all is right."""
-    scores = history.validation_scores[history.n_before :]
+    scores = history.validation_scores
     if estimator.scoring == "loss" or len(set(scores)) != 1:
         return False
     without_errors = scores[0] == 0 and math.copysign(1, scores[0]) < 0  # of a "neg_" scorer

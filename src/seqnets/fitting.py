@@ -269,7 +269,7 @@ def run_epochs(
             rates.epoch_ends(estimator.t_)
             return loss
 
-        history = history_so_far(estimator, validation is not None)
+        history = History(n_before=len(estimator.loss_curve_))
         train(
             epoch,
             validate,
@@ -292,21 +292,6 @@ def run_epochs(
     if history.stopped == "interrupted":
         warn("Training interrupted by user.", UserWarning)
     return history
-
-
-def history_so_far(estimator: Estimator, validated: bool) -> History:
-    """The curves so far; if `validated` epochs come, with NaN for those that were not."""
-    n_epochs = len(estimator.loss_curve_)
-
-    def begun(curve: list[float] | None) -> list[float]:
-        found = list(curve or [])
-        return found + [np.nan] * (n_epochs - len(found)) if validated else found
-
-    return History(
-        list(estimator.loss_curve_),
-        begun(estimator.validation_loss_curve_),
-        begun(estimator.validation_scores_),
-    )
 
 
 def validator(
@@ -365,10 +350,11 @@ def takes_weights(scorer: Callable) -> bool:
 
 def record(estimator: Estimator, history: History) -> None:
     """The attributes that tell how training went."""
-    estimator.n_iter_ = len(history.loss_curve)
-    estimator.loss_curve_ = history.loss_curve
-    estimator.loss_ = history.loss_curve[-1]
-    estimator.best_loss_ = min(history.loss_curve)
-    estimator.validation_loss_curve_ = history.validation_loss_curve or None
-    estimator.validation_scores_ = history.validation_scores or None
+    estimator.loss_curve_ = [*estimator.loss_curve_, *history.loss_curve]
+    estimator.n_iter_ = len(estimator.loss_curve_)
+    estimator.loss_, estimator.best_loss_ = estimator.loss_curve_[-1], min(estimator.loss_curve_)
+    for name in ("validation_loss_curve", "validation_scores") if history.validation_scores else ():
+        before = getattr(estimator, f"{name}_") or []
+        missing = [np.nan] * (history.n_before - len(before))
+        setattr(estimator, f"{name}_", [*before, *missing, *getattr(history, name)])
     estimator.best_validation_score_ = history.best_validation_score

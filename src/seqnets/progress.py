@@ -21,7 +21,6 @@ class Progress:
             self._task = estimator._init_callback_context(max_subtasks=max_iter)
             self._task.call_on_fit_task_begin(**self._data)
         self._begin = time.perf_counter()
-        self._n_before = len(estimator.loss_curve_)
 
     def epoch_begins(self) -> None:
         if self._task is not None:
@@ -43,13 +42,13 @@ class Progress:
 
     def _print_line(self, history: History) -> None:
         n, seconds = len(history.loss_curve), time.perf_counter() - self._begin
-        left = self._n_before + self.max_iter - n
-        line = f"epoch {n}/{n + left}: loss {history.loss_curve[-1]:.4f}"
+        left, before = self.max_iter - n, history.n_before
+        line = f"epoch {before + n}/{before + self.max_iter}: loss {history.loss_curve[-1]:.4f}"
         if history.best_validation_score is not None:
             line += f", validation loss {history.validation_loss_curve[-1]:.4f}"
             if self.estimator.scoring != "loss":
                 line += f", score {history.validation_scores[-1]:.4f}"
-        more = seconds / (n - self._n_before) * left
+        more = seconds / n * left
         print(f"{line} ({seconds:.1f} s, at most {more:.0f} s more)", flush=True)
 
     def fit_ends(self) -> None:

@@ -237,15 +237,15 @@ class DivergenceError(Exception):
 
 @dataclass
 class History:
-    """What happened, epoch by epoch."""
+    """What happened in this training, epoch by epoch."""
 
     loss_curve: list[float] = field(default_factory=list)
     validation_loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
     best_validation_score: float | None = None
-    lowest_validation_loss: float = np.inf  # of this training
-    n_before: int = 0  # epochs before this training
-    keeps_start: bool = False  # no epoch was better than the weights before this training
+    lowest_validation_loss: float = np.inf
+    n_before: int = 0  # epochs of earlier trainings
+    keeps_start: bool = False  # no epoch was better than the weights before
     stopped: str = "max_iter"  # or "planned", "converged", "callback", "interrupted"
 
 
@@ -274,7 +274,6 @@ def train(
     the caller's.
     """
     best, best_score, best_loss, n_worse = None, -np.inf, np.inf, 0
-    history.n_before = len(history.loss_curve)
 
     def judge(validate: Callable[[], tuple[float, float]]) -> tuple[float, float]:
         """The loss and score on the validation set; what is best is kept."""
@@ -315,14 +314,15 @@ def train(
                 n_worse = 0
     except KeyboardInterrupt:
         unusable = best is None and not all_finite(parameters)
-        if len(history.loss_curve) == history.n_before or unusable:
+        if not history.loss_curve or unusable:
             raise
         history.stopped = "interrupted"
         for curve in (history.validation_loss_curve, history.validation_scores):
             del curve[len(history.loss_curve) :]  # of an epoch that is no whole one
     except DivergenceError:
+        epoch_number = history.n_before + len(history.loss_curve) + 1
         raise ValueError(
-            f"Training diverged: in epoch {len(history.loss_curve) + 1} the loss or a weight was "
+            f"Training diverged: in epoch {epoch_number} the loss or a weight was "
             "not finite. The usual reasons are steps that are too large or gradients that are too "
             "large: try a smaller learning_rate_init, a smaller max_grad_norm, for long sequences "
             'bptt_steps or dtype="float64", or series without outliers.'
