@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from .batches import ENDED, Batch
-from .jit import kernel
 from .layers import Pass, Recurrent
 from .workspace import Gradients, Workspace
 
@@ -33,7 +32,9 @@ class Bidirectional:
         h = self.states("h", given.batch, given.work)
         forth = self.forth.forward(given, x, lookup)
         back = self.back.forward(given, x, from_the_end(lookup, given.batch))
-        join(given.batch.lengths, forth, back, h)
+        h[0] = 0
+        for half, states, rows in zip(halves(h), (forth, back), places(given.batch), strict=True):
+            half[:] = states[rows, np.arange(rows.shape[1])]
         return h
 
     def backward(
@@ -46,9 +47,11 @@ class Bidirectional:
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
         _, batch, work, _ = given
-        dh = self.states("dh", batch, work)
-        forth, back = (layer.states("dh", batch, work) for layer in (self.forth, self.back))
-        part(batch.lengths, dh, forth, back)
+        dh = halves(self.states("dh", batch, work))
+        for half, layer, rows in zip(dh, self.directions(), places(batch), strict=True):
+            own = layer.states("dh", batch, work)
+            own[:] = 0
+            own[rows, np.arange(rows.shape[1])] = half
         self.forth.backward(given, x, lookup, dx, gradients)
         more = work.array(f"{self.name}.dx", *dx.shape)
         self.back.backward(given, x, from_the_end(lookup, batch), more, gradients)
@@ -74,27 +77,13 @@ def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
     return np.where(steps < 0, ENDED, rows)
 
 
-@kernel
-def join(lengths, forth, back, h):
-    H = forth.shape[2]
-    h[:] = 0
-    for row in range(lengths.size):
-        for t in range(lengths[row]):
-            for k in range(H):
-                h[t + 1, row, k] = forth[t + 1, row, k]
-            for k in range(H):
-                h[t + 1, row, H + k] = back[lengths[row] - t, row, k]
+def halves(h: np.ndarray) -> list[np.ndarray]:
+    """What h holds of each direction after every step."""
+    return np.split(h[1:], 2, axis=2)
 
 
-@kernel
-def part(lengths, dh, forth, back):
-    """The way back of `join`."""
-    H = forth.shape[2]
-    forth[:] = 0
-    back[:] = 0
-    for row in range(lengths.size):
-        for t in range(lengths[row]):
-            for k in range(H):
-                forth[t + 1, row, k] = dh[t + 1, row, k]
-            for k in range(H):
-                back[lengths[row] - t, row, k] = dh[t + 1, row, H + k]
+def places(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """(T, B): in which row each direction has its state of a step; after the end 0, the initial."""
+    steps = np.arange(batch.shape[0])[:, np.newaxis]
+    runs = steps < batch.lengths
+    return np.where(runs, steps + 1, 0), np.where(runs, batch.lengths - steps, 0)
