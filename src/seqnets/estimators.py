@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from joblib.parallel import get_active_backend
+from sklearn.base import _fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 E = TypeVar("E")
@@ -78,8 +79,8 @@ def on_snapshot(method: Callable) -> Callable:
     return asked
 
 
-def as_one_task(method: Callable) -> Callable:
-    """Tell callbacks where a transformer's fit begins and ends."""
+def learning(method: Callable) -> Callable:
+    """Make a transformer's fit of it: `atomic`, parameters checked, callbacks told of one task."""
 
     @functools.wraps(method)
     def told(self: Any, X: Any, y: Any = None) -> Any:
@@ -91,7 +92,7 @@ def as_one_task(method: Callable) -> Callable:
         task.call_on_fit_task_end(estimator=self, X=X, y=y)
         return result
 
-    return with_callbacks(told)
+    return atomic(_fit_context(prefer_skip_nested_validation=True)(with_callbacks(told)))
 
 
 def reworded(error: TypeError | ValueError, message: str) -> TypeError | ValueError:

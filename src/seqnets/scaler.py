@@ -7,20 +7,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import (
-    CallbackSupportMixin,
-    as_one_task,
-    atomic,
-    on_snapshot,
-    without_feature_names,
-)
+from .estimators import CallbackSupportMixin, learning, on_snapshot, without_feature_names
 from .real_numbers import is_frame
 from .sequences import is_ragged, read_series
 from .vocabulary import ragged
@@ -73,9 +67,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         self.with_mean = with_mean
         self.with_std = with_std
 
-    @atomic
-    @_fit_context(prefer_skip_nested_validation=True)
-    @as_one_task
+    @learning
     def fit(self, X: Any, y: Any = None) -> SequenceScaler:
         """Learn the mean and the standard deviation of each channel.
 
@@ -104,9 +96,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         """
         return self._learn(X, first=True)
 
-    @atomic
-    @_fit_context(prefer_skip_nested_validation=True)
-    @as_one_task
+    @learning
     def partial_fit(self, X: Any, y: Any = None) -> SequenceScaler:
         """Learn from more series, as if fit had been given them all.
 

@@ -6,13 +6,13 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .estimators import CallbackSupportMixin, as_one_task, atomic
+from .estimators import CallbackSupportMixin, learning
 from .vocabulary import (
     FIRST_WORD,
     TOKEN_PATTERN,
@@ -137,9 +137,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.max_length = max_length
         self.output = output
 
-    @atomic
-    @_fit_context(prefer_skip_nested_validation=True)
-    @as_one_task
+    @learning
     def fit(self, X: Iterable[Any], y: Any = None) -> Self:
         """Learn the vocabulary of the documents.
 
@@ -170,9 +168,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.vocabulary_, _ = self._learn(X)
         return self
 
-    @atomic
-    @_fit_context(prefer_skip_nested_validation=True)
-    @as_one_task
+    @learning
     def fit_transform(self, X: Iterable[Any], y: Any = None) -> np.ndarray:
         """Fit and transform in one pass over the documents.
 
