@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.special import xlogy
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils._missing import is_pandas_na
@@ -217,6 +218,4 @@ def guessing_loss(guessed: np.ndarray, true: np.ndarray) -> float:
     """The mean cross-entropy of always predicting `guessed` for data with the frequencies `true`;
     infinite if a class occurs that is never guessed.
     """
-    occurs = true > 0
-    with np.errstate(divide="ignore"):
-        return float(-np.sum(true[occurs] * np.log(guessed[occurs])))
+    return float(-xlogy(true, guessed).sum())
