@@ -107,6 +107,7 @@ def one_blas_thread() -> Iterator[None]:
     threads at once can leave it on for good; so the first to come sets it, the last to go lifts
     it, each in a thread of its own.
 
+    Another thread's own `threadpool_limits` that it entered before us lifts ours when it leaves.
     An OpenBLAS that was built with OpenMP (Homebrew's, not that of NumPy's wheels) has a limit for
     each thread instead, which this does not reach.
     """
