@@ -3,6 +3,7 @@
 import collections
 import datetime
 import functools
+import itertools
 
 import joblib
 import numpy as np
@@ -431,11 +432,12 @@ def test_zeros_between_ids_are_no_padding_perhaps(X, place):
     read_tokens(X, LARGEST_ID)  # told once, in fit
 
 
-def test_padded_texts_side_by_side_are_fine():
+@pytest.mark.parametrize("n", [2, 4])
+def test_padded_texts_side_by_side_are_fine(n):
     """As a ColumnTransformer puts them."""
     texts = [[3, 1, 0], [2, 0, 0], [0, 0, 0], [4, 5, 6]]
-    X = np.array([[*first, *then] for first in texts for then in texts])
-    assert read_tokens(X, LARGEST_ID, first=True).values.size == 8 * 6
+    X = np.array([sum(row, []) for row in itertools.product(texts, repeat=n)])
+    assert read_tokens(X, LARGEST_ID, first=True).values.size == 6 * n * 4 ** (n - 1)
 
 
 def test_padding_on_either_side_is_fine():

@@ -30,7 +30,7 @@ from .warn import warn
 
 FLOAT, FLOATS = np.dtype(np.float64), [np.float64, np.float32]
 FLOAT32 = {"float32", "Float32", "float[pyarrow]"}  # as pandas calls them
-MOST_TEXTS = 3  # that are given side by side, padded
+MOST_TEXTS = 4  # that are given side by side, padded
 
 
 @contextlib.contextmanager
@@ -99,7 +99,7 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
     row = offsets.searchsorted(after, side="right") - 1
     first = np.flatnonzero(real)[kept.offsets[row]]  # of this row's ids
     row, step = row[after > first], (after - offsets[row])[after > first]
-    if np.unique(step).size > MOST_TEXTS:
+    if np.unique(step).size >= MOST_TEXTS:  # all texts but the first begin after a zero
         message = (
             f"X[{row[0]}] holds 0 at step {step[0] - 1}, between other ids. 0 is padding and is "
             "dropped; if your ids begin at 0, as those of LabelEncoder do, add 2 to all (1 is the "
