@@ -36,7 +36,7 @@ class Workers:
         self.n_threads, self.dtype = n_threads, dtype
         self._spare: dict[Any, Any] = _spare if spare else {}
         self._idle: list[Workspace] = []  # list and dict each change in one piece for all threads
-        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
+        self._pool: Any = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
     def map(self, function: Callable[[Workspace, Any], Any], blocks: Iterable) -> list:
         """The results of function(workspace, block), in the order of the blocks.
@@ -57,12 +57,11 @@ class Workers:
                 results[number] = run(block)
 
         others: list[Any] = []
-        n_others = min(self.n_threads, len(waiting)) - 1
+        n_others = min(self.n_threads, len(waiting)) - 1  # none, if there is no pool
         try:
-            if self._pool is not None:
-                with contextlib.suppress(RuntimeError):  # no new threads: at the program's end
-                    for _ in range(n_others):
-                        others.append(self._pool.submit(take))
+            with contextlib.suppress(RuntimeError):  # no new threads: at the program's end
+                for _ in range(n_others):
+                    others.append(self._pool.submit(take))
             take()
             for other in others:
                 if not other.cancel():  # in a fork, none of them would ever begin
