@@ -28,7 +28,7 @@ class Kernels(event.Listener):
 @pytest.mark.parametrize(
     ("parameters", "n_classes", "n_steps"),
     [
-        ({"cell": "rnn", "embedding_dim": 3}, 3, (120, 150)),
+        ({"cell": "rnn", "embedding_dim": 3, "warm_start": True}, 3, (120, 150)),
         ({"cell": "rnn", "bidirectional": True, "solver": "sgd"}, 2, (120, 150)),
         ({"cell": "rnn", "bidirectional": True, "solver": "sgd"}, 2, (5, 30)),
     ],

@@ -206,6 +206,13 @@ def test_what_is_far_off_is_cut(given):
     assert value == np.sign(given) * np.float32(inputs.FAR)
 
 
+@pytest.mark.parametrize("far", [1e300, -1e300])
+def test_numbers_of_one_sign_whose_squares_overflow(far):
+    clf = make_classifier(max_iter=1).fit(far * np.eye(2), [0, 1])
+    np.testing.assert_allclose(clf.input_mean_, far / 2)
+    np.testing.assert_allclose(clf.input_scale_, abs(far) / 2)
+
+
 def test_the_validation_set_is_not_looked_at(monkeypatch):
     a = make_classifier(early_stopping=True).fit(make(), Y)
     split = fitting.split

@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from seqnets.labels import (
     check_labels,
+    check_outputs,
     check_same_kind,
     class_numbers,
     class_weights,
@@ -225,6 +226,7 @@ def test_classes_and_outputs(y, classes, expected):
     assert found.tolist() == classes
     assert outputs(y, found) == expected
     assert is_multilabel(*expected) == (y.ndim == 2)
+    check_outputs(found, *expected)
 
 
 def test_targets_of_two_classes_are_one_number():
@@ -334,17 +336,21 @@ def test_balanced_weights_count_a_sequence_as_often_as_it_weighs():
     np.testing.assert_array_equal(found, expected)
 
 
-def test_weights_too_large_to_balance():
-    y, weights = np.array([0, 0, 1, 1]), np.array([1, 1, 1e308, 5e307])
+@pytest.mark.parametrize("last", [5e307, 1e308])  # the second makes a class' sum infinite
+def test_weights_too_large_to_balance(last):
+    y, weights = np.array([0, 0, 1, 1]), np.array([1, 1, 1e308, last])
     with pytest.raises(ValueError, match="too large to balance"):
         class_weights("balanced", y, weights, np.arange(2))
 
 
-def test_balanced_weights_of_a_class_that_y_does_not_have():
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [("accc", [4 / (2 * 1), 1.0, 4 / (2 * 3)]), ("abbb", [4 / (2 * 1), 4 / (2 * 3), 1.0])],
+)
+def test_balanced_weights_of_a_class_that_y_does_not_have(y, expected):
     """Training that goes on with fewer classes balances those."""
-    y = np.array(["a", "c", "c", "c"])
-    found = equal_weights("balanced", y, np.array(["a", "b", "c"]))
-    np.testing.assert_allclose(found, [4 / (2 * 1), 1.0, 4 / (2 * 3)])
+    found = equal_weights("balanced", np.array([*y]), np.array(["a", "b", "c"]))
+    np.testing.assert_allclose(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,7 @@ def test_a_folder(tmp_path, capsys):
         (b"review,mark\nfine,yes\n", "no column 'verdict'; the columns are: review, mark"),
         (b"review,verdict,review\nx,y,z\n", "more than one column 'review'"),
         (b"review,verdict\nfine,yes\n   ,no\n", "line 3: no text in column 'review'"),
+        (b'review,verdict\nfine,yes\n" ",no\n', "line 3: no text in column 'review'"),
         (b"review,verdict\nfine,yes\nbad, \n", "line 3: no label in column 'verdict'"),
         (b"review,verdict\nfine,yes\nbad\n", "line 3: no label in column 'verdict'"),
         (b"review,verdict\nfine, really,yes\n", "line 2: more fields than columns"),

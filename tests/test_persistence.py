@@ -113,6 +113,7 @@ MODELS_BY_NAME = {
         ids(),
     ),
     "tokens in parts": in_parts,
+    "no token that is known": lambda: (classifier(embedding_dim=2).fit([[1]] * 12, AB), [[1, 2]]),
     "several labels": lambda: (classifier().fit(series(), np.tri(3, dtype=int)[ABC]), series()),
     "one class": lambda: (classifier(hidden_layer_sizes=[2]).fit(series(), AB == "?"), series()),
     "parameters set after fit": after_set_params,
@@ -351,6 +352,11 @@ def test_what_cannot_be_saved_is_named(tmp_path):
             "Pipeline.recurrentclassifier.random_state can't be saved: .* a RandomState",
         ),
         (
+            copy.deepcopy(texts).set_params(recurrentclassifier__embeddings=np.eye(2, dtype="O")),
+            TypeError,
+            "Pipeline.recurrentclassifier.embeddings can't be saved: .* a ndarray",
+        ),
+        (
             make_pipeline(StandardScaler()).fit(frame()),
             TypeError,
             "Pipeline.standardscaler is a sklearn.preprocessing._data.StandardScaler; only these",
@@ -394,6 +400,22 @@ def test_weights_set_by_hand_are_checked(name, change, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         seqnets.save(clf, tmp_path / "model")
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("X", "name", "value"),
+    [
+        (series()[:, :, 0], "n_features_in_", 0),
+        (series()[:, :, 0], "n_features_in_", "many"),
+        (series(), "n_features_in_", 3),
+        (series(), "input_mean_", np.array([0.0, np.inf])),
+    ],
+)
+def test_other_attributes_set_by_hand_are_checked(X, name, value, tmp_path):
+    clf = classifier().fit(X, AB)
+    setattr(clf, name, value)
+    with pytest.raises(ValueError, match=f": {name} is .*, expected"):
+        seqnets.save(clf, tmp_path / "model")
 
 
 # ------------------------------------------------------------------------- wrong files

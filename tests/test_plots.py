@@ -200,6 +200,7 @@ def test_attributions_of_words_are_bars_and_of_series_a_row_per_channel():
     ]
     np.testing.assert_allclose(np.array(rows) * abs(expected).max() / 0.45, expected.T, atol=1e-9)
     assert [area.baseline for area in up_and_down[::2]] == list(range(len(rows)))[::-1]
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["0", "1"]
     assert f"±{abs(expected).max():.2g} a row" in display.ax_.get_title()
     assert len(re.findall("<span", display._repr_html_())) == len(X[0])
 
@@ -269,6 +270,12 @@ def test_a_list_of_one_is_not_one(display):
     if display == "GateDisplay":  # a wrong name is no fault of x
         with pytest.raises(ValueError, match="in the trace(?!.*single sequence)"):
             make(clf, X[0][:1], "layer9.h")
+
+
+@pytest.mark.parametrize("x", ["t", 3.0, [[1.0, np.nan], [1.0, 2.0]]])
+def test_what_is_no_list_of_one_has_nothing_in_it_to_pass(x):
+    with pytest.raises((TypeError, ValueError), match="(?s)^(X|Expected)(?!.*if you mean)"):
+        plots.GateDisplay.from_estimator(series_model()[0], x)
 
 
 def test_the_loss_curves_are_those_of_the_fit():

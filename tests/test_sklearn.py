@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import (
     check_estimator,
     check_sample_weight_equivalence_on_dense_data,
@@ -70,6 +71,8 @@ def test_no_check_is_missing(classifier):
     not_for_us = ("sparse_data",)  # input that we do not take
     wanted = {name for name in names(MLPClassifier()) if not any(x in name for x in not_for_us)}
     assert wanted <= set(names(classifier))
+    tags = get_tags(classifier)  # of those below, no check asks
+    assert tags.input_tags.three_d_array and tags.classifier_tags.multi_label
     assert len(names(classifier)) > 50
 
 

@@ -286,9 +286,10 @@ def test_one_model_s_nan_is_not_another_s():
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
-def test_nan_never_leaves(method):
+@pytest.mark.parametrize("name", ["layer0.W_x", "dense.W"])  # in all outputs, in one
+def test_nan_never_leaves(method, name):
     clf = fit()
-    clf.parameters_["layer0.W_x"][0, 0] = np.nan
+    clf.parameters_[name][0, 0] = np.nan
     with pytest.raises(ValueError, match="output for sequence 0 is not finite.*NaN in parameters_"):
         getattr(clf, method)(make())
 
