@@ -14,8 +14,7 @@ import pytest
 from numba.core import event
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from seqnets import threads, uninterrupted
-from seqnets.jit import kernel
+from seqnets import jit, threads, uninterrupted
 from seqnets.threads import SPARE_BYTES, Workers, one_blas_thread
 
 pytestmark = pytest.mark.usefixtures("two_blas_threads")
@@ -366,7 +365,7 @@ def test_a_signal_s_handler_may_enter_while_another_does(at, n):
 
 
 @pytest.mark.compiled
-def test_ctrl_c_while_a_kernel_is_compiled(at):
+def test_ctrl_c_while_a_kernel_is_compiled(at, monkeypatch):
     """Numba would be left half-way: later compilations failed, or waited for ever."""
 
     class Listener(event.Listener):
@@ -376,7 +375,9 @@ def test_ctrl_c_while_a_kernel_is_compiled(at):
         def on_end(self, event):
             pass
 
-    @kernel
+    monkeypatch.setattr(jit, "keep_on_disk", lambda compiled: None)  # it is compiled in each run
+
+    @jit.kernel
     def fill(x):
         x[:] = 1
 
