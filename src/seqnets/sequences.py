@@ -45,9 +45,9 @@ def too_large_is_wrong() -> Iterator[None]:
 @too_large_is_wrong()
 def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
     """Ids as int64, without the padding; the first time, look whether it is any."""
-    X = _ordered(X)
+    X = _as_list_or_table(X)
     hint = "" if largest == LARGEST_ID else ", the last row of embeddings"
-    if is_ragged(X):
+    if isinstance(X, list):
         values, offsets = _join_sequences(X)
         if values.shape[1] != 1:
             raise ValueError(
@@ -71,7 +71,8 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
         allowed &= values == np.floor(values)
     if not allowed.all():
         hint += _hint_at(float(values[allowed.argmin()]))
-    _demand(allowed, values, offsets, f"token ids are whole numbers from 0 to {largest}{hint}")
+    given = Sequences(values, offsets)
+    _demand(allowed, given, f"token ids are whole numbers from 0 to {largest}{hint}")
     values = values.astype(np.int64)
     real = values != PADDING
     if real.all():
@@ -115,39 +116,41 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     With `kind` None this is a fit: the kind is found and `n_features_in_` set on the estimator;
     else X is read as that kind and held against them.
     """
-    X = _ordered(X)
+    X = _as_list_or_table(X)
     reset = kind is None
-    kind = kind or _kind_of(X)
+    if kind is None:
+        kind = "ragged" if isinstance(X, list) else "3d" if getattr(X, "ndim", 2) > 2 else "2d"
     if kind == "2d":
         return _read_2d(estimator, X, reset), kind
     named = X
-    if is_ragged(X):
-        values, offsets = _join_sequences(X)
+    if isinstance(X, list):
+        series = _join_sequences(X)
         named = _with_names(X)
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
-        values, offsets = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
+        series = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
     of_padding = "; NaN is padding only after a sequence's last step; fill gaps"
-    values = _finite(values, offsets, of_padding if kind == "3d" else "")
-    if not reset and len(values) == 0:
-        values = values.reshape(0, estimator.n_features_in_)  # nothing tells otherwise
+    series = _finite(series, of_padding if kind == "3d" else "")
+    if not reset and len(series.values) == 0:  # nothing tells another number of features
+        series = series._replace(values=series.values.reshape(0, estimator.n_features_in_))
+    n_features = series.values.shape[1]
     _check_feature_names(estimator, named, reset=reset)
     if reset:
-        estimator.n_features_in_ = values.shape[1]
+        estimator.n_features_in_ = n_features
         if kind == "3d" and X.shape[1] == 1 < X.shape[2]:
             message = (
                 f"X has shape {X.shape}, which is one step of {X.shape[2]} features per sequence. "
                 "If it is (n_sequences, n_features, n_steps), pass X.swapaxes(1, 2)."
             )
             warn(message, UserWarning)
-    elif values.shape[1] != estimator.n_features_in_:
+    elif n_features != estimator.n_features_in_:
         alone = getattr(X, "ndim", 0) == 2 and X.shape[1] == estimator.n_features_in_
         hint = " Pass a single sequence x as [x]." if alone else ""
         raise ValueError(
-            f"X has {values.shape[1]} features, but {type(estimator).__name__} is expecting "
+            f"X has {n_features} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input.{hint}"
         )
-    return Sequences(values, offsets), kind
+    return series, kind
 
 
 def _read_2d(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
@@ -158,10 +161,9 @@ def _read_2d(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
     names = list(X.columns) if is_frame(X) else []
     dtype = np.float32 if is_frame(X) and set(map(str, X.dtypes)) <= FLOAT32 else FLOATS
     X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=reset)
-    values, offsets = _from_matrix(X)
     hint = "; fill gaps, such as with SimpleImputer" if names else ""
     hint += "; if some end early, pass a list of series without padding"
-    return Sequences(_finite(values, offsets, hint, names), offsets)
+    return _finite(_from_matrix(X), hint, names)
 
 
 def is_ragged(X: Any) -> bool:
@@ -177,13 +179,18 @@ def is_ragged(X: Any) -> bool:
     return False
 
 
-def _ordered(X: Any) -> Any:
-    """X, unless it is sparse, masked, text or dates, which would pass for something else."""
+def _as_list_or_table(X: Any) -> Any:
+    """X as a list, if it is ragged, else as a table: an array, a frame or what check_array reads.
+
+    Refuse what is sparse or masked, texts and dates, which would pass for one of these.
+    """
     is_column = hasattr(X, "to_numpy") and len(np.shape(X)) == 1  # of sequences
     is_foreign = hasattr(X, "__array__") and not isinstance(getattr(X, "dtype", FLOAT), np.dtype)
     if is_column or is_foreign:  # such as a tensor, whose float32 scikit-learn would not see
         X = np.asarray(X)
-    if _all_arrays(X) or (_is_matrix(X) and X.dtype.isnative):
+    if _all_arrays(X):
+        return list(X)
+    if _is_matrix(X) and X.dtype.isnative:
         return X
     _check_items(X)
     if isinstance(X, list | tuple) and not is_ragged(X):
@@ -192,20 +199,23 @@ def _ordered(X: Any) -> Any:
         except ValueError:
             _join_sequences(X)  # says what it is that has no shape
             raise
-    if isinstance(X, np.ndarray) and not X.dtype.isnative:
-        X = X.astype(X.dtype.newbyteorder("="))
-    table = np.asarray(X) if hasattr(X, "columns") else X  # a data frame, pandas' or polars'
-    if getattr(table, "shape", None) == (0,):
+    if is_ragged(X):
+        demand_real_numbers(X, "X")
+        return list(X)
+    table = np.asarray(X)
+    if table.shape == (0,):
         raise ValueError("X is empty: there are no sequences in it.")
-    if dtype_kind(table) not in "biuf":
+    if table.dtype.kind not in "biuf":
         demand_real_numbers(X if is_frame(X) else table, "X")
-    cells = table.ravel() if dtype_kind(table) == "O" and table.ndim > 1 else ()
+    cells = table.ravel() if table.dtype == object and table.ndim > 1 else ()
     some = not all(issubclass(t, NUMBERS) for t in set(map(type, cells)))  # few, as below
     if some and any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
         raise ValueError(
             'The cells of X hold sequences: pass one column, such as X["name"] or X[:, 0]; if the '
             "columns are channels, pass [np.column_stack(row) for row in np.asarray(X)]."
         )
+    if isinstance(X, np.ndarray):
+        return X.astype(X.dtype.newbyteorder("="), copy=False)
     return X
 
 
@@ -260,19 +270,13 @@ def _is_matrix(X: Any) -> bool:
     return type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype.kind in "biuf"
 
 
-def _kind_of(X: Any) -> str:
-    if is_ragged(X):
-        return "ragged"
-    return "3d" if getattr(X, "ndim", 2) > 2 else "2d"
-
-
 def _lengths(X: Sequence) -> set[int]:
     return {len(x) for x in X if hasattr(x, "__len__") and getattr(x, "ndim", 1) > 0}
 
 
 def _same_widths(X: Any) -> Any:
     """X as one table, where its rows come one by one."""
-    if not is_ragged(X):
+    if not isinstance(X, list):
         return X
     rows = [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
     for i, row in enumerate(rows):
@@ -299,7 +303,7 @@ def _as_numbers(x: Any, name: str) -> np.ndarray:
     return x
 
 
-def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
+def _join_sequences(X: Any) -> Sequences:
     """Lay sequences (T_i,) or (T_i, D) end to end; an empty one fits any D."""
     given = [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
     parts = [part[:, np.newaxis] if part.ndim == 1 else part for part in given]
@@ -316,7 +320,7 @@ def _join_sequences(X: Any) -> tuple[np.ndarray, np.ndarray]:
                 "n_steps), pass [x.T for x in X]."
             )
     values = np.concatenate(some or [np.zeros((0, D))])
-    return values, np.concatenate(([0], np.cumsum([len(part) for part in parts])))
+    return Sequences(values, np.concatenate(([0], np.cumsum([len(part) for part in parts]))))
 
 
 def _with_names(X: Any) -> Any:
@@ -330,12 +334,12 @@ def _with_names(X: Any) -> Any:
     return X[0]
 
 
-def _from_matrix(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _from_matrix(X: np.ndarray) -> Sequences:
     n, T = X.shape
-    return X.reshape(n * T, 1), np.arange(n + 1) * T
+    return Sequences(X.reshape(n * T, 1), np.arange(n + 1) * T)
 
 
-def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _from_padded(X: np.ndarray) -> Sequences:
     """(n_sequences, n_steps, n_features) without the all-NaN steps at the ends."""
     if X.ndim != 3 or 0 in X.shape:
         raise ValueError(
@@ -343,7 +347,7 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         )
     n, T, D = X.shape
     if not np.isnan(X[:, -1]).any():
-        return X.reshape(n * T, D), np.arange(n + 1) * T
+        return Sequences(X.reshape(n * T, D), np.arange(n + 1) * T)
     real = ~np.isnan(X).all(axis=2)
     if not real.any(axis=1).all():
         raise ValueError(
@@ -351,29 +355,23 @@ def _from_padded(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             "after at least one step."
         )
     lengths = T - np.argmax(real[:, ::-1], axis=1)
-    return X[np.arange(T) < lengths[:, np.newaxis]], np.concatenate(([0], np.cumsum(lengths)))
+    real = np.arange(T) < lengths[:, np.newaxis]
+    return Sequences(X[real], np.concatenate(([0], np.cumsum(lengths))))
 
 
-def _finite(
-    values: np.ndarray, offsets: np.ndarray, hint: str, columns: Sequence = ()
-) -> np.ndarray:
-    dtype = np.float32 if values.dtype == np.float32 else np.float64
-    values = np.ascontiguousarray(values, dtype=dtype)
-    rule = f"series must be finite {values.dtype} numbers, not NaN or inf{hint}"
-    _demand(np.isfinite(values), values, offsets, rule, columns)
-    return values
+def _finite(series: Sequences, hint: str, columns: Sequence = ()) -> Sequences:
+    dtype = np.float32 if series.values.dtype == np.float32 else np.float64
+    series = series._replace(values=np.ascontiguousarray(series.values, dtype=dtype))
+    rule = f"series must be finite {np.dtype(dtype)} numbers, not NaN or inf{hint}"
+    _demand(np.isfinite(series.values), series, rule, columns)
+    return series
 
 
-def _demand(
-    allowed: np.ndarray,
-    values: np.ndarray,
-    offsets: np.ndarray,
-    rule: str,
-    columns: Sequence = (),
-) -> None:
+def _demand(allowed: np.ndarray, given: Sequences, rule: str, columns: Sequence = ()) -> None:
     """Raise for the first value that is not allowed; name it and its place."""
     if allowed.all():
         return
+    values, offsets = given
     where = np.unravel_index(np.argmin(allowed), allowed.shape)
     i = np.searchsorted(offsets, where[0], side="right") - 1
     step = where[0] - offsets[i]
