@@ -186,7 +186,10 @@ def prepare(
         estimator.parameters_ = network.initialize(state.random, estimator._dtype, given)
     else:
         estimator._network.check(estimator.parameters_, estimator._dtype)
-        estimator.parameters_ = {name: W.copy() for name, W in estimator.parameters_.items()}
+        estimator.parameters_ = {
+            name: W if name == "embedding" and new.size else W.copy()  # that is about to grow
+            for name, W in estimator.parameters_.items()
+        }
         add_tokens(estimator.parameters_, state, known, new)
     network.check(estimator.parameters_, estimator._dtype)  # embeddings may shrink meanwhile
     estimator._network = network

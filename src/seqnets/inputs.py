@@ -211,8 +211,9 @@ def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequen
     given = np.concatenate([part.values for part in sequences])
     few = given.max(initial=0) < given.size  # for a table of all ids up to there, which is faster
     ids = distinct(given)[0] if few else np.unique(given)
-    new = np.setdiff1d(ids, np.append(known, UNKNOWN), assume_unique=True)
-    estimator.token_ids_ = np.union1d(known, new)
+    new = ids[(embedding_rows(ids, known) == 0) & (ids != UNKNOWN)]
+    # not np.union1d, which hashes and sorts all known ones: that took most of a call
+    estimator.token_ids_ = np.insert(known, known.searchsorted(new), new) if new.size else known
     return new
 
 
