@@ -3,6 +3,7 @@
 import copy
 import functools
 import inspect
+import sys
 import warnings
 
 import joblib
@@ -578,13 +579,15 @@ def recording(seen):
 
 @each_kind
 def test_a_step_is_shuffled_among_those_that_have_it(kind):
-    clf, X, seen = fitted("rnn", kind), make(kind), []
+    clf, X, seen = fitted("rnn", kind), make(kind, [*LENGTHS, 9]), []
     y = clf.predict(X)
     result = inspection.permutation_importance(
         clf, X, y, scoring=recording(seen), n_repeats=2, random_state=0
     )
-    assert result.importances.shape == (max(LENGTHS), 2)
+    assert result.importances.shape == (9, 2)
     whole, *shuffled = seen
+    assert len(shuffled) == 2 * 6  # later steps are in a single sequence
+    assert not result.importances[6:].any()
     for number, others in enumerate(shuffled):
         t = number // 2
         has = [i for i, x in enumerate(X) if len(x) > t]
@@ -597,6 +600,25 @@ def test_a_step_is_shuffled_among_those_that_have_it(kind):
     np.testing.assert_allclose(result.importances_mean, result.importances.mean(axis=1))
     np.testing.assert_allclose(result.importances_std, result.importances.std(axis=1))
     assert result.importances_mean[0] > 0
+
+
+def test_steps_of_a_single_sequence_have_no_importance():
+    clf, seen = fitted("rnn"), []
+    X = [x for x in make("series") if len(x) > 1][:1]
+    result = inspection.permutation_importance(clf, X, clf.predict(X), scoring=recording(seen))
+    assert len(seen) == 1
+    assert result.importances.tolist() == [[0.0] * 5] * len(X[0])
+
+
+def test_channels_are_taken_without_a_loop_over_sequences():
+    def n_calls(n):
+        sequences, calls = Sequences(np.ones((2 * n, 1)), 2 * np.arange(n + 1)), []
+        sys.setprofile(lambda *call: calls.append(call))
+        inspection._shuffle_channel(sequences, 0, np.random.RandomState(0))
+        sys.setprofile(None)
+        return len(calls)
+
+    assert n_calls(100) == n_calls(10)
 
 
 def test_a_channel_is_another_sequences_stretched_to_fit():

@@ -276,9 +276,11 @@ def permutation_importance(
     scorer = check_scoring(classifier, scoring)
     shuffle = _shuffle_step if by == "step" else _shuffle_channel
     score = scorer(classifier, _one_by_one(sequences.values, sequences), y)
-    n = sequences.lengths.max() if by == "step" else sequences.values.shape[1]
-    importances = np.empty((n, n_repeats))
-    for place in np.ndindex(importances.shape):
+    n_shared = n = sequences.values.shape[-1]
+    if by == "step":  # there is nothing to shuffle where only the longest sequence has a step
+        n_shared, n = np.sort(np.append(0, sequences.lengths))[-2:].tolist()
+    importances = np.zeros((n, n_repeats))
+    for place in np.ndindex(n_shared, n_repeats):
         shuffled = _one_by_one(shuffle(sequences, place[0], random), sequences)
         importances[place] = score - scorer(classifier, shuffled, y)
     return Bunch(
@@ -362,9 +364,9 @@ def _shuffle_step(sequences: Sequences, t: int, random: np.random.RandomState) -
 def _shuffle_channel(sequences: Sequences, d: int, random: np.random.RandomState) -> np.ndarray:
     values, (lengths, offsets) = sequences.values.copy(), (sequences.lengths, sequences.offsets)
     rows = np.flatnonzero(lengths)
-    for row, other in zip(rows, random.permutation(rows), strict=True):
-        taken = offsets[other] + np.arange(lengths[row]) * lengths[other] // lengths[row]
-        values[offsets[row] : offsets[row + 1], ..., d] = sequences.values[taken, ..., d]
+    row, other = np.repeat((rows, random.permutation(rows)), lengths[rows], axis=1)  # of each step
+    t = np.arange(row.size) - offsets[row]
+    values[:, d] = sequences.values[offsets[other] + t * lengths[other] // lengths[row], d]
     return values
 
 
