@@ -124,7 +124,7 @@ def test_a_batch_keeps_the_dtype(dtype):
 @pytest.mark.usefixtures("several_blocks")
 @pytest.mark.parametrize("n", [1, BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
 def test_blocks(n):
-    lengths = np.random.RandomState(0).randint(0, 9, n)
+    lengths = np.random.RandomState(0).randint(4, 9, n)
     found = blocks(lengths)
     assert len(found) == -(-n // BLOCK_ROWS)
     assert all(1 <= block.size <= BLOCK_ROWS for block in found)
@@ -150,6 +150,19 @@ def test_blocks_are_of_like_size(n, sizes):
     """The threads that take them end at the same time; two have work, if there is enough."""
     lengths = np.full(n, FEW_STEPS // 20)
     assert [block.size for block in blocks(lengths)] == sizes
+
+
+@pytest.mark.parametrize(
+    ("lengths", "sizes"),
+    [
+        ([10_000] + [100] * 31, [4, 28]),
+        ([1000] * 3 + [200] * 13, [8, 8]),
+        ([1000] + [500] * 15, [16]),  # no more than half of it is padding
+        ([250] + [1] * 15, [16]),  # nor does so little matter
+    ],
+)
+def test_a_long_sequence_has_few_short_ones_beside_it(lengths, sizes):
+    assert [block.size for block in blocks(np.array(lengths))] == sizes
 
 
 @pytest.mark.parametrize("shuffle", [False, True])

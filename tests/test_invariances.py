@@ -99,9 +99,9 @@ def assert_company_does_not_matter(clf, X, expected):
     assert_same_bits(threaded.decision_function(take(X, shuffled)), expected[shuffled])
 
 
-def test_there_are_two_blocks():
+def test_there_are_several_blocks():
     """Else two threads would not share the work."""
-    assert len(batches.blocks(np.array(LENGTHS), inference.PREDICT_ROWS)) == 2
+    assert len(batches.blocks(np.array(LENGTHS), inference.PREDICT_ROWS)) >= 2
 
 
 # ---------------------------------------------------------------------------- predictions

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import kernel
-from .products import whole_tiles
+from .products import TILE_ROWS, whole_tiles
 
 # A block is what one thread takes at a time: `BLOCK_ROWS` sequences, or more short ones, up to
 # `BLOCK_STEPS` steps in all, since fewer calls are faster. More sequences of more than `FEW_STEPS`
@@ -159,6 +159,9 @@ def blocks(lengths: np.ndarray, rows: int = BLOCK_ROWS) -> list[np.ndarray]:
         most = max(rows, BLOCK_STEPS // longest)
         n_blocks = max(math.ceil(order.size / most), at_least - len(found))
         n = min(whole_tiles(math.ceil(order.size / n_blocks)), most)  # of like size
+        # A long sequence pads those beside it: fewer, while most of a large block would be padding.
+        while n > TILE_ROWS and n * longest > max(BLOCK_STEPS, 2 * lengths[order[:n]].sum()):
+            n = whole_tiles(n // 2)
         found.append(order[:n])
         order = order[n:]
     return found
