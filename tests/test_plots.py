@@ -459,6 +459,18 @@ def test_classes_have_their_colors_in_order():
     assert named == [*map(str, range(12)), "first step"]
 
 
+def test_only_the_classes_on_show_take_room():
+    points, words = [np.eye(2)] * 2, [["a", "b"]] * 2
+    few, many = (
+        plots.TrajectoryDisplay(points, [2, 4], words, [0.9, 0.1], classes=range(n)).plot()
+        for n in (5, 3000)
+    )
+    assert many.figure_.get_figwidth() == few.figure_.get_figwidth()
+    assert [line.get_color() for line in many.ax_.lines] == [
+        line.get_color() for line in few.ax_.lines
+    ]
+
+
 @pytest.mark.parametrize("kind", [list, np.array, pd.DataFrame, lambda y: np.array(y, object)])
 def test_several_labels_in_any_form(kind):
     y = [[1, 0], [0, 0], [1, 1], [0, 0]]
@@ -631,6 +643,25 @@ def test_labels_that_matplotlib_would_take_for_something_else():
     two = plots.StagedPredictionDisplay(np.full((2, 2), 0.5), ["a", "b"], classes[:2]).plot()
     two.figure_.canvas.draw()
     assert two.ax_.get_ylabel() == r"probability of 10^\$"
+
+
+@pytest.mark.compiled  # no kernel is in it
+def test_the_search_for_room_for_words_ends(monkeypatch):
+    """Beside a state that stays where it is there is room for one word of however many."""
+    from matplotlib.axes import Axes
+
+    tries, annotate = [], Axes.annotate
+
+    def counted(*args, **kwargs):
+        tries.append(args)
+        return annotate(*args, **kwargs)
+
+    monkeypatch.setattr(Axes, "annotate", counted)
+    n = 2 * trajectory.MOST_TRIES
+    points, words = [np.zeros((n, 2))], [["word"] * n]
+    display = plots.TrajectoryDisplay(points, ["yes"], words, [0.9, 0.1]).plot()
+    assert len(tries) == trajectory.MOST_TRIES
+    assert len(display.ax_.texts) == 1
 
 
 def test_the_ends_of_a_trajectory_are_named_before_what_is_between():

@@ -12,6 +12,7 @@ from . import inspection
 from .display import Display, beside, literal, looks, meaning, shortened, steps_of
 
 MOST_WORDS = 40  # beside the line of a trajectory
+MOST_TRIES = 500  # to find room for them, which take half a second
 FEW = 10  # trajectories, which are numbered
 
 
@@ -148,9 +149,11 @@ class TrajectoryDisplay(Display):
         labels = [named(label) for label in rows]
         found = sorted(rows, key=lambda label: np.ravel(label).tolist())
         classes = map(named, found if self.classes is None else self.classes)
-        styles = dict(zip(dict.fromkeys([*classes, *labels]), looks(), strict=False))
-        ax = self._start(ax, 6.4 + beside([*styles, "first step"]), 4.8)
-        alone = len(self.points) == 1
+        looks_of = zip(dict.fromkeys([*classes, *labels]), looks(), strict=False)
+        shown = set(labels)
+        styles = {label: look for label, look in looks_of if label in shown}
+        alone = len(self.points) == 1  # and with its words, which take room
+        ax = self._start(ax, 7.85 if alone else 6.4 + beside([*styles, "first step"]), 4.8)
         for way, label in zip(self.points, labels, strict=True):
             color, line, marker = styles[label]
             crowded = len(self.points) > 20 or len(way) > 200
@@ -161,9 +164,8 @@ class TrajectoryDisplay(Display):
             ax.plot(*way[:1].T, "o", **on_top, fillstyle="none", markersize=5)
             ax.plot(*way[-1:].T, marker, **on_top, markersize=8)
         for label, (color, line, marker) in styles.items():
-            if label in labels:
-                ax.plot([], [], "-" if alone else line, color=color, marker=marker,
-                        label=literal(label))  # fmt: skip
+            ax.plot([], [], "-" if alone else line, color=color, marker=marker,
+                    label=literal(label))  # fmt: skip
         ax.plot([], [], "o", color="gray", fillstyle="none", markersize=5, label="first step")
         ax.margins(0.1)
         ax.set_aspect("equal", adjustable="datalim")
@@ -185,7 +187,7 @@ class TrajectoryDisplay(Display):
         inside, taken = self.ax_.bbox, [self.ax_.get_legend().get_window_extent()]
         lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)
         lengths[:1], lengths[-1:] = np.finfo(float).max, np.inf
-        for t in np.argsort(-lengths, kind="stable"):
+        for t in np.argsort(-lengths, kind="stable")[:MOST_TRIES]:
             text = self.ax_.annotate(
                 shortened(words[t]), way[t], (5, 5), textcoords="offset points", fontsize="small",
                 parse_math=False, in_layout=False, bbox=paper,
