@@ -1,5 +1,7 @@
 """Ragged sequences, and the sorted batches, blocks and minibatches that are cut from them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -88,7 +90,7 @@ def test_every_distinct_token_stands_once():
     assert batch.lookup.tolist() == [[1, 2, 0, -1], [0, 0, -1, -1], [1, -1, -1, -1]]
 
 
-@pytest.mark.parametrize("tokens", [[], [3], [7, 5, 7, 9, 5, 8, 5, 0]])
+@pytest.mark.parametrize("tokens", [[], [3], [7, 5, 7, 9, 5, 8, 5, 0], [9, 10**6, 9]])
 def test_distinct_tokens_are_in_order_and_each_is_found(tokens):
     tokens = np.array(tokens, dtype=np.int64)
     found, places = distinct(tokens)
@@ -96,10 +98,19 @@ def test_distinct_tokens_are_in_order_and_each_is_found(tokens):
     np.testing.assert_array_equal(found[places], tokens)
 
 
-def test_ends_are_no_tokens_and_stay():
-    found, places = distinct(np.array([[7, 5], [7, -1], [-1, -1]]))
-    assert found.tolist() == [5, 7]
+@pytest.mark.parametrize("largest", [7, 10**6])
+def test_ends_are_no_tokens_and_stay(largest):
+    found, places = distinct(np.array([[largest, 5], [largest, -1], [-1, -1]]))
+    assert found.tolist() == [5, largest]
     assert places.tolist() == [[1, 0], [1, -1], [-1, -1]]
+
+
+def test_a_few_words_of_a_large_vocabulary_need_no_table_of_it():
+    tracemalloc.start()
+    distinct(np.array([9, 10**6, 9]))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10**5
 
 
 @each_kind
