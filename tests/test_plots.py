@@ -193,16 +193,37 @@ def test_attributions_of_words_are_bars_and_of_series_a_row_per_channel():
     clf, X, _ = series_model()
     display = plots.AttributionDisplay.from_estimator(clf, X[0], "gradient_x_input", 2).plot()
     (expected,) = clf.attributions(X[:1], target=2)
-    up_and_down = [area.get_data() for area in display.ax_.patches]
-    rows = [
-        up.values + down.values - 2 * up.baseline
-        for up, down in zip(up_and_down[::2], up_and_down[1::2], strict=True)
-    ]
-    np.testing.assert_allclose(np.array(rows) * abs(expected).max() / 0.45, expected.T, atol=1e-9)
-    assert [area.baseline for area in up_and_down[::2]] == list(range(len(rows)))[::-1]
+    (up, _, feet), (down, _, _) = areas(display)
+    np.testing.assert_allclose((up + down) * abs(expected).max() / 0.45, expected.T, atol=1e-9)
+    assert feet.tolist() == [1, 0]
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["0", "1"]
     assert f"±{abs(expected).max():.2g} a row" in display.ax_.get_title()
     assert len(re.findall("<span", display._repr_html_())) == len(X[0])
+
+
+def areas(display):
+    """What speaks for and what against: heights (n, T), the steps' edges and the n rows' feet."""
+    for shown in display.ax_.collections[:2]:
+        outlines = np.array([path.vertices[:-1] for path in shown.get_paths()])
+        feet = outlines[:, 0, 1]
+        yield outlines[:, 1:-1:2, 1] - feet[:, np.newaxis], outlines[0, ::2, 0], feet
+
+
+def test_channels_are_drawn_together():
+    """Matplotlib goes through all that stands in the axes for each thing that joins it."""
+
+    def n_things(n):
+        display = plots.AttributionDisplay(np.ones((5, n)), list("abcde"), "x").plot()
+        return sum(map(len, (display.ax_.patches, display.ax_.lines, display.ax_.collections)))
+
+    assert n_things(200) == n_things(2)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_long_series_of_one_sign_stands_on_the_edge(sign):
+    values = sign * np.ones(500)
+    display = plots.AttributionDisplay(values, [str(t + 1) for t in range(500)], "x").plot()
+    assert display.ax_.get_ylim() == pytest.approx(sorted([0, sign * 1.05]))
 
 
 def test_channels_have_the_names_of_columns():
@@ -249,11 +270,11 @@ def test_of_a_long_series_each_peak_is_seen():
     values = np.zeros(20_000)
     values[[7, 12_345]] = -3.0, 2.0
     display = plots.AttributionDisplay(values, [str(t + 1) for t in range(values.size)], "a").plot()
-    up, down = (area.get_data() for area in display.ax_.patches)
-    assert (up.values.max(), down.values.min()) == (2, -3)
-    assert len(up.values) == len(down.values) <= MOST_COLUMNS
-    peak = up.values.argmax()
-    assert up.edges[peak] < 12_345 < up.edges[peak + 1]
+    (up, edges, _), (down, _, _) = areas(display)
+    assert (up.max(), down.min()) == (2, -3)
+    assert up.size == down.size <= MOST_COLUMNS
+    peak = up.argmax()
+    assert edges[peak] < 12_345 < edges[peak + 1]
 
 
 @pytest.mark.parametrize(

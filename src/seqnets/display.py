@@ -84,28 +84,38 @@ class Display:
         if len(values) <= 100:
             self.ax_.bar(range(len(values)), values, width, color=[color_of(v) for v in values])
         else:
-            self._areas(values, 0.0)
+            self._areas(values[:, np.newaxis], np.zeros(1))
         self.ax_.axhline(0, color="gray", linewidth=0.8, zorder=0)
         self.ax_.set(ylabel=label)
         self._name_steps(words, np.abs(values))
 
-    def _areas(self, values: np.ndarray, foot: float) -> None:
-        """Show values (T,) as what lies between them and the foot; of many, the extremes."""
+    def _areas(self, values: np.ndarray, feet: np.ndarray) -> None:
+        """Show values (T, n) as what lies between them and their feet (n,); of many, the extremes.
+
+        As `stairs` would, which goes through each of many steps and channels in Python.
+        """
+        from matplotlib.collections import PolyCollection
+
         T = len(values)
         starts = np.unique(np.linspace(0, T, min(T, MOST_COLUMNS), endpoint=False).astype(int))
         for end, color in ((np.maximum, color_of(1)), (np.minimum, color_of(-1))):
             part = end(end.reduceat(values, starts), 0) if T else values
-            edges = np.append(starts, T) - 0.5
-            self.ax_.stairs(foot + part, edges, baseline=foot, fill=True, color=color)
+            height = np.pad(np.repeat(part, 2, axis=0), ((1, 1), (0, 0)))
+            x = np.repeat(np.append(starts, T) - 0.5, 2)[:, np.newaxis]
+            outlines = np.stack(np.broadcast_arrays(x, feet + height), axis=2).swapaxes(0, 1)
+            areas = PolyCollection(list(outlines), facecolor=color, linewidth=0)
+            areas.sticky_edges.y[:] = feet  # the axes end there, if all lies on one side
+            self.ax_.add_collection(areas)
+        self.ax_.autoscale_view()
 
     def _rows(self, values: np.ndarray, names: Sequence[Any]) -> None:
         """Show values (T, n), a row for each of n channels from the top, all on one scale."""
         n, largest = values.shape[1], largest_of(values)
         feet = np.arange(n)[::-1]
-        for foot, row in zip(feet, values.T, strict=True):
-            self._areas(0.45 * row / largest, foot)
-            # behind the areas, which of many rows are no higher than this line is wide
-            self.ax_.axhline(foot, color="gray", linewidth=0.8, zorder=0)
+        self._areas(0.45 * values / largest, feet)
+        # behind the areas, which of many rows are no higher than this line is wide
+        self.ax_.hlines(feet, 0, 1, "gray", linewidth=0.8, zorder=0, capstyle="projecting",
+                        transform=self.ax_.get_yaxis_transform())  # fmt: skip
         apart = -(-n // 20)
         self.ax_.set_yticks(feet[::apart], [literal(name) for name in names[::apart]])
         title = f"{self.ax_.get_title()}, ±{largest:.2g} a row"
