@@ -559,6 +559,11 @@ def test_float32_stays_in_tensors(X):
     assert kind == f"{X.ndim}d"
 
 
+def test_a_column_may_be_named_dtype():
+    estimator, _, _ = read(pd.DataFrame(TABLE).rename(columns={0: "dtype"}).rename(columns=str))
+    assert estimator.feature_names_in_[0] == "dtype"
+
+
 @pytest.mark.parametrize("dtype", [pl.String, pl.Enum(["7", "1", "2"]), pl.Date])
 def test_strings_and_dates_in_series_of_polars(dtype):
     """NumPy reads numbers out of them, where it is told that there are some."""

@@ -1,5 +1,6 @@
 """Threads over blocks, and BLAS limited to one thread meanwhile."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -241,20 +242,20 @@ def test_an_exception_restores():
 def test_where_there_are_no_more_threads(monkeypatch):
     """A limit of the system's; for Python 3.12 also after the main thread has ended."""
 
-    def refused(thread):
+    def refused(*_):
         raise RuntimeError("can't start new thread")
 
-    before = limits()
-    for n_refused in ("none", "the second", "the first", "both"):
+    before, places = limits(), [(threading.Thread, "start"), (uninterrupted, "start_new_thread")]
+    for place, n_refused in itertools.product(places, ("none", "the second", "the first", "both")):
         with monkeypatch.context() as patch:
             if n_refused in ("the first", "both"):
-                patch.setattr(threading.Thread, "start", refused)
+                patch.setattr(*place, refused)
             with one_blas_thread():
                 assert is_one()
                 if n_refused == "the first":
                     patch.undo()
                 elif n_refused == "the second":
-                    patch.setattr(threading.Thread, "start", refused)
+                    patch.setattr(*place, refused)
         assert limits() == before
         with ThreadPoolExecutor(1) as pool:  # nor is another thread's own limit ignored
             assert set(pool.submit(under_own_limit).result(WAIT).values()) == {1}
@@ -450,9 +451,31 @@ go.set()
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
+FORKS_BETWEEN_STEPS = """
+import os, signal
+import numpy as np
+from seqnets.threads import Workers
+
+def run(work, block):
+    return block
+
+with Workers(2, np.dtype("float32")) as workers:
+    workers.map(run, range(2))  # the pool has its thread, which a child lacks
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+    results = workers.map(run, range(8))
+if child == 0:
+    os._exit(sum(results))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")
-def test_a_fork_while_another_thread_has_the_lock():
-    command = [sys.executable, "-W", "ignore", "-c", FORKS]
+@pytest.mark.parametrize(
+    ("code", "exit_code"), [(FORKS, b"7"), (FORKS_BETWEEN_STEPS, b"28")], ids=["lock", "steps"]
+)
+def test_a_fork_while_there_are_other_threads(code, exit_code):
+    command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, capture_output=True, timeout=WAIT)
-    assert (done.stdout, done.stderr) == (b"7\n", b"")
+    assert (done.stdout, done.stderr) == (exit_code + b"\n", b"")

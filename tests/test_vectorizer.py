@@ -316,6 +316,11 @@ def test_a_table_of_words_is_to_be_lists(form):
         SequenceVectorizer(analyzer=list).fit(form([[404, 12], [12, 12]]))
 
 
+def test_a_column_of_lists_is_to_be_passed_as_one():
+    with pytest.raises(ValueError, match="pass one column of it"):
+        SequenceVectorizer(analyzer=list).fit(pd.DataFrame({"w": [["a"], ["b"]]}))
+
+
 def test_lists_of_words_need_an_analyzer():
     with pytest.raises(TypeError, match=r"Document 0 is \['good', 'film'\], .*analyzer=list"):
         SequenceVectorizer().fit([["good", "film"]])

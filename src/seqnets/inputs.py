@@ -209,7 +209,7 @@ def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequen
         estimator.token_ids_ = np.arange(UNKNOWN + 1, estimator._largest_id + 1)
         return known[:0]
     given = np.concatenate([part.values for part in sequences])
-    few = given.max(initial=0) < given.size  # for a table of all ids up to there, which is faster
+    few = given.max(initial=0) < 16 * given.size  # a table of all up to there is small, and faster
     ids = distinct(given)[0] if few else np.unique(given)
     new = ids[(embedding_rows(ids, known) == 0) & (ids != UNKNOWN)]
     # not np.union1d, which hashes and sorts all known ones: that took most of a call

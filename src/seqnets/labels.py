@@ -57,7 +57,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     except ValueError as error:
         plain = np.asarray(y.tolist()).dtype
         if y.dtype == object and plain.kind in "biuf":
-            message = f"Unknown label type: y holds numbers as objects: pass y.astype({plain})."
+            message = f'Unknown label type: y holds numbers as objects: pass y.astype("{plain}").'
             raise ValueError(message) from error
         raise
     return y

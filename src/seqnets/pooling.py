@@ -92,13 +92,12 @@ def mean_backward(start, lengths, dpooled, best, dh):
 
 @kernel
 def max_forward(start, lengths, h, total, best, pooled):
-    if start == 0:
-        best[:] = 0
     for row in range(lengths.size):
         n = steps_here(start, lengths[row], h)
         if start == 0:
             for k in range(h.shape[2]):
                 pooled[row, k] = h[min(1, n), row, k]
+                best[row, k] = min(1, n) - 1
         for t in range(n):
             for k in range(h.shape[2]):
                 best[row, k] = start + t if h[t + 1, row, k] > pooled[row, k] else best[row, k]

@@ -1,4 +1,4 @@
-"""Matrix products for few rows: C (n, N) += A (n, K) B (K, N).
+"""Matrix products for few rows, C (n, N) += A (n, K) B (K, N), and sums of products over steps.
 
 BLAS gives a row other bits in other company, and it is slow at the few rows of one time step. Here
 a row's sum runs in one order whatever stands beside it, so that a prediction depends on its

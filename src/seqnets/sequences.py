@@ -185,7 +185,8 @@ def _as_list_or_table(X: Any) -> Any:
     Refuse what is sparse or masked, texts and dates, which would pass for one of these.
     """
     is_column = hasattr(X, "to_numpy") and len(np.shape(X)) == 1  # of sequences
-    is_foreign = hasattr(X, "__array__") and not isinstance(getattr(X, "dtype", FLOAT), np.dtype)
+    dtype = FLOAT if is_frame(X) else getattr(X, "dtype", FLOAT)  # a column may be named so
+    is_foreign = hasattr(X, "__array__") and not isinstance(dtype, np.dtype)
     if is_column or is_foreign:  # such as a tensor, whose float32 scikit-learn would not see
         X = np.asarray(X)
     if _all_arrays(X):

@@ -64,7 +64,7 @@ class Workers:
                     others.append(self._pool.submit(take))
             take()
             for other in others:
-                if not other.cancel():  # in a fork, none of them would ever begin
+                if not other.cancel():  # in a fork between two calls, none would ever begin
                     other.result()
         finally:
             waiting.clear()  # after an exception

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 
-def uninterrupted(function: Callable, *args: Any, **kwargs: Any) -> Any:
+def uninterrupted(function: Callable, *args: Any) -> Any:
     """Call the function in another thread; an interrupt ends the waiting for its result alone.
 
     `Thread.start` and `Thread.join` take locks in Python code. Interrupted there they keep them,
@@ -19,7 +19,7 @@ def uninterrupted(function: Callable, *args: Any, **kwargs: Any) -> Any:
 
     def run() -> None:
         try:
-            results.put((function(*args, **kwargs), None))
+            results.put((function(*args), None))
         except BaseException as error:
             results.put((None, error))
 
@@ -34,6 +34,9 @@ def uninterrupted(function: Callable, *args: Any, **kwargs: Any) -> Any:
     except RuntimeError:  # the system has no more threads for us, or the main thread has ended
         run()
     result, error = results.get()
-    if error is not None:
-        raise error
-    return result
+    try:
+        if error is not None:
+            raise error
+        return result
+    finally:
+        del error  # else it and this frame would keep each other, and the arguments

@@ -45,12 +45,13 @@ def tokenized(
         raise TypeError(f"Expected an iterable of documents, got {reprlib.repr(X)}.")
     if isinstance(X, set | frozenset):
         raise TypeError("Expected documents in a fixed order, got a set: pass a list.")
-    if split and len(getattr(X, "shape", ())) == 2:
+    shape: tuple[int, ...] = getattr(X, "shape", (0,))
+    if split and len(shape) == 2 and shape[1] != 1:  # one column may hold the lists
         raise ValueError(
             f"Expected a list of lists of words, got a {type(X).__name__}: if each row is a "
             "sequence, pass np.asarray(X).tolist()."
         )
-    if isinstance(X, Mapping) or len(getattr(X, "shape", (0,))) != 1:
+    if isinstance(X, Mapping) or len(shape) != 1:
         column = "X[:, 0]" if isinstance(X, np.ndarray) else 'X["text"]'
         raise ValueError(
             f"Expected a 1-D iterable of documents, got a {type(X).__name__}: pass one column of "

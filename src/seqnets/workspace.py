@@ -64,7 +64,7 @@ Gradients = Workspace | None  # by parameter; None where none are wanted
 def zeros(size: int, dtype: np.dtype) -> np.ndarray:
     """They begin where a cache line does: a vector in two lines costs a tenth of the speed.
 
-    After them is room for what `products.add_sums` reads too much.
+    After them is room, for `products.add_sums` reads beyond them.
     """
     n_bytes = size * dtype.itemsize
     if n_bytes < PAGE:  # to find out where they lie takes longer than making them
