@@ -1,7 +1,6 @@
 """Reading X: every row of the design's table, and every X that is refused."""
 
 import collections
-import datetime
 import functools
 import itertools
 
@@ -564,12 +563,11 @@ def test_a_column_may_be_named_dtype():
     assert estimator.feature_names_in_[0] == "dtype"
 
 
-@pytest.mark.parametrize("dtype", [pl.String, pl.Enum(["7", "1", "2"]), pl.Date])
-def test_strings_and_dates_in_series_of_polars(dtype):
+@pytest.mark.parametrize("dtype", [pl.String, pl.Enum(["7", "1", "2"])])
+def test_strings_in_series_of_polars(dtype):
     """NumPy reads numbers out of them, where it is told that there are some."""
-    given = [datetime.date(2020, 1, 2)] if dtype == pl.Date else ["1", "2", "7"]
-    with pytest.raises(TypeError, match=r"X\[0\].* (is '1'.* Seq|has dtype date)"):
-        read([pl.Series(given, dtype=dtype)] * 2)
+    with pytest.raises(TypeError, match=r"X\[0\]\[0\] is '1'.* SequenceVectorizer"):
+        read([pl.Series(["1", "2", "7"], dtype=dtype)] * 2)
 
 
 def test_float32_stays_in_frames_of_mixed_columns():
