@@ -466,6 +466,7 @@ def test_a_string_is_no_vocabulary():
         SequenceVectorizer(vocabulary="good").fit(["good"])
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_set_output_is_one_clear_error(container):
     vectorizer = SequenceVectorizer()
@@ -478,7 +479,7 @@ def test_set_output_is_one_clear_error(container):
     with config_context(transform_output=container):
         assert ids(vectorizer.fit_transform(["a b", "b"])) == [[3, 2], [2]]
         assert ids(vectorizer.transform(["a b", "b"])) == [[3, 2], [2]]
-        classifier = RecurrentClassifier("rnn", 2, embedding_dim=2, learning_rate="cosine")
+        classifier = RecurrentClassifier("rnn", 2, embedding_dim=2, max_iter=1)
         model = make_pipeline(vectorizer, classifier).fit(["a b", "b"] * 9, [0, 1] * 9)
         probabilities = model.predict_proba(["a"])
     np.testing.assert_array_equal(model.predict_proba(["a"]), probabilities)
