@@ -52,7 +52,7 @@ FAULTS = [
     ("layers", NETWORK, " or dh[start + 1 : stop].any()", ""),
     ("layers", NETWORK, "if row >= 0", "if row > 0"),
     ("layers", NETWORK, '"b_h", du_n', '"b_h", da[:, -H:]'),
-    ("bidirectional", NETWORK, "batch.lengths - steps, 0)", "batch.lengths - steps - 1, 0)"),
+    ("bidirectional", NETWORK, "np.newaxis], 0), left", "np.newaxis], 0), left - (left > 0)"),
     ("bidirectional", NETWORK, "dx += more", "dx[:] = more"),
     ("outputs", NETWORK, "dh[1:] += more", "dh[1:] = more"),
     ("network", NETWORK, 'dpooled *= masks["dense"]', "pass"),

@@ -68,9 +68,9 @@ class Bidirectional:
 
 def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
     """The rows of x that each step reads when every sequence is read from its last step on."""
-    T, B = batch.shape
-    steps = batch.lengths - 1 - np.arange(T)[:, np.newaxis]
+    steps = steps_left(batch) - 1
     if lookup is None:
+        B = batch.lengths.size
         rows = steps * B + np.arange(B)
     else:
         rows = np.take_along_axis(lookup, np.maximum(steps, 0), axis=0)
@@ -84,6 +84,10 @@ def halves(h: np.ndarray) -> list[np.ndarray]:
 
 def places(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """(T, B): in which row each direction has its state of a step; after the end 0, the initial."""
-    steps = np.arange(batch.shape[0])[:, np.newaxis]
-    runs = steps < batch.lengths
-    return np.where(runs, steps + 1, 0), np.where(runs, batch.lengths - steps, 0)
+    left = steps_left(batch)
+    return np.where(left > 0, np.arange(1, 1 + len(left))[:, np.newaxis], 0), left
+
+
+def steps_left(batch: Batch) -> np.ndarray:
+    """(T, B): how many steps each sequence has from step t on."""
+    return np.maximum(batch.lengths - np.arange(batch.shape[0])[:, np.newaxis], 0)

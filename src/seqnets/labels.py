@@ -55,8 +55,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     except TypeError as error:
         raise ValueError(f"The labels in y are not of one type: {error}.") from error
     except ValueError as error:
-        plain = np.asarray(y.tolist()).dtype
-        if y.dtype == object and plain.kind in "biuf":
+        if y.dtype == object and (plain := np.asarray(y.tolist()).dtype).kind in "biuf":
             message = f'Unknown label type: y holds numbers as objects: pass y.astype("{plain}").'
             raise ValueError(message) from error
         raise

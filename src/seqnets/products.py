@@ -79,7 +79,7 @@ def add_product(n, A, B, C):
 
 # Whether sums over rows are our own. With the shorter registers, the pieces of rows that a tile
 # reads are too short and too far apart: BLAS, which copies them first, takes 15 to 60 % less.
-OWN_SUMS = has_avx512()
+OWN_SUMS = VECTOR == 64
 
 
 @kernel
