@@ -514,7 +514,7 @@ WRONG = {
     "embeddings": ["glove", 3.0],
     "train_embeddings": ["yes", None, 2],
     "dropout": [-0.1, 1.0, nan, "none", None],
-    "recurrent_dropout": [-0.1, 1.0, nan, "auto", None],
+    "recurrent_dropout": [-0.1, 1.0, nan, "none", None],
     "embedding_dropout": [-0.1, 1.0, nan, "auto", None],
     "embedding_dim": [0, -1, 2.5, "auto"],
     "solver": ["lbfgs", None],

@@ -115,6 +115,26 @@ def test_auto(kind, same):
     assert auto.loss_curve_ == given.loss_curve_
 
 
+@pytest.mark.parametrize(
+    ("kind", "n", "cell", "same"),
+    [
+        ("series", 99, "lstm", 0.0),
+        ("series", 100, "lstm", 0.2),
+        ("series", 100, "gru", 0.0),
+        ("series", 100, "mingru", 0.0),
+        ("tokens", 100, "lstm", 0.0),
+    ],
+)
+def test_auto_of_states(kind, n, cell, same):
+    """0.2 for an LSTM and enough series, of which only those with a weight count."""
+    X, y, weights = make(kind, n + 1), np.arange(n + 1) % 3, np.arange(n + 1) > 0
+    auto, given = (make_classifier(kind, max_iter=1, **parameters).set_params(cell=cell)
+                   .fit(X, y, weights) for parameters in ({}, {"recurrent_dropout": same}))  # fmt: skip
+    assert auto.loss_curve_ == given.loss_curve_
+    states = {name: W.tobytes() for name, W in auto.parameters_.items()}
+    assert states == {name: W.tobytes() for name, W in given.parameters_.items()}
+
+
 def test_without_dropout_the_generator_is_left_alone():
     """So that results do not depend on whether there could have been some."""
     assert draw(NO_DROPOUT, (0, 0), batch_of("tokens"), layer0=2) == {}

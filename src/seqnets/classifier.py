@@ -54,10 +54,10 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Probability, in [0, 1), of dropping each input of a layer, the dense one included, while
         training; not the numbers of series. One mask serves all steps of a sequence; of embeddings,
         a token wherever it occurs in a part of the minibatch. "auto": 0.3 for tokens, else 0.
-    recurrent_dropout : float, default=0.0
+    recurrent_dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each number of a state before its product with W_h
-        while training; one mask per sequence (Gal & Ghahramani 2016). Must be 0 with "mingru",
-        which has no W_h.
+        while training; one mask per sequence (Gal & Ghahramani 2016). "auto": 0.2 for an LSTM
+        that is trained on at least 100 series, else 0. Must not be above 0 with "mingru" (no W_h).
     embedding_dropout : float, default=0.0
         Probability, in [0, 1), of dropping whole tokens while training. For tokens only.
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
@@ -223,7 +223,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         embeddings: Any = None,
         train_embeddings: bool = True,
         dropout: float | str = "auto",
-        recurrent_dropout: float = 0.0,
+        recurrent_dropout: float | str = "auto",
         embedding_dropout: float = 0.0,
         solver: str = "adam",
         alpha: float = 1e-4,

@@ -257,7 +257,9 @@ def run_epochs(
     )
     parameters = judged = dict(estimator.parameters_)  # in which no callback puts others
     with Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers:
-        trainer = build_trainer(estimator, parameters, optimizer, workers, state.random)
+        trainer = build_trainer(
+            estimator, parameters, optimizer, workers, state.random, lengths.size
+        )
         validate = None
         if validation is not None:
             average = Average(parameters, trainer.rows_that_change(sequences), steps_per_epoch)

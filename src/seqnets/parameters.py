@@ -23,6 +23,8 @@ from .workspace import Parameters
 # The best of those tried on the data sets of benchmarks/accuracy.py.
 LEARNING_RATES = {"adam": 0.004, "adamw": 0.004, "rmsprop": 0.001, "sgd": 0.1}
 TOKEN_DROPOUT = 0.3
+# Of an LSTM's states, where there are enough series: benchmarks/README.md has figures.
+STATE_DROPOUT = 0.2
 # Steps, on average. Little of what is further back is left in the last state: benchmarks/README.md
 # has figures.
 SHORT_SERIES = 40
@@ -49,7 +51,7 @@ CONSTRAINTS: dict[str, list] = {
     "embeddings": ["array-like", None],
     "train_embeddings": ["boolean"],
     "dropout": [StrOptions({"auto"}), SHARE],
-    "recurrent_dropout": [SHARE],
+    "recurrent_dropout": [StrOptions({"auto"}), SHARE],
     "embedding_dropout": [SHARE],
     "solver": [StrOptions(set(LEARNING_RATES))],
     "alpha": [AT_LEAST_0],
@@ -159,10 +161,14 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
     return kind(rate, beta_1, beta_2, epsilon)
 
 
-def build_dropout(estimator: Estimator) -> Dropout:
+def build_dropout(estimator: Estimator, n_sequences: int) -> Dropout:
     inputs, states = estimator.dropout, estimator.recurrent_dropout
+    of_tokens = estimator._kind == "tokens"
     if inputs == "auto":
-        inputs = TOKEN_DROPOUT if estimator._kind == "tokens" else 0.0
+        inputs = TOKEN_DROPOUT if of_tokens else 0.0
+    if states == "auto":
+        enough = not of_tokens and n_sequences >= FEW_SERIES
+        states = STATE_DROPOUT if enough and estimator.cell == "lstm" else 0.0
     if states > 0 and not CELLS[estimator.cell].has_product:
         others = ", ".join(repr(name) for name in CELLS if CELLS[name].has_product)
         raise ValueError(
@@ -179,6 +185,7 @@ def build_trainer(
     optimizer: Optimizer,
     workers: Workers,
     random: np.random.RandomState,
+    n_sequences: int,
 ) -> Trainer:
     n_steps, limit = estimator.bptt_steps, estimator.max_grad_norm
     return Trainer(
@@ -189,7 +196,7 @@ def build_trainer(
         loss=estimator.out_activation_,
         alpha=float(estimator.alpha),  # a float32 would make what it is multiplied with one
         max_grad_norm=None if limit is None else float(limit),
-        dropout=build_dropout(estimator),
+        dropout=build_dropout(estimator, n_sequences),
         bptt_steps=None if n_steps is None else int(n_steps),
         random=random,
         train_embeddings=estimator.train_embeddings,
