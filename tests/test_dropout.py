@@ -128,8 +128,10 @@ def test_auto(kind, same):
 def test_auto_of_states(kind, n, cell, same):
     """0.2 for an LSTM and enough series, of which only those with a weight count."""
     X, y, weights = make(kind, n + 1), np.arange(n + 1) % 3, np.arange(n + 1) > 0
-    auto, given = (make_classifier(kind, max_iter=1, **parameters).set_params(cell=cell)
-                   .fit(X, y, weights) for parameters in ({}, {"recurrent_dropout": same}))  # fmt: skip
+    auto = make_classifier(kind, max_iter=1).set_params(cell=cell)
+    given = make_classifier(kind, max_iter=1, recurrent_dropout=same).set_params(cell=cell)
+    for clf in (auto, given):
+        clf.fit(X, y, weights)
     assert auto.loss_curve_ == given.loss_curve_
     states = {name: W.tobytes() for name, W in auto.parameters_.items()}
     assert states == {name: W.tobytes() for name, W in given.parameters_.items()}

@@ -61,7 +61,7 @@ FAULTS = [
     ("batches", NETWORK, "range(T % n_steps or n_steps,", "range(n_steps,"),
     ("batches", "test_batches", "runs = t < lengths[b]", "runs = t <= lengths[b]"),
     ("batches", "test_batches", 'part[np.argsort(lengths[part], kind="stable")]', "part"),
-    ("training", TRAINING, "weights[batch.rows] / batch_weight", "weights[batch.rows]"),
+    ("training", TRAINING, "weights[batch.rows] / total_weight", "weights[batch.rows]"),
     ("training", "test_dropout", "seed = self.random.randint(2**31 - 1)", "seed = 0"),
     ("training", NETWORK, "total[:] = 0", "pass"),
     ("training", TRAINING, "other in others:", "other in others[1:]:"),

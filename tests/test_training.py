@@ -212,12 +212,33 @@ def test_a_hook_runs_after_each_update():
 def test_an_epoch_is_the_weighted_mean(monkeypatch):
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer("series", workers, plain_sgd())
-    monkeypatch.setattr(trainer, "step", lambda sequences, targets, weights, rows: float(rows[0]))
+    totals = []
+
+    def step(sequences, targets, weights, rows, total_weight):
+        totals.append(total_weight)
+        return float(weights[rows].sum() / total_weight) * rows[0]  # as if rows[0] were each loss
+
+    monkeypatch.setattr(trainer, "step", step)
     weights = np.array([1.0, 2.0, 0.5, 4.0, 3.0])
     batches = [np.array([2, 0]), np.array([4]), np.array([1, 3])]
     loss = trainer.epoch(make_sequences("series"), TARGETS, weights, iter(batches))
     assert type(loss) is float
     assert loss == pytest.approx((2 * 1.5 + 4 * 3.0 + 1 * 6.0) / 10.5, rel=1e-15)
+    assert totals == [4.2, 2.1, 4.2]  # the mean weight is 2.1
+
+
+def test_the_steps_of_an_epoch_add_up_to_one_step_on_all():
+    """Whoever meets in a minibatch: a great weight does not divide itself away."""
+    sequences, weights = make_sequences("series"), np.where(np.arange(N) % 7, 0.01, 3.0)
+    found = []
+    for size in (N, 1):
+        with Workers(1, np.dtype(np.float64)) as workers:
+            trainer = make_trainer("series", workers, SGD(1e-7 * size, 0.0, False))
+            start = copied(trainer.parameters)
+            trainer.epoch(sequences, TARGETS, weights, np.arange(N).reshape(-1, size))
+        found.append({name: (start[name] - W) / 1e-7 for name, W in trainer.parameters.items()})
+    assert global_norm(found[0]) > 1
+    assert_close(found[1], found[0], 1e-4)
 
 
 # ------------------------------------------------------------------------ the running mean

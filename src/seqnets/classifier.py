@@ -66,8 +66,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         update changes only the rows of the tokens in the minibatch.
     alpha : float, default=0.0001
         Strength of the L2 penalty alpha / 2 * ||W||^2 on weight matrices (not embeddings or
-        biases), divided by the sum of the minibatch's sample weights: scale these to a mean of 1,
-        since small ones make it strong. For "adamw", the weight decay: each update subtracts
+        biases), divided by the minibatch's size times the mean sample weight: scale these to a mean
+        of 1, since small ones make it strong. For "adamw", the weight decay: each update subtracts
         learning rate * alpha * W.
     batch_size : int or "auto", default="auto"
         Sequences per minibatch. "auto": min(32, n_sequences).

@@ -31,9 +31,9 @@ overflow_is_checked = functools.partial(np.errstate, over="ignore", invalid="ign
 class Trainer:
     """Learns targets (n, K) of n sequences with weights (n,): forward, backward, clip, step.
 
-    The loss of a minibatch is sum_i w_i loss_i / sum_i w_i, plus
-    alpha / 2 * ||W||^2 / sum_i w_i over the weight matrices, not embeddings and biases. With an
-    optimizer that decouples weight decay, alpha is its rate and no part of the loss.
+    The loss of a minibatch of total weight w is sum_i w_i loss_i / w, plus alpha / 2 * ||W||^2 / w
+    over the weight matrices, not embeddings and biases. With an optimizer that decouples weight
+    decay, alpha is its rate and no part of the loss.
     """
 
     def __init__(
@@ -81,11 +81,17 @@ class Trainer:
         weights: np.ndarray,
         minibatches: Iterable[np.ndarray],
     ) -> float:
-        """One step for each minibatch of rows; the mean loss over all of them."""
-        total, shares = 0.0, weights / weights.sum()
+        """One step for each minibatch of rows; the mean loss over all of them.
+
+        A minibatch's total weight is what as many rows weigh on average. Were it their own, one of
+        a rare class and great weight would divide itself away: of labels that are noise, one in 50
+        of a class, "balanced" weights would end at a probability of 0.36 for 0.5.
+        """
+        total, mean_weight = 0.0, weights.mean()
         with overflow_is_checked():
             for rows in minibatches:
-                total += self.step(sequences, targets, weights, rows) * shares[rows].sum()
+                loss = self.step(sequences, targets, weights, rows, rows.size * mean_weight)
+                total += loss * rows.size / weights.size
                 if not math.isfinite(total):
                     raise DivergenceError
         if not all_finite(self.parameters):
@@ -93,10 +99,16 @@ class Trainer:
         return float(total)
 
     def step(
-        self, sequences: Sequences, targets: np.ndarray, weights: np.ndarray, rows: np.ndarray
+        self,
+        sequences: Sequences,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        rows: np.ndarray,
+        total_weight: float | None = None,
     ) -> float:
-        """Update the parameters once; the loss before it."""
-        batch_weight = weights[rows].sum()
+        """Update the parameters once; the loss before it. None: the total weight of the rows."""
+        if total_weight is None:
+            total_weight = weights[rows].sum()
         needs_dx = "embedding" in self._trained
         seed = None
         if self.random is not None and self.dropout != NO_DROPOUT:
@@ -118,7 +130,7 @@ class Trainer:
             with overflow_is_checked():  # a thread does not know of the epoch's
                 logits = self.network.forward(self.parameters, batch, work, masks, window)
                 losses, dlogits = np.empty(part.size), work.array("dlogits", *logits.shape)
-                shares = weights[batch.rows] / batch_weight
+                shares = weights[batch.rows] / total_weight
                 self.loss(logits, targets[batch.rows], shares, losses, dlogits)
                 self.network.backward(
                     self.parameters, batch, dlogits, work, gradients, masks, window, needs_dx
@@ -138,7 +150,7 @@ class Trainer:
                     total = gradients["embedding"]
                     self._block_gradients[0].array("embedding", *total.shape)[:] = total
             gradients, used = self._sum_blocks(tokens)
-        loss = sum(losses) + self._add_penalty(gradients, batch_weight)
+        loss = sum(losses) + self._add_penalty(gradients, total_weight)
         self._update(gradients, used)
         return loss
 
@@ -183,9 +195,9 @@ class Trainer:
             gradients[name] = total.reshape(-1, W.shape[-1])  # as a matrix
         return gradients, rows
 
-    def _add_penalty(self, gradients: dict[str, np.ndarray], batch_weight: float) -> float:
+    def _add_penalty(self, gradients: dict[str, np.ndarray], total_weight: float) -> float:
         """Add alpha W / weight to the gradients of weight matrices; the penalty's value."""
-        share = self.alpha / batch_weight
+        share = self.alpha / total_weight
         if share == 0 or self.optimizer.decouples:
             return 0.0
         squares = 0.0
