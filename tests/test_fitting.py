@@ -494,10 +494,10 @@ def test_record(spy, kind, early_stopping):
 def test_record_of_a_curve_that_rises():
     clf = make_classifier()
     clf.loss_curve_, clf.validation_loss_curve_, clf.validation_scores_ = [], None, None
-    fitting.record(clf, History([3.0, 1.0, 2.0], [4.0, 2.0, 5.0], [0.1, 0.3, 0.2], 0.3))
-    assert (clf.n_iter_, clf.loss_, clf.best_loss_) == (3, 2.0, 1.0)
-    assert clf.validation_loss_curve_ == [4.0, 2.0, 5.0]
-    assert (clf.validation_scores_, clf.best_validation_score_) == ([0.1, 0.3, 0.2], 0.3)
+    found = fitting.recorded(clf, History([3.0, 1.0, 2.0], [4.0, 2.0, 5.0], [0.1, 0.3, 0.2], 0.3))
+    assert (found["n_iter_"], found["loss_"], found["best_loss_"]) == (3, 2.0, 1.0)
+    assert found["validation_loss_curve_"] == [4.0, 2.0, 5.0]
+    assert (found["validation_scores_"], found["best_validation_score_"]) == ([0.1, 0.3, 0.2], 0.3)
 
 
 # ------------------------------------------------------------------------------- warnings
@@ -547,6 +547,14 @@ def test_pooling_goes_by_the_steps_of_the_first_series(n_steps, other, pooling, 
 def test_pooling_of_tokens_is_the_maximum(n_steps):
     clf = make_classifier("tokens").fit(np.ones((N, n_steps), int), Y)
     assert clf._network.architecture.pooling == "max"
+
+
+def test_pooling_auto_counts_a_series_as_often_as_it_weighs():
+    X, y = [np.arange(float(T)) for T in (30, 30, 60, 60)], [0, 1, 0, 1]
+    for weights, pooling in [([3, 3, 1, 1], "last"), ([1, 1, 3, 3], "max")]:
+        clf = RecurrentClassifier("rnn", 2, max_iter=1, learning_rate="cosine")
+        clf.fit(X, y, sample_weight=weights)
+        assert clf._network.architecture.pooling == pooling
 
 
 @pytest.mark.parametrize(

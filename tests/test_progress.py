@@ -200,6 +200,8 @@ def test_hooks_of_transformers(transformer, method, X, wrong):
         getattr(transformer, method)(X)
         assert recorder.names == hooks_of(0)
         recorder.names.clear()
+        found, expected = (list(t.transform(X)) for t in (recorder.models[-1], transformer))
+        np.testing.assert_equal(found, expected)
     with pytest.raises((TypeError, ValueError)):
         getattr(transformer, method)(wrong)
     assert recorder.names == ["setup fit 0", "begin fit 0", "teardown fit 0"]
@@ -259,6 +261,8 @@ def test_the_model_of_each_epoch_is_that_of_a_fit_as_long(kind):
             expected = make_classifier(kind, learning_rate_init=0.1, max_iter=n_epochs).fit(X, Y)
             assert model is not clf
             np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+            for name in ("n_iter_", "t_", "loss_", "best_loss_", "loss_curve_"):
+                assert getattr(model, name) == getattr(expected, name), name
 
 
 @needs_callbacks
@@ -269,6 +273,10 @@ def test_with_a_validation_set_it_is_the_model_that_is_judged(kind):
     clf.set_callbacks(recorder).fit(make(kind), Y, **validation(kind))
     found = [log_loss(Y, model.predict_proba(X_val)) for model in recorder.models[:5]]
     np.testing.assert_allclose(found, clf.validation_loss_curve_, rtol=1e-5)
+    for n_epochs, model in enumerate(recorder.models[:5], start=1):
+        assert model.validation_loss_curve_ == clf.validation_loss_curve_[:n_epochs]
+        assert model.validation_scores_ == clf.validation_scores_[:n_epochs]
+        assert model.best_validation_score_ == max(clf.validation_scores_[:n_epochs])
 
 
 @needs_callbacks

@@ -112,7 +112,7 @@ def beside_guessing(name: str, loss: float, guessing: float) -> str:
 def on_the_judges(estimator: Estimator, targets: np.ndarray) -> str:
     """Which class has too few members in the validation set for any score to tell much."""
     members = targets.sum(axis=0).astype(int)
-    if members.size == 1 < estimator.classes_.size:  # the second of two classes
+    if members.size == 1 and estimator.classes_.size == 2:  # only the second one's
         members = np.array([len(targets) - members[0], members[0]])
     rarest = members.argmin()
     if members[rarest] >= FEW_TO_JUDGE:

@@ -89,7 +89,7 @@ def learning(method: Callable) -> Callable:
         task = self._init_callback_context()
         task.call_on_fit_task_begin(estimator=self, X=X, y=y)
         result = method(self, X, y)
-        task.call_on_fit_task_end(estimator=self, X=X, y=y)
+        task.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return result
 
     return atomic(_fit_context(prefer_skip_nested_validation=True)(with_callbacks(told)))

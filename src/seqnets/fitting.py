@@ -180,7 +180,8 @@ def prepare(
         new = learn_tokens(estimator, known, [part.sequences for part in (data, chosen) if part])
     elif not resume:
         learn_scale(estimator, data.sequences, data.weights)
-    network = build_network(estimator, None if resume else data.sequences.lengths)
+    mean_length = None if resume else np.average(data.sequences.lengths, weights=data.weights)
+    network = build_network(estimator, mean_length)
     if not resume:
         given = check_embeddings(estimator)[UNKNOWN:] if had_embeddings(estimator) else None
         estimator.parameters_ = network.initialize(state.random, estimator._dtype, given)
@@ -282,7 +283,7 @@ def run_epochs(
             judged,
             history,
             rates.goes_on,
-            lambda: progress.epoch_ends(history, judged),
+            lambda: progress.epoch_ends(history, judged, recorded(estimator, history)),
             max_iter=max_iter,
             tol=estimator.tol,
             n_iter_no_change=patience(estimator, validation is not None),
@@ -291,7 +292,7 @@ def run_epochs(
             judge_start=estimator.t_ > 0 and estimator.scoring == "loss",
         )
     estimator.parameters_, state.optimizer = parameters, optimizer
-    record(estimator, history)
+    estimator.__dict__.update(recorded(estimator, history))
     if history.stopped == "max_iter" and isinstance(rates, Cosine):
         history.stopped = "planned"
     if history.stopped == "interrupted":
@@ -353,13 +354,19 @@ def takes_weights(scorer: Callable) -> bool:
     return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def record(estimator: Estimator, history: History) -> None:
-    """The attributes that tell how training went."""
-    estimator.loss_curve_ = [*estimator.loss_curve_, *history.loss_curve]
-    estimator.n_iter_ = len(estimator.loss_curve_)
-    estimator.loss_, estimator.best_loss_ = estimator.loss_curve_[-1], min(estimator.loss_curve_)
-    for name in ("validation_loss_curve", "validation_scores") if history.validation_scores else ():
-        before = getattr(estimator, f"{name}_") or []
-        missing = [np.nan] * (history.n_before - len(before))
-        setattr(estimator, f"{name}_", [*before, *missing, *getattr(history, name)])
-    estimator.best_validation_score_ = history.best_validation_score
+def recorded(estimator: Estimator, history: History) -> dict[str, Any]:
+    """The attributes that tell how training went, up to now."""
+    curve = [*estimator.loss_curve_, *history.loss_curve]
+    found = {
+        "loss_curve_": curve,
+        "n_iter_": len(curve),
+        "loss_": curve[-1],
+        "best_loss_": min(curve),
+        "best_validation_score_": history.best_validation_score,
+    }
+    if history.validation_scores:
+        for name in ("validation_loss_curve", "validation_scores"):
+            before = getattr(estimator, f"{name}_") or []
+            missing = [np.nan] * (history.n_before - len(before))
+            found[f"{name}_"] = [*before, *missing, *getattr(history, name)]
+    return found

@@ -64,12 +64,14 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
 
 def check_each(table: np.ndarray) -> None:
     """Refuse what is no label: bytes, and among objects what is missing or holds several."""
-    types = set(map(type, table.ravel())) if table.dtype == object else set()
     if table.dtype.kind == "T":
         raise ValueError(f"y has dtype {table.dtype}: pass y.astype(object).")
+    types = set(map(type, table.flat)) if table.dtype == object else set()
     if table.dtype.kind == "S" or bytes in types:
         raise ValueError("y holds bytes, which are not labels: decode them to strings.")
-    for place, label in np.ndenumerate(table) if types - {str} else ():  # a look at each
+    if types <= {str}:
+        return
+    for place, label in np.ndenumerate(table):
         if isinstance(label, set | frozenset | list | tuple | np.ndarray):
             raise ValueError(f"y[{place[0]}] holds several labels. {AS_COLUMNS}")
         if label is None or is_pandas_na(label) or label != label:

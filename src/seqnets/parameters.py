@@ -95,8 +95,8 @@ def hidden_layer_sizes(given: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
-def build_network(estimator: Estimator, lengths: np.ndarray | None = None) -> Network:
-    """With `lengths`, of the sequences to learn from, a new one; without, that of a fit before."""
+def build_network(estimator: Estimator, mean_length: float | None = None) -> Network:
+    """With the mean length of the sequences to learn from, a new one; else that of a fit before."""
     sizes = hidden_layer_sizes(estimator.hidden_layer_sizes)
     if estimator._kind == "tokens":
         n_inputs, n_tokens = int(estimator.embedding_dim), len(estimator.token_ids_)
@@ -109,10 +109,10 @@ def build_network(estimator: Estimator, lengths: np.ndarray | None = None) -> Ne
         )
     pooling = estimator.pooling
     if pooling == "auto":
-        if lengths is None:
+        if mean_length is None:
             pooling = estimator._network.architecture.pooling
         else:
-            pooling = "last" if n_tokens is None and lengths.mean() <= SHORT_SERIES else "max"
+            pooling = "last" if n_tokens is None and mean_length <= SHORT_SERIES else "max"
     architecture = Architecture(
         estimator.cell,
         n_inputs,

@@ -27,17 +27,21 @@ class Progress:
             self._epoch = self._task.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(**self._data)
 
-    def epoch_ends(self, history: History, parameters: Parameters) -> bool:
-        """Whether a callback wants training to stop; it may look at the model as it is now."""
+    def epoch_ends(
+        self, history: History, parameters: Parameters, recorded: dict[str, Any]
+    ) -> bool:
+        """Whether a callback wants training to stop; it may look at the model as it is now, with
+        these parameters and the attributes `recorded`.
+        """
         if self.estimator.verbose:
             self._print_line(history)
         if self._task is None:
             return False
         return self._epoch.call_on_fit_task_end(
             **self._data,
-            reconstruction_attributes=lambda: {
-                "parameters_": {name: W.copy() for name, W in parameters.items()}
-            },
+            reconstruction_attributes=lambda: (
+                recorded | {"parameters_": {name: W.copy() for name, W in parameters.items()}}
+            ),
         )
 
     def _print_line(self, history: History) -> None:

@@ -137,7 +137,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     _check_feature_names(estimator, named, reset=reset)
     if reset:
         estimator.n_features_in_ = n_features
-        if kind == "3d" and X.shape[1] == 1 < X.shape[2]:
+        if kind == "3d" and X.shape[1] == 1 and X.shape[2] > 1:
             message = (
                 f"X has shape {X.shape}, which is one step of {X.shape[2]} features per sequence. "
                 "If it is (n_sequences, n_features, n_steps), pass X.swapaxes(1, 2)."
@@ -208,16 +208,23 @@ def _as_list_or_table(X: Any) -> Any:
         raise ValueError("X is empty: there are no sequences in it.")
     if table.dtype.kind not in "biuf":
         demand_real_numbers(X if is_frame(X) else table, "X")
-    cells = table.ravel() if table.dtype == object and table.ndim > 1 else ()
-    some = not all(issubclass(t, NUMBERS) for t in set(map(type, cells)))  # few, as below
-    if some and any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in cells):
+    if table.dtype == object and table.ndim > 1:
+        _demand_no_sequences_in_cells(table)
+    if isinstance(X, np.ndarray):
+        return X.astype(X.dtype.newbyteorder("="), copy=False)
+    return X
+
+
+def _demand_no_sequences_in_cells(table: np.ndarray) -> None:
+    """Refuse a table of sequences: one per row and channel, or several columns of them."""
+    types = set(map(type, table.flat))  # few, where cells are many
+    if all(issubclass(t, NUMBERS) for t in types):
+        return
+    if any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in table.flat):
         raise ValueError(
             'The cells of X hold sequences: pass one column, such as X["name"] or X[:, 0]; if the '
             "columns are channels, pass [np.column_stack(row) for row in np.asarray(X)]."
         )
-    if isinstance(X, np.ndarray):
-        return X.astype(X.dtype.newbyteorder("="), copy=False)
-    return X
 
 
 def _check_items(X: Any) -> None:
