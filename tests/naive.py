@@ -9,6 +9,7 @@ One sequence at a time, one number at a time, Python floats and lists. Nothing i
     h, c   T+1 rows of H numbers: row 0 is the initial state, row t+1 is what step t leaves
     dh     T+1 rows, d loss / d h as whatever comes after the layer sees it
 
+In the equations steps count from 1, so h_t is row t and x_t row t - 1; in the code t counts from 0.
 Blocks of H columns stand in the order in which CELLS names the gates. A gradient is d + name where
 it is a variable, and the name alone where it is a key of a dict of gradients.
 """
@@ -106,7 +107,7 @@ def rnn_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
 def rnn_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     """da_t   = dh_t (1 - h_t^2)
     dh_t-1 += da_t W_h^T,  dx_t = da_t W_x^T
-    dW_x   += x_t da_t,  dW_h += h_t-1 da_t,  db += da_t
+    dW_x   += x_t^T da_t,  dW_h += h_t-1^T da_t,  db += da_t
     """
     h = s["h"]
     d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x]}
@@ -145,7 +146,7 @@ def lstm_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     di_t   = dc_t g_t,  dg_t = dc_t i_t,  df_t = dc_t c_t-1,  dc_t-1 = dc_t f_t
     da_t   = di_t i_t (1 - i_t), the same for f and o, dg_t (1 - g_t^2)
     dh_t-1 += da_t W_h^T,  dx_t = da_t W_x^T
-    dW_x   += x_t da_t,  dW_h += h_t-1 da_t,  db += da_t
+    dW_x   += x_t^T da_t,  dW_h += h_t-1^T da_t,  db += da_t
     """
     h, c = s["h"], s["c"]
     H = len(h[0])
@@ -198,7 +199,7 @@ def gru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     da_t = dr_t r_t (1 - r_t) in the block of r, the same for z
     du_t = da_t, but in the block of n da_t r_t
     dh_t-1 += du_t W_h^T,  dx_t = da_t W_x^T
-    dW_x += x_t da_t,  dW_h += h_t-1 du_t,  db += da_t,  db_h += du_t in the block of n
+    dW_x += x_t^T da_t,  dW_h += h_t-1^T du_t,  db += da_t,  db_h += du_t in the block of n
     """
     h = s["h"]
     H = len(h[0])
@@ -244,7 +245,7 @@ def mingru_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matri
 def mingru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     """dn_t = dh_t (1 - z_t),  dz_t = dh_t (h_t-1 - n_t),  dh_t-1 += dh_t z_t
     da_t = dn_t in the block of n, dz_t z_t (1 - z_t) in that of z
-    dx_t = da_t W_x^T,  dW_x += x_t da_t,  db += da_t
+    dx_t = da_t W_x^T,  dW_x += x_t^T da_t,  db += da_t
     """
     h = s["h"]
     H = len(h[0])
@@ -394,7 +395,7 @@ def softmax_loss(z: Row, y: Row) -> tuple[float, Row]:
 
 
 def logistic_loss(z: Row, y: Row) -> tuple[float, Row]:
-    """loss = -sum_k y_k log s(z_k) + (1 - y_k) log(1 - s(z_k)),  dz = s(z) - y.
+    """loss = -sum_k [y_k log s(z_k) + (1 - y_k) log(1 - s(z_k))],  dz = s(z) - y.
 
     As log(1 + exp(z_k)) - y_k z_k, where exp does not overflow.
     """
