@@ -125,7 +125,8 @@ class Recurrent:
                 rows = work.array(f"{self.name}.x W_x", len(x), arrays["a"].shape[2])
                 if batch.window == 0:
                     self.project(parameters, x, rows, work)
-            gather(lookup, rows, arrays["a"])
+            # Rows after a sequence's end are not read: any will do.
+            rows.take(lookup, axis=0, out=arrays["a"], mode="clip")
         states = {"h", "c"} & arrays.keys()
         for name in states:
             arrays[name][0] = self._carried(name, batch, work)[batch.window] if batch.window else 0
@@ -359,18 +360,8 @@ class Sums(NamedTuple):
 
 
 @kernel
-def gather(lookup, rows, a):
-    """a[t, b] = rows[lookup[t, b]], zero where the lookup is -1."""
-    for t in range(lookup.shape[0]):
-        for b in range(lookup.shape[1]):
-            row = lookup[t, b]
-            for k in range(a.shape[2]):
-                a[t, b, k] = 0 if row < 0 else rows[row, k]
-
-
-@kernel
 def add_to_rows(lookup, da, rows):
-    """rows[lookup[t, b]] += da[t, b]: the way back of `gather`."""
+    """rows[lookup[t, b]] += da[t, b], but where the lookup is -1."""
     for t in range(lookup.shape[0]):
         for b in range(lookup.shape[1]):
             row = lookup[t, b]  # read here: within the loop it would keep LLVM from vectorizing
