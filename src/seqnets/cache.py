@@ -38,7 +38,6 @@ from .warn import warn
 try:
     from numba.core.caching import NullCache
     from numba.core.compiler import CompileResult
-    from numba.core.registry import cpu_target
     from numba.core.serialize import dumps
 except ImportError:
 
@@ -82,12 +81,6 @@ class KernelCache(NullCache):
         if self._source.parent == PACKAGE:
             _sources.add(self._source)
         note({self._source})
-
-    @property
-    def cache_path(self) -> str | None:
-        with harmless():
-            return str(directory(cpu_target.target_context.codegen()))
-        return None
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
