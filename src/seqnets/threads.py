@@ -130,8 +130,9 @@ def _enter(holder: _Holder) -> None:
         _holders.add(holder)
         if _limit is None:
             _controller = _controller or ThreadpoolController()
-            with _in_control():
-                _limit = _controller.limit(limits=1, user_api="blas")
+            _clear_control()
+            _limit = _controller.limit(limits=1, user_api="blas")
+            _clear_control()
 
 
 def _leave(holder: _Holder) -> None:
@@ -140,25 +141,17 @@ def _leave(holder: _Holder) -> None:
         holder.has_left = True
         _holders.discard(holder)
         if not _holders and _limit is not None:
-            with _in_control():
-                _limit.restore_original_limits()
+            _clear_control()
+            _limit.restore_original_limits()
+            _clear_control()
             _limit = None
 
 
-@contextlib.contextmanager
-def _in_control() -> Iterator[None]:
+def _clear_control() -> None:
     """threadpoolctl ignores all threads but the one that last changed a limit, while that lives.
 
     It may be our caller, with a limit of its own; and it must not be this one afterwards.
     """
-    _clear_control()
-    try:
-        yield
-    finally:
-        _clear_control()
-
-
-def _clear_control() -> None:
     for library in _controller.lib_controllers:
         if hasattr(library, "clear_controlling_thread"):
             library.clear_controlling_thread(force=True)
