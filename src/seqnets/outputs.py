@@ -7,13 +7,7 @@ import numpy as np
 from . import initializers
 from .batches import Batch
 from .layers import Pass, Sums
-from .pooling import (
-    POOLINGS,
-    attention_backward,
-    attention_forward,
-    attention_scores,
-    attention_shares,
-)
+from .pooling import POOLINGS, attention_backward, attention_forward, attention_scores
 from .products import add_product
 from .workspace import Gradients, Parameters, Workspace
 
@@ -114,11 +108,13 @@ class Attention(Pooling):
         attention_scores(batch.start, batch.lengths, parameters["attention.v"], u, score)
 
     def shares(self, batch: Batch, work: Workspace) -> np.ndarray:
-        """(B, T): the weight of each step of a batch, after its forward pass."""
+        """(B, T): the weight of each step, after the forward pass; zero after a sequence's end."""
         score, scale = self._score_arrays(batch, work)
-        share = work.array("attention.share", *score.shape, dtype=np.float64)
-        attention_shares(batch.lengths, score, scale, share)
-        return share
+        share, own = np.zeros(score.shape), np.arange(score.shape[1]) < batch.lengths[:, np.newaxis]
+        np.subtract(score, scale[:, :1], out=share, where=own)
+        with np.errstate(under="ignore"):
+            np.exp(share, out=share, where=own)
+        return np.divide(share, scale[:, 1:], out=share, where=own)
 
     def _u(self, batch: Batch, work: Workspace) -> np.ndarray:
         return work.array("attention.u", *batch.shape, self.n_units)

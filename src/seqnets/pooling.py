@@ -180,15 +180,6 @@ def attention_backward(start, lengths, h, v, u, score, scale, total, dpooled, dh
                 du[t, row, k] = dscore * v[k, 0] * (one - u[t, row, k] * u[t, row, k])
 
 
-@kernel
-def attention_shares(lengths, score, scale, share):
-    """share (B, T_all): the softmax over each sequence's own steps, zero after its end."""
-    share[:] = 0
-    for row in range(lengths.size):
-        for t in range(lengths[row]):
-            share[row, t] = math.exp(np.float64(score[row, t]) - scale[row, 0]) / scale[row, 1]
-
-
 POOLINGS = {
     "last": (last_forward, best_backward),
     "ends": (ends_forward, best_backward),
