@@ -14,7 +14,7 @@ from .layers import CELLS
 from .network import Architecture, Network
 from .scaler import SequenceScaler
 from .vectorizer import SequenceVectorizer
-from .vocabulary import FIRST_WORD, LARGEST_ID, UNKNOWN
+from .vocabulary import LARGEST_ID, UNKNOWN, checked_ids
 
 KINDS = ("2d", "3d", "ragged", "tokens")
 SERIES, TOKENS = KINDS[:3], KINDS[3:]
@@ -132,13 +132,6 @@ def are_token_ids(ids: Any, fitted: dict[str, Any]) -> bool:
     )
 
 
-def are_ids(vocabulary: Any, _: dict[str, Any]) -> bool:
-    """Return whether the words have ids as `SequenceVectorizer` gives them."""
-    ids = vocabulary.values()
-    of_words = all(is_count(i, FIRST_WORD) and i <= LARGEST_ID for i in ids)
-    return of_words and len(set(ids)) == len(ids)
-
-
 def are_names(names: Any, fitted: dict[str, Any]) -> bool:
     """Return whether they are names, one per feature."""
     return (
@@ -201,7 +194,7 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "best_validation_score_": Rule("a number or None", lambda x, _: x is None or is_number(x)),
     },
     SequenceVectorizer: {
-        "vocabulary_": Rule(f"words with distinct ids, {FIRST_WORD} to {LARGEST_ID}", are_ids),
+        "vocabulary_": Rule("words with their ids", lambda x, _: checked_ids(x) == x),
     },
     SequenceScaler: {
         "_kind": Rule(f"one of {', '.join(SERIES)}", lambda kind, _: kind in SERIES),
