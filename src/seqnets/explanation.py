@@ -248,7 +248,8 @@ def gradients_at(
     """
     for block in blocks(sequences.lengths[rows]):
         batch = as_vectors(parameters, make_batch(sequences, rows[block]))  # in this order
-        x, s, n = in_steps(batch), np.zeros((batch.lengths.size, 1), work.dtype), block.size
+        x = batch.x.reshape(*batch.shape, batch.x.shape[1])
+        s, n = np.zeros((batch.lengths.size, 1), work.dtype), block.size
         s[:n, 0] = points[block]
         there = batch._replace(x=(s * x).reshape(batch.x.shape))
         logits = network.forward(parameters, there, work)
@@ -309,11 +310,6 @@ class Path:
         return weights, change - width * (share * first + (1 - share) * last)
 
 
-def in_steps(batch: Batch) -> np.ndarray:
-    """The batch's x as (T, B, D)."""
-    return batch.x.reshape(*batch.shape, batch.x.shape[1])
-
-
 TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it
 ROUNDING = 1e-5  # of the sum of the sizes: where they cancel, single precision can't tell more
 FEWEST, MOST = 16, 256  # steps of the integral
@@ -338,7 +334,7 @@ def as_vectors(parameters: Parameters, batch: Batch) -> Batch:
 
 def cut(values: np.ndarray, batch: Batch, sequences: Sequences, found: np.ndarray) -> None:
     """Give each sequence its own of values (T*B, D), for tokens summed over D."""
-    values = values.reshape(in_steps(batch).shape).astype(np.float64)
+    values = values.reshape(*batch.shape, values.shape[1]).astype(np.float64)
     if sequences.values.ndim == 1:
         values = values.sum(axis=2)
     for place, row in enumerate(batch.rows):
