@@ -95,16 +95,18 @@ PLURALS: dict[str, Callable[[list], Any]] = {
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,
-    "dict": lambda pair: to_dict(*pair),
+    "dict": lambda keys_and_values: to_dict(list(zip(*keys_and_values, strict=True))),
     "objects": ragged,
 }
 
 
-def to_dict(keys: list, values: list) -> dict:
+def to_dict(pairs: list[tuple[Any, Any]]) -> dict:
+    """Make a dict of these pairs, in which no key may occur twice."""
+    keys = [key for key, _ in pairs]
     if any(type(key) is int and abs(key) > sys.maxsize for key in keys):
         raise ValueError(f"{DESCRIPTION}: a key is too large")  # they may all have one hash
-    found = dict(zip(keys, values, strict=True))
-    if len(found) < len(keys):
+    found = dict(pairs)
+    if len(found) < len(pairs):
         raise ValueError(f"{DESCRIPTION}: a key occurs twice among {reprlib.repr(keys)}")
     return found
 
@@ -161,7 +163,7 @@ def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take
             raise ValueError(f"the entry {name!r} is missing, or used twice")
         return entries.pop(name)
 
-    description = json.loads(archive.read(entry(DESCRIPTION)), object_pairs_hook=no_duplicate_keys)
+    description = json.loads(archive.read(entry(DESCRIPTION)), object_pairs_hook=to_dict)
     if type(description) is not dict or description.get("format") != FORMAT:
         raise ValueError(f"{DESCRIPTION} does not say that it is one")
     version = description.get("version")
@@ -175,11 +177,6 @@ def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take
     if entries:
         raise ValueError(f"the entry {min(entries)!r} is not part of the model")
     return model
-
-
-def no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a JSON object of these pairs."""
-    return to_dict([name for name, _ in pairs], [value for _, value in pairs])
 
 
 def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
