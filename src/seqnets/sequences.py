@@ -168,8 +168,6 @@ def _read_2d(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
 
 def is_ragged(X: Any) -> bool:
     """Whether X holds its sequences one by one, each of its own length."""
-    if _all_arrays(X):
-        return True
     if isinstance(X, list | tuple):
         lengths = _lengths(X)
         apart = any(getattr(x, "ndim", 0) > 0 or hasattr(x, "to_numpy") for x in X)
