@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from seqnets.jit import kernel
-from seqnets.products import add_product
+from seqnets.products import add_product, in_panels
 
 pytestmark = [
     pytest.mark.bounds,
@@ -29,7 +29,7 @@ def test_canary_is_caught():
 
 def test_kernel_of_the_package_is_caught():
     """Its innermost part is no code of Numba's and asks for the check by itself."""
-    A, B, C = np.zeros((8, 4)), np.zeros((1, 4, 8)), np.zeros((8, 4))
+    A, B, C = np.zeros((8, 4)), in_panels(np.zeros((4, 4))), np.zeros((8, 4))
     add_product(8, A, B, C)
     with pytest.raises(IndexError):
         add_product(8, A[:4], B, C)

@@ -193,6 +193,7 @@ def test_a_broken_pickle_is_one_warning(place):
     with pytest.warns(RuntimeWarning, match="can't be kept on disk") as caught:
         for _ in range(2):
             assert a_cache().load_overload(SIGNATURES[0], CONTEXT) is None
+        cache.tell()
     assert [warning.filename for warning in caught] == [__file__]
 
 
@@ -227,6 +228,7 @@ def test_what_others_can_write_is_not_unpickled(place, tmp_path, which, mode, ru
     with pytest.warns(RuntimeWarning, match="can't be kept|others can write") as caught:
         for _ in range(2):
             assert a_cache().load_overload(SIGNATURES[0], CONTEXT) is None
+        cache.tell()
     assert (tmp_path / "marker").exists() == runs
     assert ("others can write" in str(caught[0].message)) != runs
     assert len(caught) == 1
@@ -327,9 +329,9 @@ def test_bounds_are_checked_with_a_warm_cache(tmp_path):
 
 PRODUCT = """
 import numpy as np
-from seqnets.products import add_product
+from seqnets.products import add_product, in_panels
 C = np.zeros((4, 2))
-add_product(4, np.ones((4, 3)), np.ones((1, 3, 8)), C)
+add_product(4, np.ones((4, 3)), in_panels(np.ones((3, 2))), C)
 print(sum(add_product.stats.cache_hits.values()), C[0, 0])
 """
 
@@ -352,11 +354,21 @@ def test_an_edit_of_any_kernel_s_file_is_noticed(tmp_path):
     assert product() == "1 3.0\n"
 
 
+def test_the_warning_is_at_the_user_s_line(tmp_path):
+    """Though the thread that compiles has none."""
+    (tmp_path / "no directory").touch()
+    at_the_line = "warnings.showwarning = lambda m, c, file, line, *_: print(file, line, m)\n"
+    found = run(at_the_line + FIT, NUMBA_CACHE_DIR=str(tmp_path / "no directory"))
+    line = 1 + (at_the_line + FIT).splitlines().index(FIT.splitlines()[5]) + 2
+    assert found.startswith(f"<string> {line} Compiled kernels can't be kept on disk")
+
+
 def test_a_file_changed_after_its_import_is_not_what_runs(place, monkeypatch):
     monkeypatch.setitem(cache._modified, cache.PACKAGE / "jit.py", 0)
     cache.hash_of.cache_clear(), cache.version.cache_clear()
     with pytest.warns(RuntimeWarning, match="was changed after it was imported"):
         a_cache().save_overload(SIGNATURES[0], compiled(SIGNATURES[0]))
+        cache.tell()
     assert not [path for path in place.rglob("*") if path.is_file()]
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from llvmlite import binding
 
-from seqnets import cells, jit
 from seqnets.products import (
     DEPTH,
     STRIP,
@@ -134,6 +133,20 @@ for dtype in (np.float32, np.float64):
 """
 
 
+@pytest.mark.parametrize(
+    ("given", "avx", "expected"),
+    [("+avx,+avx512f", 0, True), ("+avx", 1, False), ("", 1, False), (None, 0, False)],
+)
+def test_the_width_follows_from_what_the_machine_code_s_place_is_named_after(
+    monkeypatch, given, avx, expected
+):
+    """Numba does not ask ENABLE_AVX where it is given features: nor may the width, which one file
+    on disk would then have twice."""
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", given)
+    monkeypatch.setattr(numba.config, "ENABLE_AVX", avx)
+    assert has_avx512() == expected
+
+
 @pytest.mark.compiled
 @pytest.mark.skipif(not has_avx512(), reason="the processor has the shorter registers alone")
 def test_the_width_of_registers_changes_no_bit():
@@ -153,11 +166,24 @@ def test_the_width_of_registers_changes_no_bit():
     assert found["64"] == found["256"]
 
 
+CODE = """
+import numba
+import numpy as np
+from seqnets import cells, jit
+a, h = np.ones((4, 64), np.float32), np.ones((4, 64), np.float32)
+step = numba.njit(**jit.FLAGS, **jit.WIDE)(cells.rnn_step.py_func)  # from disk it has no text
+step(4, a, h)
+print(*step.inspect_asm().values())
+"""
+
+
 @pytest.mark.compiled
 @pytest.mark.skipif(not has_avx512(), reason="the processor has the shorter registers alone")
 def test_loops_are_compiled_for_whole_registers():
-    a, h = np.ones((4, 64), np.float32), np.ones((4, 64), np.float32)
-    step = numba.njit(**jit.FLAGS, **jit.WIDE)(cells.rnn_step.py_func)  # from disk it has no text
-    step(4, a, h)
-    [code] = step.inspect_asm().values()
-    assert re.search(r"vdivps\s+%zmm", code)
+    """Of an Intel processor, too, for which LLVM would take halves."""
+    features = binding.get_host_cpu_features().flatten()
+    given = {"NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": features}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], env=os.environ | given, capture_output=True, check=True
+    )
+    assert re.search(rb"vdivps\s+%zmm", done.stdout)

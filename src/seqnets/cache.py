@@ -1,7 +1,7 @@
 """Machine code kept on disk: one file for each kernel and signature, in a directory of the user's.
 
 Numba's own cache shares one index file among the signatures of a function. Processes that write
-it at once can leave it pointing at the wrong code (numba#10128), and whatever is wrong on disk, a
+it at once can leave it pointing at the wrong code, and whatever is wrong on disk, a
 read-only install, a full disk, half a file, ends the caller's program. Here
 
 - a file's name is a hash of all that its code depends on; it is complete before it has the name,
@@ -61,6 +61,7 @@ SWITCHES = (  # of Numba, that change the code; the variables are called NUMBA_B
 _sources = {PACKAGE / f"{name}.py" for name in ("activations", "cache", "jit", "registers")}
 _modified: dict[Path, int] = {}  # when each source had been, as it was imported
 _warned = False
+_untold: list[str] = []  # a kernel is compiled in a thread that has no line of the user's
 
 
 def keep_on_disk(compiled: Any) -> None:
@@ -121,7 +122,13 @@ def harmless() -> Iterator[None]:
                 "Compiled kernels can't be kept on disk, so each process compiles its own: "
                 f"{error}. Set the variable NUMBA_CACHE_DIR to use another directory."
             )
-            warn(message, RuntimeWarning)
+            _untold.append(message)
+
+
+def tell() -> None:
+    """Warn of what has failed, on the thread that called a kernel."""
+    with contextlib.suppress(IndexError):  # none, or another thread has told it
+        warn(_untold.pop(), RuntimeWarning)
 
 
 def read(path: Path, key: bytes) -> bytes | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import overload
 
-from .cache import keep_on_disk
+from .cache import keep_on_disk, tell
 from .registers import whole_registers
 from .uninterrupted import uninterrupted
 
@@ -76,8 +76,11 @@ def _compile(compile_for_args: Callable, *args: Any) -> Any:
     """
     in_main_thread = threading.get_ident() == threading.main_thread().ident
     if in_main_thread and not global_compiler_lock.is_locked():
-        return uninterrupted(compile_for_args, *args)
-    return compile_for_args(*args)
+        result = uninterrupted(compile_for_args, *args)
+    else:
+        result = compile_for_args(*args)
+    tell()
+    return result
 
 
 def by_precision(single: Callable, double: Callable) -> Callable:

@@ -231,6 +231,8 @@ def build(
     totals = [[cgutils.alloca_once_value(builder, zero) for _ in parts] for _ in places]
 
     def add_term(k: Any) -> None:
+        if context.enable_boundscheck:  # the last number of a panel's row, as it is read
+            pointer("B", panels[-1], k, integer(WIDTH // size - 1))
         a = [repeat(load(pointer("A", row, k))) for row in rows]
         b = [
             [load(place) for place in line(pointer("B", panel, k, integer(0)))] for panel in panels
