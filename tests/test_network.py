@@ -17,7 +17,7 @@ from seqnets.network import Architecture, Network
 from seqnets.optimizers import SGD, Adam
 from seqnets.threads import Workers
 from seqnets.training import Trainer
-from seqnets.workspace import Workspace
+from seqnets.workspace import GivenUpError, Workspace
 
 D, N_TOKENS = 2, 6
 
@@ -248,6 +248,35 @@ def stretches_of_two_steps(monkeypatch):
     """As if the sequences were too long to go over them at once."""
     stretches = layers.stretches
     monkeypatch.setattr(layers, "stretches", lambda T, B: stretches(T, layers.STRETCH_ROWS // 2))
+
+
+def test_both_ways_end_where_nobody_waits_for_them():
+    """After at most `STRETCH_ROWS` rows, for Ctrl-C waits for the end of a kernel."""
+    network, parameters = make_network("lstm", "series", "mean", (3,), 1)
+    T = 3 * layers.STRETCH_ROWS // 4
+    sequences, _, _ = make_data("series", (T, T, T), 1)
+    batch, work = make_batch(join(sequences), np.arange(3)), Workspace(np.dtype(np.float64))
+
+    class Call:
+        """One whose caller is interrupted after so many more kernels."""
+
+        n_kernels = np.inf
+
+        def is_set(self):
+            self.n_kernels -= 1
+            return self.n_kernels < 0
+
+    call = Call()
+    work.begin(call)
+    for n_kernels in range(5):  # of 128 steps, 256, 512, 512 and the rest
+        call.n_kernels = n_kernels
+        with pytest.raises(GivenUpError):
+            network.forward(parameters, batch, work)
+        call.n_kernels = 5
+        logits = network.forward(parameters, batch, work)
+        call.n_kernels = n_kernels
+        with pytest.raises(GivenUpError):
+            network.backward(parameters, batch, np.ones_like(logits), work, None)
 
 
 def test_stretches_cover_all_steps():

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from seqnets import jit, threads, uninterrupted
 from seqnets.threads import SPARE_BYTES, Workers, one_blas_thread
+from seqnets.workspace import GivenUpError
 
 pytestmark = pytest.mark.usefixtures("two_blas_threads")
 
@@ -71,6 +72,26 @@ def test_after_an_exception_no_block_is_begun():
             workers.map(run, range(9))
         may_end.set()
     assert len(begun) == 2
+
+
+def test_after_ctrl_c_nobody_waits_for_a_block_s_end():
+    """The other thread is told between two kernels that its result is not awaited any more."""
+    both_run, given_up = threading.Barrier(2), []
+
+    def run(work, block):
+        both_run.wait()
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        try:
+            while True:  # a block that takes for ever
+                work.check_awaited()
+        except GivenUpError:
+            given_up.append(block)
+            raise
+
+    with pytest.raises(KeyboardInterrupt), Workers(2, DTYPE) as workers:
+        workers.map(run, range(2))
+    assert len(given_up) == 1
 
 
 def test_the_calling_thread_takes_blocks_too():

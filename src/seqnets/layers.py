@@ -130,7 +130,10 @@ class Recurrent:
         states = {"h", "c"} & arrays.keys()
         for name in states:
             arrays[name][0] = self._carried(name, batch, work)[batch.window] if batch.window else 0
-        self.cell.forward(*arrays.values())
+        for start, stop in reversed([*stretches(*batch.shape)]):  # Ctrl-C waits for a kernel's end
+            work.check_awaited()
+            part = {n: part_of_argument(n, array, start, stop) for n, array in arrays.items()}
+            self.cell.forward(*part.values())
         if not batch.is_last:
             for name in states:
                 self._carried(name, batch, work)[batch.window + 1] = arrays[name][-1]
@@ -172,6 +175,7 @@ class Recurrent:
                 if lookup is None:
                     dx[steps] = 0
                 continue
+            work.check_awaited()
             part = {
                 name: part_of_argument(name, array, start, stop) for name, array in arrays.items()
             }
@@ -273,13 +277,13 @@ class Recurrent:
         return arrays
 
 
-# Stretches whose gradients have `vanished` are skipped. The one that is taken first, of the last
-# steps, has at most `FIRST_STEPS`; `STRETCH_ROWS` rows are enough for a good product.
+# Backward, stretches whose gradients have `vanished` are skipped. The one that is taken first, of
+# the last steps, has at most `FIRST_STEPS`; `STRETCH_ROWS` rows are enough for a good product.
 FIRST_STEPS, STRETCH_ROWS = 128, 2048
 
 
 def stretches(T: int, B: int) -> Iterator[tuple[int, int]]:
-    """First steps and ends of what the backward pass takes at a time of T steps of B rows.
+    """First steps and ends of what a kernel takes at a time of T steps of B rows.
 
     The last one comes first; there is one without a step, if there is none.
     """
@@ -307,8 +311,8 @@ def vanished(arrays: dict[str, np.ndarray], start: int, stop: int) -> bool:
 
 
 def part_of_argument(name: str, array: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """The part of a backward kernel's argument for these steps."""
-    if name in ("n_active", "da", "du_n"):
+    """The part of a kernel's argument for these steps."""
+    if name in ("n_active", "a", "u_n", "v", "da", "du_n"):
         return array[start:stop]
     if name in ("h", "c", "dh"):
         return array[start : stop + 1]

@@ -46,7 +46,8 @@ class Workers:
         """
         waiting = deque(enumerate(blocks))
         results: list[Any] = [None] * len(waiting)
-        run = functools.partial(self._run, function, object())
+        call = threading.Event()
+        run = functools.partial(self._run, function, call)
 
         def take() -> None:
             while True:
@@ -66,11 +67,12 @@ class Workers:
             for other in others:
                 if not other.cancel():  # in a fork between two calls, none would ever begin
                     other.result()
-        finally:
-            waiting.clear()  # after an exception
+        finally:  # after an exception, others end as soon as they can
+            waiting.clear()
+            call.set()
         return results
 
-    def _run(self, function: Callable, call: object, block: Any) -> Any:
+    def _run(self, function: Callable, call: threading.Event, block: Any) -> Any:
         try:
             work = self._idle.pop()
         except IndexError:

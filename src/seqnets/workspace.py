@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 
@@ -13,6 +14,10 @@ LINE, PAGE = 64, 4096  # bytes, of the cache and of memory
 Parameters = dict[str, np.ndarray]  # by name
 
 
+class GivenUpError(Exception):
+    """Nobody waits for the result any more."""
+
+
 class Workspace:
     """Arrays by name, kept from batch to batch: a fresh large one costs a fault for each page."""
 
@@ -21,7 +26,7 @@ class Workspace:
         self._buffers: dict[str, np.ndarray] = {}
         self._arrays: dict[str, np.ndarray] = {}
         self._filled: set[str] = set()
-        self._call: object = None
+        self._call: threading.Event | None = None
 
     def array(self, name: str, *shape: int, dtype: type | None = None) -> np.ndarray:
         """An array of this shape. It holds what was last written under its name, in any shape, or
@@ -51,11 +56,19 @@ class Workspace:
                 self._filled.add(name)
         return panels
 
-    def begin(self, call: object) -> None:
-        """Parameters stay as they are until this is called with something else."""
+    def begin(self, call: threading.Event) -> None:
+        """Parameters stay as they are until this is called with something else.
+
+        It is set when nobody waits for the result any more.
+        """
         if self._call is not call:
             self._filled.clear()
             self._call = call
+
+    def check_awaited(self) -> None:
+        """Raise an error between two kernels, if the caller was interrupted and waits for us."""
+        if self._call is not None and self._call.is_set():
+            raise GivenUpError
 
 
 Gradients = Workspace | None  # by parameter; None where none are wanted
