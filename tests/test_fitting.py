@@ -828,6 +828,8 @@ def test_a_score_without_anything_to_judge_is_no_silent_wish():
     with pytest.warns(UserWarning, match="^scoring='accuracy' has no effect without"):
         clf.fit(make(), Y)
     assert clf.validation_scores_ is None
+    with pytest.warns(UserWarning, match="^scoring='accuracy' has no effect in partial_fit"):
+        clf.partial_fit(make(), Y)
 
 
 @pytest.mark.usefixtures("two_blas_threads")

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer
+from sklearn.metrics import accuracy_score, f1_score, get_scorer, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
@@ -399,6 +399,16 @@ def test_a_named_score_of_two_classes_has_one_of_three(of_two, of_three):
     clf = fit(scoring=of_three)
     score = get_scorer(of_three)(clf, make_validation("series"), Y_VAL)
     assert clf.best_validation_score_ == score
+
+
+def test_a_named_score_asks_for_the_positive_one_of_two_words():
+    validation = {"X_val": make_validation("series"), "y_val": np.where(Y_VAL > "a", "yes", "no")}
+    y = np.where(Y > "a", "yes", "no")
+    with pytest.raises(ValueError, match=r"scoring='f1' can't judge.*make_scorer\(f1_score, pos_"):
+        make_classifier(scoring="f1").fit(make("series"), y, **validation)
+    scorer = make_scorer(f1_score, pos_label="yes")
+    clf = make_classifier(scoring=scorer).fit(make("series"), y, **validation)
+    assert clf.best_validation_score_ == scorer(clf, validation["X_val"], validation["y_val"])
 
 
 @pytest.mark.filterwarnings("always")

@@ -153,6 +153,12 @@ def never_moved(estimator: Estimator, history: History) -> bool:
     return scores[0] != 1 and not without_errors
 
 
+def warn_of_scoring(estimator: Estimator, where: str) -> None:
+    """A score needs something to judge."""
+    if estimator.scoring != "loss":
+        warn(f"scoring={estimator.scoring!r} has no effect {where}.", UserWarning)
+
+
 def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
     """Series are hardly ever what `SequenceVectorizer` makes: int32 from 1 on, then zeros."""
     if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from . import labels
-from .advice import warn_of_a_poor_fit, warn_of_ids
+from .advice import warn_of_a_poor_fit, warn_of_ids, warn_of_scoring
 from .batches import minibatches
 from .data import (
     Data,
@@ -99,11 +99,9 @@ def fit_network(
         validation = validation_of(estimator, chosen, X)
     elif X_val is not None:
         validation = read_validation(estimator, *held_out, class_weights)
-    elif estimator.scoring != "loss":
-        warn(
-            f"scoring={estimator.scoring!r} has no effect without a validation set: set "
-            "early_stopping=True or give X_val.",
-            UserWarning,
+    else:
+        warn_of_scoring(
+            estimator, "without a validation set: set early_stopping=True or give X_val"
         )
     progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
     schedule = schedule_of(estimator, data.weights.size, may_plan=validation is None)
@@ -133,6 +131,7 @@ def partial_fit_network(
     if labels.is_multilabel(estimator.n_outputs_, estimator.out_activation_):
         labels.check_order(classes, estimator.classes_)
     warn_of_ids(estimator, X, data)
+    warn_of_scoring(estimator, "in partial_fit, which has no validation set")
     data = prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
     schedule = schedule_of(estimator, data.weights.size, may_plan=False)
@@ -325,10 +324,14 @@ def validator(
         except ValueError as error:
             if not isinstance(estimator.scoring, str):
                 raise
-            message = (
-                f"scoring={estimator.scoring!r} can't judge the validation set: {error}. Perhaps "
-                'the set lacks a class, or the score is for two classes ("f1_macro" and '
+            hint = (
+                'Perhaps the set lacks a class, or the score is for two classes ("f1_macro" and '
                 '"roc_auc_ovr" are of several).'
+            )
+            if "pos_label" in str(error):
+                hint = 'Labels other than 0 and 1: make_scorer(f1_score, pos_label="yes"), or such.'
+            message = (
+                f"scoring={estimator.scoring!r} can't judge the validation set: {error}. {hint}"
             )
             raise reworded(error, message) from error
         return mean, checked_score(score, estimator.scoring)
