@@ -45,9 +45,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         None: `X` holds numeric series. An int: `X` holds token ids, each of which gets a learned
         vector of this length.
     embeddings : array-like of shape (n_ids, embedding_dim), default=None
-        Pretrained vectors to start from, row i for id i, as `embedding_matrix` makes them for a
-        vocabulary (which the vectorizer must be given, too). Ids beyond the last row are an error;
-        ids that fit has not seen keep their vectors.
+        Pretrained vectors to start from (not in a warm start), row i for id i, as
+        `embedding_matrix` makes them for a vocabulary (which the vectorizer must be given, too).
+        Ids beyond the last row are an error; ids that fit has not seen keep their vectors.
     train_embeddings : bool, default=True
         Whether training changes the embeddings.
     dropout : float or "auto", default="auto"
@@ -107,8 +107,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Training stops when the loss (with a validation set: its score) has not improved by this
         much for more than `n_iter_no_change` epochs in a row; not if the learning rate falls to 0.
     n_iter_no_change : int, np.inf or "auto", default="auto"
-        Epochs in a row that may pass without improvement, see `tol`. "auto": 20; with a validation
-        set, 3 for tokens and 10 for series.
+        Epochs in a row that may pass without improvement, see `tol` (not with "cosine"). "auto":
+        20; with a validation set, 3 for tokens and 10 for series.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score on a validation set and keep the weights of the best epoch,
         which are a running mean over the updates of a few epochs (Polyak & Juditsky 1992). Unless
