@@ -1,5 +1,7 @@
 """What several tests share."""
 
+import faulthandler
+import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +13,27 @@ from seqnets import batches, inference
 # A run in the background of a shell without job control has Ctrl-C ignored, and so would its
 # children: then tests that interrupt wait for what never comes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+SECONDS, LONG = 600, 4 * 3600  # until a test counts as hanging; the soak alone takes an hour
+
+
+def pytest_configure(config):
+    """Keep the true stderr: during a test, number 2 is where pytest captures."""
+    config.true_stderr = os.dup(2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """A test that hangs, in a fixture of its module too, shows where and ends the whole run.
+
+    Nothing else would end it: a deadlock in C or in a thread that is waited for sees no exception.
+    """
+    seconds = LONG if item.get_closest_marker("long") else SECONDS
+    faulthandler.dump_traceback_later(seconds, exit=True, file=item.config.true_stderr)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture
