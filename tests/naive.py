@@ -90,7 +90,7 @@ def sigmoid(x: float) -> float:
 # --------------------------------------------------------------------------------- cells
 #
 # A forward function returns every state and gate by name, a backward function the gradients by
-# name: of the parameters, of x, of the initial states h0 (and c0), and of every step's a.
+# name: of the parameters, of x, of the initial states h0 (and c0), and of every step's h and a.
 
 
 def rnn_forward(x: Matrix, p: dict, h0: Row | None = None) -> dict[str, Matrix]:
@@ -110,10 +110,10 @@ def rnn_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     dW_x   += x_t^T da_t,  dW_h += h_t-1^T da_t,  db += da_t
     """
     h = s["h"]
-    d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x]}
+    d = zero_gradients(x, p, "ha")
     back = zeros(len(h[0]))  # what reaches h_t through later steps
     for t in reversed(range(len(x))):
-        dh_t = add(dh[t + 1], back)
+        dh_t = d["h"][t] = add(dh[t + 1], back)
         da = [dh_k * (1 - h_k * h_k) for dh_k, h_k in zip(dh_t, h[t + 1], strict=True)]
         back = back_through_products(d, p, t, x[t], h[t], da, da)
     d["h0"] = add(dh[0], back)
@@ -150,11 +150,11 @@ def lstm_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     """
     h, c = s["h"], s["c"]
     H = len(h[0])
-    d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x]}
+    d = zero_gradients(x, p, "ha")
     back, dc = zeros(H), zeros(H)
     for t in reversed(range(len(x))):
         i, f, o, g = s["i"][t], s["f"][t], s["o"][t], s["g"][t]
-        dh_t = add(dh[t + 1], back)
+        dh_t = d["h"][t] = add(dh[t + 1], back)
         da = zeros(4 * H)
         for k in range(H):
             tanh_c = math.tanh(c[t + 1][k])
@@ -203,11 +203,11 @@ def gru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     """
     h = s["h"]
     H = len(h[0])
-    d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x], "u": [[] for _ in x]}
+    d = zero_gradients(x, p, "hau")
     back = zeros(H)
     for t in reversed(range(len(x))):
         r, z, n, u_n = s["r"][t], s["z"][t], s["n"][t], s["u"][t][2 * H :]
-        dh_t = add(dh[t + 1], back)
+        dh_t = d["h"][t] = add(dh[t + 1], back)
         da, du = zeros(3 * H), zeros(3 * H)
         for k in range(H):
             dn = dh_t[k] * (1 - z[k])
@@ -249,17 +249,22 @@ def mingru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
     """
     h = s["h"]
     H = len(h[0])
-    d = zeros_like_keys(p) | {"x": zeros_like(x), "a": [[] for _ in x]}
+    d = zero_gradients(x, p, "ha")
     back = zeros(H)
     for t in reversed(range(len(x))):
         z, n = s["z"][t], s["n"][t]
-        dh_t = add(dh[t + 1], back)
+        dh_t = d["h"][t] = add(dh[t + 1], back)
         da_z = [dh_t[k] * (h[t][k] - n[k]) * z[k] * (1 - z[k]) for k in range(H)]
         da_n = [dh_t[k] * (1 - z[k]) for k in range(H)]
         back = [dh_t[k] * z[k] for k in range(H)]
         back_through_inputs(d, p, t, x[t], da_z + da_n)
     d["h0"] = add(dh[0], back)
     return d
+
+
+def zero_gradients(x: Matrix, p: dict, steps: str) -> dict[str, list]:
+    """Of the parameters and of x, and a place for what each step leaves under these letters."""
+    return zeros_like_keys(p) | {"x": zeros_like(x)} | {name: [[] for _ in x] for name in steps}
 
 
 def back_through_products(

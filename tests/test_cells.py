@@ -162,6 +162,7 @@ def test_kernels_equal_their_twins(cell, lengths, D, H, dtype):
         assert_close(v.da[:T, row], d["a"], close)
         assert_close(v.da[:T, row].astype(float) @ p["W_x"].T, d["x"], close)
         assert_close(v.dh[0, row], d["h0"], close)
+        assert_close(v.dh[1 : T + 1, row], d["h"], close)
         for k, gate in enumerate(gates):
             assert_close(v.a[:T, row, k * H : (k + 1) * H], states[gate], close)
         if has(cell, "c"):

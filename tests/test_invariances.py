@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from naive import CELLS
 from threadpoolctl import threadpool_info
 
 from seqnets import RecurrentClassifier, batches, inference
+from seqnets.layers import CELLS
 
 # What is learned does not matter here.
 pytestmark = [
@@ -258,7 +258,7 @@ def test_fits_with_every_option(cell, kind):
     options = {"bidirectional": True, "pooling": "attention", "dropout": 0.4}
     if kind == "tokens":
         options["embedding_dropout"] = 0.2
-    if cell != "mingru":  # which has no W_h
+    if CELLS[cell].has_product:
         options["recurrent_dropout"] = 0.4
     assert_one_seed_one_fit(cell, kind, "float32", **options)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from naive import CELLS
 
 import seqnets
 from seqnets import RecurrentClassifier
+from seqnets.layers import CELLS
 
 SECONDS = 3600
 WARM_UP = 0.1  # of that time, in which kernels are loaded and the allocator finds its size
@@ -44,7 +44,7 @@ def draw(random):
         "pooling": random.choice(["auto", "last", "mean", "max", "attention"]),
         "embedding_dim": 8 if tokens else None,
         "dropout": random.choice([0.0, 0.4]),
-        "recurrent_dropout": 0.0 if cell == "mingru" else random.choice([0.0, 0.3]),
+        "recurrent_dropout": random.choice([0.0, 0.3]) if CELLS[cell].has_product else 0.0,
         "embedding_dropout": random.choice([0.0, 0.2]) if tokens else 0.0,
         "bptt_steps": random.choice([None, 10]) if one_way else None,
         "solver": random.choice(["adam", "adamw", "rmsprop", "sgd"]),
