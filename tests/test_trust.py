@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -400,7 +402,56 @@ def test_four_threads_at_once(n):
 
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(work, seed) for seed in range(4)]:
-            done.result(timeout=300)
+            done.result()
+
+
+@pytest.mark.parametrize("n", [5, pytest.param(50, marks=pytest.mark.long)])
+def test_four_threads_fit_one_classifier(n):
+    """Whoever ends last counts; no answer is made of two fits."""
+    clf = fit(MANY, np.tile(Y, 4), n_jobs=2, batch_size=len(MANY))
+    labels = [np.roll(np.tile(Y, 4), shift) for shift in (0, 1)]
+    labels += [np.arange(len(MANY)) % 2, np.array(list("abcd"))[np.arange(len(MANY)) % 4]]
+
+    def answers():
+        proba, predicted = clf.predict_proba(MANY), clf.predict(MANY)
+        return [proba.tobytes(), predicted.tolist(), clf.classes_.tolist()]
+
+    expected = []
+    for y in labels:
+        clf.fit(MANY, y)
+        expected.append(answers())
+    assert len({proba for proba, *_ in expected}) == len(labels)
+
+    def work(y):
+        for _ in range(n):
+            clf.fit(MANY, y)
+            for answer, possible in zip(answers(), zip(*expected, strict=True), strict=True):
+                assert answer in possible
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work, y) for y in labels]:
+            done.result()
+    assert answers() in expected
+
+
+def test_of_two_partial_fits_at_once_the_last_to_end_counts():
+    both_have_begun = threading.Barrier(2, timeout=60)
+
+    class Met(list):
+        def __iter__(self):
+            both_have_begun.wait()
+            return super().__iter__()
+
+    clf = RecurrentClassifier(hidden_layer_sizes=4, random_state=0)
+    clf.partial_fit(MANY, np.tile(Y, 4), classes=[0, 1, 2])
+    batches = [(make(), Y), (-make(), Y[::-1])]
+    alone = [copy.deepcopy(clf).partial_fit(X, y) for X, y in batches]
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(clf.partial_fit, Met(X), y) for X, y in batches]:
+            assert done.result() is clf
+    proba = clf.predict_proba(MANY)
+    [same] = [one for one in alone if np.array_equal(one.predict_proba(MANY), proba)]
+    assert same.loss_curve_ == clf.loss_curve_
 
 
 def test_a_fit_changes_the_classifier_in_one_piece():

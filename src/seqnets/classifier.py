@@ -356,8 +356,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
 
         After a fit without `warm_start=True`, the optimizer starts anew. Series are standardized as
         in the first call. New tokens are added to the embedding; each call costs time for all of
-        it, so pass batches. There is no early stopping: find out on held-out data how many passes
-        help; on review sentences, more than four overfit.
+        it, so pass batches. No early stopping: find out on held-out data how many passes help; on
+        review sentences, more than four overfit. Of two calls at once, the last to end counts.
 
         Parameters
         ----------
