@@ -1,9 +1,10 @@
 """Displays of what a model learned and does, like scikit-learn's.
 
 Each has `from_estimator`, which plots (`AttributionDisplay`: only on axes that are given), and
-`plot(ax=...)`; plotting sets `ax_` and `figure_`. Text keeps the colors of the style in use, light
-or dark. Blue is positive, open or for a class, orange negative, closed or against it; other colors
-only tell lines apart. What the color says, the line style, the place or the lightness says as well.
+`plot(ax=...)`; plotting sets `ax_` and `figure_`. Arrays of your own go into the constructor (there
+is no `from_predictions`). Text keeps the colors of the style in use, light or dark. Blue is
+positive, open or for a class, orange negative, closed or against it; other colors only tell lines
+apart. What the color says, the line style, the place or the lightness says as well.
 For a script that matplotlib's own font lacks, name a font that has it:
 ``plt.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK SC"]``.
 
