@@ -262,9 +262,10 @@ def test_both_ways_end_where_nobody_waits_for_them():
 
         n_kernels = np.inf
 
-        def is_set(self):
+        @property
+        def is_awaited(self):
             self.n_kernels -= 1
-            return self.n_kernels < 0
+            return self.n_kernels >= 0
 
     call = Call()
     work.begin(call)

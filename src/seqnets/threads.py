@@ -17,7 +17,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from .uninterrupted import uninterrupted
-from .workspace import Workspace
+from .workspace import Call, Workspace
 
 # A prediction leaves a workspace no larger than this to the next one: new arrays would take a
 # quarter of a short prediction's time. Training never takes one: its products multiply ended rows
@@ -46,7 +46,7 @@ class Workers:
         """
         waiting = deque(enumerate(blocks))
         results: list[Any] = [None] * len(waiting)
-        call = threading.Event()
+        call = Call()
         run = functools.partial(self._run, function, call)
 
         def take() -> None:
@@ -69,10 +69,10 @@ class Workers:
                     other.result()
         finally:  # after an exception, others end as soon as they can
             waiting.clear()
-            call.set()
+            call.is_awaited = False
         return results
 
-    def _run(self, function: Callable, call: threading.Event, block: Any) -> Any:
+    def _run(self, function: Callable, call: Call, block: Any) -> Any:
         try:
             work = self._idle.pop()
         except IndexError:
