@@ -254,12 +254,15 @@ def test_skops_needs_trust_in_the_estimators_alone(name):
 
 @pytest.mark.parametrize("form", [ragged, series, frame])
 @pytest.mark.parametrize("parameters", [{}, {"with_mean": False, "with_std": False}])
-def test_a_loaded_scaler_goes_on(form, parameters, tmp_path):
-    scaler = SequenceScaler(**parameters).fit(form())
+@pytest.mark.parametrize("weight", [None, 0.3])
+def test_a_loaded_scaler_goes_on(form, parameters, weight, tmp_path):
+    weights = None if weight is None else weight * np.arange(len(form()))
+    scaler = SequenceScaler(**parameters).fit(form(), sample_weight=weights)
     loaded = seqnets.load(saved(scaler, tmp_path))
     assert_same(loaded, without_training_state(scaler))
     for one in (scaler, loaded):
         one.partial_fit(form())
+    assert_same(loaded, without_training_state(scaler))
     for a, b in zip(loaded.transform(form()), scaler.transform(form()), strict=True):
         assert_same(a, b)
 

@@ -223,13 +223,14 @@ def test_a_transformer_whose_callback_fails_is_as_it_was(transformer, method, X,
 @needs_callbacks
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_hooks_get_the_data(method, weights):
+@pytest.mark.parametrize("estimator", [make_classifier(max_iter=1), SequenceScaler()], ids=type)
+def test_hooks_get_the_data(estimator, method, weights):
     """The very objects that the user gave."""
-    recorder, X = Recorder(), make()
-    clf = make_classifier(max_iter=1).set_callbacks(recorder)
-    classes = {} if method == "fit" else {"classes": [0, 1]}
-    getattr(clf, method)(X, Y, sample_weight=weights, **classes)
-    assert len(recorder.given) == 4
+    recorder, X, is_classifier = Recorder(), make(), hasattr(estimator, "max_iter")
+    learner = clone(estimator).set_callbacks(recorder)
+    classes = {"classes": [0, 1]} if is_classifier and method == "partial_fit" else {}
+    getattr(learner, method)(X, Y, sample_weight=weights, **classes)
+    assert len(recorder.given) == (4 if is_classifier else 2)
     for X_given, y_given, metadata in recorder.given:
         assert X_given is X
         assert y_given is Y

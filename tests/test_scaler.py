@@ -9,13 +9,14 @@ import pytest
 import sklearn
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from seqnets import RecurrentClassifier, SequenceScaler
+from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer
 
 SCALERS = [SequenceScaler(), SequenceScaler(with_mean=False), SequenceScaler(with_std=False)]
 LENGTHS = [3, 1, 5, 2, 4]
@@ -87,7 +88,7 @@ def test_no_check_is_missing(scaler):
         checks = [check for _, check in estimator_checks_generator(estimator)]
         return [getattr(check, "func", check).__name__ for check in checks]
 
-    not_for_us = ("sample_weight", "array_api")  # fit takes no weights, input is NumPy's
+    not_for_us = ("sparse", "array_api")  # series are dense, and NumPy's
     wanted = {name for name in names(StandardScaler()) if not any(x in name for x in not_for_us)}
     wanted.add("check_estimators_nan_inf")  # StandardScaler lets NaN pass
     assert wanted <= set(names(scaler))
@@ -220,6 +221,146 @@ def test_each_sequence_alone(form):
     together = scaler.transform(X)
     for i in (1, 2):
         np.testing.assert_array_equal(scaler.transform(X[i : i + 1])[0], together[i])
+
+
+# ---------------------------------------------------------------------------------- weights
+
+WEIGHTS = [0.5, 2.0, 0.0, 1.5, 3.0]
+
+
+def weighted(X):
+    """One for each sequence of X; those without steps have some as well."""
+    return np.resize(WEIGHTS, len(X))
+
+
+def lengths(X):
+    return [len(joined([x])) if len(x) else 0 for x in X]
+
+
+def assert_same_statistics(found, expected):
+    for name in ("mean_", "var_", "scale_"):
+        one, other = getattr(found, name), getattr(expected, name)
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+@each_form
+@each_dtype
+@each_parameters
+def test_a_step_weighs_as_much_as_its_sequence(form, dtype, parameters):
+    """As StandardScaler's rows do; what it learned in float32 is as exact as in float64."""
+    X = FORMS[form](dtype)
+    of_steps = np.repeat(weighted(X), lengths(X))
+    scaler = SequenceScaler(**parameters).fit(X, sample_weight=weighted(X))
+    steps = joined(X).astype(np.float64)
+    assert_same_statistics(scaler, StandardScaler(**parameters).fit(steps, None, of_steps))
+    assert scaler.n_steps_seen_ == of_steps.sum()
+    assert type(scaler.n_steps_seen_) is float
+    assert joined(scaler.transform(X)).dtype == dtype
+    by_fit_transform = SequenceScaler(**parameters).fit_transform(X, sample_weight=weighted(X))
+    np.testing.assert_array_equal(joined(by_fit_transform), joined(scaler.transform(X)))
+
+
+@each_form
+@each_dtype
+def test_weights_are_repetitions_and_0_is_absence(form, dtype):
+    X, times = FORMS[form](dtype), np.resize([2, 0, 3, 1], len(FORMS[form](dtype)))
+    repeated = [x for x, n in zip(X, times, strict=True) for _ in range(n)]
+    repeated = np.stack(repeated) if isinstance(X, np.ndarray) else repeated
+    found, expected = SequenceScaler().fit(X, None, times), SequenceScaler().fit(repeated)
+    assert_same_statistics(found, expected)
+    assert found.n_steps_seen_ == expected.n_steps_seen_
+
+
+@each_parameters
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_parts_with_weights_and_without_teach_what_the_whole_does(parameters, scale):
+    """Their sum is no whole number, nor one of float32's."""
+    X, weights = ragged("float32"), scale * np.array([0.3, 0.4, 1.0, 1.0, 0.7])
+    whole, parts = SequenceScaler(**parameters).fit(X, None, weights), SequenceScaler(**parameters)
+    parts.partial_fit(X[:2], sample_weight=weights[:2]).partial_fit(X[4:], None, weights[4:])
+    if scale == 1:
+        parts.partial_fit(X[2:4])
+    else:
+        parts.partial_fit(X[2:4], sample_weight=weights[2:4])
+    assert_same_statistics(parts, whole)
+    assert parts.n_steps_seen_ == pytest.approx(whole.n_steps_seen_, rel=1e-15)
+
+
+def test_weights_after_parts_without():
+    X = ragged("float32")
+    parts = SequenceScaler().partial_fit(X[:3]).partial_fit(X[3:], sample_weight=[0.5, 0.0])
+    assert_same_statistics(parts, SequenceScaler().fit(X, None, [1, 1, 1, 0.5, 0]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_weighted_constant_channel_becomes_0(seed):
+    """Its variance is rounded to less than 0 for some of these weights."""
+    random = np.random.RandomState(seed)
+    X = [np.full((T, 1), 7.7) for T in random.randint(1, 9, 50)]
+    scaler = SequenceScaler().fit(X, sample_weight=random.uniform(size=50))
+    assert (scaler.var_ >= 0).all() and scaler.scale_ == 1
+    np.testing.assert_allclose(joined(scaler.transform(X)), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ([1, 2], ValueError, "sample_weight"),
+        ([1, 2, -1, 1, 1], ValueError, "Negative values in data passed to `sample_weight`"),
+        ([1, 2, np.nan, 1, 1], ValueError, "sample_weight contains NaN"),
+        (np.ma.masked_array(np.ones(5)), TypeError, "sample_weight is a masked array"),
+        (np.ones(5).astype("m8[D]"), TypeError, "sample_weight has dtype timedelta64"),
+        ([1e308] * 5, ValueError, r"The weights \(sample_weight of each step\) sum to inf"),
+        ([1e-320] * 5, ValueError, r"The weights \(sample_weight of each step\) sum to .*e-319"),
+        ([1e307] * 5, ValueError, "^X or sample_weight holds numbers that are too large"),
+        (np.zeros(5), ValueError, "at least one non-zero|no steps that have a weight"),
+    ],
+)
+def test_weights_are_checked(weights, error, message):
+    X = [1e3 * x for x in ragged("float64")]
+    scaler = SequenceScaler()
+    for method in (scaler.fit, scaler.partial_fit):
+        with pytest.raises(error, match=message):
+            method(X, sample_weight=weights)
+    assert not hasattr(scaler, "mean_")
+
+
+def test_weights_of_sequences_without_steps():
+    X, weights = [[], [1.0, 2.0]], [1, 0]
+    with pytest.raises(ValueError, match="X holds no steps that have a weight: a scaler needs"):
+        SequenceScaler().fit(X, sample_weight=weights)
+    scaler = SequenceScaler().fit([[0.0], [1.0, 0.5]]).partial_fit(X, sample_weight=weights)
+    assert (scaler.mean_.tolist(), scaler.n_steps_seen_) == ([0.5], 3)
+
+
+def test_parts_whose_weights_have_no_sum():
+    scaler = SequenceScaler(with_mean=False, with_std=False).fit([[1.0, 0.0]], None, [8e307])
+    with pytest.raises(ValueError, match="^X or sample_weight holds numbers that are too large"):
+        scaler.partial_fit([[1.0, 0.0]], None, [8e307])
+    assert scaler.n_steps_seen_ == 1.6e308
+
+
+def test_weights_are_routed_to_where_they_are_wanted():
+    X, y = ragged("float64"), np.array([0, 1, 0, 1, 1])
+    wanted = SequenceScaler().fit(X, sample_weight=WEIGHTS)
+    with sklearn.config_context(enable_metadata_routing=True):
+        for wants in (True, False):
+            scaler = SequenceScaler().set_fit_request(sample_weight=wants)
+            last = DummyClassifier().set_fit_request(sample_weight=True)
+            pipe = make_pipeline(scaler, last).fit(X, y, sample_weight=WEIGHTS)
+            expected = wanted if wants else SequenceScaler().fit(X)
+            np.testing.assert_array_equal(pipe[0].mean_, expected.mean_)
+        SequenceScaler().set_partial_fit_request(sample_weight=True)
+    pipe.fit(X, y, sequencescaler__sample_weight=WEIGHTS)
+    np.testing.assert_array_equal(pipe[0].mean_, wanted.mean_)
+
+
+def test_a_vectorizer_takes_no_weights():
+    """Though its fit is wrapped as the scaler's is."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sample_weight'"):
+        SequenceVectorizer().fit(["a b"], sample_weight=[1.0])
 
 
 # -------------------------------------------------------------------------- forms and input

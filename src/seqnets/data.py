@@ -105,15 +105,15 @@ def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
     return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
 
 
-def check_sum(weights: np.ndarray) -> None:
+def check_sum(weights: np.ndarray, what: str = "sample_weight times the class weights") -> None:
     """Refuse weights, not all of them 0, that can't be divided by their sum."""
     with np.errstate(over="ignore"):
         total = weights.sum()
     lowest, largest = np.finfo(np.float64).tiny, np.finfo(np.float64).max
     if total != 0 and not lowest <= total <= largest:
         raise ValueError(
-            f"The weights (sample_weight times the class weights) sum to {total}: the sum must be "
-            f"from {lowest:.1e} to {largest:.1e}."
+            f"The weights ({what}) sum to {total}: the sum must be from {lowest:.1e} to "
+            f"{largest:.1e}."
         )
 
 

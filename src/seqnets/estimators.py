@@ -80,16 +80,22 @@ def on_snapshot(method: Callable) -> Callable:
 
 
 def learning(method: Callable) -> Callable:
-    """Make a transformer's fit of it: `atomic`, parameters checked, callbacks told of one task."""
+    """Make a transformer's fit of it: `atomic`, parameters checked, callbacks told of one task.
+
+    Weights are for those whose method takes them: to all others none are handed on.
+    """
 
     @functools.wraps(method)
-    def told(self: Any, X: Any, y: Any = None) -> Any:
+    def told(self: Any, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         if not hasattr(self, "set_callbacks"):
-            return method(self, X, y)
+            return method(self, X, y, **weights)
         task = self._init_callback_context()
-        task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        result = method(self, X, y)
-        task.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        task.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=weights or None)
+        result = method(self, X, y, **weights)
+        task.call_on_fit_task_end(
+            estimator=self, X=X, y=y, metadata=weights or None, reconstruction_attributes={}
+        )
         return result
 
     return atomic(_fit_context(prefer_skip_nested_validation=True)(with_callbacks(told)))

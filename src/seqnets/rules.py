@@ -213,7 +213,9 @@ FITTED: dict[Any, dict[str, Rule]] = {
             "a float64 above 0 per channel, None without with_std",
             lambda x, fitted: is_statistic(x, fitted, fitted["_scaler"][1], SMALLEST),
         ),
-        "n_steps_seen_": COUNT,
+        "n_steps_seen_": Rule(
+            "a finite number of at least 0", lambda x, _: is_number(x) and 0 <= x < np.inf
+        ),
         "_sklearn_output_config": Rule(
             "a container for each method",
             lambda x, _: {*x} <= {"transform"} and {*x.values()} <= {"default", "pandas", "polars"},

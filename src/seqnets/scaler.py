@@ -14,6 +14,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
+from .data import check_sum, read_weights
 from .estimators import CallbackSupportMixin, learning, on_snapshot, without_feature_names
 from .real_numbers import is_frame
 from .sequences import is_ragged, read_series
@@ -39,8 +40,9 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     mean_, var_, scale_ : ndarray of shape (n_channels,)
         Mean, variance and divisor of each channel (2-D series have one). Without `with_std`, `var_`
         and `scale_` are None, and `mean_` is too if `with_mean` is also False.
-    n_steps_seen_ : int
-        Number of steps of all sequences in fit and partial_fit.
+    n_steps_seen_ : int or float
+        Number of steps of all sequences in fit and partial_fit; if there were weights, a float, the
+        sum of the steps' weights.
     n_features_in_ : int
         Steps of 2-D series (one per column), features of 3-D and ragged ones.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -61,6 +63,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     """
 
     _kind: str
+    n_steps_seen_: float
     _parameter_constraints: ClassVar[dict] = {"with_mean": ["boolean"], "with_std": ["boolean"]}
 
     def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
@@ -68,7 +71,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         self.with_std = with_std
 
     @learning
-    def fit(self, X: Any, y: Any = None) -> SequenceScaler:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> SequenceScaler:
         """Learn the mean and the standard deviation of each channel.
 
         Parameters
@@ -78,6 +81,9 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
             Series, as `RecurrentClassifier` takes them.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weights, at least 0: each step counts as much as its sequence weighs. Sequences of
+            weight 0 are checked and then left out.
 
         Returns
         -------
@@ -87,17 +93,17 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         Raises
         ------
         TypeError, ValueError
-            If a parameter, or a value or a shape in `X`, is not allowed.
+            If a parameter, a value or a shape in `X`, or a weight is not allowed.
 
         Examples
         --------
         >>> SequenceScaler().fit([[0.0, 2.0], [4.0]]).n_steps_seen_
         3
         """
-        return self._learn(X, first=True)
+        return self._learn(X, sample_weight, first=True)
 
     @learning
-    def partial_fit(self, X: Any, y: Any = None) -> SequenceScaler:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> SequenceScaler:
         """Learn from more series, as if fit had been given them all.
 
         Parameters
@@ -106,6 +112,8 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
             Series of the kind given before.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weights, at least 0; without them, each step has a weight of 1.
 
         Returns
         -------
@@ -123,28 +131,33 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         >>> scaler.partial_fit([[6.0, 8.0, 10.0], [12.0]]).mean_
         array([6.])
         """
-        return self._learn(X, first=not hasattr(self, "_scaler"))
+        return self._learn(X, sample_weight, first=not hasattr(self, "_scaler"))
 
-    def _learn(self, X: Any, first: bool) -> SequenceScaler:
+    def _learn(self, X: Any, sample_weight: Any, first: bool) -> SequenceScaler:
         if not first:  # scikit-learn checks parameters in the first call only
             self._validate_params()
         series, kind = read_series(self, X, None if first else self._kind)
+        weights = None if sample_weight is None else read_weights(sample_weight, series.lengths)
+        if weights is not None:
+            series, weights = series.take(np.flatnonzero(weights)), weights[weights > 0]
         if first:
             self._kind = kind
             self._scaler = scaler_of_arrays(self.with_mean, self.with_std)
         else:  # its own, for StandardScaler learns in place
             self._scaler = copy.deepcopy(self._scaler)
         if len(series.values):
-            with np.errstate(over="ignore", invalid="ignore"):  # told below
-                self._scaler.partial_fit(series.values)
-        elif not hasattr(self._scaler, "n_samples_seen_"):
-            raise ValueError("X holds no steps: a scaler needs at least one.")
+            seen = 0 if first else self.n_steps_seen_
+            self.n_steps_seen_ = learn_steps(self._scaler, series, weights, seen)
+        elif first:
+            unweighted = "" if weights is None else " that have a weight"
+            raise ValueError(f"X holds no steps{unweighted}: a scaler needs at least one.")
         for name in ("mean_", "var_", "scale_"):
             setattr(self, name, getattr(self._scaler, name))
-        if not all(np.isfinite(x).all() for x in (self.mean_, self.var_) if x is not None):
-            message = "X holds numbers that are too large: the mean or variance is not finite."
+        learned = (self.mean_, self.var_, self.n_steps_seen_)
+        if not all(np.isfinite(x).all() for x in learned if x is not None):
+            where = "X holds" if weights is None else "X or sample_weight holds"
+            message = f"{where} numbers that are too large: the mean or variance is not finite."
             raise ValueError(message)
-        self.n_steps_seen_ = int(np.max(self._scaler.n_samples_seen_))
         return self
 
     @on_snapshot
@@ -232,6 +245,30 @@ def scaler_of_arrays(with_mean: bool, with_std: bool) -> StandardScaler:
     """One that returns arrays, whatever scikit-learn is set to make of them."""
     scaler = StandardScaler(with_mean=with_mean, with_std=with_std)
     return scaler.set_output(transform="default")
+
+
+def learn_steps(
+    scaler: StandardScaler, series: Sequences, weights: np.ndarray | None, seen: float
+) -> float:
+    """Teach the scaler all steps with their sequences' weights; return how many it has seen then.
+
+    That is a whole number until there are weights, and their sum from then on.
+    """
+    if weights is None and isinstance(seen, int):
+        with np.errstate(over="ignore", invalid="ignore"):  # told by what is not finite
+            scaler.partial_fit(series.values)
+        return seen + len(series.values)
+    weights = np.ones(series.lengths.size) if weights is None else weights
+    of_steps = np.repeat(weights, series.lengths)
+    check_sum(of_steps, "sample_weight of each step")
+    values = series.values.astype(np.float64, copy=False)  # it rounds weights to their dtype
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaler.partial_fit(values, sample_weight=of_steps)
+        seen = float(seen + of_steps.sum())
+    scaler.n_samples_seen_ = np.float64(seen)  # without mean and deviation, it has counted steps
+    if scaler.var_ is not None:
+        np.maximum(scaler.var_, 0, out=scaler.var_)  # of equal numbers, rounded to less
+    return seen
 
 
 def unnamed(X: Any) -> Any:
