@@ -197,7 +197,7 @@ def test_attributions_of_words_are_bars_and_of_series_a_row_per_channel():
     np.testing.assert_allclose((up + down) * abs(expected).max() / 0.45, expected.T, atol=1e-9)
     assert feet.tolist() == [1, 0]
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["0", "1"]
-    assert f"±{abs(expected).max():.2g} a row" in display.ax_.get_title()
+    assert display.ax_.get_ylabel() == f"channel, ±{abs(expected).max():.2g} a row"
     assert len(re.findall("<span", display._repr_html_())) == len(X[0])
 
 
@@ -255,7 +255,7 @@ def test_what_is_zero_or_no_number_does_not_set_the_scale():
         display = plots.GateDisplay(np.array(states), ["a", "b"], "layer0.h").plot()
         assert display.ax_.images[0].get_clim() == (-limit, limit)
     display = plots.AttributionDisplay(np.zeros((2, 2)), ["1", "2"], "a").plot()
-    assert display.ax_.get_title().endswith("±1 a row")
+    assert display.ax_.get_ylabel().endswith("±1 a row")
     display = plots.AttributionDisplay(np.array([0.1, np.nan]), ["a", "b"], "x")
     for show in (str, colored_text, plots.AttributionDisplay._repr_html_):
         with pytest.raises(ValueError, match="An attribution is not finite"):
@@ -520,11 +520,53 @@ def test_long_names_leave_room_for_the_lines():
     display.figure_.canvas.draw()
     assert display.ax_.get_window_extent().width > 100
     assert display.ax_.get_legend().get_texts()[1].get_text() == "1 and so on a…so on "
-    display = plots.AttributionDisplay(np.ones(3), ["a", "b", "c"], classes[0]).plot()
+
+
+LONG = {
+    "and so on": "1 and so on and so on and so on",
+    "one word": "nothing-between-these",
+    "speaker": "speaker number nine",
+    "positive": "positive",
+    "wide": "W" * 20,
+}
+
+
+def assert_whole(display):
+    """Nothing of it is cut off, now that all is in its place."""
     display.figure_.canvas.draw()
     box, page = display.ax_.get_tightbbox(), display.figure_.bbox
-    assert box.x0 >= 0
-    assert box.x1 <= page.x1
+    assert min(box.x0, box.y0, page.x1 - box.x1, page.y1 - box.y1) >= 0
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("n", [1, 5, 40])
+@pytest.mark.parametrize("target", LONG.values(), ids=LONG)
+def test_long_names_are_not_cut_off(target, n, small, pyplot):
+    words, channels = [f"word{t}" for t in range(n)], ["a long name of a channel", "b"]
+    numbered, values = [str(t + 1) for t in range(n)], np.random.RandomState(0).normal(size=(n, 2))
+    for display in (
+        plots.AttributionDisplay(values[:, 0], words, target),
+        plots.AttributionDisplay(values, numbered, target),
+        plots.AttributionDisplay(values, words, target, channels),
+        plots.StagedPredictionDisplay(np.full((n, 2), 0.5), words, ["no", target]),
+        plots.GateDisplay(values, words, "layer0.reverse.h"),
+    ):
+        ax = pyplot.subplots(figsize=(3.2, 2.4), layout="constrained")[1] if small else None
+        assert_whole(display.plot(ax=ax))
+        assert display.ax_.get_window_extent().height > 50
+
+
+def test_a_title_is_folded_between_words_and_only_where_it_must(pyplot):
+    def title(width):
+        ax = pyplot.subplots(figsize=(width, 3.0), layout="constrained")[1]
+        return plots.AttributionDisplay(np.ones(3), ["a", "b", "c"], "all $5 or so").plot(ax).ax_
+
+    assert title(4.0).get_title() == r"for and against all \$5 or so"
+    folded = title(2.4).get_title()
+    assert folded.replace("\n", " ") == title(4.0).get_title()
+    assert folded.count("\n") == 1
+    small, large = (title(width).title.get_fontsize() for width in (2.4, 4.0))
+    assert small == large  # no word is too long
 
 
 def test_forty_classes_leave_room_for_their_ways():
