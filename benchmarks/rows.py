@@ -7,10 +7,10 @@ import os
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 
-from . import epochs, processes, scaling, steps
+from . import epochs, explanations, processes, scaling, steps
 from .timing import THREADS, Result, Settings
 
-ROWS = steps.rows() | epochs.rows() | processes.rows() | scaling.rows()
+ROWS = steps.rows() | epochs.rows() | processes.rows() | scaling.rows() | explanations.rows()
 
 
 def run_row(name: str, settings: Settings) -> list[Result]:

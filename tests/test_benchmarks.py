@@ -5,9 +5,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from benchmarks import explanations, report, rows  # noqa: E402
 from benchmarks.data import Task, make_data  # noqa: E402
 from benchmarks.ours import Ours  # noqa: E402
 from benchmarks.pytorch import candidates  # noqa: E402
+from benchmarks.timing import Settings  # noqa: E402
 from seqnets.optimizers import SGD  # noqa: E402
 
 CELLS = ("rnn", "lstm", "gru")
@@ -80,3 +82,35 @@ def test_same_losses_over_steps(task):
         if task.n_words is None or "sparse" in name:
             expected = [theirs.step(rows) for rows in MINIBATCHES]
             np.testing.assert_allclose(losses, expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_of_explanations(monkeypatch, tmp_path):
+    """All sequences are explained, and the ratio is an explanation's time over a prediction's."""
+    made = {}
+
+    def runs(clf, X, original=explanations.runs):
+        made.update(
+            {name: run() for name, run in original(clf, X).items()}, proba=clf.predict_proba(X)
+        )
+        return original(clf, X)
+
+    texts, y = ["not so good", "good", "bad , bad", "so bad"], np.array([1, 1, 0, 0])
+    monkeypatch.setattr(explanations, "read_reviews", lambda source, n: (texts, y))
+    monkeypatch.setattr(explanations, "runs", runs)
+    settings = Settings(threads=1, pairs=2, reviews=0, quick=True)
+    found = rows.ROWS["explain gru"](settings)
+    assert [one.yardstick for one in found] == [name for name in made if name != "proba"]
+    for one in found:
+        assert (one.row, one.pairs) == ("explain gru", 2)
+        assert one.low <= one.ratio <= one.high
+    slowest = found[-1]
+    assert slowest.yardstick == "integrated_gradients"
+    assert slowest.ratio > 3
+    assert slowest.theirs > slowest.ours
+    for name in ("trace", "gradient_x_input", "integrated_gradients"):
+        assert len(made[name]) == len(texts)
+    np.testing.assert_array_equal(made["staged_predict_proba"][-1], made["proba"])
+    report.write(tmp_path, found, settings)
+    assert "explain gru" in (tmp_path / report.TABLE).read_text("utf-8")
+    assert not (tmp_path / report.CHART).exists()  # which is of other libraries
