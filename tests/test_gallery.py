@@ -2,7 +2,8 @@
 
 Both are run and compared. RecurrentClassifier reads the columns of a row as steps, one number
 each: two of them for a point of the plane, four for an iris, 64 pixels one after the other for a
-digit. So many steps teach it less in a few epochs than a network that sees all pixels at once;
+digit. So many steps teach it less in a few epochs than a network that sees all pixels at once, all
+the less with the recurrent dropout that an LSTM has by default;
 as 8 steps of 8 pixels, which MLPClassifier can't read, digits are as good (README). The bounds
 leave room below the lowest of several seeds, which stand beside them.
 """
@@ -84,18 +85,18 @@ def test_a_program_gives_figures_of_the_same_form(program):
 
 
 # Accuracy                    MLPClassifier   RecurrentClassifier   lowest of 3 seeds   bound
-#   iris,   constant              0.867              0.967                0.960          0.90
-#           inverse scaling       0.673              0.867                0.820          0.75
-#           the others         0.90 - 0.97        0.97 - 0.98             0.967          0.93
-#   digits, constant              0.877              0.412                0.367          0.25
-#           inverse scaling       0.242              0.228                0.150          0.12
-#           the others         0.95 - 0.99        0.59 - 0.67             0.425          0.35
+#   iris,   constant              0.867              0.967                0.953          0.90
+#           inverse scaling       0.673              0.853                0.800          0.75
+#           the others         0.90 - 0.97        0.98 - 0.99             0.980          0.93
+#   digits, constant              0.877              0.243                0.243          0.17
+#           inverse scaling       0.242              0.167                0.158          0.12
+#           the others         0.95 - 0.99        0.35 - 0.52             0.348          0.27
 @pytest.mark.compiled
 @pytest.mark.parametrize(
     ("data", "bounds", "others"),
     [
         ("iris", {"constant": 0.9, "inverse scaling": 0.75}, 0.93),
-        ("digits", {"constant": 0.25, "inverse scaling": 0.12}, 0.35),
+        ("digits", {"constant": 0.17, "inverse scaling": 0.12}, 0.27),
     ],
 )
 def test_solvers_learn_and_rank_alike(data, bounds, others):
