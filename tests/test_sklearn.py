@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import Parallel, delayed
+from naive import CELLS
 from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -25,11 +26,12 @@ from seqnets import RecurrentClassifier, SequenceVectorizer
 # scikit-learn's checks stop training after an epoch or two, and so do most tests here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-CELLS = ["rnn", "lstm", "gru"]
 SOLVERS = ["adam", "adamw", "rmsprop", "sgd"]
-CLASSIFIERS = [  # of each kind one; the long run has every cell and solver
+CLASSIFIERS = [  # every cell and solver once; the long run has all pairs of them
     RecurrentClassifier(),
+    RecurrentClassifier("lstm", 16, solver="rmsprop"),
     RecurrentClassifier("gru", 16, solver="sgd"),
+    RecurrentClassifier("mingru", 16, solver="adamw"),
     RecurrentClassifier(
         "rnn", (16, 8), bidirectional=True, pooling="attention", n_iter_no_change=3
     ),
@@ -58,6 +60,11 @@ def test_scikit_learn_checks_of_every_cell_and_solver(cell, solver, seed):
     classifier = RecurrentClassifier(cell, 32, solver=solver, max_iter=50, random_state=seed)
     done = check_estimator(classifier, on_skip=None)
     assert len([check for check in done if check["status"] == "passed"]) > 50
+
+
+def test_no_cell_or_solver_is_missing():
+    assert {clf.cell for clf in CLASSIFIERS} == set(CELLS)
+    assert {clf.solver for clf in CLASSIFIERS} == set(SOLVERS)
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS, ids=repr)
