@@ -19,7 +19,6 @@ from seqnets import RecurrentClassifier
 from seqnets.estimators import is_learned
 
 pytestmark = [
-    pytest.mark.compiled,
     pytest.mark.usefixtures("several_blocks"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
@@ -359,6 +358,7 @@ def test_constant_series(cell):
     assert len(np.unique(clf.predict_proba(X), axis=0)) == 1
 
 
+@pytest.mark.compiled  # more than a minute as plain Python
 @each_cell
 @each_dtype
 def test_ten_thousand_steps(cell, dtype):
@@ -490,6 +490,7 @@ def test_what_is_nearly_impossible_is_no_error():
         assert [*clf.staged_predict_proba(X)][-1].tolist() == [[0.0, 1.0]] * 2
 
 
+@pytest.mark.compiled  # processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_after_a_fit_predicts_and_fits():
