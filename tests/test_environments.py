@@ -2,7 +2,10 @@
 
 import configparser
 import re
+import tomllib
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -15,3 +18,12 @@ def test_bounds_runs_what_the_readme_names():
     named = set(re.findall(r"test_\w+\.py", row))
     assert {"test_trust.py", "test_sequences.py"} <= named
     assert named <= set(re.findall(r"test_\w+\.py", TOX["testenv:bounds"]["commands"]))
+
+
+def test_oldest_pins_every_lower_bound():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    pins = dict(line.split("==") for line in TOX["testenv:oldest"]["deps"].split())
+    for bound in [*project["dependencies"], *extras["plot"], *extras["test"]]:
+        lowest = Requirement(bound.replace(">=", "=="))
+        assert pins[lowest.name] in lowest.specifier, f"not {lowest}"
