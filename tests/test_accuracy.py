@@ -1,7 +1,7 @@
 """How well models do on real data; only under `tox -e long`, which prints the figures.
 
 Mostly with the defaults, two with the best settings that the benchmarks know. The bounds are what
-a wrong gradient or a bad default would miss, not the figures themselves.
+README's table says, less a little: what a wrong gradient or a bad default would miss.
 """
 
 import importlib.util
@@ -21,6 +21,12 @@ from seqnets.reading import read_movie_reviews
 
 pytestmark = pytest.mark.long
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
+LOWEST = {
+    "JapaneseVowels": {"rnn": 0.966, "lstm": 0.97, "gru": 0.97, "mingru": 0.96},
+    # One layer of minGRU: steps don't meet in its gates.
+    "digits": {"rnn": 0.966, "lstm": 0.97, "gru": 0.97, "mingru": 0.90},
+    "sentences": {"rnn": 0.73, "lstm": 0.745, "gru": 0.75, "mingru": 0.74},
+}
 each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
@@ -43,7 +49,7 @@ def test_japanese_vowels(cell, capsys):
         for seed in range(10)
     ]
     show(capsys, f"JapaneseVowels {cell}: {np.mean(scores):.3f}, lowest {min(scores):.3f}")
-    assert np.mean(scores) >= 0.96
+    assert np.mean(scores) >= LOWEST["JapaneseVowels"][cell]
 
 
 @each_cell
@@ -52,7 +58,7 @@ def test_digits_row_by_row(cell, capsys):
     clf = RecurrentClassifier(cell, random_state=0)
     score = cross_val_score(clf, X.reshape(-1, 8, 8), y, cv=FOLDS).mean()
     show(capsys, f"digits {cell}: {score:.4f}")
-    assert score >= (0.90 if cell == "mingru" else 0.96)  # one layer: steps don't meet in its gates
+    assert score >= LOWEST["digits"][cell]
 
 
 @each_cell
@@ -74,7 +80,7 @@ def test_sentences(cell, capsys):
     ]
     means = " ".join(f"{score:.4f}" for score in scores)
     show(capsys, f"sentences {cell}: {np.mean(scores):.4f} ({means}), tf-idf {yardstick:.4f}")
-    assert np.mean(scores) >= (0.72 if cell == "rnn" else 0.74)
+    assert np.mean(scores) >= LOWEST["sentences"][cell]
 
 
 @pytest.mark.parametrize(
