@@ -290,7 +290,7 @@ def test_what_training_refuses_is_told_in_a_line(tmp_path, capsys):
     path, output = write_csv(tmp_path / "reviews.csv", rows), tmp_path / "model"
     assert cli.main(["train", path, *COLUMNS, "--output", str(output)]) == 2
     err = capsys.readouterr().err
-    assert f"seqnets: {path}: No words remain" in err
+    assert f"seqnets: {path}: No words remain of 16: a word must occur in at least 2 and" in err
     assert not output.exists()
 
 

@@ -582,7 +582,8 @@ def test_no_words_to_learn(texts):
     [
         ({"min_df": 3}, "max_df corresponds to < documents than min_df"),
         ({"min_df": 0.9, "max_df": 0.6}, "max_df corresponds to < documents than min_df"),
-        ({"min_df": 2}, "No words remain: of ., none meets both min_df=2 and"),
+        ({"min_df": 2}, "of 3: a word must occur in at least 2 and at most 2 of the 2 documents"),
+        ({"min_df": 0.6}, r"in at least 2 and at most 2 of the 2 .*\(min_df=0.6, max_df=1.0\)"),
     ],
 )
 def test_document_frequencies_that_leave_nothing(params, message):

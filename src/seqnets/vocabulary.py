@@ -9,6 +9,7 @@ import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
+from math import ceil, floor
 from numbers import Integral, Number
 from typing import Any
 
@@ -116,8 +117,8 @@ def learn(
     kept = [word for word, number in numbers.items() if low <= document_counts[number] <= high]
     if not kept:
         raise ValueError(
-            f"No words remain: of {len(numbers)}, none meets both min_df={min_df} and "
-            f"max_df={max_df}, which count documents (a float is a share of them)."
+            f"No words remain of {len(numbers)}: a word must occur in at least {ceil(low)} and at "
+            f"most {floor(high)} of the {len(rows)} documents (min_df={min_df}, max_df={max_df})."
         )
     kept.sort(key=lambda word: (-counts[numbers[word]], type(word).__name__, word))
     vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
