@@ -5,6 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
@@ -27,3 +28,16 @@ def test_oldest_pins_every_lower_bound():
     for bound in [*project["dependencies"], *extras["plot"], *extras["test"]]:
         lowest = Requirement(bound.replace(">=", "=="))
         assert pins[lowest.name] in lowest.specifier, f"not {lowest}"
+
+
+def test_ci_runs_the_readme_s_test_command_and_no_other():
+    """In a fresh virtual environment."""
+    script = ROOT / ".ci/run"
+    if not script.exists():
+        pytest.skip("an sdist is without")
+    [told] = re.findall(r"^Run all tests.*?```sh\n(.*?)\n```", README, re.M | re.DOTALL)
+    lines = script.read_text("utf-8").splitlines()
+    setting_up = r"#.*|set -|cd |venv=\$\(mktemp|trap |python3 -m venv |source "
+    assert [line for line in lines if not re.match(setting_up, line)] == [told]
+    assert told.endswith("python -m tox run-parallel -p 2 -o")  # as CONTRIBUTING has it
+    assert "`python -m tox run-parallel -p 2 -o`" in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
