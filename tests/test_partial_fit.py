@@ -324,19 +324,20 @@ def test_an_error_leaves_the_classifier_as_it_was(kind):
 
 @pytest.mark.long
 def test_chunks_of_real_sentences_teach_as_much_as_fit(capsys):
-    """Within 0.01 in the mean of two cells and five seeds; a single one's error is as large.
+    """Within 0.01 for each cell, in the mean of five seeds; a single one's error is as large.
 
     After as many passes as fit ran epochs, and after as many as it took to the epoch that it keeps.
-    Nobody stops parts there: after all, the LSTM alone is 0.013 behind, the GRU 0.004.
+    Nobody stops parts there: after all, the LSTM is 0.006 behind and the GRU 0.009, in the mean of
+    15 seeds, with standard errors of 0.003 and 0.004. So only both together are held to 0.01 there.
     """
-    each = [accuracies(cell, seed) for cell in ("lstm", "gru") for seed in range(5)]
-    fitted, in_parts, after_all = np.transpose(each)
+    each = [[accuracies(cell, seed) for seed in range(5)] for cell in ("lstm", "gru")]
+    fitted, in_parts, after_all = np.moveaxis(each, 2, 0)  # of cells and seeds
     with capsys.disabled():
         print(f"\nby fit {fitted.round(3)}, in parts {in_parts.round(3)}", end=", ")
         print(f"after all passes {after_all.round(3)}", end=" ")
     assert fitted.min() > 0.72
-    assert in_parts.mean() > fitted.mean() - 0.01
-    assert after_all.mean() > fitted.mean() - 0.01
+    assert (in_parts - fitted).mean(axis=1).min() > -0.01
+    assert (after_all - fitted).mean() > -0.01
 
 
 def accuracies(cell, seed):
