@@ -528,11 +528,14 @@ def test_raw_texts_as_validation_set_of_a_pipeline():
 
 
 @pytest.mark.usefixtures("routing")
-def test_weights_through_a_pipeline():
+@pytest.mark.parametrize("scaled_by", [False, True], ids=["unweighted", "weighted"])
+def test_weights_through_a_pipeline(scaled_by):
     X, weights = make("series"), np.linspace(0.0, 2.0, N)
+    scaler = SequenceScaler().set_fit_request(sample_weight=scaled_by)
     clf = make_classifier().set_fit_request(sample_weight=True)
-    pipe = make_pipeline(SequenceScaler(), clf).fit(X, Y, sample_weight=weights)
-    by_hand = make_classifier().fit(SequenceScaler().fit_transform(X), Y, weights)
+    pipe = make_pipeline(scaler, clf).fit(X, Y, sample_weight=weights)
+    scaled = SequenceScaler().fit(X, sample_weight=weights if scaled_by else None).transform(X)
+    by_hand = make_classifier().fit(scaled, Y, weights)
     assert_same_weights(pipe[-1], by_hand)
     assert by_hand.loss_curve_ != make_classifier().fit(X, Y).loss_curve_
 
