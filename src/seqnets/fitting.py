@@ -328,7 +328,7 @@ def validator(
                 'Perhaps the set lacks a class, or the score is for two classes ("f1_macro" and '
                 '"roc_auc_ovr" are of several).'
             )
-            if "pos_label" in str(error):
+            if "pos_label" in str(error) and len(estimator.classes_) == 2:
                 hint = 'Labels other than 0 and 1: make_scorer(f1_score, pos_label="yes"), or such.'
             message = (
                 f"scoring={estimator.scoring!r} can't judge the validation set: {error}. {hint}"
