@@ -551,7 +551,8 @@ def test_pooling_of_tokens_is_the_maximum(n_steps):
 
 def test_pooling_auto_counts_a_series_as_often_as_it_weighs():
     X, y = [np.arange(float(T)) for T in (30, 30, 60, 60)], [0, 1, 0, 1]
-    for weights, pooling in [([3, 3, 1, 1], "last"), ([1, 1, 3, 3], "max")]:
+    large = np.array([3, 3, 1, 1]) * 2e307  # whose sum is a float still
+    for weights, pooling in [([3, 3, 1, 1], "last"), ([1, 1, 3, 3], "max"), (large, "last")]:
         clf = RecurrentClassifier("rnn", 2, max_iter=1, learning_rate="cosine")
         clf.fit(X, y, sample_weight=weights)
         assert clf._network.architecture.pooling == pooling

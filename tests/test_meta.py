@@ -118,9 +118,10 @@ def assert_tells_apart(proba):
 def test_soft_voting_is_the_weighted_mean(kind):
     X, y = make(kind, 3)
     members = [(cell, make_classifier(kind, cell, max_iter=8)) for cell in CELLS]
-    voting = VotingClassifier(members, voting="soft", weights=[1, 2, 4, 8]).fit(X, y)
+    weights = 2 ** np.arange(len(CELLS))
+    voting = VotingClassifier(members, voting="soft", weights=weights).fit(X, y)
     each = [clone(clf).fit(X, y).predict_proba(X) for _, clf in members]
-    expected = (each[0] + 2 * each[1] + 4 * each[2] + 8 * each[3]) / 15
+    expected = np.average(each, axis=0, weights=weights)
     np.testing.assert_allclose(voting.predict_proba(X), expected, rtol=1e-14)
     assert voting.predict(X).tolist() == voting.classes_[expected.argmax(axis=1)].tolist()
     assert voting.score(X, y) > 0.5  # of three classes

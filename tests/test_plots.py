@@ -538,6 +538,16 @@ def assert_whole(display):
     assert min(box.x0, box.y0, page.x1 - box.x1, page.y1 - box.y1) >= 0
 
 
+def test_without_a_layout_and_in_hidden_axes_no_title_is_broken(pyplot):
+    """Nothing would make room for a second line."""
+    values, target = np.linspace(-1, 1, 5), "speaker number nine " * 3
+    for layout, visible in [(None, True), ("constrained", False), ("constrained", True)]:
+        ax = pyplot.subplots(figsize=(3.2, 2.4), layout=layout)[1]
+        ax.set_visible(visible)
+        plots.AttributionDisplay(values, list("abcde"), target).plot(ax)
+        assert ("\n" in ax.get_title()) == (layout is not None and visible)
+
+
 @pytest.mark.parametrize("small", [False, True])
 @pytest.mark.parametrize("n", [1, 5, 40])
 @pytest.mark.parametrize("target", LONG.values(), ids=LONG)

@@ -57,7 +57,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     recurrent_dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each number of a state before its product with W_h
         while training; one mask per sequence (Gal & Ghahramani 2016). "auto": 0.2 for an LSTM
-        that is trained on at least 100 series, else 0. Must not be above 0 with "mingru" (no W_h).
+        with at least 100 series to train on in a call, else 0, as it must be for "mingru" (no W_h).
     embedding_dropout : float, default=0.0
         Probability, in [0, 1), of dropping whole tokens while training. For tokens only.
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"

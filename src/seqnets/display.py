@@ -71,10 +71,12 @@ class Display:
         self.ax_.set_xlabel("word" if apart == 1 else "word (not all are named)")
 
     def _fold(self) -> None:
-        """Break title and labels that would be cut off into lines, each of which moves the axes."""
+        """Break title and labels that would be cut off into lines, if a layout makes room."""
         from matplotlib.transforms import Bbox
 
         ax, page = self.ax_, self.figure_.bbox
+        if self.figure_.get_layout_engine() is None or not ax.get_visible():
+            return
         texts = [(ax.yaxis.label, "y"), (ax.xaxis.label, "x"), (ax.title, "x")]
         parts = [ax, *(image.colorbar.ax for image in ax.images if image.colorbar)]
         # with the ticks, but without what is long of these texts

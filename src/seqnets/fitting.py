@@ -179,8 +179,9 @@ def prepare(
         new = learn_tokens(estimator, known, [part.sequences for part in (data, chosen) if part])
     elif not resume:
         learn_scale(estimator, data.sequences, data.weights)
-    mean_length = None if resume else np.average(data.sequences.lengths, weights=data.weights)
-    network = build_network(estimator, mean_length)
+    shares = data.weights / data.weights.max()  # whose sum does not overflow
+    mean_length = np.average(data.sequences.lengths, weights=shares)
+    network = build_network(estimator, None if resume else mean_length)
     if not resume:
         given = check_embeddings(estimator)[UNKNOWN:] if had_embeddings(estimator) else None
         estimator.parameters_ = network.initialize(state.random, estimator._dtype, given)
