@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle
-from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -70,27 +69,10 @@ class Display:
         self.ax_.set_xticks(places, [shortened(words[t], letters) for t in places], **look)
         self.ax_.set_xlabel("word" if apart == 1 else "word (not all are named)")
 
-    def _fold(self) -> None:
-        """Break title and labels that would be cut off into lines, if a layout makes room."""
-        from matplotlib.transforms import Bbox
-
-        ax, page = self.ax_, self.figure_.bbox
-        if self.figure_.get_layout_engine() is None or not ax.get_visible():
-            return
-        texts = [(ax.yaxis.label, "y"), (ax.xaxis.label, "x"), (ax.title, "x")]
-        parts = [ax, *(image.colorbar.ax for image in ax.images if image.colorbar)]
-        # with the ticks, but without what is long of these texts
-        outer = Bbox.union([part.get_tightbbox(for_layout_only=True) for part in parts])
-        likely = {along: 0.95 * likely_room(ax.bbox, outer, page, along) for along in "xy"}
-        if all(length(text, along) <= likely[along] for text, along in texts):
-            return
-        moved = True
-        for text, along in 2 * texts:
-            if moved:
-                self.figure_.canvas.figure.draw_without_rendering()  # puts them where they will be
-            (low, high), (start, end) = ends(ax.bbox, along), ends(page, along)
-            middle = (low + high) / 2
-            moved = fold(text, along, 1.96 * min(middle - start, end - middle))
+    def _wrap(self) -> None:
+        """Let title and labels that would be cut off go on in another line."""
+        for text in (self.ax_.title, self.ax_.xaxis.label, self.ax_.yaxis.label):
+            text.set_wrap(True)
 
     def _name_lines(self) -> None:
         """Name the lines in the axes; many beside them, if the layout makes room for that."""
@@ -111,7 +93,7 @@ class Display:
         self.ax_.axhline(0, color="gray", linewidth=0.8, zorder=0)
         self.ax_.set(ylabel=label)
         self._name_steps(words, np.abs(values))
-        self._fold()
+        self._wrap()
 
     def _areas(self, values: np.ndarray, feet: np.ndarray) -> None:
         """Show values (T, n) as what lies between them and their feet (n,); of many, the extremes.
@@ -200,40 +182,6 @@ def literal(label: Any) -> str:
     """
     text = shortened(str(label)).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
-
-
-def ends(box: Any, along: str) -> Any:
-    """Where matplotlib's box begins and ends along "x" or "y"."""
-    return box.intervalx if along == "x" else box.intervaly
-
-
-def length(text: Any, along: str) -> float:
-    """How long matplotlib's text is along "x" or "y"."""
-    return float(np.ptp(ends(text.get_window_extent(), along)))
-
-
-def likely_room(inner: Any, outer: Any, page: Any, along: str) -> float:
-    """For a text in the middle of axes that, with all around them, will fill the page."""
-    (low, high), (start, end) = ends(inner, along), ends(outer, along)
-    return float(np.ptp(ends(page, along))) - abs((low - start) - (end - high))
-
-
-def fold(text: Any, along: str, room: float) -> bool:
-    """Break the text between words until it has room along "x" or "y"; return whether it changed.
-
-    A word that has none even so is written smaller.
-    """
-    if length(text, along) <= room:
-        return False
-    whole = text.get_text()
-    longest = max(map(len, whole.split()))
-    for letters in range(len(whole) - 1, longest - 1, -1):
-        lines = wrap(whole, letters, break_long_words=False, break_on_hyphens=False)
-        text.set_text("\n".join(lines))
-        if length(text, along) <= room:
-            return True
-    text.set_fontsize(max(text.get_fontsize() * room / length(text, along), 1.0))
-    return True
 
 
 def weightiest(weights: np.ndarray, apart: int) -> list[int]:
