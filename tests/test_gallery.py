@@ -3,9 +3,9 @@
 Both are run and compared. RecurrentClassifier reads the columns of a row as steps, one number
 each: two of them for a point of the plane, four for an iris, 64 pixels one after the other for a
 digit. So many steps teach it less in a few epochs than a network that sees all pixels at once, all
-the less with the recurrent dropout that an LSTM has by default;
-as 8 steps of 8 pixels, which MLPClassifier can't read, digits are as good (README). The bounds
-leave room below the lowest of several seeds, which stand beside them.
+the less with the recurrent dropout that an LSTM has by default; as 8 steps of 8 pixels, which
+MLPClassifier can't read, digits are as good (README). The bounds leave room below the lowest of
+several seeds, which stand beside them.
 """
 
 import contextlib

@@ -203,7 +203,7 @@ def test_each_stage_predicts_the_beginnings_bit_by_bit(cell, kind, pooling, bidi
     for t, stage in enumerate(stages, 1):
         np.testing.assert_array_equal(stage, clf.predict_proba([x[:t] for x in X]))
     np.testing.assert_array_equal(stages[-1], clf.predict_proba(X))
-    assert len({stage.tobytes() for stage in stages}) > 1  # it changes its mind
+    assert len({stage.tobytes() for stage in stages}) > 3  # it changes its mind
 
 
 @pytest.mark.compiled

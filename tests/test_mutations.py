@@ -46,7 +46,7 @@ FAULTS = [
     ("layers", NETWORK, "first=stop == T", "first=True"),
     ("layers", NETWORK, " and batch.is_last", ""),
     ("outputs", NETWORK, "            dv[:] = 0\n", "            pass\n"),
-    ("layers", NETWORK, "return array[start:stop]", "return array[: stop - start]"),
+    ("layers", NETWORK, "arrays[name][start:stop]", "arrays[name][: stop - start]"),
     ("layers", NETWORK, "dx[steps] = 0", "pass"),
     ("layers", NETWORK, " or dc.any()", ""),
     ("layers", NETWORK, " or dh[start + 1 : stop].any()", ""),

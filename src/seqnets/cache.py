@@ -1,8 +1,8 @@
 """Machine code kept on disk: one file for each kernel and signature, in a directory of the user's.
 
 Numba's own cache shares one index file among the signatures of a function. Processes that write
-it at once can leave it pointing at the wrong code, and whatever is wrong on disk, a
-read-only install, a full disk, half a file, ends the caller's program. Here
+it at once can leave it pointing at the wrong code, and whatever is wrong on disk, a read-only
+install, a full disk, half a file, ends the caller's program. Here
 
 - a file's name is a hash of all that its code depends on; it is complete before it has the name,
   and it is read only if its checksum is right. Anything else is a miss, and the next save mends it;

@@ -283,7 +283,7 @@ def run_epochs(
             judged,
             history,
             rates.goes_on,
-            lambda: progress.epoch_ends(history, judged, recorded(estimator, history)),
+            lambda: progress.epoch_ends(history, judged, lambda: recorded(estimator, history)),
             max_iter=max_iter,
             tol=estimator.tol,
             n_iter_no_change=patience(estimator, validation is not None),

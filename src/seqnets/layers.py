@@ -132,8 +132,7 @@ class Recurrent:
             arrays[name][0] = self._carried(name, batch, work)[batch.window] if batch.window else 0
         for start, stop in reversed([*stretches(*batch.shape)]):  # Ctrl-C waits for a kernel's end
             work.check_awaited()
-            part = {n: part_of_argument(n, array, start, stop) for n, array in arrays.items()}
-            self.cell.forward(*part.values())
+            self.cell.forward(*part_of_arguments(arrays, start, stop).values())
         if not batch.is_last:
             for name in states:
                 self._carried(name, batch, work)[batch.window + 1] = arrays[name][-1]
@@ -176,9 +175,7 @@ class Recurrent:
                     dx[steps] = 0
                 continue
             work.check_awaited()
-            part = {
-                name: part_of_argument(name, array, start, stop) for name, array in arrays.items()
-            }
+            part = part_of_arguments(arrays, start, stop)
             self.cell.backward(*part.values())
             sums = Sums(self.name, gradients, work, first=stop == T and batch.is_last)
             n_active, da = part["n_active"], part["da"]
@@ -310,13 +307,19 @@ def vanished(arrays: dict[str, np.ndarray], start: int, stop: int) -> bool:
     return not (dh[stop].any() or dc.any() or dh[start + 1 : stop].any())
 
 
-def part_of_argument(name: str, array: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """The part of a kernel's argument for these steps."""
-    if name in ("n_active", "a", "u_n", "v", "da", "du_n"):
-        return array[start:stop]
-    if name in ("h", "c", "dh"):
-        return array[start : stop + 1]
-    return array
+OF_STEPS, OF_STATES = {"n_active", "a", "u_n", "v", "da", "du_n"}, {"h", "c", "dh"}  # a row each
+
+
+def part_of_arguments(
+    arrays: dict[str, np.ndarray], start: int, stop: int
+) -> dict[str, np.ndarray]:
+    """A kernel's arguments, of those with a row per step or state the part for these steps."""
+    part = dict(arrays)
+    for name in OF_STEPS & arrays.keys():
+        part[name] = arrays[name][start:stop]
+    for name in OF_STATES & arrays.keys():
+        part[name] = arrays[name][start : stop + 1]
+    return part
 
 
 class Sums(NamedTuple):

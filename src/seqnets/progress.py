@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .training import History
@@ -28,10 +29,10 @@ class Progress:
             self._epoch.call_on_fit_task_begin(**self._data)
 
     def epoch_ends(
-        self, history: History, parameters: Parameters, recorded: dict[str, Any]
+        self, history: History, parameters: Parameters, recorded: Callable[[], dict[str, Any]]
     ) -> bool:
         """Whether a callback wants training to stop; it may look at the model as it is now, with
-        these parameters and the attributes `recorded`.
+        these parameters and the attributes that `recorded` gives.
         """
         if self.estimator.verbose:
             self._print_line(history)
@@ -40,7 +41,7 @@ class Progress:
         return self._epoch.call_on_fit_task_end(
             **self._data,
             reconstruction_attributes=lambda: (
-                recorded | {"parameters_": {name: W.copy() for name, W in parameters.items()}}
+                recorded() | {"parameters_": {name: W.copy() for name, W in parameters.items()}}
             ),
         )
 
