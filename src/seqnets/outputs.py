@@ -11,6 +11,8 @@ from .pooling import POOLINGS, attention_backward, attention_forward, attention_
 from .products import add_product
 from .workspace import Gradients, Parameters, Workspace
 
+POOLING_NAMES = ("last", "mean", "max", "attention")  # in two directions, "last" is "ends"
+
 
 class Pooling:
     """The states of all steps become one vector a sequence."""

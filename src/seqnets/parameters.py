@@ -15,6 +15,7 @@ from .inputs import Estimator
 from .layers import CELLS
 from .network import Architecture, Network
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from .outputs import POOLING_NAMES
 from .schedules import SCHEDULES
 from .threads import Workers
 from .training import Trainer
@@ -46,7 +47,7 @@ CONSTRAINTS: dict[str, list] = {
     "cell": [StrOptions(set(CELLS))],
     "hidden_layer_sizes": ["array-like", COUNT],
     "bidirectional": ["boolean"],
-    "pooling": [StrOptions({"auto", "last", "mean", "max", "attention"})],
+    "pooling": [StrOptions({"auto", *POOLING_NAMES})],
     "embedding_dim": [COUNT, None],
     "embeddings": ["array-like", None],
     "train_embeddings": ["boolean"],
@@ -157,7 +158,7 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
     epsilon = float(estimator.epsilon)
     if estimator.solver == "rmsprop":
         return RMSprop(rate, beta_2, epsilon)
-    kind = AdamW if estimator.solver == "adamw" else Adam
+    kind = {"adam": Adam, "adamw": AdamW}[estimator.solver]
     return kind(rate, beta_1, beta_2, epsilon)
 
 

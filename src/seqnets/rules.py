@@ -12,6 +12,7 @@ from .classifier import RecurrentClassifier
 from .labels import check_outputs
 from .layers import CELLS
 from .network import Architecture, Network
+from .outputs import POOLING_NAMES
 from .scaler import SequenceScaler
 from .vectorizer import SequenceVectorizer
 from .vocabulary import LARGEST_ID, UNKNOWN, checked_ids
@@ -72,7 +73,7 @@ def is_network(values: Any, fitted: dict[str, Any]) -> bool:
     it, weights = Architecture(*values), fitted.get("parameters_")
     return (
         it.cell in tuple(CELLS)
-        and it.pooling in ("last", "mean", "max", "attention")
+        and it.pooling in POOLING_NAMES
         and type(it.bidirectional) is bool
         and type(it.hidden_layer_sizes) is tuple
         and len(it.hidden_layer_sizes) > 0  # and no more than the file has weights for
