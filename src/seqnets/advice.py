@@ -156,7 +156,7 @@ def never_moved(estimator: Estimator, history: History) -> bool:
 def warn_of_scoring(estimator: Estimator, where: str) -> None:
     """A score needs something to judge."""
     if estimator.scoring != "loss":
-        warn(f"scoring={estimator.scoring!r} has no effect {where}.", UserWarning)
+        warn(f"scoring={estimator.scoring!r} has no effect {where}.")
 
 
 def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
@@ -175,6 +175,5 @@ def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
         warn(
             "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "
             "numbers, since embedding_dim is None. For token ids, set embedding_dim (64, for "
-            "example); for series, pass floats to avoid this warning.",
-            UserWarning,
+            "example); for series, pass floats to avoid this warning."
         )

@@ -131,14 +131,12 @@ def warn_if_far(
         feature = f" of feature {means.argmax()}" if means.size > 1 else ""
         warn(
             f"{name}: the mean{feature} is more than {SHIFTED} times input_scale_ away from "
-            f"input_mean_, by which all series are standardized. {advice}",
-            UserWarning,
+            f"input_mean_, by which all series are standardized. {advice}"
         )
     elif sizes.size and (sizes.max() < 1 / RESCALED or sizes.min() > RESCALED):
         warn(
             f"{name}: the values differ from input_mean_ {np.median(sizes):.2g} times as much as "
-            f"those from which it was learned. {advice}",
-            UserWarning,
+            f"those from which it was learned. {advice}"
         )
 
 

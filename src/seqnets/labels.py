@@ -95,11 +95,10 @@ def find_classes(y: np.ndarray) -> np.ndarray:
 
 def warn_if_one_hot(y: np.ndarray) -> None:
     if y.ndim == 2 and len(y) >= 10 and (y.sum(axis=1) == 1).all():  # of fewer, it may be chance
-        message = (
+        warn(
             "y has two dimensions and a single 1 in each row. It is read as several labels per "
             "sequence (multilabel); if it holds one-hot classes, pass y.argmax(axis=1)."
         )
-        warn(message, UserWarning)
 
 
 def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

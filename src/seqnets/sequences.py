@@ -101,12 +101,11 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
     first = np.flatnonzero(real)[kept.offsets[row]]  # of this row's ids
     row, step = row[after > first], (after - offsets[row])[after > first]
     if np.unique(step).size >= MOST_TEXTS:  # all texts but the first begin after a zero
-        message = (
+        warn(
             f"X[{row[0]}] holds 0 at step {step[0] - 1}, between other ids. 0 is padding and is "
             "dropped; if your ids begin at 0, as those of LabelEncoder do, add 2 to all (1 is the "
             "unknown id)."
         )
-        warn(message, UserWarning)
 
 
 @too_large_is_wrong()
@@ -138,11 +137,10 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     if reset:
         estimator.n_features_in_ = n_features
         if kind == "3d" and X.shape[1] == 1 and X.shape[2] > 1:
-            message = (
+            warn(
                 f"X has shape {X.shape}, which is one step of {X.shape[2]} features per sequence. "
                 "If it is (n_sequences, n_features, n_steps), pass X.swapaxes(1, 2)."
             )
-            warn(message, UserWarning)
     elif n_features != estimator.n_features_in_:
         alone = getattr(X, "ndim", 0) == 2 and X.shape[1] == estimator.n_features_in_
         hint = " Pass a single sequence x as [x]." if alone else ""

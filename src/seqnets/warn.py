@@ -11,7 +11,7 @@ OURS = ("seqnets", "sklearn", "joblib", "numba", "contextlib")
 BELOW = ("concurrent", "multiprocessing", "threading")
 
 
-def warn(message: str, category: type[Warning]) -> None:
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line that called into this package, or scikit-learn with it.
 
     In a worker of joblib's there is none; then at the line here that warns.

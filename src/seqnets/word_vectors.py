@@ -94,11 +94,10 @@ def embedding_matrix(
     if not found:
         raise ValueError(f"No word of the vocabulary has a vector{where}.")
     if 10 * len(found) < len(vocabulary):
-        message = (
+        warn(
             f"Only {len(found)} of {len(vocabulary)} words have a vector; the others get random "
             "ones. Do the language and capital letters agree?"
         )
-        warn(message, UserWarning)
     ids = np.array(sorted(found))
     rows = np.array([found[i] for i in ids])
     mean, deviation = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
