@@ -170,9 +170,7 @@ def is_ragged(X: Any) -> bool:
         lengths = _lengths(X)
         apart = any(getattr(x, "ndim", 0) > 0 or hasattr(x, "to_numpy") for x in X)
         return apart or len(lengths) > 1 or lengths == {0}
-    if getattr(X, "ndim", None) == 1 and dtype_kind(X) == "O":
-        return len(_lengths(X)) > 0
-    return False
+    return getattr(X, "ndim", None) == 1 and dtype_kind(X) == "O" and len(_lengths(X)) > 0
 
 
 def _as_list_or_table(X: Any) -> Any:
