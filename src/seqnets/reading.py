@@ -63,8 +63,8 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
             lines = chain([header], file)
             reader = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
             try:
-                reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-                names = [checked_column(path, reader, f"--{k}", v) for k, v in columns.items()]
+                reader.fieldnames = found = [name.strip() for name in reader.fieldnames or []]
+                names = [checked_column(path, found, f"--{k}", v) for k, v in columns.items()]
                 for row in reader:
                     where = f"{path}, line {reader.line_num}"
                     if None in row:
@@ -96,9 +96,9 @@ def separator_of(header: str, wanted: set[str]) -> str:
     return max(",;\t|", key=fit)
 
 
-def checked_column(path: str, reader: csv.DictReader, option: str, column: str | None) -> str:
+def checked_column(path: str, columns: list[str], option: str, column: str | None) -> str:
     """Return the column's name if the file has it, once."""
-    columns, column = list(reader.fieldnames or []), column and column.strip()
+    column = column and column.strip()
     listed = ", ".join(columns)
     if not columns:
         raise UserError(f"{path}: its first line is empty; it must name the columns")
