@@ -46,7 +46,6 @@ def too_large_is_wrong() -> Iterator[None]:
 def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
     """Ids as int64, without the padding; the first time, look whether it is any."""
     X = _as_list_or_table(X)
-    hint = "" if largest == LARGEST_ID else ", the last row of embeddings"
     if isinstance(X, list):
         values, offsets = _join_sequences(X)
         if values.shape[1] != 1:
@@ -70,9 +69,10 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
     if values.dtype.kind == "f":
         allowed &= values == np.floor(values)
     if not allowed.all():
-        hint += _hint_at(float(values[allowed.argmin()]))
-    given = Sequences(values, offsets)
-    _demand(allowed, given, f"token ids are whole numbers from 0 to {largest}{hint}")
+        hint = "" if largest == LARGEST_ID else ", the last row of embeddings"
+        rule = f"token ids are whole numbers from 0 to {largest}{hint}"
+        rule += _hint_at(float(values[allowed.argmin()]))
+        _refuse(allowed, Sequences(values, offsets), rule)
     values = values.astype(np.int64)
     real = values != PADDING
     if real.all():
@@ -364,15 +364,15 @@ def _from_padded(X: np.ndarray) -> Sequences:
 def _finite(series: Sequences, hint: str, columns: Sequence = ()) -> Sequences:
     dtype = np.float32 if series.values.dtype == np.float32 else np.float64
     series = series._replace(values=np.ascontiguousarray(series.values, dtype=dtype))
-    rule = f"series must be finite {np.dtype(dtype)} numbers, not NaN or inf{hint}"
-    _demand(np.isfinite(series.values), series, rule, columns)
+    finite = np.isfinite(series.values)
+    if not finite.all():
+        rule = f"series must be finite {np.dtype(dtype)} numbers, not NaN or inf{hint}"
+        _refuse(finite, series, rule, columns)
     return series
 
 
-def _demand(allowed: np.ndarray, given: Sequences, rule: str, columns: Sequence = ()) -> None:
+def _refuse(allowed: np.ndarray, given: Sequences, rule: str, columns: Sequence = ()) -> None:
     """Raise for the first value that is not allowed; name it and its place."""
-    if allowed.all():
-        return
     values, offsets = given
     where = np.unravel_index(np.argmin(allowed), allowed.shape)
     i = np.searchsorted(offsets, where[0], side="right") - 1
