@@ -26,7 +26,8 @@ OF_ONE_KIND = (
     "token_ids_", "_largest_id",
 )  # fmt: skip
 FAR = 1e9  # standard deviations
-# Standard deviations, and times one: of so many series neither is so far off by accident.
+# Off by so many standard deviations, or so many times as large or small: with at least `ENOUGH`
+# series, neither is an accident.
 SHIFTED, RESCALED, ENOUGH = 5, 20, 10
 PART = 2**16  # steps, more or less, that are in memory in float64 at a time
 

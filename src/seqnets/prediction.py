@@ -199,7 +199,7 @@ class PredictionMixin(BaseEstimator):
 
 
 def exp(log_proba: np.ndarray) -> np.ndarray:
-    """Of what is nearly impossible 0, be it that NumPy is told to raise."""
+    """Return the probabilities, 0 where they underflow even if NumPy is told to raise."""
     with np.errstate(under="ignore"):
         return np.exp(log_proba)
 

@@ -1,4 +1,4 @@
-"""That everything X holds is a real number; the first thing that is not has its place told."""
+"""X must hold real numbers only; the error tells the place of the first thing that is none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OF_COLUMNS = (
     "Leave that column out, or encode it, for example with OneHotEncoder; if its texts are "
     f"to be classified, pass that column alone. {OF_TEXTS}"
 )
-NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # of these
+NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # Numbers, too
 
 
 def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:

@@ -30,7 +30,7 @@ from .warn import warn
 
 FLOAT, FLOATS = np.dtype(np.float64), [np.float64, np.float32]
 FLOAT32 = {"float32", "Float32", "float[pyarrow]"}  # as pandas calls them
-MOST_TEXTS = 4  # that are given side by side, padded
+MOST_TEXTS = 4  # padded ones side by side in one X
 
 
 @contextlib.contextmanager

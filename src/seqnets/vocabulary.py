@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
-NO_LISTS = str, bytes, Mapping, set, frozenset  # of words, though list would make lists of them
+NO_LISTS = str, bytes, Mapping, set, frozenset  # though list(x) takes them: none is a list of words
 # What Python's \w leaves out of words: accents that stand apart from their letters, joiners, the
 # vowel signs and points of Hebrew, Arabic, Syriac, Thaana, N'Ko, the Indian scripts, Thai, Lao,
 # Tibetan, Burmese and Khmer (but not \u09f3, \u0af1 and \u0bf9, which are currencies).

@@ -6,7 +6,7 @@ import sys
 import types
 import warnings
 
-# What lies between that line and here, and what is below all lines of a worker's.
+# Packages between the user's line and here; those that a worker's stack begins with.
 OURS = ("seqnets", "sklearn", "joblib", "numba", "contextlib")
 BELOW = ("concurrent", "multiprocessing", "threading")
 
