@@ -84,7 +84,7 @@ def embedding_matrix(
     if isinstance(vectors, Mapping):
         pairs, where = vectors.items(), ""
     else:
-        pairs = read_lines(vectors, {str(word).partition(" ")[0] for word in vocabulary})
+        pairs = read_vectors(vectors, {str(word).partition(" ")[0] for word in vocabulary})
         where = f" in {os.fspath(vectors)!r}, on lines of a word and numbers between spaces"
     found, n_dims = {}, None
     for word, vector in pairs:
@@ -112,7 +112,7 @@ def embedding_matrix(
     return matrix
 
 
-def read_lines(path: str | os.PathLike, begins: set[str]) -> Iterator[tuple[str, list[str]]]:
+def read_vectors(path: str | os.PathLike, begins: set[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield lines' words, which may have spaces, and as many numbers as the first one has.
 
     Lines that begin with no word of `begins` are left out: to split all takes half as long again.
