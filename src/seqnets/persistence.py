@@ -110,6 +110,7 @@ def load(path: str | os.PathLike) -> Any:
 
 # Estimators
 
+CLASSES = {cls.__name__: cls for cls in (*FITTED, Pipeline)}
 SKIPPED = (None, "passthrough")  # steps of a pipeline that do nothing
 DEEPEST = 5  # of pipelines in pipelines: each doubles the time that scikit-learn's questions take
 
@@ -117,8 +118,12 @@ DEEPEST = 5  # of pipelines in pipelines: each doubles the time that scikit-lear
 def describe(estimator: Any, place: str, arrays: Arrays) -> Any:
     """Return the estimator as JSON; its arrays come into `arrays`."""
     cls = type(estimator)
+    if cls not in CLASSES.values():
+        kind, names = f"{cls.__module__}.{cls.__qualname__}", ", ".join(CLASSES)
+        hint = " Save its best_estimator_." if hasattr(estimator, "best_estimator_") else ""
+        raise TypeError(f"{place} is a {kind}; only these can be saved: {names}.{hint}")
     model: dict[str, Any] = {"class": cls.__name__}
-    parameters = estimator.get_params(deep=False) if cls in (*FITTED, Pipeline) else {}
+    parameters = estimator.get_params(deep=False)
     if cls is Pipeline:
         if parameters.pop("memory") is not None:
             raise TypeError(f"{place}.memory is a cache on this machine: set it to None to save.")
@@ -126,15 +131,10 @@ def describe(estimator: Any, place: str, arrays: Arrays) -> Any:
             [name, step if step in SKIPPED else describe(step, f"{place}.{name}", arrays)]
             for name, step in parameters.pop("steps")
         ]
-    elif cls in FITTED:
+    else:
         if parameters.get("vocabulary") is not None and not hasattr(estimator, "vocabulary_"):
             estimator = clone(estimator).fit([])  # it transforms without a fit as well
         model["fitted"] = encode_all(fitted_attributes(estimator, place), place, arrays)
-    else:
-        names = ", ".join(cls.__name__ for cls in [*FITTED, Pipeline])
-        kind = f"{cls.__module__}.{cls.__qualname__}"
-        hint = " Save its best_estimator_." if hasattr(estimator, "best_estimator_") else ""
-        raise TypeError(f"{place} is a {kind}; only these can be saved: {names}.{hint}")
     return model | {"parameters": encode_all(parameters, place, arrays)}
 
 
@@ -155,11 +155,10 @@ def build(model: Any, take: Take, depth: int = 0) -> Any:
     if depth > DEEPEST:
         raise ValueError(f"its pipelines are nested more than {DEEPEST} deep")
     name = member(model, "class", str)
-    classes = {cls.__name__: cls for cls in (*FITTED, Pipeline)}
-    if name not in classes:
+    if name not in CLASSES:
         raise ValueError(f"{name!r} is not a class that can be loaded")
     parameters = decode_all(member(model, "parameters", dict), take)
-    check_names(parameters, {*classes[name]._get_param_names()} - {"steps", "memory"}, name)
+    check_names(parameters, {*CLASSES[name]._get_param_names()} - {"steps", "memory"}, name)
     if name == "Pipeline":
         parameters["steps"] = steps = [
             (step_name, step if step in SKIPPED else build(step, take, depth + 1))
@@ -167,13 +166,13 @@ def build(model: Any, take: Take, depth: int = 0) -> Any:
         ]
         if len(dict(steps)) < len(steps) or {type(name) for name, _ in steps} != {str}:
             raise ValueError("the steps of a Pipeline need distinct names")
-    estimator = classes[name](**parameters)
+    estimator = CLASSES[name](**parameters)
     estimator._validate_params()
     if name == "Pipeline":
         estimator._validate_steps()
     else:
         fitted = decode_all(member(model, "fitted", dict), take)
-        check_fitted(fitted, FITTED[classes[name]], name)
+        check_fitted(fitted, FITTED[CLASSES[name]], name)
         vars(estimator).update(fitted, **derived(fitted))
     return estimator
 
