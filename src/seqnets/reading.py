@@ -133,11 +133,10 @@ def read_lines(path: str | None) -> Iterator[list[str]]:
         raise UserError(f"{name}: {error.strerror}") from error
 
 
-def decoded(lines: bytes, name: str, number: int) -> list[str]:
-    """Return lines as strings; `number` lines of the file called `name` stand before them."""
+def decoded(lines: bytes, name: str, n_before: int) -> list[str]:
+    """Return lines as strings; `n_before` lines of the file called `name` stand before them."""
     strings = []
-    for line in lines.split(b"\n"):
-        number += 1
+    for number, line in enumerate(lines.split(b"\n"), n_before + 1):
         try:
             strings.append(line.decode("utf-8-sig").rstrip("\r\n"))
         except UnicodeDecodeError as error:
