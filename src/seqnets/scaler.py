@@ -247,6 +247,7 @@ def scaler_of_arrays(with_mean: bool, with_std: bool) -> StandardScaler:
     return scaler.set_output(transform="default")
 
 
+@np.errstate(over="ignore", invalid="ignore")  # told by what is not finite
 def learn_steps(
     scaler: StandardScaler, series: Sequences, weights: np.ndarray | None, seen: float
 ) -> float:
@@ -255,16 +256,14 @@ def learn_steps(
     That is a whole number until there are weights, and their sum from then on.
     """
     if weights is None and isinstance(seen, int):
-        with np.errstate(over="ignore", invalid="ignore"):  # told by what is not finite
-            scaler.partial_fit(series.values)
+        scaler.partial_fit(series.values)
         return seen + len(series.values)
     weights = np.ones(series.lengths.size) if weights is None else weights
     of_steps = np.repeat(weights, series.lengths)
     check_sum(of_steps, "sample_weight of each step")
     values = series.values.astype(np.float64, copy=False)  # it rounds weights to their dtype
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaler.partial_fit(values, sample_weight=of_steps)
-        seen = float(seen + of_steps.sum())
+    scaler.partial_fit(values, sample_weight=of_steps)
+    seen = float(seen + of_steps.sum())
     scaler.n_samples_seen_ = np.float64(seen)  # without mean and deviation, it has counted steps
     if scaler.var_ is not None:
         np.maximum(scaler.var_, 0, out=scaler.var_)  # of equal numbers, rounded to less
