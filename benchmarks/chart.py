@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .timing import Result, named
 
-matplotlib.use("Agg")
 COLORS = {"PyTorch": "#d1495b", "skorch": "#00798c", "Keras": "#edae49", "ONNX Runtime": "#6a4c93"}
 MARKERS = {1: "o", 2: "D"}
 
 
 def draw(path: Path, results: list[Result]) -> None:
     """Save the chart."""
-    from matplotlib import pyplot
-    from matplotlib.lines import Line2D
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
     names = list(dict.fromkeys(one.row for one in results))
     threads = sorted({one.threads for one in results})
-    figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.26 * len(names)), layout="constrained")
+    figure = Figure(figsize=(8, 1.4 + 0.26 * len(names)), layout="constrained")
+    axes = figure.subplots()
     for one in results:
         offset = 0.16 * (threads.index(one.threads) - (len(threads) - 1) / 2)
         axes.errorbar(
@@ -39,8 +36,8 @@ def draw(path: Path, results: list[Result]) -> None:
     marks = [0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50]
     axes.set_xticks([mark for mark in marks if least / 2 < mark < most * 2])
     axes.set_xlim(min(0.8, least / 1.2), max(1.25, most * 1.2))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="both", linewidth=0.3)
@@ -55,4 +52,3 @@ def draw(path: Path, results: list[Result]) -> None:
     axes.legend(handles=keys, fontsize=8, ncols=len(keys), loc="lower center",
                 bbox_to_anchor=(0.4, 1.0), frameon=False)  # fmt: skip
     figure.savefig(path, dpi=140)
-    pyplot.close(figure)
