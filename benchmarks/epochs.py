@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .data import CELLS, LEARNING_RATE, Data, Task, read_reviews
-from .timing import THREADS, Once, Result, Run, Settings, Turn, fastest, paired, result
+from .timing import THREADS, Result, Run, Settings, Turn, fastest, paired, result, seconds
 
 BATCH, WIDTH, LONGEST, N_WORDS = 32, 64, 400, 20_000
 TRIAL = 4 * BATCH  # reviews on which PyTorch's ways are tried
@@ -124,7 +124,7 @@ def imdb(row: str, cell: str, predicts: bool, settings: Settings) -> list[Result
     y = data.y.astype(np.int64)
     ways = {name: TorchEpochs(cell, data, *way) for name, way in WAYS.items()}
     trials = {
-        name: Once(partial(way.predict if predicts else way.epoch, TRIAL))
+        name: partial(seconds, way.predict if predicts else way.epoch, TRIAL)
         for name, way in ways.items()
     }
     best = fastest(trials)
@@ -139,7 +139,7 @@ def imdb(row: str, cell: str, predicts: bool, settings: Settings) -> list[Result
     if predicts:
         ours.fit(X, y)
         runs = [partial(ours.predict, X), ways[best].predict, partial(theirs.predict, data.padded)]
-    taken = paired([Once(run) for run in runs], settings.long_pairs)
+    taken = paired([partial(seconds, run) for run in runs], settings.long_pairs)
     return [
         result(row, settings, best, taken[:, [0, 1]]),
         result(row, settings, "skorch", taken[:, [0, 2]]),
@@ -203,7 +203,7 @@ def grid_search(row: str, settings: Settings) -> list[Result]:
         packed: skorch_classifier("lstm", N_WORDS, WIDTH, 1, packed) for packed in (False, True)
     }
     few = slice(4 * BATCH)
-    packed = fastest({p: Once(partial(net.fit, ids[few], y[few])) for p, net in trials.items()})
+    packed = fastest({p: partial(seconds, net.fit, ids[few], y[few]) for p, net in trials.items()})
     theirs = [as_padded, skorch_classifier("lstm", N_WORDS, WIDTH, 3, packed)]
     ours = [SequenceVectorizer(max_features=N_WORDS - 1), classifier("lstm", 3)]
     runs = [
@@ -212,6 +212,6 @@ def grid_search(row: str, settings: Settings) -> list[Result]:
     ]
     for run in runs:
         run(200)  # starts the workers, which import and compile
-    taken = paired([Once(run) for run in runs], settings.long_pairs)
+    taken = paired([partial(seconds, run) for run in runs], settings.long_pairs)
     get_reusable_executor().shutdown()  # a process of multiprocessing waits for its children
     return [result(row, settings, "skorch", taken)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .data import CELLS, read_reviews
-from .timing import Once, Result, Settings, paired, result
+from .timing import Result, Settings, paired, result, seconds
 
 PYTORCH = "PyTorch (padded, sparse, bucketed)"
 SENTENCES, EPOCHS = 200, 5
@@ -54,7 +54,7 @@ def new_process(row: str, cell: str, compiled: bool, settings: Settings) -> list
         ours = partial(run, "ours", kept) if compiled else run_fresh
         theirs = partial(run, "theirs", kept)
         theirs()
-        taken = paired([Once(ours), Once(theirs)], settings.long_pairs)
+        taken = paired([partial(seconds, one) for one in (ours, theirs)], settings.long_pairs)
     return [result(row, settings, PYTORCH, taken)]
 
 

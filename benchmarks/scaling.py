@@ -59,7 +59,7 @@ def by_data_size(settings: Settings) -> list[Result]:
     X = random.randint(1, 5_000, (max(sizes), SHORT))
     fit = classifier("lstm", 1, settings.threads).fit
     fit(X[:100], y[:100])
-    taken = [[1e9 * seconds(partial(fit, X[:n], y[:n])) / (n * SHORT) for n in sizes]]
+    taken = [[1e9 * seconds(fit, X[:n], y[:n]) / (n * SHORT) for n in sizes]]
     return relative("scaling n", settings, list(sizes), np.array(taken), "ns a token")
 
 

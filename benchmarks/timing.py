@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -61,10 +61,10 @@ def named(threads: int) -> str:
     return f"{threads} thread{'s' * (threads > 1)}"
 
 
-def seconds(run: Run) -> float:
-    """The seconds of one call."""
+def seconds(run: Callable[..., object], *arguments: Any) -> float:
+    """The seconds of one call; `partial` makes a timer of it, for runs that take long."""
     start = time.perf_counter()
-    run()
+    run(*arguments)
     return time.perf_counter() - start
 
 
@@ -80,16 +80,6 @@ class Turn:
         """Seconds a call."""
         self.run()
         return seconds(lambda: [self.run() for _ in range(self.n)]) / self.n
-
-
-class Once:
-    """A run of seconds or minutes: timed as it is."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def __call__(self) -> float:
-        return seconds(self.run)
 
 
 def paired(timers: Sequence[Callable[[], float]], pairs: int) -> np.ndarray:
