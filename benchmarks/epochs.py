@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .data import CELLS, LEARNING_RATE, Data, Task, read_reviews
-from .timing import THREADS, Result, Run, Settings, Turn, fastest, paired, result, seconds
+from .timing import THREADS, Result, Row, Run, Settings, Turn, fastest, paired, result, seconds
 
 BATCH, WIDTH, LONGEST, N_WORDS = 32, 64, 400, 20_000
 TRIAL = 4 * BATCH  # reviews on which PyTorch's ways are tried
 
 
-def rows() -> dict[str, Callable[[Settings], list[Result]]]:
+def rows() -> dict[str, Row]:
     """The rows by name."""
-    found: dict[str, Callable[[Settings], list[Result]]] = {}
+    found: dict[str, Row] = {}
     for cell in CELLS:
-        found[f"imdb epoch {cell}"] = partial(imdb, f"imdb epoch {cell}", cell, False)
-        found[f"imdb predict {cell}"] = partial(imdb, f"imdb predict {cell}", cell, True)
-        found[f"one sentence {cell}"] = partial(one_sentence, f"one sentence {cell}", cell)
-    found["grid search"] = partial(grid_search, "grid search")
-    return found
+        found[f"imdb epoch {cell}"] = partial(imdb, cell=cell, predicts=False)
+        found[f"imdb predict {cell}"] = partial(imdb, cell=cell, predicts=True)
+        found[f"one sentence {cell}"] = partial(one_sentence, cell=cell)
+    return found | {"grid search": grid_search}
 
 
 def read_imdb(n: int) -> tuple[np.ndarray, Data]:
@@ -113,7 +112,7 @@ WAYS = {  # packed, sparse, bucketed
 }
 
 
-def imdb(row: str, cell: str, predicts: bool, settings: Settings) -> list[Result]:
+def imdb(row: str, settings: Settings, cell: str, predicts: bool) -> list[Result]:
     """An epoch, or predictions, beside PyTorch's best way and skorch."""
     import torch
 
@@ -146,7 +145,7 @@ def imdb(row: str, cell: str, predicts: bool, settings: Settings) -> list[Result
     ]
 
 
-def one_sentence(row: str, cell: str, settings: Settings) -> list[Result]:
+def one_sentence(row: str, settings: Settings, cell: str) -> list[Result]:
     """predict_proba of one sentence of 30 words, ids to probabilities."""
     import torch
 

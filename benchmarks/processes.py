@@ -7,32 +7,29 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from .data import CELLS, read_reviews
-from .timing import Result, Settings, paired, result, seconds
+from .timing import Result, Row, Settings, paired, result, seconds
 
 PYTORCH = "PyTorch (padded, sparse, bucketed)"
 SENTENCES, EPOCHS = 200, 5
 MEGABYTE = 2**20
 
 
-def rows() -> dict[str, Callable[[Settings], list[Result]]]:
+def rows() -> dict[str, Row]:
     """The rows by name."""
-    found: dict[str, Callable[[Settings], list[Result]]] = {}
+    found: dict[str, Row] = {}
     for cell in CELLS:
         for name, compiled in (("new process", True), ("new process, compiling", False)):
-            row = f"{name} {cell}"
-            found[row] = partial(new_process, row, cell, compiled)
-    found["memory imdb lstm"] = partial(memory, "memory imdb lstm")
-    return found
+            found[f"{name} {cell}"] = partial(new_process, cell=cell, compiled=compiled)
+    return found | {"memory imdb lstm": memory}
 
 
-def new_process(row: str, cell: str, compiled: bool, settings: Settings) -> list[Result]:
+def new_process(row: str, settings: Settings, cell: str, compiled: bool) -> list[Result]:
     """Import, then fit 200 sentences, with the kernels on disk or compiled anew."""
     from seqnets import SequenceVectorizer
 

@@ -16,7 +16,7 @@ ROWS = steps.rows() | epochs.rows() | processes.rows() | scaling.rows() | explan
 def run_row(name: str, settings: Settings) -> list[Result]:
     """What one row gives."""
     warnings.simplefilter("ignore")  # one epoch does not converge
-    return ROWS[name](settings)
+    return ROWS[name](name, settings)
 
 
 def in_fresh_process(name: str, settings: Settings) -> list[Result]:

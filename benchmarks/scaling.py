@@ -4,13 +4,12 @@ and a multiplication's against units.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from .data import Task, batches, flops, make_data
-from .timing import Result, Settings, Turn, paired, seconds
+from .timing import Result, Row, Settings, Turn, paired, seconds
 
 STEPS = (10, 100, 1_000, 10_000)
 UNITS = (16, 32, 64, 128, 256, 512)
@@ -20,21 +19,21 @@ LONG_DATA_SIZE = 1_000_000
 SHORT = 10  # steps of the many sequences
 
 
-def rows() -> dict[str, Callable[[Settings], list[Result]]]:
+def rows() -> dict[str, Row]:
     """The rows by name."""
     base = Task("lstm", 32, 100, 64, 64, 5_000)
-    found: dict[str, Callable[[Settings], list[Result]]] = {
-        "scaling T": partial(
-            by_task, "scaling T", {T: base._replace(T=T, B=16 if T > 1000 else 32) for T in STEPS}
-        ),
-        "scaling H": partial(by_task, "scaling H", {H: base._replace(H=H) for H in UNITS}),
-        "scaling B": partial(by_task, "scaling B", {B: base._replace(B=B) for B in BATCH_SIZES}),
-        "scaling n": by_data_size,
+    tasks = {
+        "T": {T: base._replace(T=T, B=16 if T > 1000 else 32) for T in STEPS},
+        "H": {H: base._replace(H=H) for H in UNITS},
+        "B": {B: base._replace(B=B) for B in BATCH_SIZES},
     }
-    return found
+    found: dict[str, Row] = {
+        f"scaling {size}": partial(by_task, tasks=those) for size, those in tasks.items()
+    }
+    return found | {"scaling n": by_data_size}
 
 
-def by_task(row: str, tasks: dict[int, Task], settings: Settings) -> list[Result]:
+def by_task(row: str, settings: Settings, tasks: dict[int, Task]) -> list[Result]:
     """Nanoseconds of a training step by token, or by multiply-add of what can't be avoided."""
     from .ours import Ours
 
@@ -48,7 +47,7 @@ def by_task(row: str, tasks: dict[int, Task], settings: Settings) -> list[Result
     return relative(row, settings, list(tasks), taken, unit)
 
 
-def by_data_size(settings: Settings) -> list[Result]:
+def by_data_size(row: str, settings: Settings) -> list[Result]:
     """Nanoseconds of an epoch of `fit` by token, data checked and all, on short sequences."""
     from .epochs import classifier
 
@@ -60,7 +59,7 @@ def by_data_size(settings: Settings) -> list[Result]:
     fit = classifier("lstm", 1, settings.threads).fit
     fit(X[:100], y[:100])
     taken = [[1e9 * seconds(fit, X[:n], y[:n]) / (n * SHORT) for n in sizes]]
-    return relative("scaling n", settings, list(sizes), np.array(taken), "ns a token")
+    return relative(row, settings, list(sizes), np.array(taken), "ns a token")
 
 
 def relative(

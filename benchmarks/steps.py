@@ -9,7 +9,7 @@ from itertools import cycle, product
 import numpy as np
 
 from .data import CELLS, Data, Task, batches, flops, make_data
-from .timing import SGEMM_FLOPS, Result, Settings, Turn, fastest, paired, result, sgemm
+from .timing import SGEMM_FLOPS, Result, Row, Settings, Turn, fastest, paired, result, sgemm
 
 SIZES = {  # B, T, D, H, words
     "S": (32, 50, 32, 64, 5_000),
@@ -31,12 +31,12 @@ def tasks() -> dict[str, Task]:
     return found
 
 
-def rows() -> dict[str, Callable[[Settings], list[Result]]]:
+def rows() -> dict[str, Row]:
     """The rows by name."""
-    return {name: partial(run, name, task) for name, task in tasks().items()}
+    return {name: partial(run, task=task) for name, task in tasks().items()}
 
 
-def run(row: str, task: Task, settings: Settings) -> list[Result]:
+def run(row: str, settings: Settings, task: Task) -> list[Result]:
     """A training step beside PyTorch's best and, in some rows, Keras; and the share of the peak."""
     import torch
 

@@ -56,6 +56,9 @@ class Result(NamedTuple):
         return self.yardstick.partition(" (")[0]
 
 
+Row = Callable[[str, Settings], list[Result]]  # called with its own name
+
+
 def named(threads: int) -> str:
     """So many threads."""
     return f"{threads} thread{'s' * (threads > 1)}"

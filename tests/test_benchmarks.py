@@ -99,7 +99,7 @@ def test_rows_of_explanations(monkeypatch, tmp_path):
     monkeypatch.setattr(explanations, "read_reviews", lambda source, n: (texts, y))
     monkeypatch.setattr(explanations, "runs", runs)
     settings = Settings(threads=1, pairs=2, reviews=0, quick=True)
-    found = rows.ROWS["explain gru"](settings)
+    found = rows.run_row("explain gru", settings)
     assert [one.yardstick for one in found] == [name for name in made if name != "proba"]
     for one in found:
         assert (one.row, one.pairs) == ("explain gru", 2)
