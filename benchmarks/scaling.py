@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from .data import Task, batches, flops, make_data
-from .timing import Result, Row, Settings, Turn, paired, seconds
+from .timing import Result, Row, Settings, Turn, paired, result, seconds
 
 STEPS = (10, 100, 1_000, 10_000)
 UNITS = (16, 32, 64, 128, 256, 512)
@@ -66,12 +66,8 @@ def relative(
     row: str, settings: Settings, sizes: list[int], taken: np.ndarray, unit: str
 ) -> list[Result]:
     """Every size beside the first: here a ratio of 1 is flat, and above it cheaper."""
-    results = []
-    for i, size in enumerate(sizes):
-        low, ratio, high = np.quantile(taken[:, 0] / taken[:, i], [0.25, 0.5, 0.75]).tolist()
-        first, now = np.median(taken[:, [0, i]], axis=0).tolist()
-        results.append(
-            Result(f"{row} = {size:,}", settings.threads, f"{row[-1]} = {sizes[0]:,}",
-                   now, first, ratio, low, high, len(taken), unit)
-        )  # fmt: skip
-    return results
+    first = f"{row[-1]} = {sizes[0]:,}"
+    return [
+        result(f"{row} = {size:,}", settings, first, taken[:, [i, 0]], unit)
+        for i, size in enumerate(sizes)
+    ]
