@@ -28,14 +28,11 @@ class Task(NamedTuple):
 
 
 class Data(NamedTuple):
-    """n sequences, padded at the end with zeros, and as a list; ids start at 1."""
+    """n sequences, padded at the end with zeros; ids start at 1."""
 
     padded: np.ndarray  # (n, T) tokens or (n, T, D) series
     lengths: np.ndarray  # (n,)
     y: np.ndarray  # (n,) 0.0 or 1.0
-
-    def sequences(self) -> list[np.ndarray]:
-        return [x[:length] for x, length in zip(self.padded, self.lengths, strict=True)]
 
 
 def make_data(task: Task, n_batches: int = 8) -> Data:

@@ -24,7 +24,8 @@ class Ours:
         )
         self.parameters = network.initialize(np.random.RandomState(0), FLOAT32)
         offsets = np.concatenate(([0], np.cumsum(data.lengths)))
-        self.sequences = Sequences(np.concatenate(data.sequences()), offsets)
+        steps = np.arange(task.T) < data.lengths[:, None]
+        self.sequences = Sequences(data.padded[steps], offsets)
         self.targets, self.weights = data.y[:, None], np.ones(data.y.size)
         self._blas = one_blas_thread()
         self._blas.__enter__()  # until the process ends
