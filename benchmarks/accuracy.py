@@ -38,14 +38,6 @@ ALL_TEACH: dict[str, Any] = {"early_stopping": False, "learning_rate": "cosine"}
 EARLY_STOPPING = {"early_stopping": True, "learning_rate": "constant", "max_iter": 200}
 BAG_OF_WORDS = "tf-idf (1, 2)-grams + logistic regression"
 
-SENTENCES: dict[str, Any] = ALL_TEACH | {"cell": "gru", "bidirectional": True, "embedding_dim": 128}
-SENTENCES |= {"dropout": 0.5, "embedding_dropout": 0.2, "max_iter": 8}
-REVIEWS = ALL_TEACH | {"cell": "gru", "embedding_dim": 64, "dropout": 0.5}
-REVIEWS |= {"embedding_dropout": 0.2, "max_iter": 4}
-VOWELS = ALL_TEACH | {"cell": "gru", "bidirectional": True, "max_iter": 60}
-VOWELS |= {"dropout": 0.3, "recurrent_dropout": 0.3}
-SPOKEN = SMALL = {"cell": "gru"}
-DEFAULTS = {"cell": "gru", "embedding_dim": 64}
 # Names of sktime's files, and the number of training series in each.
 OF_SKTIME = {
     "vowels": ("JapaneseVowels", 270),
@@ -129,13 +121,17 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 BEST: dict[str, dict[str, Any]] = {
-    **dict.fromkeys([*OF_SKTIME, "digits"], SMALL),
-    "defaults": DEFAULTS,
-    "review-defaults": DEFAULTS,
-    "sentences": SENTENCES,
-    "reviews": REVIEWS,
-    "vowels": VOWELS,
-    "spoken": SPOKEN,
+    **dict.fromkeys([*OF_SKTIME, "digits", "spoken"], {"cell": "gru"}),
+    **dict.fromkeys(["defaults", "review-defaults"], {"cell": "gru", "embedding_dim": 64}),
+    "sentences": ALL_TEACH
+    | {"cell": "gru", "bidirectional": True, "embedding_dim": 128, "max_iter": 8}
+    | {"dropout": 0.5, "embedding_dropout": 0.2},
+    "reviews": ALL_TEACH
+    | {"cell": "gru", "embedding_dim": 64, "max_iter": 4}
+    | {"dropout": 0.5, "embedding_dropout": 0.2},
+    "vowels": ALL_TEACH
+    | {"cell": "gru", "bidirectional": True, "max_iter": 60}
+    | {"dropout": 0.3, "recurrent_dropout": 0.3},
 }
 
 
