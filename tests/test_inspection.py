@@ -599,7 +599,7 @@ def test_channels_are_taken_without_a_loop_over_sequences():
     def n_calls(n):
         sequences, calls = Sequences(np.ones((2 * n, 1)), 2 * np.arange(n + 1)), []
         sys.setprofile(lambda *call: calls.append(call))
-        inspection._shuffle_channel(sequences, 0, np.random.RandomState(0))
+        explanation.channel_shuffled(sequences, 0, np.random.RandomState(0))
         sys.setprofile(None)
         return len(calls)
 

@@ -1,4 +1,4 @@
-"""Looking inside: what the passes leave in the workspace, and the gradients of single steps.
+"""Looking inside: what the passes leave, the gradients of single steps, and shuffled sequences.
 
     F  a sequence's decision function for one class, the logit z_k; of two classes the second's
        is z and the first's -z
@@ -339,3 +339,23 @@ def cut(values: np.ndarray, batch: Batch, sequences: Sequences, found: np.ndarra
         values = values.sum(axis=2)
     for place, row in enumerate(batch.rows):
         found[row] = values[: batch.lengths[place], place].copy()
+
+
+# ------------------------------------------------------------------------ shuffling
+
+
+def step_shuffled(sequences: Sequences, t: int, random: np.random.RandomState) -> Sequences:
+    """Sequences that have their step t, if they have one, from each other."""
+    values, steps = sequences.values.copy(), (sequences.offsets[:-1] + t)[sequences.lengths > t]
+    values[steps] = values[random.permutation(steps)]
+    return sequences._replace(values=values)
+
+
+def channel_shuffled(sequences: Sequences, d: int, random: np.random.RandomState) -> Sequences:
+    """Sequences that have channel d from each other, stretched to fit; empty ones stay empty."""
+    values, (lengths, offsets) = sequences.values.copy(), (sequences.lengths, sequences.offsets)
+    rows = np.flatnonzero(lengths)
+    row, other = np.repeat((rows, random.permutation(rows)), lengths[rows], axis=1)  # of each step
+    t = np.arange(row.size) - offsets[row]
+    values[:, d] = sequences.values[offsets[other] + t * lengths[other] // lengths[row], d]
+    return sequences._replace(values=values)

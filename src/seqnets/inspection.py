@@ -30,6 +30,7 @@ from sklearn.utils.validation import check_is_fitted
 from .batches import Sequences
 from .classifier import RecurrentClassifier
 from .estimators import without_feature_names
+from .explanation import channel_shuffled, step_shuffled
 from .inputs import read_again
 from .labels import check_labels
 from .vectorizer import SequenceVectorizer
@@ -274,15 +275,15 @@ def permutation_importance(
     if isinstance(scoring, list | tuple | set | dict):
         raise TypeError(f"scoring={scoring!r} holds several scorers: give one.")
     scorer = check_scoring(classifier, scoring)
-    shuffle = _shuffle_step if by == "step" else _shuffle_channel
-    score = scorer(classifier, _one_by_one(sequences.values, sequences), y)
+    shuffled = step_shuffled if by == "step" else channel_shuffled
+    score = scorer(classifier, _one_by_one(sequences), y)
     n_shared = n = sequences.values.shape[-1]
     if by == "step":  # there is nothing to shuffle where only the longest sequence has a step
         n_shared, n = np.sort(np.append(0, sequences.lengths))[-2:].tolist()
     importances = np.zeros((n, n_repeats))
     for place in np.ndindex(n_shared, n_repeats):
-        shuffled = _one_by_one(shuffle(sequences, place[0], random), sequences)
-        importances[place] = score - scorer(classifier, shuffled, y)
+        others = _one_by_one(shuffled(sequences, place[0], random))
+        importances[place] = score - scorer(classifier, others, y)
     return Bunch(
         importances=importances,
         importances_mean=importances.mean(axis=1),
@@ -331,7 +332,7 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     sequences = read_again(classifier, X)
     if sequences.values.ndim > 1:
         return [[str(t + 1) for t in range(length)] for length in sequences.lengths]
-    numbers = [part.tolist() for part in _one_by_one(sequences.values, sequences)]
+    numbers = [part.tolist() for part in _one_by_one(sequences)]
     if vectorizer is None:
         return [[str(number) for number in part] for part in numbers]
     return _spelled(vectorizer, texts, numbers)
@@ -350,24 +351,9 @@ def _spelled(vectorizer: SequenceVectorizer, texts: Any, rows: list[list[int]]) 
     return names
 
 
-def _one_by_one(values: np.ndarray, sequences: Sequences) -> np.ndarray:
-    """Return an array for each sequence, of values laid end to end as theirs are."""
-    return ragged(np.split(values, sequences.offsets[1:-1]))
-
-
-def _shuffle_step(sequences: Sequences, t: int, random: np.random.RandomState) -> np.ndarray:
-    values, steps = sequences.values.copy(), (sequences.offsets[:-1] + t)[sequences.lengths > t]
-    values[steps] = values[random.permutation(steps)]
-    return values
-
-
-def _shuffle_channel(sequences: Sequences, d: int, random: np.random.RandomState) -> np.ndarray:
-    values, (lengths, offsets) = sequences.values.copy(), (sequences.lengths, sequences.offsets)
-    rows = np.flatnonzero(lengths)
-    row, other = np.repeat((rows, random.permutation(rows)), lengths[rows], axis=1)  # of each step
-    t = np.arange(row.size) - offsets[row]
-    values[:, d] = sequences.values[offsets[other] + t * lengths[other] // lengths[row], d]
-    return values
+def _one_by_one(sequences: Sequences) -> np.ndarray:
+    """Return an array for each sequence."""
+    return ragged(np.split(sequences.values, sequences.offsets[1:-1]))
 
 
 def last_step(estimator: Model) -> RecurrentClassifier:
