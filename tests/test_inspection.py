@@ -15,6 +15,7 @@ import sklearn.inspection
 from gradcheck import central_differences, relative_error
 from numba import config
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -731,6 +732,17 @@ def test_steps_that_only_resample_for_fit_are_passed_over():
     for wrong in ([model.steps[1]], [*model.steps, ("last", Sampler())]):
         with pytest.raises(TypeError, match="not Sampler"):
             inspection.words(Pipeline(wrong), TEXTS)
+
+
+def test_frozen_estimators_are_as_those_in_them():
+    model = text_model()
+    steps = make_pipeline(*(FrozenEstimator(step) for _, step in model.steps))
+    expected = inspection.trace(model, TEXTS)
+    for frozen in (FrozenEstimator(model), steps, FrozenEstimator(steps)):
+        assert inspection.words(frozen, TEXTS) == inspection.words(model, TEXTS)
+        assert equal(inspection.trace(frozen, TEXTS), expected)
+    with pytest.raises(TypeError, match="not LogisticRegression"):
+        inspection.trace(FrozenEstimator(LogisticRegression()), TEXTS)
 
 
 def test_functions_and_methods_have_the_same_parameters():

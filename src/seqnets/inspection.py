@@ -1,7 +1,8 @@
 """Inspection of what a fitted classifier does, also at the end of a pipeline.
 
 The functions take a `RecurrentClassifier`, or a pipeline that ends in one, and X as its `predict`
-takes it: texts, if the pipeline begins with a `SequenceVectorizer`.
+takes it: texts, if the pipeline begins with a `SequenceVectorizer`. Each of them, and each step of
+a pipeline, may be in scikit-learn's `FrozenEstimator`.
 
 Examples
 --------
@@ -22,6 +23,7 @@ from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_random_state, check_scalar
@@ -378,6 +380,8 @@ def _with_inputs(estimator: Model, X: Any) -> tuple[RecurrentClassifier, Any]:
 
 def _steps(estimator: Any) -> Iterator[Any]:
     """Yield the steps of a pipeline, and of those in it, that predict; or the estimator itself."""
+    if isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
     if not isinstance(estimator, Pipeline):
         yield estimator
         return
