@@ -50,7 +50,12 @@ class Display:
         return ax
 
     def _name_steps(self, words: Sequence[str], weights: np.ndarray | None = None) -> None:
-        """Write the words under their steps, as many as there is room for, the weightiest first."""
+        """Write the words under their steps, as many as there is room for, the weightiest first.
+
+        Title and labels that would be cut off go on in another line.
+        """
+        for text in (self.ax_.title, self.ax_.xaxis.label, self.ax_.yaxis.label):
+            text.set_wrap(True)
         box, n = self.ax_.get_window_extent(), len(words)
         width, height = box.width / self.figure_.dpi, box.height / self.figure_.dpi
         self.ax_.set_xlim(-0.5, max(n, 1) - 0.5)
@@ -68,11 +73,6 @@ class Display:
         letters = int(np.clip(height / LETTER, 6, 20))
         self.ax_.set_xticks(places, [shortened(words[t], letters) for t in places], **look)
         self.ax_.set_xlabel("word" if apart == 1 else "word (not all are named)")
-
-    def _wrap(self) -> None:
-        """Let title and labels that would be cut off go on in another line."""
-        for text in (self.ax_.title, self.ax_.xaxis.label, self.ax_.yaxis.label):
-            text.set_wrap(True)
 
     def _name_lines(self) -> None:
         """Name the lines in the axes; many beside them, if the layout makes room for that."""
@@ -93,7 +93,6 @@ class Display:
         self.ax_.axhline(0, color="gray", linewidth=0.8, zorder=0)
         self.ax_.set(ylabel=label)
         self._name_steps(words, np.abs(values))
-        self._wrap()
 
     def _areas(self, values: np.ndarray, feet: np.ndarray) -> None:
         """Show values (T, n) as what lies between them and their feet (n,); of many, the extremes.

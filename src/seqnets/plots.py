@@ -145,7 +145,6 @@ class GateDisplay(Display):
         self._map(self.values[:, order], literal(self.name), 0.0 if is_gate else None)
         ax.set(ylabel="units, by their mean", yticks=[])
         self._name_steps(self.words)
-        self._wrap()
         return self
 
 
@@ -259,7 +258,6 @@ class StagedPredictionDisplay(Display):
             self._name_lines()
         ax.set(ylim=(-0.02, 1.02), title="the verdict so far")
         self._name_steps(self.words)
-        self._wrap()
         return self
 
 
@@ -385,7 +383,6 @@ class AttributionDisplay(Display):
             return self
         self._rows(self.attributions, range(n) if self.features is None else self.features)
         self._name_steps(self.words)
-        self._wrap()
         return self
 
     def __str__(self) -> str:
