@@ -59,7 +59,7 @@ class Display:
         box, n = self.ax_.get_window_extent(), len(words)
         width, height = box.width / self.figure_.dpi, box.height / self.figure_.dpi
         self.ax_.set_xlim(-0.5, max(n, 1) - 0.5)
-        if is_numbered(words):
+        if n > 0 and list(words) == [str(t + 1) for t in range(n)]:  # they have no other names
             each = 0.15 + 0.1 * len(words[-1])
             apart = next(m * 10**e for e in range(9) for m in (1, 2, 5)
                          if m * 10**e * width >= n * each)  # fmt: skip
@@ -156,11 +156,6 @@ def read_one(estimator: inspection.Model, x: Any) -> tuple[Any, list[str]]:
         message = f"{error} x must be a single sequence: if you mean {first}, pass that."
         raise reworded(error, message) from error
     return X, words
-
-
-def is_numbered(words: Sequence[str]) -> bool:
-    """Whether the steps have no other names than their numbers."""
-    return len(words) > 0 and all(word == str(t + 1) for t, word in enumerate(words))
 
 
 def largest_of(values: np.ndarray) -> float:
