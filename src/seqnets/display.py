@@ -125,15 +125,15 @@ class Display:
         self.ax_.set_yticks(feet[::apart], [literal(name) for name in names[::apart]])
         self.ax_.set(ylabel=f"channel, ±{largest:.2g} a row", ylim=(-0.6, n - 0.4))
 
-    def _map(self, values: np.ndarray, label: str, low: float | None) -> None:
-        """Show values (T, n), a column per step: from `low` to 1, or all around 0."""
+    def _map(self, values: np.ndarray, label: str, from_zero: bool) -> None:
+        """Show values (T, n), a column per step: from 0 to 1, or all around 0."""
         from matplotlib.colors import LinearSegmentedColormap
 
         T, n = max(len(values), 1), values.shape[1]
-        largest = 1.0 if low is not None else largest_of(values)
+        largest = 1.0 if from_zero else largest_of(values)
         image = self.ax_.imshow(
             values.T, LinearSegmentedColormap.from_list("against-for", DIVERGING),
-            vmin=-largest if low is None else low, vmax=largest, origin="lower",
+            vmin=0 if from_zero else -largest, vmax=largest, origin="lower",
             aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, -0.5, n - 0.5),
         )  # fmt: skip
         self.ax_.grid(False)

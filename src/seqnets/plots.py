@@ -142,7 +142,7 @@ class GateDisplay(Display):
             return self
         order = np.argsort(self.values.mean(axis=0)) if len(self.values) else slice(None)
         is_gate = self.name.rpartition(".")[2] in SIGMOID
-        self._map(self.values[:, order], literal(self.name), 0.0 if is_gate else None)
+        self._map(self.values[:, order], literal(self.name), from_zero=is_gate)
         ax.set(ylabel="units, by their mean", yticks=[])
         self._name_steps(self.words)
         return self
