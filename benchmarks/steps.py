@@ -22,18 +22,14 @@ KINDS = ("full", "ragged")
 WITH_KERAS = ("S", "series")
 
 
-def tasks() -> dict[str, Task]:
-    """The tasks by the names of their rows."""
-    found = {}
-    for (size, shape), cell, kind in product(SIZES.items(), CELLS, KINDS):
-        if kind == "full" or size in ("S", "T", "M"):
-            found[f"step {size} {kind} {cell}"] = Task(cell, *shape, ragged=kind == "ragged")
-    return found
-
-
 def rows() -> dict[str, Row]:
     """The rows by name."""
-    return {name: partial(run, task=task) for name, task in tasks().items()}
+    found: dict[str, Row] = {}
+    for (size, shape), cell, kind in product(SIZES.items(), CELLS, KINDS):
+        if kind == "full" or size in ("S", "T", "M"):
+            task = Task(cell, *shape, ragged=kind == "ragged")
+            found[f"step {size} {kind} {cell}"] = partial(run, task=task)
+    return found
 
 
 def run(row: str, settings: Settings, task: Task) -> list[Result]:
