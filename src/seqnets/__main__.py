@@ -180,10 +180,9 @@ def text_classifier(path: str) -> Pipeline:
 # The command line
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the parsed arguments; `run` is the command's function."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    word = "".join(arguments[:1])
+    word = arguments[0] if arguments else ""
     if word in PARSERS:
         return PARSERS[word]().parse_args(arguments[1:])
     if word and not re.search(r"^-|[./\\]", word) and not os.path.exists(word):
@@ -271,7 +270,7 @@ def columns() -> argparse.ArgumentParser:
 PARSERS = {"train": train_parser, "predict": predict_parser, "explain": explain_parser}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     status = 0
     try:
@@ -311,4 +310,4 @@ if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # one that is closed is None, a notebook's its own
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
