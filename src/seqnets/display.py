@@ -102,7 +102,7 @@ class Display:
         from matplotlib.collections import PolyCollection
 
         T = len(values)
-        starts = np.unique(np.linspace(0, T, min(T, MOST_COLUMNS), endpoint=False).astype(int))
+        starts = np.linspace(0, T, min(T, MOST_COLUMNS), endpoint=False, dtype=int)
         for end, color in ((np.maximum, color_of(1)), (np.minimum, color_of(-1))):
             part = end(end.reduceat(values, starts), 0) if T else values
             height = np.pad(np.repeat(part, 2, axis=0), ((1, 1), (0, 0)))
