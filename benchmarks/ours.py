@@ -1,4 +1,4 @@
-"""A bare training step of seqnets: the one place that knows of its inner rooms."""
+"""A bare training step of seqnets, made of its inner rooms."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ ANSI_FOR, ANSI_AGAINST = (146, 110, 39), (180, 215, 208)
 
 
 def color_of(number: float) -> str:
-    """Return that of a number by its sign."""
+    """Return the color of a number, which tells its sign."""
     return BLUE if number > 0 else ORANGE
 
 
