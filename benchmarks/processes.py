@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .data import CELLS, read_reviews
+from .epochs import read_imdb
 from .timing import Result, Row, Settings, paired, result, seconds
 
 PYTORCH = "PyTorch (padded, sparse, bucketed)"
@@ -57,8 +58,6 @@ def new_process(row: str, settings: Settings, cell: str, compiled: bool) -> list
 
 def memory(row: str, settings: Settings) -> list[Result]:
     """The most memory that the process of an IMDB epoch ever held."""
-    from .epochs import read_imdb
-
     X, data = read_imdb(settings.reviews)
     with tempfile.TemporaryDirectory() as folder:
         path, kernels = Path(folder, "reviews"), Path(folder, "kernels")

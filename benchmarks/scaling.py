@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from .data import Task, batches, flops, make_data
+from .epochs import classifier
 from .timing import Result, Row, Settings, Turn, paired, result, seconds
 
 STEPS = (10, 100, 1_000, 10_000)
@@ -49,8 +50,6 @@ def by_task(row: str, settings: Settings, tasks: dict[int, Task]) -> list[Result
 
 def by_data_size(row: str, settings: Settings) -> list[Result]:
     """Nanoseconds of an epoch of `fit` by token, data checked and all, on short sequences."""
-    from .epochs import classifier
-
     sizes = DATA_SIZES[: 2 if settings.quick else None]
     sizes += (LONG_DATA_SIZE,) * settings.long
     random = np.random.RandomState(0)
