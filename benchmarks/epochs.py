@@ -130,14 +130,12 @@ def imdb(row: str, settings: Settings, cell: str, predicts: bool) -> list[Result
     ours = classifier(cell, 1, settings.threads).fit(X[:TRIAL], y[:TRIAL])
     theirs = skorch_classifier(cell, N_WORDS, WIDTH, 1, "packed" in best)
     theirs.fit(data.padded[:TRIAL], y[:TRIAL])
-    runs: list[Run] = [
-        partial(ours.fit, X, y),
-        ways[best].epoch,
-        partial(theirs.fit, data.padded, y),
-    ]
+    runs: list[Run]
     if predicts:
         ours.fit(X, y)
         runs = [partial(ours.predict, X), ways[best].predict, partial(theirs.predict, data.padded)]
+    else:
+        runs = [partial(ours.fit, X, y), ways[best].epoch, partial(theirs.fit, data.padded, y)]
     taken = paired([partial(seconds, run) for run in runs], settings.long_pairs)
     return [
         result(row, settings, best, taken[:, [0, 1]]),
