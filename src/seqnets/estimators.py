@@ -12,6 +12,8 @@ from joblib.parallel import get_active_backend
 from sklearn.base import _fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
+from .progress import Progress
+
 E = TypeVar("E")
 
 try:
@@ -88,14 +90,9 @@ def learning(method: Callable) -> Callable:
     @functools.wraps(method)
     def told(self: Any, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        if not hasattr(self, "set_callbacks"):
-            return method(self, X, y, **weights)
-        task = self._init_callback_context()
-        task.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=weights or None)
+        progress = Progress(self, X, y, sample_weight, max_iter=0)
         result = method(self, X, y, **weights)
-        task.call_on_fit_task_end(
-            estimator=self, X=X, y=y, metadata=weights or None, reconstruction_attributes={}
-        )
+        progress.fit_ends()
         return result
 
     return atomic(_fit_context(prefer_skip_nested_validation=True)(with_callbacks(told)))
