@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 import threading
@@ -47,7 +46,6 @@ class Workers:
         waiting = deque(enumerate(blocks))
         results: list[Any] = [None] * len(waiting)
         call = Call()
-        run = functools.partial(self._run, function, call)
 
         def take() -> None:
             while True:
@@ -55,7 +53,7 @@ class Workers:
                     number, block = waiting.popleft()
                 except IndexError:
                     return
-                results[number] = run(block)
+                results[number] = self._run(function, call, block)
 
         others: list[Any] = []
         n_others = min(self.n_threads, len(waiting)) - 1  # none, if there is no pool
