@@ -183,14 +183,13 @@ def minibatches(
     pool is one batch or at most half of all.
     """
     n = lengths.size
-    if shuffle is None:
-        order = np.arange(n)
-    else:
+    order, starts = np.arange(n), np.arange(0, n, batch_size)
+    if shuffle is not None:
         order = shuffle.permutation(n)
         pool = batch_size * min(POOL, max(1, n // (2 * batch_size)))
         for start in range(0, n, pool):
             part = order[start : start + pool]
             order[start : start + pool] = part[np.argsort(lengths[part], kind="stable")]
-    starts = np.arange(0, n, batch_size)
-    for start in (starts if shuffle is None else shuffle.permutation(starts)).tolist():
+        starts = shuffle.permutation(starts)
+    for start in starts.tolist():
         yield order[start : start + batch_size]
