@@ -301,7 +301,7 @@ def run_epochs(
 
 
 def validator(
-    estimator: Estimator, judged: dict[str, np.ndarray], validation: Validation, workers: Workers
+    estimator: Estimator, judged: Parameters, validation: Validation, workers: Workers
 ) -> Callable[[], tuple[float, float]]:
     """A function that gives the loss and the score of the weights `judged`."""
     model = snapshot(estimator)

@@ -154,7 +154,7 @@ class Trainer:
         self._update(gradients, used)
         return loss
 
-    def _update(self, gradients: dict[str, np.ndarray], used: dict[str, np.ndarray]) -> None:
+    def _update(self, gradients: Parameters, used: Parameters) -> None:
         """Clip the gradients and step on the rows `used`, to which they belong."""
         if self.max_grad_norm is not None:
             clip_by_global_norm(gradients, self.max_grad_norm)
@@ -167,9 +167,7 @@ class Trainer:
         if self.after_step is not None:
             self.after_step()
 
-    def _sum_blocks(
-        self, tokens: list[np.ndarray]
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def _sum_blocks(self, tokens: list[np.ndarray]) -> tuple[Parameters, Parameters]:
         """All gradients, summed in the order of the blocks, and the rows to which they belong.
 
         But for the embedding's, the sums stand where the first block's gradients stood.
@@ -195,7 +193,7 @@ class Trainer:
             gradients[name] = total.reshape(-1, W.shape[-1])  # as a matrix
         return gradients, rows
 
-    def _add_penalty(self, gradients: dict[str, np.ndarray], total_weight: float) -> float:
+    def _add_penalty(self, gradients: Parameters, total_weight: float) -> float:
         """Add alpha W / weight to the gradients of weight matrices; the penalty's value."""
         share = self.alpha / total_weight
         if share == 0 or self.optimizer.decouples:
@@ -265,7 +263,7 @@ def train(
     epoch: Callable[[], float],
     validate: Callable[[], tuple[float, float]] | None,
     parameters: Parameters,
-    judged: dict[str, np.ndarray],
+    judged: Parameters,
     history: History,
     goes_on: Callable[[], bool],
     report: Callable[[], bool],
