@@ -162,11 +162,10 @@ class Recurrent:
         parameters, batch, work, masks = given
         arrays = self._arguments(self.cell.backward, given)
         (T, B), H = batch.shape, self.n_units
-        GH = self.cell.n_gates * H
         if "dc" in arrays:
             arrays["dc"][:] = 0
         if lookup is not None:
-            rows = work.array(f"{self.name}.da x", len(x), GH)
+            rows = work.array(f"{self.name}.da x", len(x), arrays["da"].shape[2])
             rows[:] = 0
         for start, stop in stretches(T, B):
             steps = slice(start * B, stop * B)
