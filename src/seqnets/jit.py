@@ -42,12 +42,8 @@ def kernel(function: Callable) -> Callable:
     """Compile `function` with Numba on its first call for each dtype.
 
     A kernel gets C-contiguous, writable arrays that its caller has allocated and checked, since
-    compiled code checks no bounds; for one precision, each is of the same dtype in every call. It
-    writes into them and returns None; small helpers may return numbers. It calls only compiled
-    functions of its own file, where a reader finds all that becomes one piece of code, and of
-    `products` and `activations`, whose changes `cache` notices.
-
-    The machine code is kept on disk, see `cache`.
+    compiled code checks no bounds; for one precision, each is of the same dtype in every call.
+    CONTRIBUTING.md has the rules. The machine code is kept on disk, see `cache`.
     """
     return _compiled(function, FLAGS)
 
