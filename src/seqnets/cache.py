@@ -118,11 +118,10 @@ def harmless() -> Iterator[None]:
     except Exception as error:
         if not _warned:
             _warned = True
-            message = (
+            _untold.append(
                 "Compiled kernels can't be kept on disk, so each process compiles its own: "
                 f"{error}. Set the variable NUMBA_CACHE_DIR to use another directory."
             )
-            _untold.append(message)
 
 
 def tell() -> None:
