@@ -306,12 +306,11 @@ def train(
             if validate is not None:
                 validation_loss, score = judge(validate)
                 history.keeps_start &= score <= best_score
+                history.validation_loss_curve.append(validation_loss)
+                history.validation_scores.append(score)
             if not np.isfinite(loss + validation_loss):
                 raise DivergenceError
             n_worse = 0 if score >= best_score + tol else n_worse + 1
-            if validate is not None:
-                history.validation_loss_curve.append(validation_loss)
-                history.validation_scores.append(score)
             best_score = max(score, best_score)
             history.loss_curve.append(loss)
             if report():
