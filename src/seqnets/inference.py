@@ -86,7 +86,7 @@ def project_tokens(
 
     Of the whole embedding, if there are more tokens to read than rows in it.
     """
-    if network.embedding is None or sequences.values.size == 0:
+    if network.embedding is None:
         return sequences, {}
     values, tokens = sequences.values, np.arange(len(parameters["embedding"]))
     if values.size < tokens.size:
