@@ -40,4 +40,4 @@ def embedding(random: np.random.RandomState, n_tokens: int, n_dims: int) -> np.n
 def new_embedding_rows(seed: int, ids: np.ndarray, n_dims: int) -> np.ndarray:
     """(len(ids), n_dims), each row by its id, whatever others come with it."""
     rows = [np.random.default_rng((seed, i)).normal(0.0, EMBEDDING_SCALE, n_dims) for i in ids]
-    return np.reshape(rows, (len(ids), n_dims))
+    return np.array(rows)
