@@ -73,7 +73,7 @@ def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
         B = batch.lengths.size
         rows = steps * B + np.arange(B)
     else:
-        rows = np.take_along_axis(lookup, np.maximum(steps, 0), axis=0)
+        rows = np.take_along_axis(lookup, steps, axis=0)
     return np.where(steps < 0, ENDED, rows)
 
 
