@@ -5,6 +5,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import numba
 import pytest
 from threadpoolctl import ThreadpoolController
 
@@ -20,6 +21,12 @@ SECONDS, LONG = 600, 4 * 3600  # until a test counts as hanging; the soak alone 
 def pytest_configure(config):
     """Keep the true stderr: during a test, number 2 is where pytest captures."""
     config.true_stderr = os.dup(2)
+
+
+def pytest_collection_modifyitems(items):
+    """As plain Python, what needs compiled code's speed would take hours."""
+    if getattr(numba.config, "DISABLE_JIT", False):  # NUMBA_DISABLE_JIT
+        items[:] = [item for item in items if not item.get_closest_marker("compiled")]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -56,4 +56,5 @@ def assert_gradients(
     """`gradients` are those of `function()` with respect to `arrays`, within `tolerance`."""
     for name, numeric in central_differences(function, arrays).items():
         error = relative_error(gradients[name], numeric, tolerance)
-        assert error < tolerance, f"d {name}: relative error {error:.2g}"  # NaN fails too
+        hint = "unless a maximum changes hands within STEP, the formula is wrong"
+        assert error < tolerance, f"d {name}: relative error {error:.2g}; {hint}"  # NaN fails too

@@ -13,6 +13,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from seqnets import RecurrentClassifier
 from seqnets.network import Network
+from seqnets.parameters import LEARNING_RATES
 
 # Most fits are too short to learn anything.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -376,7 +377,7 @@ def test_weight_0_is_absence(kind):
 
 
 @each_kind
-@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize("solver", LEARNING_RATES)
 def test_weight_2_is_the_row_twice(kind, solver):
     X, twice = make(kind), np.repeat(np.arange(N), np.arange(N) % 2 + 1)
     parameters = {"solver": solver, "batch_size": 2 * N, "dtype": "float64", "max_iter": 5}

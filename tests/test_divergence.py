@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from seqnets import RecurrentClassifier
 from seqnets.batches import BLOCK_ROWS
+from seqnets.parameters import LEARNING_RATES
 
 # Most fits are too short to learn anything.
 pytestmark = [
@@ -24,7 +25,7 @@ TOO_LONG = {"learning_rate_init": 1e300, "max_grad_norm": None, "alpha": 1e-4}
 
 each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
-each_solver = pytest.mark.parametrize("solver", ["adam", "adamw", "rmsprop", "sgd"])
+each_solver = pytest.mark.parametrize("solver", LEARNING_RATES)
 each_early_stopping = pytest.mark.parametrize("early_stopping", [False, True])
 
 

@@ -12,9 +12,11 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils._param_validation import StrOptions
 
 import seqnets
 from seqnets import inspection, plots
+from seqnets.parameters import CONSTRAINTS
 
 pytestmark = pytest.mark.compiled
 
@@ -59,6 +61,17 @@ def test_the_example_is_so(name):
     told: list[str] = []
     doctest.DocTestRunner(verbose=False).run(test, out=told.append)
     assert not told, "".join(told)
+
+
+def test_the_documented_options_are_those_that_are_checked():
+    documented, checked = {}, {}
+    text = inspect.getdoc(seqnets.RecurrentClassifier)
+    for name, what in re.findall(r"^(\w+) : (.*?)(?:, default=.*)?$", text, re.M):
+        documented[name] = set(re.findall(r'"(\w+)"', what))
+    for name in CONSTRAINTS.keys() - {"scoring"}:  # its options are those of scikit-learn
+        kinds = [kind for kind in CONSTRAINTS[name] if isinstance(kind, StrOptions)]
+        checked[name] = set().union(*(kind.options for kind in kinds))
+    assert {name: documented[name] for name in checked} == checked
 
 
 def test_the_readme_makes_sequences_of_tables():

@@ -16,6 +16,7 @@ from seqnets.batches import Sequences
 from seqnets.data import Data, Validation
 from seqnets.inputs import as_inputs, read_again
 from seqnets.optimizers import SGD, Adam, AdamW, RMSprop
+from seqnets.parameters import LEARNING_RATES
 from seqnets.training import History, Trainer
 
 # Most fits are too short to learn anything.
@@ -355,7 +356,7 @@ def test_settings_are_numbers_of_python():
     clf = make_classifier().fit(make(), Y)
     half = np.float16(0.5)
     clf.set_params(beta_1=half, beta_2=half, epsilon=half, momentum=0, nesterovs_momentum=np.True_)
-    for solver in ("adam", "adamw", "rmsprop", "sgd"):
+    for solver in LEARNING_RATES:
         optimizer = fitting.build_optimizer(clf.set_params(solver=solver))
         kept = {"t", "n_moments", "moments", "schedule"}
         types = {type(value) for name, value in vars(optimizer).items() if name not in kept}

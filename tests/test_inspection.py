@@ -26,6 +26,7 @@ from seqnets.batches import Sequences, make_batch
 from seqnets.explanation import as_vectors
 from seqnets.inputs import read
 from seqnets.layers import CELLS
+from seqnets.outputs import POOLING_NAMES
 
 # What is learned does not matter in most tests.
 pytestmark = [
@@ -38,7 +39,7 @@ EXPLAINERS = ["gradient_x_input", "integrated_gradients"]
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
-each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+each_pooling = pytest.mark.parametrize("pooling", POOLING_NAMES)
 each_direction = pytest.mark.parametrize(
     "bidirectional", [False, True], ids=["one way", "both ways"]
 )

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_info
 
 from seqnets import RecurrentClassifier, batches, inference
 from seqnets.layers import CELLS
+from seqnets.outputs import POOLING_NAMES
 
 # What is learned does not matter here.
 pytestmark = [
@@ -26,7 +27,7 @@ LENGTHS = [9, 1, 3, 0, 3, 5, 7, 2, 1, 4, 6, 3, 8, 3, 0, 2, 9, 5, 3, 1, 4]
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 each_kind = pytest.mark.parametrize("kind", ["3d", "ragged", "tokens"])
-each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+each_pooling = pytest.mark.parametrize("pooling", POOLING_NAMES)
 # A pooling's bits and a cell's have nothing to do with each other.
 PAIRS = [(cell, "last") for cell in CELLS]
 PAIRS += [("gru", pooling) for pooling in ("mean", "max", "attention")]

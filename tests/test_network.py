@@ -15,6 +15,7 @@ from seqnets.initializers import EMBEDDING_SCALE
 from seqnets.losses import LOSSES
 from seqnets.network import Architecture, Network
 from seqnets.optimizers import SGD, Adam
+from seqnets.outputs import POOLING_NAMES
 from seqnets.threads import Workers
 from seqnets.training import Trainer
 from seqnets.workspace import GivenUpError, Workspace
@@ -23,7 +24,7 @@ D, N_TOKENS = 2, 6
 
 each_cell = pytest.mark.parametrize("cell", naive.CELLS)
 each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
-each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+each_pooling = pytest.mark.parametrize("pooling", POOLING_NAMES)
 # Where a cell does not meet the pooling but in h and dh, which the twins hold for all pairs.
 PAIRS = [(cell, "mean") for cell in naive.CELLS]
 PAIRS += [("gru", pooling) for pooling in ("last", "max", "attention")]

@@ -12,16 +12,16 @@ from sklearn.model_selection import train_test_split
 from seqnets import RecurrentClassifier, SequenceVectorizer, fitting
 from seqnets.initializers import EMBEDDING_SCALE
 from seqnets.network import Network
+from seqnets.parameters import LEARNING_RATES
 from seqnets.reading import read_movie_reviews
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N = 24
 Y = np.arange(N) % 3
-SOLVERS = ["adam", "adamw", "rmsprop", "sgd"]
 
 each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
-each_solver = pytest.mark.parametrize("solver", SOLVERS)
+each_solver = pytest.mark.parametrize("solver", LEARNING_RATES)
 
 
 # -------------------------------------------------------------------------------- helpers

@@ -22,11 +22,11 @@ from sklearn.utils.estimator_checks import (
 )
 
 from seqnets import RecurrentClassifier, SequenceVectorizer
+from seqnets.parameters import LEARNING_RATES
 
 # scikit-learn's checks stop training after an epoch or two, and so do most tests here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-SOLVERS = ["adam", "adamw", "rmsprop", "sgd"]
 CLASSIFIERS = [  # every cell and solver once; the long run has all pairs of them
     RecurrentClassifier(),
     RecurrentClassifier("lstm", 16, solver="rmsprop"),
@@ -53,7 +53,7 @@ def test_a_balanced_sequence_counts_as_often_as_it_weighs():
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", LEARNING_RATES)
 @pytest.mark.parametrize("cell", CELLS)
 def test_scikit_learn_checks_of_every_cell_and_solver(cell, solver, seed):
     # In 200 epochs, rounding can grow beyond the 1e-7 by which weights may differ from repetitions.
@@ -64,7 +64,7 @@ def test_scikit_learn_checks_of_every_cell_and_solver(cell, solver, seed):
 
 def test_no_cell_or_solver_is_missing():
     assert {clf.cell for clf in CLASSIFIERS} == set(CELLS)
-    assert {clf.solver for clf in CLASSIFIERS} == set(SOLVERS)
+    assert {clf.solver for clf in CLASSIFIERS} == set(LEARNING_RATES)
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS, ids=repr)

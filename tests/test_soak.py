@@ -12,6 +12,8 @@ import pytest
 import seqnets
 from seqnets import RecurrentClassifier
 from seqnets.layers import CELLS
+from seqnets.outputs import POOLING_NAMES
+from seqnets.parameters import LEARNING_RATES
 
 SECONDS = 3600
 WARM_UP = 0.1  # of that time, in which kernels are loaded and the allocator finds its size
@@ -41,13 +43,13 @@ def draw(random):
     parameters = {
         "hidden_layer_sizes": ([16], [8, 4])[random.randint(2)],
         "bidirectional": not one_way,
-        "pooling": random.choice(["auto", "last", "mean", "max", "attention"]),
+        "pooling": random.choice(["auto", *POOLING_NAMES]),
         "embedding_dim": 8 if tokens else None,
         "dropout": random.choice([0.0, 0.4]),
         "recurrent_dropout": random.choice([0.0, 0.3]) if CELLS[cell].has_product else 0.0,
         "embedding_dropout": random.choice([0.0, 0.2]) if tokens else 0.0,
         "bptt_steps": random.choice([None, 10]) if one_way else None,
-        "solver": random.choice(["adam", "adamw", "rmsprop", "sgd"]),
+        "solver": random.choice(list(LEARNING_RATES)),
         "early_stopping": bool(random.randint(2)),
         "dtype": random.choice(["float32", "float64"]),
         "n_jobs": random.choice([1, 2]),

@@ -15,6 +15,7 @@ from seqnets.explanation import trace
 from seqnets.losses import LOSSES
 from seqnets.network import Architecture, Network
 from seqnets.optimizers import SGD, Adam, AdamW, RMSprop
+from seqnets.outputs import POOLING_NAMES
 from seqnets.threads import Workers
 from seqnets.training import Trainer
 from seqnets.workspace import Workspace
@@ -32,7 +33,7 @@ LENGTHS = [2, 7, 1, 4, 4, 9, 1, 3, 6, 2, 5, 1, 8, 3, 2, 6, 4, 1, 3, 5]  # two bl
 
 each_cell = pytest.mark.parametrize("cell", LAYERS)
 each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
-each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+each_pooling = pytest.mark.parametrize("pooling", POOLING_NAMES)
 each_sizes = pytest.mark.parametrize("sizes", [(5,), (5, 4)], ids=str)
 each_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3])
 

@@ -10,6 +10,7 @@ from naive import CELLS
 
 from seqnets import RecurrentClassifier
 from seqnets.inference import WINDOW_STEPS
+from seqnets.outputs import POOLING_NAMES
 
 pytestmark = [
     pytest.mark.usefixtures("several_blocks"),
@@ -41,7 +42,7 @@ def test_bptt_through_all_steps_is_bptt(cell):
     assert shorter.loss_curve_[0] == pytest.approx(whole.loss_curve_[0], rel=1e-12)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", POOLING_NAMES)
 def test_threads_change_no_bit(pooling):
     X, y = make_series([3, 9, 1, 6, 12] * 8), np.arange(40) % 2
     one, two = (fit(X, y, pooling=pooling, bptt_steps=4, n_jobs=n) for n in (1, 2))
@@ -62,7 +63,7 @@ def test_a_lag_within_the_steps_is_learned_and_one_beyond_is_not():
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", POOLING_NAMES)
 @pytest.mark.parametrize("kind", ["series", "tokens"])
 def test_predictions_of_long_sequences_depend_on_themselves_alone(kind, pooling):
     window = WINDOW_STEPS // 4  # of one sequence alone, which is a tile of rows
@@ -87,7 +88,7 @@ def peak_memory(function, *args):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", POOLING_NAMES)
 def test_memory_is_that_of_the_steps(pooling):
     X, y = make_series([4000] * 8), np.arange(8) % 2
     parameters = {"pooling": pooling, "max_iter": 1, "n_jobs": 1}
