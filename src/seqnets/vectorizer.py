@@ -290,7 +290,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Parameters
         ----------
         transform : {"default"}, default=None
-            The only output there is; None: no change.
+            The only output supported; None: no change.
 
         Returns
         -------
@@ -342,7 +342,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
                 "analyzers list all 1-grams before all 2-grams, so the reading order would be lost."
             )
         shared = {name: getattr(self, name) for name in SHARED}
-        # What only stands at its default is no reason for a warning that it goes unused
+        # scikit-learn should not warn that a default goes unused
         unused = self.tokenizer is not None or self.analyzer != "word"
         if unused and self.token_pattern == TOKEN_PATTERN:
             shared["token_pattern"] = None
@@ -383,7 +383,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         if isinstance(given, str):
             raise ValueError(f"vocabulary={given!r} is a string: give a list or a dict of words.")
         words = sorted(given) if isinstance(given, (set, frozenset)) else list(given)
-        # CountVectorizer refuses duplicates and warns of capitals that lowercase would never meet
+        # CountVectorizer refuses duplicates and warns of capitals, which lowercase text never has
         numbers = self._count_vectorizer().set_params(vocabulary=words).fit([]).vocabulary_
         if isinstance(given, Mapping):
             return checked_ids(given)

@@ -1,4 +1,4 @@
-"""Documents, their words and the words' ids: split, learned and looked up.
+"""Split documents into words, learn the words' ids and look them up.
 
 Ids: 0 padding, 1 any unknown word, from 2 on the words by frequency, ties by the alphabet.
 """
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
-NO_LISTS = str, bytes, Mapping, set, frozenset  # though list(x) takes them: none is a list of words
-# What Python's \w leaves out of words: accents that stand apart from their letters, joiners, the
-# vowel signs and points of Hebrew, Arabic, Syriac, Thaana, N'Ko, the Indian scripts, Thai, Lao,
-# Tibetan, Burmese and Khmer (but not \u09f3, \u0af1 and \u0bf9, which are currencies).
+NO_LISTS = str, bytes, Mapping, set, frozenset  # list(x) takes them, but none is a list of words
+# What Python's \w leaves out of words: combining accents, joiners, the vowel signs and points of
+# Hebrew, Arabic, Syriac, Thaana, N'Ko, the Indian scripts, Thai, Lao, Tibetan, Burmese and Khmer
+# (but not \u09f3, \u0af1 and \u0bf9, which are currency signs).
 MARKS = (
     r"\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
     r"\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0711-\u07f3\u0900-\u0963"
@@ -27,16 +27,17 @@ MARKS = (
     r"\u0eb1-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u0f90-\u0fbc\u102b-\u103e\u1056-\u109d"
     r"\u17b4-\u17d3\u200c\u200d"
 )
-# Words begin with a letter, a digit or "_" and may have apostrophes inside; all else is single.
+# Words begin with a letter, a digit or "_" and may have apostrophes inside; others are single.
 TOKEN_PATTERN = rf"(?u)\w(?:[\w{MARKS}]+|['\u2019](?=\w))*|[^\w\s]"
-MISSING = {"None", "nan", "NaT", "<NA>"}  # as which they are shown
+MISSING = {"None", "nan", "NaT", "<NA>"}  # what str() makes of them
 
 
 def tokenized(
     X: Iterable[Any], analyze: Callable, any_type: bool, split: bool
 ) -> Iterator[list[Any]]:
-    """Each document as a list of words; documents are strings, unless they may be of any type or
-    must be split into words already.
+    """Yield each document as a list of words.
+
+    Documents must be strings, unless `any_type`; with `split`, they are lists of words already.
     """
     if isinstance(X, str | bytes):
         raise ValueError(
@@ -59,7 +60,7 @@ def tokenized(
             f'it, such as {column} (in a ColumnTransformer, "text" instead of ["text"]).'
         )
     for place, document in enumerate(X):
-        if hasattr(document, "as_py"):  # Arrow's, whose strings are none and equal no others
+        if hasattr(document, "as_py"):  # Arrow's strings are not str, nor equal to one
             document = document.as_py()
         if not isinstance(document, str) and (
             not any_type or document is None or isinstance(document, Number)
@@ -79,7 +80,7 @@ def tokenized(
                 "a list of words; pass a single document as [document]."
             )
         if split and hasattr(document, "tolist") and not isinstance(document, np.ndarray):
-            document = document.tolist()  # a tensor's numbers equal no others
+            document = document.tolist()  # a tensor's items are hashed by identity
         yield list(analyze(document))
 
 
@@ -90,7 +91,7 @@ def learn(
     max_features: int | None,
     max_length: int | None,
 ) -> tuple[dict[Any, int], list[np.ndarray]]:
-    """The vocabulary of the documents, and they as ids.
+    """Learn the vocabulary of the documents; return it and the documents as ids.
 
     Words are numbered as they come, so that no document is kept as text or split twice.
     """
@@ -127,7 +128,7 @@ def learn(
 
 
 def check_none_missing(numbers: Mapping[Any, int], rows: list[np.ndarray]) -> None:
-    """Refuse None and NaN as words: each NaN is another one, and one in another process."""
+    """Refuse None and NaN as words: no two NaNs are equal, so that they could not be looked up."""
     for word, number in numbers.items():
         if not isinstance(word, str) and str(word) in MISSING:
             places = [place for place, row in enumerate(rows) if number in row]
@@ -149,7 +150,7 @@ def look_up(
 
 
 def words_of(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray]:
-    """The words of sequences of ids; of padding none."""
+    """The words of sequences of ids; padding is left out."""
     words = {number: word for word, number in vocabulary.items()} | {UNKNOWN: "<unknown>"}
     documents = []
     X = np.asarray(X) if hasattr(X, "columns") else X  # iterating over a frame gives its columns
@@ -168,7 +169,7 @@ def words_of(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray
 
 
 def checked_ids(vocabulary: Mapping[Any, Any]) -> dict[Any, int]:
-    """The vocabulary, if its ids are those of words and each has its own."""
+    """The vocabulary with ids as Python ints; refuse ids that are not allowed or not distinct."""
     for word, number in vocabulary.items():
         if not isinstance(number, int | np.integer) or not FIRST_WORD <= number <= LARGEST_ID:
             raise ValueError(
@@ -181,7 +182,7 @@ def checked_ids(vocabulary: Mapping[Any, Any]) -> dict[Any, int]:
 
 
 def ragged(rows: list[Any]) -> np.ndarray:
-    """A 1-D object array, which np.array would make 2-D of rows of the same length."""
+    """A 1-D object array; of rows of the same length, np.array would make a 2-D one."""
     return np.fromiter(rows, dtype=object, count=len(rows))
 
 

@@ -1,4 +1,4 @@
-"""Word vectors from elsewhere, in the order of a vectorizer's ids."""
+"""Pretrained word vectors, in the order of a vectorizer's ids."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def embedding_matrix(
     Parameters
     ----------
     vocabulary : mapping of str to int
-        `vocabulary_` of a fitted `SequenceVectorizer`. In a pipeline, the vectorizer must be given
-        it too, `SequenceVectorizer(vocabulary=...)`: if it learned its own, as in each fold of a
-        cross-validation, ids would differ.
+        `vocabulary_` of a fitted `SequenceVectorizer`. In a pipeline, pass it to the vectorizer,
+        too, as `SequenceVectorizer(vocabulary=...)`: if that learned its own vocabulary, as in each
+        fold of a cross-validation, the ids would differ.
     vectors : mapping of str to array-like of shape (n_dims,), or path
         Vectors by word; or the path of a UTF-8 text file with a word and its numbers on each line,
         as written by GloVe and word2vec. A first line of only two numbers is skipped.
@@ -113,20 +113,20 @@ def embedding_matrix(
 
 
 def read_vectors(path: str | os.PathLike, begins: set[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield lines' words, which may have spaces, and as many numbers as the first one has.
+    """Yield each line's word, which may hold spaces, and as many numbers as the first line has.
 
-    Lines that begin with no word of `begins` are left out: to split all takes half as long again.
+    Lines that begin with no word of `begins` are skipped: splitting all takes half as long again.
     """
     n_dims = 0
     try:
         with open(path, encoding="utf-8-sig") as file:
             for number, line in enumerate(map(str.rstrip, file)):
-                if n_dims < 2:  # nothing before, or an empty line, or a first one of two numbers
+                if n_dims < 2:  # the first line, or after an empty one or a header of two numbers
                     n_dims = line.count(" ")
                 elif line.partition(" ")[0] not in begins:
                     continue
                 word, *numbers = line.rsplit(" ", n_dims)
-                if is_numeric(word.rpartition(" ")[2]) and " " in word:  # a number too many
+                if is_numeric(word.rpartition(" ")[2]) and " " in word:  # one number too many
                     word, *numbers = line.split(" ")
                 is_header = number == 0 and n_dims == 1 and all(map(is_numeric, (word, *numbers)))
                 if numbers and not is_header:
@@ -139,7 +139,7 @@ def checked(word: str, vector: Any, n_dims: int) -> np.ndarray:
     """Return the vector in float32."""
     check_unmasked(vector, f"The vector of {word!r}", "leave the word out")
     try:
-        with np.errstate(over="ignore"):  # what is too large is no finite number then
+        with np.errstate(over="ignore"):  # what is too large becomes inf, refused below
             numbers = np.asarray(vector, dtype=np.float64).astype(np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(f"The vector of {word!r} does not hold numbers: {error}.") from error
