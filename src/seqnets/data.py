@@ -17,7 +17,7 @@ from .estimators import check_unmasked, reworded
 from .inputs import Estimator, as_inputs, read_again, read_first, warn_if_far
 from .real_numbers import DATES, dtype_kind, is_frame
 
-EARLY_STOPPING_FROM = 1000  # sequences; with fewer, what a validation set costs is worth more
+EARLY_STOPPING_FROM = 1000  # sequences; with fewer, a validation set costs more than it gains
 
 
 class Data(NamedTuple):
@@ -84,7 +84,7 @@ def what_counts(
     weights: np.ndarray,
     class_weights: np.ndarray,
 ) -> Data:
-    """All that has a weight above 0: the rest is as if it were not there, whatever its label."""
+    """The sequences with a weight above 0: all others, whatever their labels, are ignored."""
     rows = np.flatnonzero(weights)
     weights = labels.weigh(weights[rows], class_weights, y[rows], estimator.classes_)
     check_sum(weights)
@@ -106,7 +106,7 @@ def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
 
 
 def check_sum(weights: np.ndarray, what: str = "sample_weight times the class weights") -> None:
-    """Refuse weights, not all of them 0, that can't be divided by their sum."""
+    """Refuse weights that can't be divided by their sum, unless all of them are 0."""
     with np.errstate(over="ignore"):
         total = weights.sum()
     lowest, largest = np.finfo(np.float64).tiny, np.finfo(np.float64).max
@@ -120,7 +120,7 @@ def check_sum(weights: np.ndarray, what: str = "sample_weight times the class we
 def check_goes_together(
     early_stopping: bool | str, X_val: Any, y_val: Any, sample_weight_val: Any
 ) -> None:
-    """Refuse a part of a validation set, or one that nothing would use."""
+    """Refuse an incomplete validation set, or one that would not be used."""
     if X_val is None:
         for name, given in {"y_val": y_val, "sample_weight_val": sample_weight_val}.items():
             if given is not None:
@@ -145,9 +145,9 @@ def split(
 ) -> tuple[Data, Data | None]:
     """The training set and the validation set.
 
-    There is none, if `early_stopping="auto"` could set aside no more than half of what is wanted.
-    Stratified as by scikit-learn's splitters, which refuse classes with one member; those stay in
-    the training set. Sequences of several labels are one class.
+    With `early_stopping="auto"`, there is no validation set if at most half of the wanted size can
+    be set aside. Stratified as by scikit-learn's splitters, but classes with one member, which
+    those refuse, stay in the training set. Multilabel sequences are one class.
     """
     n = data.weights.size
     order = random.permutation(n)
@@ -174,7 +174,7 @@ def split(
 
 @contextlib.contextmanager
 def naming_errors(name: str, hint: str = "") -> Iterator[None]:
-    """Errors inside say what of the validation set they are about; those of type have a hint."""
+    """Errors inside name the part of the validation set at fault; a TypeError adds the hint."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -193,7 +193,7 @@ def read_validation(
     with naming_errors("y_val"):
         y = labels.check_labels(y_val, sequences.lengths)
         labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
-        labels.make_targets(y[weights > 0], estimator.classes_)  # of no unknown label
+        labels.make_targets(y[weights > 0], estimator.classes_)  # refuses unknown labels
     with naming_errors("validation set"):
         data = what_counts(estimator, sequences, y, weights, class_weights)
     validation = validation_of(estimator, data, X_val)
@@ -203,7 +203,7 @@ def read_validation(
 
 
 def validation_of(estimator: Estimator, data: Data, X: Any) -> Validation:
-    """`data`, which are sequences of X, as a validation set."""
+    """A validation set of `data`, which holds some sequences of X."""
     sequences = as_inputs(estimator, data.sequences)
     if estimator.scoring != "loss" and data.rows.size < _num_samples(X):
         X = _safe_indexing(X if hasattr(X, "__getitem__") else np.asarray(X), data.rows)

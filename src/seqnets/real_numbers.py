@@ -1,4 +1,4 @@
-"""X must hold real numbers only; the error tells the place of the first thing that is none."""
+"""X must hold only real numbers; the error tells where the first thing is that is not one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils._missing import is_pandas_na
 
-NUMBERS = (Number, np.bool_, type(None))  # None is NaN, or an error of its own
-AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy makes numbers of
+NUMBERS = (Number, np.bool_, type(None))  # None becomes NaN, or has another error
+AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy can convert
 DATES = "whose numbers depend on a unit: convert it, for example to days since the first date."
 OF_TEXTS = (
     "SequenceVectorizer turns texts into sequences of token ids: "
@@ -21,11 +21,11 @@ OF_COLUMNS = (
     "Leave that column out, or encode it, for example with OneHotEncoder; if its texts are "
     f"to be classified, pass that column alone. {OF_TEXTS}"
 )
-NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # Numbers, too
+NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # yet Numbers
 
 
 def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
-    """Raise for the first thing in X that is no real number; say where it is."""
+    """Raise for the first thing in X that is not a real number; say where it is."""
     X = X.item() if isinstance(X, np.ndarray) and X.ndim == 0 else X
     if is_frame(X):
         demand_real_columns(X, name, advice)
@@ -49,7 +49,7 @@ def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
             f"Complex data not supported: {name} {given}, but sequences must hold real numbers."
         )
     if isinstance(X, list | tuple) or kind in "OUST":
-        types = set(map(type, X))  # few, where a call for each of many numbers would take long
+        types = set(map(type, X))  # few, while a call for each number would take long
         if not all(issubclass(t, NUMBERS) for t in types) or types & NOT_REAL:
             for i, x in enumerate(X):
                 demand_real_numbers(x, f"{name}[{i}]", advice)
@@ -59,8 +59,8 @@ def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
 
 
 def demand_real_columns(frame: Any, name: str, advice: str) -> None:
-    """The same of a data frame; where other columns hold numbers, this one may be left out."""
-    if dtype_kind(np.asarray(frame)) in "biuf":  # a look at each column takes 3 to 9 times as long
+    """The same for a data frame; if other columns hold numbers, advise to leave this one out."""
+    if dtype_kind(np.asarray(frame)) in "biuf":  # checking each column takes 3 to 9 times as long
         return
     columns = {column: np.asarray(frame[column]) for column in frame.columns}
     some_numbers = any(values.dtype.kind in "biuf" for values in columns.values())
@@ -84,5 +84,5 @@ def dtype_kind(X: Any) -> str:
 
 def is_frame(x: Any) -> bool:
     """Whether it is a data frame, pandas' or polars'."""
-    # Its class is asked: pandas takes 20 us to list the types of one frame.
+    # Ask the class, not the object: pandas takes 20 us to list the dtypes of a frame.
     return hasattr(type(x), "columns") and hasattr(type(x), "dtypes")

@@ -1,9 +1,9 @@
-"""Whatever X is becomes one ragged form, checked: after this room nothing is unexpected.
+"""Every form of X is checked and becomes one ragged form: after this room nothing is unexpected.
 
 Compiled code checks no bounds, so every value that a kernel will index with or compute on
 passes through here. The kinds of X, fixed by fit:
 
-    "2d"      array, data frame or equal nested lists of numbers: univariate, a step a column
+    "2d"      array, data frame or equal nested lists of numbers: univariate, one step per column
     "3d"      array (n_sequences, n_steps, n_features); trailing all-NaN steps are padding
     "ragged"  list or 1-D object array of arrays (T_i,) or (T_i, n_features); unequal lists
     "tokens"  2-D or ragged ids, where the estimator has an embedding; 0 is padding
@@ -30,12 +30,12 @@ from .warn import warn
 
 FLOAT, FLOATS = np.dtype(np.float64), [np.float64, np.float32]
 FLOAT32 = {"float32", "Float32", "float[pyarrow]"}  # as pandas calls them
-MOST_TEXTS = 4  # padded ones side by side in one X
+MOST_TEXTS = 4  # padded, side by side in one X
 
 
 @contextlib.contextmanager
 def too_large_is_wrong() -> Iterator[None]:
-    """Python has an error of its own for whole numbers that no float is near."""
+    """Raise ValueError where Python raises OverflowError: for ints too large for a float."""
     try:
         yield
     except OverflowError as error:
@@ -44,7 +44,7 @@ def too_large_is_wrong() -> Iterator[None]:
 
 @too_large_is_wrong()
 def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
-    """Ids as int64, without the padding; the first time, look whether it is any."""
+    """Ids as int64, without the padding; if `first`, warn of zeros that are hardly padding."""
     X = _as_list_or_table(X)
     if isinstance(X, list):
         values, offsets = _join_sequences(X)
@@ -64,7 +64,7 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
         values, offsets = _from_matrix(_as_numbers(X, "X"))
     values = values.reshape(-1)
     if values.dtype.kind == "f":
-        values = values.astype(np.float64)  # `largest` is no float32: rounded, it is one too many
+        values = values.astype(np.float64)  # in float32, `largest` would be rounded up by one
     allowed = (values >= 0) & (values <= largest)
     if values.dtype.kind == "f":
         allowed &= values == np.floor(values)
@@ -85,7 +85,7 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
 
 
 def _hint_at(number: float) -> str:
-    """What may help, if this is among token ids."""
+    """Advice to a user who has this number among the token ids."""
     if np.isnan(number) or number < 0 and number.is_integer():
         return "; pad with 0"
     if number > LARGEST_ID and number.is_integer():  # as hashes are
@@ -95,10 +95,10 @@ def _hint_at(number: float) -> str:
 
 
 def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequences) -> None:
-    """Padded texts side by side have some as well, but always before the same steps."""
+    """Warn, but not of padded texts side by side, whose zeros end before the same few steps."""
     after = 1 + np.flatnonzero(real[1:] & ~real[:-1])
     row = offsets.searchsorted(after, side="right") - 1
-    first = np.flatnonzero(real)[kept.offsets[row]]  # of this row's ids
+    first = np.flatnonzero(real)[kept.offsets[row]]  # id of this row
     row, step = row[after > first], (after - offsets[row])[after > first]
     if np.unique(step).size >= MOST_TEXTS:  # all texts but the first begin after a zero
         warn(
@@ -112,8 +112,8 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
 def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Sequences, str]:
     """Series as (total, D) floats, and their kind; float32 stays, all else becomes float64.
 
-    With `kind` None this is a fit: the kind is found and `n_features_in_` set on the estimator;
-    else X is read as that kind and held against them.
+    If `kind` is None, this is a fit, which finds the kind and sets `n_features_in_` on the
+    estimator; else X is read as that kind and must agree with `n_features_in_`.
     """
     X = _as_list_or_table(X)
     reset = kind is None
@@ -130,7 +130,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
         series = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
     of_padding = "; NaN is padding only after a sequence's last step; fill gaps"
     series = _finite(series, of_padding if kind == "3d" else "")
-    if not reset and len(series.values) == 0:  # nothing tells another number of features
+    if not reset and len(series.values) == 0:  # no step tells how many features there are
         series = series._replace(values=series.values.reshape(0, estimator.n_features_in_))
     n_features = series.values.shape[1]
     _check_feature_names(estimator, named, reset=reset)
@@ -152,7 +152,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
 
 
 def _read_2d(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
-    """Univariate series, whose width and names of columns scikit-learn checks."""
+    """Univariate series; scikit-learn checks the number of columns and their names."""
     if getattr(X, "ndim", 2) == 3:
         raise ValueError(f"X has shape {np.shape(X)}, but fit was given (n_sequences, n_steps).")
     X = _same_widths(X)
@@ -174,12 +174,12 @@ def is_ragged(X: Any) -> bool:
 
 
 def _as_list_or_table(X: Any) -> Any:
-    """X as a list, if it is ragged, else as a table: an array, a frame or what check_array reads.
+    """A ragged X as a list, any other as a table: an array, a frame or what check_array reads.
 
-    Refuse what is sparse or masked, texts and dates, which would pass for one of these.
+    Refuse sparse and masked arrays, texts and dates, which would pass for one of these.
     """
     is_column = hasattr(X, "to_numpy") and len(np.shape(X)) == 1  # of sequences
-    dtype = FLOAT if is_frame(X) else getattr(X, "dtype", FLOAT)  # a column may be named so
+    dtype = FLOAT if is_frame(X) else getattr(X, "dtype", FLOAT)  # a column may be named "dtype"
     is_foreign = hasattr(X, "__array__") and not isinstance(dtype, np.dtype)
     if is_column or is_foreign:  # such as a tensor, whose float32 scikit-learn would not see
         X = np.asarray(X)
@@ -192,7 +192,7 @@ def _as_list_or_table(X: Any) -> Any:
         try:
             X = np.asarray(X)
         except ValueError:
-            _join_sequences(X)  # says what it is that has no shape
+            _join_sequences(X)  # its error names the item at fault
             raise
     if is_ragged(X):
         demand_real_numbers(X, "X")
@@ -211,7 +211,7 @@ def _as_list_or_table(X: Any) -> Any:
 
 def _demand_no_sequences_in_cells(table: np.ndarray) -> None:
     """Refuse a table of sequences: one per row and channel, or several columns of them."""
-    types = set(map(type, table.flat))  # few, where cells are many
+    types = set(map(type, table.flat))  # few, even if there are many cells
     if all(issubclass(t, NUMBERS) for t in types):
         return
     if any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in table.flat):
@@ -222,7 +222,7 @@ def _demand_no_sequences_in_cells(table: np.ndarray) -> None:
 
 
 def _check_items(X: Any) -> None:
-    """Refuse X, or what it holds one by one, if that would pass for something else."""
+    """Refuse X if it, or one of its items, would pass for something else."""
     is_container = isinstance(X, list | tuple | str | bytes) or hasattr(X, "__array__")
     if isinstance(X, Iterable) and not is_container and not sparse.issparse(X):
         raise TypeError(f"X is a {type(X).__name__}: pass sequences in a list or an array.")
@@ -230,7 +230,7 @@ def _check_items(X: Any) -> None:
     one_by_one = isinstance(X, list | tuple) or dtype_kind(X) == "O"
     for i, x in enumerate(X if one_by_one else ()):
         types = set(map(type, x)) if isinstance(x, list | tuple) else ()
-        if any(issubclass(t, np.ma.MaskedArray) for t in types):  # few, where steps are many
+        if any(issubclass(t, np.ma.MaskedArray) for t in types):  # few, even of many steps
             for step in x:
                 check_unmasked(step, f"X[{i}]", "leave steps out")
         _check_item(x, f"X[{i}]")
@@ -258,7 +258,7 @@ def _check_item(x: Any, name: str) -> None:
 def _all_arrays(X: Any) -> bool:
     """Whether X holds plain arrays of numbers and nothing else.
 
-    A look at each with all questions would take a fifth of the time of a long list's prediction.
+    To check each array in full would take a fifth of the prediction time of a long list.
     """
     if not isinstance(X, list) and not (type(X) is np.ndarray and X.dtype == object):
         return False
@@ -268,7 +268,7 @@ def _all_arrays(X: Any) -> bool:
 
 
 def _is_matrix(X: Any) -> bool:
-    """Whether `check_array` would find nothing; it is a quarter of a short prediction's time."""
+    """Whether X needs no `check_array`, which takes a quarter of a short prediction's time."""
     return type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype.kind in "biuf"
 
 
@@ -277,7 +277,7 @@ def _lengths(X: Sequence) -> set[int]:
 
 
 def _same_widths(X: Any) -> Any:
-    """X as one table, where its rows come one by one."""
+    """A list of rows as one table; any other X as it is."""
     if not isinstance(X, list):
         return X
     rows = [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
@@ -296,7 +296,7 @@ def _as_numbers(x: Any, name: str) -> np.ndarray:
         x = np.asarray(x)
         if x.dtype == object:
             known = [np.nan if is_pandas_na(value) else value for value in x.flat]
-            cells = np.array(known, dtype=np.float64)  # if they are arrays, with their axes
+            cells = np.array(known, dtype=np.float64)  # arrays keep their own axes
             x = cells.reshape(x.shape + cells.shape[1:])
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from error
@@ -326,7 +326,7 @@ def _join_sequences(X: Any) -> Sequences:
 
 
 def _with_names(X: Any) -> Any:
-    """Of data frames one by one the first, which has the columns of all; else X itself."""
+    """The first of a list of data frames, which must have the same columns; any other X itself."""
     if not all(map(is_frame, X)):
         return X
     names = list(X[0].columns)
