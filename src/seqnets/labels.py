@@ -1,4 +1,4 @@
-"""The labels become targets of the loss, and classes their weights."""
+"""Labels become the targets of the loss; classes get their weights."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
 
 
 def check_each(table: np.ndarray) -> None:
-    """Refuse what is no label: bytes, and among objects what is missing or holds several."""
+    """Refuse what is not a label: bytes and, among objects, missing values and lists of labels."""
     if table.dtype.kind == "T":
         raise ValueError(f"y has dtype {table.dtype}: pass y.astype(object).")
     types = set(map(type, table.flat)) if table.dtype == object else set()
@@ -89,12 +89,12 @@ def check_zeros_and_ones(table: np.ndarray) -> None:
 
 
 def find_classes(y: np.ndarray) -> np.ndarray:
-    """The labels there are; of multilabel y, the numbers of the columns."""
+    """The distinct labels in order; for multilabel y, the numbers of its columns."""
     return np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
 
 
 def warn_if_one_hot(y: np.ndarray) -> None:
-    if y.ndim == 2 and len(y) >= 10 and (y.sum(axis=1) == 1).all():  # of fewer, it may be chance
+    if y.ndim == 2 and len(y) >= 10 and (y.sum(axis=1) == 1).all():  # with fewer, it may be chance
         warn(
             "y has two dimensions and a single 1 in each row. It is read as several labels per "
             "sequence (multilabel); if it holds one-hot classes, pass y.argmax(axis=1)."
@@ -102,10 +102,10 @@ def warn_if_one_hot(y: np.ndarray) -> None:
 
 
 def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The place of each label among the classes, sorted or, set by hand, not."""
+    """The place of each label among the classes, which may be unsorted if they are set by hand."""
     labels, numbers = np.unique(y, return_inverse=True)
     kinds = {labels.dtype.kind, classes.dtype.kind}
-    mixed = "U" in kinds and not kinds.isdisjoint("biuf")  # where NumPy takes 1 for "1"
+    mixed = "U" in kinds and not kinds.isdisjoint("biuf")  # NumPy would take 1 for "1"
     known = np.zeros(labels.size, dtype=bool) if mixed else np.isin(labels, classes)
     if not known.all():
         unknown = labels[~known].tolist()[0]
@@ -115,7 +115,7 @@ def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def make_targets(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """(n, K) float64: one-hot rows; of two classes the number, 0 or 1; of several labels all."""
+    """(n, K) float64: one-hot rows; for two classes, one column of 0 and 1; multilabel y itself."""
     if y.ndim == 2:
         if y.shape[1] != classes.size:
             raise ValueError(f"y has {y.shape[1]} columns, but there are {classes.size} labels.")
@@ -153,7 +153,7 @@ def check_order(given: Any, classes: np.ndarray) -> None:
 
 
 def check_outputs(classes: Any, n_outputs: int, activation: str) -> None:
-    """Refuse classes and an activation, set by hand, that the network's outputs don't stand for."""
+    """Refuse classes and an activation, set by hand, that don't fit the network's outputs."""
     n = classes.size if isinstance(classes, np.ndarray) and classes.ndim == 1 else -1
     allowed = {
         "logistic": n == n_outputs > 1 or (n, n_outputs) == (2, 1),
@@ -170,7 +170,7 @@ def check_outputs(classes: Any, n_outputs: int, activation: str) -> None:
 def class_weights(
     class_weight: dict | str | None, y: np.ndarray, weights: np.ndarray, classes: np.ndarray
 ) -> np.ndarray:
-    """The weight of each class; "balanced" sums those of the sequences, as if they were counts."""
+    """The weight of each class; "balanced" counts each sequence by its weight."""
     if class_weight is None:
         return np.ones(classes.size)
     if y.ndim == 2:
@@ -209,7 +209,7 @@ def weigh(
 
 
 def frequencies(targets: np.ndarray, weights: np.ndarray, activation: str) -> np.ndarray:
-    """The classes' shares; with a logistic output, those of each column's ones, then zeros."""
+    """The classes' shares; for logistic outputs, the shares of ones, then of zeros, by column."""
     if activation == "logistic":
         targets = np.hstack((targets, 1 - targets))
     return np.average(targets, axis=0, weights=weights)

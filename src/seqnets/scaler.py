@@ -46,7 +46,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     n_features_in_ : int
         Steps of 2-D series (one per column), features of 3-D and ragged ones.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, if `X` was a data frame with string column names, or one for each series.
+        Column names, if `X` was a data frame, or a list of them, with string column names.
 
     See Also
     --------
@@ -143,7 +143,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         if first:
             self._kind = kind
             self._scaler = scaler_of_arrays(self.with_mean, self.with_std)
-        else:  # its own, for StandardScaler learns in place
+        else:  # a copy, since StandardScaler learns in place
             self._scaler = copy.deepcopy(self._scaler)
         if len(series.values):
             seen = 0 if first else self.n_steps_seen_
@@ -173,7 +173,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         -------
         X_scaled : ndarray or data frame
             Of the shape of `X`; float32 if `X` is, else float64. Ragged series become a 1-D object
-            array, 2-D ones as a data frame if `set_output` asks for one.
+            array, 2-D ones a data frame if `set_output` asks for one.
 
         Raises
         ------
@@ -242,18 +242,18 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
 
 
 def scaler_of_arrays(with_mean: bool, with_std: bool) -> StandardScaler:
-    """One that returns arrays, whatever scikit-learn is set to make of them."""
+    """Make a StandardScaler that returns arrays, however scikit-learn is configured."""
     scaler = StandardScaler(with_mean=with_mean, with_std=with_std)
     return scaler.set_output(transform="default")
 
 
-@np.errstate(over="ignore", invalid="ignore")  # told by what is not finite
+@np.errstate(over="ignore", invalid="ignore")  # `_learn` refuses what is not finite
 def learn_steps(
     scaler: StandardScaler, series: Sequences, weights: np.ndarray | None, seen: float
 ) -> float:
-    """Teach the scaler all steps with their sequences' weights; return how many it has seen then.
+    """Teach the scaler all steps with their sequences' weights; return how many it has seen.
 
-    That is a whole number until there are weights, and their sum from then on.
+    That number is an int until weights are given; from then on, it is the sum of the weights.
     """
     if weights is None and isinstance(seen, int):
         scaler.partial_fit(series.values)
@@ -261,17 +261,17 @@ def learn_steps(
     weights = np.ones(series.lengths.size) if weights is None else weights
     of_steps = np.repeat(weights, series.lengths)
     check_sum(of_steps, "sample_weight of each step")
-    values = series.values.astype(np.float64, copy=False)  # it rounds weights to their dtype
+    values = series.values.astype(np.float64, copy=False)  # weights are rounded to its dtype
     scaler.partial_fit(values, sample_weight=of_steps)
     seen = float(seen + of_steps.sum())
-    scaler.n_samples_seen_ = np.float64(seen)  # without mean and deviation, it has counted steps
+    scaler.n_samples_seen_ = np.float64(seen)  # without mean and deviation, it counts steps
     if scaler.var_ is not None:
-        np.maximum(scaler.var_, 0, out=scaler.var_)  # of equal numbers, rounded to less
+        np.maximum(scaler.var_, 0, out=scaler.var_)  # rounding can make a 0 negative
     return seen
 
 
 def unnamed(X: Any) -> Any:
-    """Return data frames, also one by one, as arrays."""
+    """Return a data frame, or each one in a list, as an array."""
     if isinstance(X, list | tuple):
         return [np.asarray(x) if is_frame(x) else x for x in X]
     return np.asarray(X) if is_frame(X) else X
