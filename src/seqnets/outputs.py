@@ -15,7 +15,7 @@ POOLING_NAMES = ("last", "mean", "max", "attention")  # in two directions, "last
 
 
 class Pooling:
-    """The states of all steps become one vector a sequence."""
+    """The states of all steps become one vector per sequence."""
 
     def __init__(self, name: str, n_units: int) -> None:
         self.name, self.n_units = name, n_units
@@ -41,7 +41,7 @@ class Pooling:
         POOLINGS[self.name][1](batch.start, batch.lengths, dpooled, best, dh)
 
     def reads(self, window: Batch, work: Workspace) -> bool:
-        """Whether anything of the pooled state of all steps is from this window."""
+        """Whether any part of the pooled state of all steps comes from this window."""
         if self.name not in ("last", "max"):
             return True
         *_, best = self._arrays(window, work)
@@ -58,7 +58,7 @@ class Pooling:
 
 
 class Attention(Pooling):
-    """Pooling by a weight for each step that is learned from its state."""
+    """Pooling with a weight for each step, which depends on its state as training has learned."""
 
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         H = self.n_units
@@ -81,7 +81,7 @@ class Attention(Pooling):
         self, given: Pass, h: np.ndarray, dpooled: np.ndarray, dh: np.ndarray, gradients: Gradients
     ) -> None:
         parameters, batch, work, _ = given
-        if not batch.is_last:  # u is a later window's
+        if not batch.is_last:  # u still is a later window's
             self._compute_scores(given, h)
         W, v = parameters["attention.W"], parameters["attention.v"]
         _, total, _ = self._arrays(batch, work)

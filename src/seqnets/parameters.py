@@ -1,4 +1,4 @@
-"""What each parameter of `RecurrentClassifier` may be, and what is built by them."""
+"""What each parameter of `RecurrentClassifier` may be, and what is built from them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from .workspace import Parameters
 # The best of those tried on the data sets of benchmarks/accuracy.py.
 LEARNING_RATES = {"adam": 0.004, "adamw": 0.004, "rmsprop": 0.001, "sgd": 0.1}
 TOKEN_DROPOUT = 0.3
-# Of an LSTM's states, where there are enough series: benchmarks/README.md has figures.
+# Of an LSTM's states, if there are enough series: benchmarks/README.md has figures.
 STATE_DROPOUT = 0.2
-# Steps, on average. Little of what is further back is left in the last state: benchmarks/README.md
+# Mean number of steps. The last state keeps little of what is further back: benchmarks/README.md
 # has figures.
 SHORT_SERIES = 40
-# Fewer make epochs of a few noisy steps, and need a plan: benchmarks/README.md has figures. More
-# learn as much with constant steps, in a fraction of the time.
+# With fewer, epochs are a few noisy steps, which need a planned schedule: benchmarks/README.md has
+# figures. With more, a constant learning rate is as good and takes a fraction of the time.
 FEW_SERIES = 100
-# Epochs: with a validation set, of tokens and of series; without one. Those of a few sequences have
-# few steps, and a noisy loss: on five small sets of series, with constant steps, the mean accuracy
-# is 0.75 with 3, 0.78 with 10 and 0.79 with 20; on event logs of 100 to 300 users, it is 0.69 to
-# 0.96 with 3 and 0.86 to 0.97 with 20. On sentences it makes no difference but in time.
+# Epochs: with a validation set, for tokens and for series; without one. Epochs of few sequences
+# have few steps, and a noisy loss: on five small sets of series, with a constant learning rate, the
+# mean accuracy is 0.75 with 3, 0.78 with 10 and 0.79 with 20; on event logs of 100 to 300 users, it
+# is 0.69 to 0.96 with 3 and 0.86 to 0.97 with 20. On sentences, only the time differs.
 TOKEN_PATIENCE, SERIES_PATIENCE, LONG_PATIENCE = 3, 10, 20
 
 AT_LEAST_0 = Interval(Real, 0, None, closed="left")
@@ -97,7 +97,7 @@ def hidden_layer_sizes(given: Any) -> tuple[int, ...]:
 
 
 def build_network(estimator: Estimator, mean_length: float | None = None) -> Network:
-    """With the mean length of the sequences to learn from, a new one; else that of a fit before."""
+    """Build a new network for sequences of this mean length; without it, that of an earlier fit."""
     sizes = hidden_layer_sizes(estimator.hidden_layer_sizes)
     if estimator._kind == "tokens":
         n_inputs, n_tokens = int(estimator.embedding_dim), len(estimator.token_ids_)
@@ -127,10 +127,10 @@ def build_network(estimator: Estimator, mean_length: float | None = None) -> Net
 
 
 def schedule_of(estimator: Estimator, n_sequences: int, may_plan: bool) -> str:
-    """The name of a call's schedule: a few series need step sizes that end at 0, which is "auto".
+    """The name of a call's schedule; by default "auto" for few series, so that steps end at 0.
 
-    But not where a validation set tells when to stop, or the call is one of many, so that it may
-    not plan; nor where the user wants training to end sooner or to go on later.
+    It is "constant" for other data; if the call may not plan, because a validation set tells when
+    to stop or the call is one of many; and if the user wants to end sooner or to go on later.
     """
     if estimator.learning_rate != "auto":
         return estimator.learning_rate
@@ -148,7 +148,7 @@ def patience(estimator: Estimator, validated: bool) -> float:
 
 
 def build_optimizer(estimator: Estimator) -> Optimizer:
-    """The solver; its numbers are Python's, since each other type would be compiled for anew."""
+    """The solver; its numbers are Python's, since kernels would be compiled for each other type."""
     rate = LEARNING_RATES[estimator.solver]
     if estimator.learning_rate_init != "auto":
         rate = float(estimator.learning_rate_init)
@@ -195,7 +195,7 @@ def build_trainer(
         optimizer,
         workers,
         loss=estimator.out_activation_,
-        alpha=float(estimator.alpha),  # a float32 would make what it is multiplied with one
+        alpha=float(estimator.alpha),  # np.float32 would turn products into float32
         max_grad_norm=None if limit is None else float(limit),
         dropout=build_dropout(estimator, n_sequences),
         bptt_steps=None if n_steps is None else int(n_steps),

@@ -1,4 +1,4 @@
-"""What the file of a model holds beside the parameters: a rule for each fitted attribute."""
+"""What a model's file holds besides the parameters: a rule for each fitted attribute."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Rule(NamedTuple):
     """What a fitted attribute must be."""
 
     allowed: str
-    holds: Callable[[Any, dict[str, Any]], bool]  # of the value and of those above it in the table
-    kinds: tuple = (*KINDS, None)  # of X, for which there is such an attribute
+    holds: Callable[[Any, dict[str, Any]], bool]  # of the value and all; those above are valid
+    kinds: tuple = (*KINDS, None)  # of X, with which the attribute exists
     optional: bool = False
 
 
@@ -69,7 +69,7 @@ def is_array(x: Any, shape: tuple, dtype: Any) -> bool:
 
 
 def is_network(values: Any, fitted: dict[str, Any]) -> bool:
-    """Return whether a `Network` can be made from them."""
+    """Return whether a `Network` can be made from these values."""
     it, weights = Architecture(*values), fitted.get("parameters_")
     return (
         it.cell in tuple(CELLS)
@@ -84,7 +84,7 @@ def is_network(values: Any, fitted: dict[str, Any]) -> bool:
 
 
 def are_weights(parameters: Any, fitted: dict[str, Any]) -> bool:
-    """Return whether they are the network's, which says itself what is wrong."""
+    """Return whether they are the network's, or raise its error, which says what is wrong."""
     if type(parameters) is not dict:
         return False
     Network(Architecture(*fitted["_network"])).check(
@@ -105,7 +105,7 @@ def are_classes(classes: Any, _: dict[str, Any]) -> bool:
 
 
 def is_activation(name: Any, fitted: dict[str, Any]) -> bool:
-    """Return whether the outputs can have it, of which `labels` says what is wrong."""
+    """Return True if it fits the classes and outputs; else raise the error of `labels`."""
     check_outputs(fitted["classes_"], Architecture(*fitted["_network"]).n_outputs, name)
     return True
 
@@ -116,7 +116,7 @@ def channels(fitted: dict[str, Any]) -> int:
 
 
 def is_statistic(x: Any, fitted: dict[str, Any], needed: bool, lowest: float) -> bool:
-    """Return whether it is a number of each channel, or None where the scaler needs none."""
+    """Return whether it is a number per channel, or None if the scaler does not need it."""
     if not needed:
         return x is None
     return is_array(x, (channels(fitted),), np.float64) and bool((x >= lowest).all())
