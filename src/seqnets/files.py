@@ -1,12 +1,12 @@
-"""One file of plain values and arrays: written whole or not at all, read without trust.
+"""A file of plain values and arrays, which is written whole or not at all and read without trust.
 
-It is a zip archive, nothing in it compressed:
+It is a zip archive without compression:
 
     model.json   {"format": "seqnets", "version": 1, "model": ...}
-    *.npy        the arrays, one each, which model.json refers to by name
+    *.npy        one array each, which model.json refers to by name
 
-What JSON has no word for is an object of one key: {"tuple": [...]}, {"dict": [keys, values]},
-{"array": name}, ...
+A value of a type that JSON lacks is an object of one key: {"tuple": [...]}, {"array": name},
+{"dict": [keys, values]}, ...
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .vocabulary import ragged
 FORMAT, VERSION = "seqnets", 1
 DESCRIPTION = "model.json"
 Arrays = dict[str, np.ndarray]
-Take = Callable[[str], np.ndarray]  # gives an array of the file by its name, once
+Take = Callable[[str], np.ndarray]  # returns an array of the file by its name, once
 
 
 # Values
@@ -52,14 +52,14 @@ def encode(value: Any, place: str, arrays: Arrays) -> Any:
         ordered = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
         items = [encode(item, f"{place}[{i}]", arrays) for i, item in enumerate(ordered)]
         return items if type(value) is list else {type(value).__name__: items}
-    if value is list:  # an analyzer of texts that are split already
+    if value is list:  # as an analyzer, for texts already split
         return {"type": "list"}
     if isinstance(value, dict):
         keys = [encode(key, f"{place}: the key {key!r}", arrays) for key in value]
         return {"dict": [keys, [encode(value[k], f"{place}.{k}", arrays) for k in value]]}
     if type(value) in (np.ndarray, np.memmap) and value.dtype.kind in "biufU":
         name = f"{len(arrays)}-{re.sub('[^A-Za-z0-9_.]', '_', place)[-100:]}.npy"
-        arrays[name] = np.asarray(value)  # of a memory map an ordinary one
+        arrays[name] = np.asarray(value)  # no memory map
         return {"array": name}
     if type(value) is np.ndarray and value.dtype.kind == "O" and value.ndim == 1:
         return {"objects": encode(list(value), place, arrays)}
@@ -70,7 +70,7 @@ def encode(value: Any, place: str, arrays: Arrays) -> Any:
 
 
 def decode(value: Any, take: Take) -> Any:
-    """Return what `encode` was given."""
+    """Return the value that `encode` was given."""
     if type(value) is list:
         return [decode(item, take) for item in value]
     if type(value) is not dict:
@@ -101,10 +101,10 @@ PLURALS: dict[str, Callable[[list], Any]] = {
 
 
 def to_dict(pairs: list[tuple[Any, Any]]) -> dict:
-    """Make a dict of these pairs, in which no key may occur twice."""
+    """Make a dict of these pairs; no key may occur twice."""
     keys = [key for key, _ in pairs]
     if any(type(key) is int and abs(key) > sys.maxsize for key in keys):
-        raise ValueError(f"{DESCRIPTION}: a key is too large")  # they may all have one hash
+        raise ValueError(f"{DESCRIPTION}: a key is too large")  # such keys may share one hash
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError(f"{DESCRIPTION}: a key occurs twice among {reprlib.repr(keys)}")
@@ -123,7 +123,7 @@ def decode_all(values: dict[str, Any], take: Take) -> dict[str, Any]:
 
 
 def write_file(path: str | os.PathLike, model: Any, arrays: Arrays) -> None:
-    """Write what `encode` has made, in place of what was at `path`."""
+    """Write what `encode` has made; replace the file at `path`."""
     description = {"format": FORMAT, "version": VERSION, "model": model}
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(DESCRIPTION), json.dumps(description, allow_nan=False))
@@ -133,7 +133,7 @@ def write_file(path: str | os.PathLike, model: Any, arrays: Arrays) -> None:
 
 
 def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any:
-    """What `build` makes of the file's model, of which each array must be taken."""
+    """Return what `build` makes of the file's model; it must take every array."""
     check_regular(Path(path))
     with open(os.fspath(path), "rb") as file:
         try:
@@ -141,7 +141,7 @@ def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any
                 raise ValueError("it is not a complete zip file, as seqnets.save writes it")
             with zipfile.ZipFile(file) as archive:
                 return read_archive(archive, os.fstat(file.fileno()).st_size, build)
-        except Exception as error:  # of zipfile, json, numpy or a check: the file is wrong
+        except Exception as error:  # from zipfile, json, numpy or a check: the file is wrong
             reason = str(error) or type(error).__name__
             raise ValueError(
                 f"{os.fspath(path)!r} is not a valid seqnets file: {reason}"
@@ -149,7 +149,7 @@ def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any
 
 
 def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take], Any]) -> Any:
-    """What `build` makes of an archive of `size` bytes, each of which is read once at most."""
+    """Return what `build` makes of an archive of `size` bytes; read no entry twice."""
     entries = {info.filename: info for info in archive.infolist()}
     if len(entries) < len(archive.infolist()):
         raise ValueError("two entries have the same name")
@@ -180,7 +180,7 @@ def read_archive(archive: zipfile.ZipFile, size: int, build: Callable[[Any, Take
 
 
 def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """Return the array of an entry, whose header must tell the entry's size."""
+    """Return the array of an entry; its header must agree with the entry's size."""
     with archive.open(info) as entry:
         if np.lib.format.read_magic(entry) != (1, 0):
             raise ValueError(f"{info.filename} is not of version 1.0 of NumPy's format")
@@ -209,28 +209,28 @@ def check_writable(path: str | os.PathLike) -> None:
 
 
 def check_regular(path: Path) -> None:
-    """Refuse a device or a pipe, which may have no end, or no beginning."""
+    """Refuse a device or a pipe: reading or writing it might never end."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
 
 
 def regular(path: str | os.PathLike) -> Path:
-    """Where the file is or will be, symbolic links followed."""
+    """Where the file is or will be, after following symbolic links."""
     target = Path(os.path.realpath(path))
     check_regular(target)  # a device such as /dev/null would be replaced by a file
     if target.exists():
-        target.open("r+b").close()  # without write permission it may not be replaced
+        target.open("r+b").close()  # raises without write permission, which os.replace ignores
     return target
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """Give a file to write to, which takes the place of `path` at the end, if there is no error."""
+    """Yield a file to write to; unless there is an error, it replaces `path` at the end."""
     target = regular(path)
     temporary = target.with_name(f".seqnets-{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
-            if target.exists():  # what was private stays so
+            if target.exists():  # a private file stays private
                 shutil.copymode(target, temporary)
             yield file
             file.flush()

@@ -1,4 +1,4 @@
-"""Models on disk: what is saved of each estimator, and what it must be to be loaded. No pickle.
+"""Models on disk, without pickle: what is saved of each estimator, and checked when it is loaded.
 
 An estimator is saved as its "class", its "parameters" and its "fitted" attributes; a pipeline as
 its "steps". `rules` has the table of these attributes; `files` says how they are written.
@@ -112,11 +112,11 @@ def load(path: str | os.PathLike) -> Any:
 
 CLASSES = {cls.__name__: cls for cls in (*FITTED, Pipeline)}
 SKIPPED = (None, "passthrough")  # steps of a pipeline that do nothing
-DEEPEST = 5  # of pipelines in pipelines: each doubles the time that scikit-learn's questions take
+DEEPEST = 5  # nesting of pipelines: each level doubles the time of scikit-learn's checks
 
 
 def describe(estimator: Any, place: str, arrays: Arrays) -> Any:
-    """Return the estimator as JSON; its arrays come into `arrays`."""
+    """Return the estimator as JSON; put its arrays into `arrays`."""
     cls = type(estimator)
     if cls not in CLASSES.values():
         kind, names = f"{cls.__module__}.{cls.__qualname__}", ", ".join(CLASSES)
@@ -133,18 +133,18 @@ def describe(estimator: Any, place: str, arrays: Arrays) -> Any:
         ]
     else:
         if parameters.get("vocabulary") is not None and not hasattr(estimator, "vocabulary_"):
-            estimator = clone(estimator).fit([])  # it transforms without a fit as well
+            estimator = clone(estimator).fit([])  # it can transform without a fit
         model["fitted"] = encode_all(fitted_attributes(estimator, place), place, arrays)
     return model | {"parameters": encode_all(parameters, place, arrays)}
 
 
 def fitted_attributes(estimator: Any, place: str) -> dict[str, Any]:
-    """Return those in the table."""
+    """Return the attributes that the table of `rules` has."""
     try:
         check_is_fitted(estimator)
     except NotFittedError as error:
         raise NotFittedError(f"{place}: {error}") from error
-    state = dict(estimator.__getstate__())  # where the network is plain values
+    state = dict(estimator.__getstate__())  # has plain values, not the network
     if "_scaler" in state:
         state["_scaler"] = [state["_scaler"].with_mean, state["_scaler"].with_std]
     return {name: state[name] for name in FITTED[type(estimator)] if name in state}

@@ -14,11 +14,11 @@ from .colors import printable
 from .comparison import LabeledTexts
 from .vocabulary import ragged
 
-BYTES_AT_A_TIME, ROWS_AT_A_TIME = 2**15, 256  # of a text file, of a CSV file: labeled at a time
+BYTES_AT_A_TIME, ROWS_AT_A_TIME = 2**15, 256  # of a text file, of a CSV file
 
 
 class UserError(Exception):
-    """Something the user can mend: told in one line, without a traceback."""
+    """An error that the user can fix: shown in one line, without a traceback."""
 
 
 def read_movie_reviews() -> LabeledTexts:
@@ -51,9 +51,9 @@ def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
 
 
 def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
-    """Yield where a row of a CSV file with a header line stands, and its fields in the columns.
+    """Yield the place of each row of a CSV file with a header line, and its fields in the columns.
 
-    Fields are separated by what separates the names in the header line, see `separator_of`.
+    The separator is that of the header line, see `separator_of`.
     """
     csv.field_size_limit(2**31 - 1)
     try:
@@ -87,7 +87,7 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
 
 
 def separator_of(header: str, wanted: set[str]) -> str:
-    """Return the separator by which the header line has all columns asked for, or most columns."""
+    """Return the separator that gives the header line all columns asked for, or most columns."""
 
     def fit(separator: str) -> tuple[bool, int]:
         names = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
@@ -97,7 +97,7 @@ def separator_of(header: str, wanted: set[str]) -> str:
 
 
 def checked_column(path: str, columns: list[str], option: str, column: str | None) -> str:
-    """Return the column's name if the file has it, once."""
+    """Return the column's name; refuse one that the file does not have exactly once."""
     column = column and column.strip()
     listed = ", ".join(columns)
     if not columns:
@@ -112,7 +112,7 @@ def checked_column(path: str, columns: list[str], option: str, column: str | Non
 
 
 def read_lines(path: str | None) -> Iterator[list[str]]:
-    """Yield the lines of a text file, or of standard input, as many at a time as are there."""
+    """Yield the lines of a text file or of standard input: at a time, all that can be read now."""
     name, number = path or "standard input", 0
     begun: list[bytes] = []
     file: Any
@@ -134,7 +134,7 @@ def read_lines(path: str | None) -> Iterator[list[str]]:
 
 
 def decoded(lines: bytes, name: str, n_before: int) -> list[str]:
-    """Return lines as strings; `n_before` lines of the file called `name` stand before them."""
+    """Return lines as strings; `n_before` lines of the file `name` come before them."""
     strings = []
     for number, line in enumerate(lines.split(b"\n"), n_before + 1):
         try:
@@ -145,7 +145,7 @@ def decoded(lines: bytes, name: str, n_before: int) -> list[str]:
 
 
 def rows_of(path: str, column: str) -> Iterator[list[str]]:
-    """Yield the texts of a column, some at a time."""
+    """Yield the texts of a column, in lists of at most `ROWS_AT_A_TIME`."""
     rows = read_columns(path, text=column)
     while some := list(islice(rows, ROWS_AT_A_TIME)):
         yield [text for _, [text] in some]
