@@ -1,4 +1,4 @@
-"""What a fit warns of: data that are read as what they are not, and training that went badly."""
+"""What fit warns of: data that were probably meant in another way, and training that went badly."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .training import History
 from .warn import warn
 
 LAST_EPOCHS = 5
-# Of the loss of guessing: a training loss below `LEARNED` is no accident; one above
-# `LITTLE_LEARNED`, where training ended by itself, is hardly better; `SOME_LOSS` matters.
+# Shares of the loss of guessing: a training loss below `LEARNED` is not chance; one above
+# `LITTLE_LEARNED` is hardly better than guessing if training ended by itself; `SOME_LOSS` matters.
 LEARNED, LITTLE_LEARNED, SOME_LOSS = 0.8, 0.98, 0.1
 RISEN = 3  # times the lowest loss
-# Series of 17 sets: where accuracies were near chance until each series had lost its own mean, the
-# median of their own deviations was 0.003 to 0.11 of all steps' (`NARROW`), in all others 0.36 on.
+# On 17 data sets, the median deviation within a series, as a share of that of all steps, was 0.003
+# to 0.11 where accuracy was near chance until each series' mean was subtracted, else from 0.36 on.
 NARROW, HALF_LEARNED, SAMPLE = 0.15, 0.5, 1000
-ROUNDING = 1e-6  # up to which equal numbers may seem to vary
+ROUNDING = 1e-6  # deviations up to this may be rounding errors of equal numbers
 FEW_TO_JUDGE = 5  # sequences of a class
 USUAL_REASONS = (
     "The usual reasons: a learning_rate_init that is too large or too small, a large alpha, "
@@ -34,7 +34,7 @@ USUAL_REASONS = (
 def warn_of_a_poor_fit(
     estimator: Estimator, history: History, data: Data, validation: Validation | None
 ) -> None:
-    """One warning at most, of what is worst."""
+    """Give one warning at most, of the worst problem."""
     if history.stopped == "interrupted":
         return
     guessed, true = (
@@ -63,7 +63,7 @@ def warn_of_a_poor_fit(
 
 
 def on_the_end(history: History, curve: list[float], guessing: float) -> str:
-    """What is wrong with the last epochs' loss, which is noisy, and with the weights they left."""
+    """What is wrong with the last epochs' loss, which is noisy, and with the weights at the end."""
     last, by_itself = curve[-LAST_EPOCHS:], history.stopped in ("converged", "planned")
     if guessing > 0 and min(last) > guessing * (LITTLE_LEARNED if by_itself else 1):
         told = beside_guessing("lowest loss of the last epochs", min(last), guessing)
@@ -110,9 +110,9 @@ def beside_guessing(name: str, loss: float, guessing: float) -> str:
 
 
 def on_the_judges(estimator: Estimator, targets: np.ndarray) -> str:
-    """Which class has too few members in the validation set for any score to tell much."""
+    """Which class has too few members in the validation set for scores to mean much."""
     members = targets.sum(axis=0).astype(int)
-    if members.size == 1 and estimator.classes_.size == 2:  # only the second one's
+    if members.size == 1 and estimator.classes_.size == 2:  # the ones are the second class
         members = np.array([len(targets) - members[0], members[0]])
     rarest = members.argmin()
     if members[rarest] >= FEW_TO_JUDGE:
@@ -125,16 +125,16 @@ def on_the_judges(estimator: Estimator, targets: np.ndarray) -> str:
 
 
 def on_levels(sequences: Sequences) -> str:
-    """Whether standardized series hardly vary by themselves, beside all steps' deviation of 1."""
+    """Advice if each standardized series hardly varies, compared with all steps' deviation of 1."""
     values, offsets = sequences
     if values.ndim == 1:  # tokens
         return ""
     some = np.linspace(0, offsets.size - 2, min(offsets.size - 1, SAMPLE)).astype(int)
     series = [values[offsets[i] : offsets[i + 1]] for i in some if offsets[i] < offsets[i + 1]]
     own = np.array([x.std(axis=0, dtype=np.float64) for x in series])
-    varied = [sd[sd > ROUNDING] for sd in own.T]  # a feature may be one number for each series
+    varied = [sd[sd > ROUNDING] for sd in own.T]  # a feature may be constant in each series
     typical = [np.median(sd) if sd.size else 1.0 for sd in varied]
-    if min(typical, default=1.0) > NARROW:  # there is none if all series are empty
+    if min(typical, default=1.0) > NARROW:  # no feature if all series are empty
         return ""
     feature = f" in feature {np.argmin(typical)}" if len(typical) > 1 else ""
     return (
@@ -145,22 +145,22 @@ def on_levels(sequences: Sequences) -> str:
 
 
 def never_moved(estimator: Estimator, history: History) -> bool:
-    """Whether all scores of this training are the same, and none that says that all is right."""
+    """Whether all scores of this training are equal, and not those of perfect predictions."""
     scores = history.validation_scores
     if estimator.scoring == "loss" or len(set(scores)) != 1:
         return False
-    without_errors = scores[0] == 0 and math.copysign(1, scores[0]) < 0  # of a "neg_" scorer
+    without_errors = scores[0] == 0 and math.copysign(1, scores[0]) < 0  # -0.0 of a "neg_" scorer
     return scores[0] != 1 and not without_errors
 
 
 def warn_of_scoring(estimator: Estimator, where: str) -> None:
-    """A score needs something to judge."""
+    """Warn that scoring has no effect without a validation set."""
     if estimator.scoring != "loss":
         warn(f"scoring={estimator.scoring!r} has no effect {where}.")
 
 
 def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
-    """Series are hardly ever what `SequenceVectorizer` makes: int32 from 1 on, then zeros."""
+    """Warn of series that look like `SequenceVectorizer`'s output: int32 from 1 on, then zeros."""
     if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
         return
     dtypes = {getattr(x, "dtype", None) for x in (X if estimator._kind == "ragged" else [X])}

@@ -99,7 +99,7 @@ class PredictionMixin(BaseEstimator):
 
     @on_snapshot
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict the logarithm of each probability, which is finite even where that rounds to 0.
+        """Predict the logarithm of each probability; it is finite even if that is rounded to 0.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
-            For one or two classes, one number per sequence: of two, above 0 for the second.
+            For one or two classes, one number per sequence; with two, above 0 for the second.
 
         Raises
         ------
@@ -178,12 +178,12 @@ class PredictionMixin(BaseEstimator):
 
     def _inferred(self, function: Callable, X: Any, *arguments: Any) -> Any:
         """Return what `inference` or `explanation` makes of X with this network."""
-        if "parameters_" not in vars(self):  # else the check can't fail; it takes 0.1 ms
+        if "parameters_" not in vars(self):  # else it can't fail, and takes 0.1 ms
             check_is_fitted(self)
         return self._run(function, read(self, X), *arguments)
 
     def _check(self) -> None:
-        """Refuse what a user may have set, and no kernel could use."""
+        """Refuse attributes set by hand that the kernels can't use."""
         self._network.check(self.parameters_, self._dtype)
         n_outputs = self._network.dense.n_outputs
         check_outputs(self.classes_, n_outputs, self.out_activation_)
@@ -192,20 +192,20 @@ class PredictionMixin(BaseEstimator):
 
     def _run(self, function: Callable, sequences: Sequences, *arguments: Any) -> Any:
         self._check()
-        one = sequences.offsets.size == 2  # sequence, hence one block and one thread
+        one = sequences.offsets.size == 2  # a single sequence is one block, for one thread
         n = 1 if one else effective_n_threads(self.n_jobs)
         with Workers(n, self._dtype, spare=True) as workers:
             return function(self._network, self.parameters_, sequences, workers, *arguments)
 
 
 def exp(log_proba: np.ndarray) -> np.ndarray:
-    """Return the probabilities, 0 where they underflow even if NumPy is told to raise."""
+    """Return the probabilities; underflow gives 0 even if NumPy is set to raise errors."""
     with np.errstate(under="ignore"):
         return np.exp(log_proba)
 
 
 def finite(logits: np.ndarray) -> np.ndarray:
-    """Return the logits (n, K), or raise if one is not finite: no probability is to be NaN."""
+    """Return the logits (n, K), or raise if one is not finite: no probability may be NaN."""
     are_finite = np.isfinite(logits)
     if are_finite.all():
         return logits

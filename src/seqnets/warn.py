@@ -1,4 +1,4 @@
-"""Warnings, which point at the user's own line."""
+"""Warnings that point at the user's own line."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import sys
 import types
 import warnings
 
-# Packages between the user's line and here; those that a worker's stack begins with.
+# Packages between the user's line and here; packages at the bottom of a worker's stack.
 OURS = ("seqnets", "sklearn", "joblib", "numba", "contextlib")
 BELOW = ("concurrent", "multiprocessing", "threading")
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line that called into this package, or scikit-learn with it.
+    """Warn at the user's line that called this package, directly or through scikit-learn.
 
-    In a worker of joblib's there is none; then at the line here that warns.
+    A joblib worker has no such line; then warn at the line of this package that warns.
     """
     level, frame = 1, sys._getframe()
     while frame.f_back and package_of(frame) in OURS:
