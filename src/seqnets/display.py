@@ -1,4 +1,4 @@
-"""What the displays share: axes of their own or given, steps named, bars and maps in one scheme."""
+"""What the displays share: new or given axes, names of steps, bars and maps in the same colors."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ MEANING = {"h": "hidden state", "c": "cell state", "i": "input gate", "f": "forg
            "o": "output gate", "g": "candidate", "n": "candidate", "r": "reset gate",
            "z": "update gate", "a": "sum inside the tanh",
            "attention": "weight in the pooling"}  # fmt: skip
-FEW_LINES = 2  # whose legend stands inside the axes
-MOST_COLUMNS = 1000  # of what can't be told apart any more
-LABEL, LETTER = 0.17, 0.15  # inches: of a word on end its height, of each letter
+FEW_LINES = 2  # up to so many have their legend inside the axes
+MOST_COLUMNS = 1000  # more could not be told apart
+LABEL, LETTER = 0.17, 0.15  # inches: width of a vertical word, height of each of its letters
 
 
 class Display:
-    """A figure's axes, and what is drawn on them by more than one display.
+    """The axes of a figure, and what more than one display draws on them.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         The axes of the plot; set by `plot`.
     figure_ : matplotlib Figure
-        The figure that they are in.
+        The figure that contains the axes.
     """
 
     ax_: Any
@@ -50,16 +50,16 @@ class Display:
         return ax
 
     def _name_steps(self, words: Sequence[str], weights: np.ndarray | None = None) -> None:
-        """Write the words under their steps, as many as there is room for, the weightiest first.
+        """Write the words under their steps, those of large weights first, while there is room.
 
-        Title and labels that would be cut off go on in another line.
+        Titles and labels that are too long are wrapped.
         """
         for text in (self.ax_.title, self.ax_.xaxis.label, self.ax_.yaxis.label):
             text.set_wrap(True)
         box, n = self.ax_.get_window_extent(), len(words)
         width, height = box.width / self.figure_.dpi, box.height / self.figure_.dpi
         self.ax_.set_xlim(-0.5, max(n, 1) - 0.5)
-        if n > 0 and list(words) == [str(t + 1) for t in range(n)]:  # they have no other names
+        if n > 0 and list(words) == [str(t + 1) for t in range(n)]:  # only numbers
             each = 0.15 + 0.1 * len(words[-1])
             apart = next(m * 10**e for e in range(9) for m in (1, 2, 5)
                          if m * 10**e * width >= n * each)  # fmt: skip
@@ -75,7 +75,7 @@ class Display:
         self.ax_.set_xlabel("word" if apart == 1 else "word (not all are named)")
 
     def _name_lines(self) -> None:
-        """Name the lines in the axes; many beside them, if the layout makes room for that."""
+        """Name the lines in a legend: inside the axes or, of many, beside them if there is room."""
         n = len(self.ax_.get_legend_handles_labels()[1])
         if n > FEW_LINES and self.figure_.get_layout_engine() is not None:
             self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1), ncols=legend_columns(n),
@@ -95,9 +95,9 @@ class Display:
         self._name_steps(words, np.abs(values))
 
     def _areas(self, values: np.ndarray, feet: np.ndarray) -> None:
-        """Show values (T, n) as what lies between them and their feet (n,); of many, the extremes.
+        """Fill the areas between values (T, n) and their feet (n,); of many steps, show extremes.
 
-        As `stairs` would, which goes through each of many steps and channels in Python.
+        `stairs` would draw the same, but goes through all steps and channels in Python.
         """
         from matplotlib.collections import PolyCollection
 
@@ -109,16 +109,16 @@ class Display:
             x = np.repeat(np.append(starts, T) - 0.5, 2)[:, np.newaxis]
             outlines = np.stack(np.broadcast_arrays(x, feet + height), axis=2).swapaxes(0, 1)
             areas = PolyCollection(list(outlines), facecolor=color, linewidth=0)
-            areas.sticky_edges.y[:] = feet  # the axes end there, if all lies on one side
+            areas.sticky_edges.y[:] = feet  # the axes end there if all areas are on one side
             self.ax_.add_collection(areas)
         self.ax_.autoscale_view()
 
     def _rows(self, values: np.ndarray, names: Sequence[Any]) -> None:
-        """Show values (T, n), a row for each of n channels from the top, all on one scale."""
+        """Show values (T, n): n rows, one per channel, from the top, all on the same scale."""
         n, largest = values.shape[1], largest_of(values)
         feet = np.arange(n)[::-1]
         self._areas(0.45 * values / largest, feet)
-        # behind the areas, which of many rows are no higher than this line is wide
+        # behind the areas, which in many rows are no higher than this line is wide
         self.ax_.hlines(feet, 0, 1, "gray", linewidth=0.8, zorder=0, capstyle="projecting",
                         transform=self.ax_.get_yaxis_transform())  # fmt: skip
         apart = -(-n // 20)
@@ -126,7 +126,7 @@ class Display:
         self.ax_.set(ylabel=f"channel, ±{largest:.2g} a row", ylim=(-0.6, n - 0.4))
 
     def _map(self, values: np.ndarray, label: str, from_zero: bool) -> None:
-        """Show values (T, n), a column per step: from 0 to 1, or all around 0."""
+        """Show values (T, n), a column per step, on a scale from 0 to 1 or symmetric around 0."""
         from matplotlib.colors import LinearSegmentedColormap
 
         T, n = max(len(values), 1), values.shape[1]
@@ -141,8 +141,10 @@ class Display:
 
 
 def read_one(estimator: inspection.Model, x: Any) -> tuple[Any, list[str]]:
-    """X with x as its only sequence (a row of a frame keeps the columns' names), and its steps'
-    names. If x can't be read and is a list of one, the error says to pass what is in it.
+    """Return X with x as its only sequence, and the names of x's steps.
+
+    A row of a frame keeps the columns' names. If x can't be read and has one item, the error says
+    to pass that.
     """
     check_is_fitted(inspection.last_step(estimator))
     is_row = hasattr(x, "iloc") and x.ndim == 1 and hasattr(estimator, "feature_names_in_")
@@ -159,27 +161,24 @@ def read_one(estimator: inspection.Model, x: Any) -> tuple[Any, list[str]]:
 
 
 def largest_of(values: np.ndarray) -> float:
-    """The largest size of the finite values; 1 if there is none but zero."""
+    """The largest absolute value among the finite ones; 1 if all of them are zero."""
     return float(np.max(np.abs(values), initial=0, where=np.isfinite(values))) or 1.0
 
 
 def shortened(word: str, letters: int = 20) -> str:
-    """The word, or its first and last letters: of many names, these differ."""
+    """The word, or its first and last letters, in which long names mostly differ."""
     last = letters // 3
     return word if len(word) <= letters else f"{word[: letters - 1 - last]}…{word[-last:]}"
 
 
 def literal(label: Any) -> str:
-    """The label as matplotlib shows it: no formula between dollars, none left out for its "_".
-
-    A long one, for which there is no room, is shortened.
-    """
+    """The label so that matplotlib shows it as it is, with "$" and a first "_", but shortened."""
     text = shortened(str(label)).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 
 def weightiest(weights: np.ndarray, apart: int) -> list[int]:
-    """Places at least so far apart, those of large weights rather than others."""
+    """Places at least `apart` from each other, chosen by weight, the largest first."""
     chosen: list[int] = []
     for t in np.argsort(-weights, kind="stable").tolist():
         if all(abs(t - other) >= apart for other in chosen):
@@ -188,7 +187,7 @@ def weightiest(weights: np.ndarray, apart: int) -> list[int]:
 
 
 def looks() -> Iterator[tuple[str, str, str]]:
-    """A color, a kind of line and a marker for one class after the other."""
+    """Yield a color, a line style and a marker for one class after the other."""
     return zip(cycle(CLASSES), cycle(LINES), cycle(MARKERS), strict=False)
 
 
@@ -204,7 +203,7 @@ def legend_columns(n: int) -> int:
 
 
 def beside(labels: Sequence[Any]) -> float:
-    """Inches that a legend of these labels takes beside the axes: none if it stands inside."""
+    """The inches that a legend of these labels takes beside the axes; 0 if it is inside."""
     n, letters = len(labels), max((len(literal(label)) for label in labels), default=0)
     return legend_columns(n) * (0.6 + 0.085 * letters) if n > FEW_LINES else 0.0
 
@@ -215,7 +214,7 @@ def width_for(words: Sequence[str]) -> float:
 
 
 def steps_of(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """What a trace holds under this name, a row or a number per step."""
+    """The trace's array of this name, which must have a row or a number per step."""
     names = [key for key in trace if key not in ("pooled", "logits")]
     if name not in names:
         reason = "has no steps" if name in trace else "is not in the trace"
@@ -224,6 +223,6 @@ def steps_of(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def meaning(name: str) -> str:
-    """What an array of a trace is, and its name there; any other name as it is."""
+    """What the trace's array of this name means, with the name; any other name as it is."""
     what = MEANING.get(name.rpartition(".")[2])
     return f"{what} ({name})" if what else literal(name)

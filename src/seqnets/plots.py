@@ -2,10 +2,10 @@
 
 Each has `from_estimator`, which plots (`AttributionDisplay`: only on axes that are given), and
 `plot(ax=...)`; plotting sets `ax_` and `figure_`. Arrays of your own go into the constructor (there
-is no `from_predictions`). Text keeps the colors of the style in use, light or dark. Blue is
+is no `from_predictions`). Text keeps the colors of the style in use, light or dark. Blue means
 positive, open or for a class, orange negative, closed or against it; other colors only tell lines
-apart. What the color says, the line style, the place or the lightness says as well.
-For a script that matplotlib's own font lacks, name a font that has it:
+apart. Line style, place or lightness always say the same as the color.
+For a writing system that matplotlib's own font lacks, name a font that has it:
 ``plt.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK SC"]``.
 
 Examples
@@ -42,8 +42,8 @@ __all__ = [
     "colored",
 ]
 
-MOST_NAMED = 10  # classes: those that come highest
-SIGMOID = {"i", "f", "o", "r", "z"}  # gates, from 0 to 1; all else lies around 0
+MOST_NAMED = 10  # classes, those with the highest probabilities
+SIGMOID = {"i", "f", "o", "r", "z"}  # gates, from 0 to 1; all other arrays lie around 0
 
 
 class GateDisplay(Display):
@@ -392,5 +392,5 @@ class AttributionDisplay(Display):
         return as_html(self.words, self._step_totals(), f"for {self.target}:")
 
     def _step_totals(self) -> list[float]:
-        """(n_steps,): the features' sum."""
+        """(n_steps,): the sum over the features."""
         return self.attributions.sum(axis=tuple(range(1, self.attributions.ndim))).tolist()
