@@ -1,14 +1,14 @@
 """Looking inside: what the passes leave, the gradients of single steps, and shuffled sequences.
 
-    F  a sequence's decision function for one class, the logit z_k; of two classes the second's
-       is z and the first's -z
+    F  a sequence's decision function for one class, the logit z_k; with two classes, it is z for
+       the second and -z for the first
     x  (T, D) what the first layer reads: standardized series, or the tokens' embeddings
 
 gradient x input        x * dF/dx (Shrikumar et al. 2016)
 integrated gradients    x * integral of dF/dx (s x) over s from 0 to 1 (Sundararajan, Taly & Yan
                         2017); they sum to F(x) - F(0)
 
-The baseline is x = 0: a series at its channels' means, or words without a meaning.
+The baseline is x = 0: a series at its channels' means, or tokens whose embeddings are zero.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .workspace import Parameters, Workspace
 def trace(
     network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> list[dict[str, np.ndarray]]:
-    """Of each sequence, what the forward pass has left, by name; steps in the sequence's order."""
+    """For each sequence, the arrays of the forward pass by name; steps in the sequence's order."""
     found: list[dict[str, np.ndarray]] = [{} for _ in sequences.lengths]
 
     def take(batch: Batch, work: Workspace, logits: np.ndarray) -> None:
@@ -63,7 +63,7 @@ def readings(network: Network) -> Iterator[tuple[Recurrent, bool]]:
 def deal(
     arrays: dict[str, np.ndarray], batch: Batch, found: list[dict[str, np.ndarray]], reverse: bool
 ) -> None:
-    """Give each sequence its own of arrays (T, B, ...); `reverse` if it was read from its end."""
+    """Give each sequence its part of arrays (T, B, ...); `reverse` if it was read from its end."""
     for place, row in enumerate(batch.rows):
         T = batch.lengths[place]
         for name, array in arrays.items():
@@ -73,7 +73,7 @@ def deal(
 def staged(
     network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> Iterator[np.ndarray]:
-    """The logits (n, K) after step 1, 2, ..., in one array; an ended sequence keeps its last."""
+    """Yield the logits (n, K) after step 1, 2, ..., or a sequence's last, always in one array."""
     lengths, start = sequences.lengths, sequences.offsets[:-1]
     nothing = Sequences(sequences.values[:0], np.zeros(2, dtype=sequences.offsets.dtype))
     logits = np.repeat(decision(network, parameters, nothing, workers), lengths.size, axis=0)
@@ -90,7 +90,7 @@ def staged(
 
 
 def first_steps(sequences: Sequences, n: int) -> Sequences:
-    """The first n steps of sequences that have so many."""
+    """The first n steps of sequences that have at least n."""
     steps = sequences.offsets[:-1, np.newaxis] + np.arange(n)
     return Sequences(sequences.values[steps.ravel()], n * np.arange(len(steps) + 1))
 
@@ -98,9 +98,9 @@ def first_steps(sequences: Sequences, n: int) -> Sequences:
 def logits_of_prefixes(
     network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> np.ndarray:
-    """The logits (total, K) after each step, end to end as the sequences' values are.
+    """The logits (total, K) after each step, end to end like the values of the sequences.
 
-    The states of a prefix are the first states of the whole, if the network reads one way.
+    If the network reads one way, the states of a prefix are the first states of the whole.
     """
     logits = np.empty((sequences.offsets[-1], network.dense.n_outputs), workers.dtype)
 
@@ -125,7 +125,7 @@ def pooled_prefixes(
     """(T, B, H): row t is what pooling makes of the first t + 1 states."""
     h = network.layers[-1].states("h", batch, work)
     pooled = work.array("pooled of prefixes", *h[1:].shape)
-    for t, step in zip(range(len(pooled)), windows(batch, 1), strict=False):  # there may be none
+    for t, step in zip(range(len(pooled)), windows(batch, 1), strict=False):  # one window at least
         given = Pass(parameters, step, work, NO_MASKS)
         pooled[t] = network.pooling.forward(given, h[t : t + 2])
     return pooled
@@ -142,7 +142,7 @@ def gradient_flow(
     targets: np.ndarray,
     loss: str,
 ) -> list[dict[str, np.ndarray]]:
-    """Of each sequence ||d loss / d h_t|| (T,) for each layer and direction, as `trace` names h."""
+    """For each sequence, ||d loss / d h_t|| (T,) by layer and direction, named as in `trace`."""
     found: list[dict[str, np.ndarray]] = [{} for _ in sequences.lengths]
 
     def run(work: Workspace, rows: np.ndarray) -> None:
@@ -204,10 +204,10 @@ def integrated_gradients(
     target: Target,
     n_steps: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Integrated gradients, shaped as by `gradient_x_input`, and how much each sum misses, (n, 2).
+    """Integrated gradients, shaped as by `gradient_x_input`, and an array (n, 2) of wrong sums.
 
-    That is the sum and F(x) - F(0), or zeros if it is near enough. The integral has `n_steps` equal
-    steps; None: some, of which those that miss most are halved until it is.
+    A row of this is the sum and F(x) - F(0), or zeros if they are close enough. The integral has
+    `n_steps` equal steps; None: the steps that miss most are halved until the sum is close enough.
     """
     found = np.empty(sequences.lengths.size, dtype=object)
     missed, reader = np.zeros((found.size, 2)), reader_of_vectors(network)
@@ -230,7 +230,7 @@ def integrated_gradients(
             found[row] = path.integral()
 
     with one_blas_thread():
-        workers.map(run, blocks(sequences.lengths, 1))  # long ones alone: a path holds much
+        workers.map(run, blocks(sequences.lengths, 1))  # long ones alone: a path takes much memory
     return found, missed
 
 
@@ -243,8 +243,8 @@ def gradients_at(
     dlogits: np.ndarray,
     work: Workspace,
 ) -> Iterator[tuple[int, float, np.ndarray]]:
-    """Of each of the sequences `rows` at a point s, in any order: its place among them, F(s x) and
-    x dF/dx (s x), for tokens summed over D. `dlogits` (n, K) is dF / d logits of all sequences.
+    """For each of the sequences `rows` at a point s, in any order, yield its place in `rows`,
+    F(s x) and x dF/dx (s x), for tokens summed over D. `dlogits` (n, K) is dF / d logits of all.
     """
     for block in blocks(sequences.lengths[rows]):
         batch = as_vectors(parameters, make_batch(sequences, rows[block]))  # in this order
@@ -281,14 +281,14 @@ class Path:
         return sum(w * dF for w, dF in zip(weights, self.dF, strict=True))
 
     def missed(self) -> tuple[float, float]:
-        """The integral's sum and what it should be; zeros, if it is."""
+        """The integral's sum and what it should be, or zeros if they are close enough."""
         _, missing = self._steps()
         change, size = self.F[-1] - self.F[0], abs(self.integral()).sum()
         near = abs(missing.sum()) <= max(TOLERANCE * abs(change), ROUNDING * size)
         return (0.0, 0.0) if near else (change - missing.sum(), change)
 
     def halves(self) -> np.ndarray:
-        """Points in the middle of the steps that miss most, unless these are too short or many."""
+        """The midpoints of the steps that miss most, without those too short or beyond `MOST`."""
         missing, width = abs(self._steps()[1]), np.diff(self.s)
         (chosen,) = np.nonzero((missing > missing.max() / 4) & (width > SHORTEST))
         worst_first = chosen[np.argsort(-missing[chosen], kind="stable")][: MOST - width.size]
@@ -297,13 +297,13 @@ class Path:
     def _steps(self) -> tuple[np.ndarray, np.ndarray]:
         """The weight of each point in the integral, and what each step misses of F's change.
 
-        Half a step for each end is the trapezoid rule. But where maxima change hands, the gradient
-        jumps; where it does so follows from the slope that F has over the whole step.
+        The trapezoid rule gives half a step to each end. But where a maximum moves to another time
+        step, the gradient jumps; the mean slope of F over the whole step tells where.
         """
         width, change = np.diff(self.s), np.diff(self.F)
         slopes = np.array([dF.sum() for dF in self.dF])
         first, last = slopes[:-1], slopes[1:]
-        share = np.full(width.size, 0.5)  # how much of a step the gradient is as at its beginning
+        share = np.full(width.size, 0.5)  # how long in a step the gradient is that of its start
         np.divide(change / width - last, first - last, out=share, where=first != last)
         share = share.clip(0, 1)
         weights = np.append(width * share, 0) + np.append(0, width * (1 - share))
@@ -311,20 +311,20 @@ class Path:
 
 
 TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it
-ROUNDING = 1e-5  # of the sum of the sizes: where they cancel, single precision can't tell more
+ROUNDING = 1e-5  # of the sum of absolute values: if they cancel, the limit of single precision
 FEWEST, MOST = 16, 256  # steps of the integral
-SHORTEST = 1e-9  # of them that is halved
+SHORTEST = 1e-9  # no shorter step is halved
 
 
 def reader_of_vectors(network: Network) -> Network:
-    """The same network, to read vectors where it reads tokens."""
+    """The same network without its embedding: it reads vectors instead of tokens."""
     reader = copy.copy(network)
     reader.embedding = None
     return reader
 
 
 def as_vectors(parameters: Parameters, batch: Batch) -> Batch:
-    """Tokens as their vectors, one an occurrence: each is to have a gradient of its own."""
+    """Tokens as their vectors, one per occurrence, so that each gets a gradient of its own."""
     if batch.lookup is None:
         return batch
     x = parameters["embedding"][batch.x[batch.lookup]]
@@ -333,7 +333,7 @@ def as_vectors(parameters: Parameters, batch: Batch) -> Batch:
 
 
 def cut(values: np.ndarray, batch: Batch, sequences: Sequences, found: np.ndarray) -> None:
-    """Give each sequence its own of values (T*B, D), for tokens summed over D."""
+    """Give each sequence its part of values (T*B, D), for tokens summed over D."""
     values = values.reshape(*batch.shape, values.shape[1]).astype(np.float64)
     if sequences.values.ndim == 1:
         values = values.sum(axis=2)
@@ -345,14 +345,14 @@ def cut(values: np.ndarray, batch: Batch, sequences: Sequences, found: np.ndarra
 
 
 def step_shuffled(sequences: Sequences, t: int, random: np.random.RandomState) -> Sequences:
-    """Sequences that have their step t, if they have one, from each other."""
+    """The sequences with their steps t, if they have one, permuted among them."""
     values, steps = sequences.values.copy(), (sequences.offsets[:-1] + t)[sequences.lengths > t]
     values[steps] = values[random.permutation(steps)]
     return sequences._replace(values=values)
 
 
 def channel_shuffled(sequences: Sequences, d: int, random: np.random.RandomState) -> Sequences:
-    """Sequences that have channel d from each other, stretched to fit; empty ones stay empty."""
+    """The sequences, each with channel d of another, stretched to fit; empty ones stay empty."""
     values, (lengths, offsets) = sequences.values.copy(), (sequences.lengths, sequences.offsets)
     rows = np.flatnonzero(lengths)
     row, other = np.repeat((rows, random.permutation(rows)), lengths[rows], axis=1)  # of each step

@@ -1,4 +1,4 @@
-"""What a fitted classifier shows of its inside: states, stages, and what moved its decision."""
+"""Looking inside a fitted classifier: states, staged predictions, and what moved its decision."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .warn import warn
 
 
 def attends(estimator: Any) -> bool:
-    """Whether the network, or the one that fit will make, pools by attention; else say why not."""
+    """Return True if the network, or the one that fit will make, pools by attention; else raise."""
     network = getattr(estimator, "_network", None)
     if (network.architecture if network else estimator).pooling != "attention":
         raise AttributeError('attention_weights needs pooling="attention" in fit.')
@@ -65,11 +65,11 @@ class InsideMixin(PredictionMixin):
 
         Notes
         -----
-        States do not depend on the steps that follow, so they are computed once, only outputs at
-        every step: many sequences take up to five times as long as one prediction, a single one of
-        thousands of steps more than twenty times. If the network is `bidirectional`, its second
-        direction starts from the last step, so each beginning is read again: as many predictions as
-        there are steps.
+        States do not depend on later steps, so they are computed once; only the outputs are
+        computed at every step. This takes up to five times as long as one prediction for many
+        sequences, more than twenty times as long for a single one of thousands of steps. If the
+        network is `bidirectional`, its second direction starts from the last step, so each prefix
+        is read anew: this takes as many predictions as there are steps.
 
         Examples
         --------
@@ -84,7 +84,7 @@ class InsideMixin(PredictionMixin):
         return self._staged(sequences)
 
     def _staged(self, sequences: Sequences) -> Iterator[np.ndarray]:
-        """Return the generator, whose checks have been made when it is asked for."""
+        """Yield the stages; the caller checks, since a generator checks only at its first stage."""
         with Workers(effective_n_threads(self.n_jobs), self._dtype) as workers:
             for logits in staged(self._network, self.parameters_, sequences, workers):
                 yield exp(self._log_proba(finite(logits)))
@@ -140,7 +140,7 @@ class InsideMixin(PredictionMixin):
             - LSTM: "layer0.i", "layer0.f", "layer0.o" (input, forget and output gate),
               "layer0.g" (candidate) and "layer0.c" (cell state)
             - GRU: "layer0.r", "layer0.z" (reset and update gate), "layer0.n" (candidate);
-              minGRU: the last two
+              minGRU: only "layer0.z" and "layer0.n"
             - RNN: "layer0.a", the sum whose tanh is the state
             - "layer1.h", ..., for the layers above; "layer0.reverse.h", ..., for a second
               direction, whose row t is its state after reading from the last step back to t
@@ -185,8 +185,7 @@ class InsideMixin(PredictionMixin):
         X : array-like or list of array-like
             Sequences of the kind given to fit.
         method : {"gradient_x_input", "integrated_gradients"}, default="gradient_x_input"
-            The first costs one backward pass, the second one backward pass per step of its
-            integral.
+            The first takes one backward pass; the second takes one for each step of its integral.
         target : label, default=None
             The class whose decision function F is explained, one of `classes_`. None: the class
             predicted for each sequence. For multilabel y, it must be given.
@@ -214,7 +213,7 @@ class InsideMixin(PredictionMixin):
 
         Notes
         -----
-        With x the network's input at all steps, embeddings or standardized series, gradient x
+        Let x be the network's input at all steps: embeddings or standardized series. Gradient x
         input is :math:`x \, \partial F / \partial x` (Shrikumar et al. 2016), and integrated
         gradients are
 

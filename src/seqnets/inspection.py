@@ -1,8 +1,8 @@
 """Inspection of what a fitted classifier does, also at the end of a pipeline.
 
 The functions take a `RecurrentClassifier`, or a pipeline that ends in one, and X as its `predict`
-takes it: texts, if the pipeline begins with a `SequenceVectorizer`. Each of them, and each step of
-a pipeline, may be in scikit-learn's `FrozenEstimator`.
+takes it: texts, if the pipeline begins with a `SequenceVectorizer`. The estimator and each step of
+a pipeline may be wrapped in scikit-learn's `FrozenEstimator`.
 
 Examples
 --------
@@ -38,7 +38,7 @@ from .labels import check_labels
 from .vectorizer import SequenceVectorizer
 from .vocabulary import UNKNOWN, ragged
 
-Model: TypeAlias = RecurrentClassifier | Pipeline  # one that ends in the other
+Model: TypeAlias = RecurrentClassifier | Pipeline  # one that ends in a classifier
 
 __all__ = [
     "attributions",
@@ -280,7 +280,7 @@ def permutation_importance(
     shuffled = step_shuffled if by == "step" else channel_shuffled
     score = scorer(classifier, _one_by_one(sequences), y)
     n_shared = n = sequences.values.shape[-1]
-    if by == "step":  # there is nothing to shuffle where only the longest sequence has a step
+    if by == "step":  # nothing to shuffle at steps that only the longest sequence has
         n_shared, n = np.sort(np.append(0, sequences.lengths))[-2:].tolist()
     importances = np.zeros((n, n_repeats))
     for place in np.ndindex(n_shared, n_repeats):
@@ -341,7 +341,7 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
 
 
 def _spelled(vectorizer: SequenceVectorizer, texts: Any, rows: list[list[int]]) -> list[list[str]]:
-    """Return the words of these ids, spelled as in the texts, if the texts give these very ids."""
+    """Return the words of these ids; as spelled in the texts, if the texts give the same ids."""
     vocabulary, split = vectorizer._words(), vectorizer.build_analyzer()
     words = {number: str(word) for word, number in vocabulary.items()}
     names = []
@@ -371,7 +371,7 @@ def last_step(estimator: Model) -> RecurrentClassifier:
 
 
 def _with_inputs(estimator: Model, X: Any) -> tuple[RecurrentClassifier, Any]:
-    """Return the classifier and X as it gets it."""
+    """Return the classifier and X as the classifier gets it."""
     classifier = last_step(estimator)
     for step in list(_steps(estimator))[:-1]:
         X = step.transform(X)
@@ -379,7 +379,7 @@ def _with_inputs(estimator: Model, X: Any) -> tuple[RecurrentClassifier, Any]:
 
 
 def _steps(estimator: Any) -> Iterator[Any]:
-    """Yield the steps of a pipeline, and of those in it, that predict; or the estimator itself."""
+    """Yield the steps of a pipeline and its inner ones that predict; or the estimator itself."""
     if isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
     if not isinstance(estimator, Pipeline):
