@@ -1,8 +1,8 @@
 """One scheme of colors for all displays, and words colored by it.
 
-Blue is what is positive, open or speaks for a class, orange what is negative, shut or against it
-(Okabe & Ito 2008: told apart by the color-blind). Without color a second sign tells: the place, the
-kind of line, or in maps the lightness, which falls from orange to blue.
+Blue means positive, open or for a class, orange negative, closed or against it (Okabe & Ito 2008:
+the color-blind can tell them apart). A second sign says the same without color: the place, the line
+style or, in maps, the lightness, which falls from orange to blue.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 
 BLUE, ORANGE = "#0072b2", "#e69f00"
-CLASSES = [ORANGE, BLUE, "#009e73", "#cc79a7", "#56b4e9", "#d55e00"]  # the second is for, too
-DIVERGING = ["#ffbe3c", "#808080", "#003c78"]  # as light above the middle as dark below it
-# Of 256 colors, weak to strong by saturation: by lightness, dark terminals would turn it around
+CLASSES = [ORANGE, BLUE, "#009e73", "#cc79a7", "#56b4e9", "#d55e00"]  # of two, the second is "for"
+DIVERGING = ["#ffbe3c", "#808080", "#003c78"]  # one end as light as the other is dark
+# Of 256 colors, weak to strong by saturation: on dark terminals, lightness would mean the reverse
 ANSI_FOR, ANSI_AGAINST = (146, 110, 39), (180, 215, 208)
 
 
@@ -26,7 +26,7 @@ def color_of(number: float) -> str:
 
 
 def strengths(attributions: Sequence[float]) -> list[float]:
-    """Return the attributions, the largest of which is 1 or -1."""
+    """Return the attributions, scaled so that the largest is 1 or -1."""
     if not all(map(math.isfinite, attributions)):
         raise ValueError("An attribution is not finite: the network's output is NaN or inf.")
     largest = max(map(abs, attributions), default=0.0) or 1.0
@@ -71,7 +71,7 @@ def colored(words: Sequence[str], attributions: Sequence[float]) -> str:
 
 
 def plain(words: Sequence[str], attributions: Sequence[float]) -> str:
-    """Return the words, after each its attribution unless that is below a tenth of the largest."""
+    """Return the words, each followed by its attribution if that is at least 0.1 of the largest."""
     rows = zip(map(printable, words), attributions, strengths(attributions), strict=True)
     return " ".join(
         f"{word}({a:+.2g})" if abs(strength) >= 0.1 else word for word, a, strength in rows
@@ -79,7 +79,7 @@ def plain(words: Sequence[str], attributions: Sequence[float]) -> str:
 
 
 def printable(word: str) -> str:
-    """Return the word with escapes for what would steer a terminal: texts may be anybody's."""
+    """Return the word, non-printable characters escaped: no text may control the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in word)
 
 
@@ -95,7 +95,7 @@ def colors_wanted() -> bool:
 
 
 def as_html(words: Sequence[str], attributions: Sequence[float], title: str) -> str:
-    """Return the words as HTML, on whatever background: half-transparent, and underlined."""
+    """Return the words as HTML for any background, with half-transparent colors and underlines."""
     parts = []
     for word, value, a in zip(words, attributions, strengths(attributions), strict=True):
         color, line = color_of(a), "solid" if a > 0 else "dotted"

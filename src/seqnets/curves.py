@@ -22,8 +22,8 @@ class LossCurveDisplay(Display):
     validation_loss_curve : list of float, default=None
         The validation loss of each epoch.
     validation_scores : list of float, default=None
-        The validation score of each epoch, if it is not the loss: the epoch with the highest one
-        (of equal ones, with the lowest loss) is marked. None: that with the lowest validation loss.
+        The validation score of each epoch, if it is not the loss: the epoch with the highest score
+        is marked (of equal ones, that with the lowest loss). None: that with the lowest loss is.
 
     Attributes
     ----------
@@ -186,8 +186,8 @@ class GradientFlowDisplay(Display):
     def plot(self, ax: Any = None) -> Self:
         """Plot the median norm, over the sequences, at each distance from the last step read.
 
-        The last step read by a second direction is the first one. Steps that fewer than a tenth of
-        the sequences have are left out, and so are medians of 0.
+        A second direction reads the first step last. Steps are left out if fewer than a tenth of
+        the sequences have them, and so are medians of 0.
 
         Parameters
         ----------
@@ -217,7 +217,7 @@ class GradientFlowDisplay(Display):
                 from_the_last = each[name] if ".reverse." in name else each[name][::-1]
                 row[: len(from_the_last)] = from_the_last[:longest]
             medians = np.nanmedian(table, axis=0) if longest else places
-            medians = np.where(medians > 0, medians, np.nan)  # what has vanished is not on the axis
+            medians = np.where(medians > 0, medians, np.nan)  # a log axis has no 0
             ax.plot(places, medians, line, color=color, marker=marker, label=literal(name))
         whole_numbers(ax.xaxis)
         ax.set(yscale="log", xlabel="steps from the last one read", ylabel="|d loss / d h|",

@@ -11,9 +11,9 @@ from sklearn.utils import check_consistent_length
 from . import inspection
 from .display import Display, beside, literal, looks, meaning, shortened, steps_of
 
-MOST_WORDS = 40  # beside the line of a trajectory
-MOST_TRIES = 500  # to find room for them, which take half a second
-FEW = 10  # trajectories, which are numbered
+MOST_WORDS = 40  # written along a trajectory
+MOST_TRIES = 500  # to find room for the words; they take half a second
+FEW = 10  # trajectories: up to so many are numbered
 
 
 class TrajectoryDisplay(Display):
@@ -125,8 +125,8 @@ class TrajectoryDisplay(Display):
     def plot(self, ax: Any = None) -> Self:
         """Plot each path from a small ring, the first step, to a large marker, the last step.
 
-        A single path has its words next to it; up to ten have their number in `X`, from 0 on, at
-        their ends.
+        A single path has its words next to it; if there are up to ten paths, each has its index in
+        `X` at its end.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class TrajectoryDisplay(Display):
         looks_of = zip(dict.fromkeys([*classes, *labels]), looks(), strict=False)
         shown = set(labels)
         styles = {label: look for label, look in looks_of if label in shown}
-        alone = len(self.points) == 1  # and with its words, which take room
+        alone = len(self.points) == 1  # with its words, which take room
         ax = self._start(ax, 7.85 if alone else 6.4 + beside([*styles, "first step"]), 4.8)
         for way, label in zip(self.points, labels, strict=True):
             color, line, marker = styles[label]
@@ -176,13 +176,13 @@ class TrajectoryDisplay(Display):
             self._write(self.points[0], self.words[0])
         elif len(self.points) <= FEW:
             for i, way in enumerate(self.points):
-                for end in way[-1:]:  # of an empty text there is none
+                for end in way[-1:]:  # an empty text has none
                     ax.annotate(f"{i}", end, (6, 6), textcoords="offset points", fontsize="small")
         return self
 
     def _write(self, way: np.ndarray, words: Sequence[str]) -> None:
-        """Write the words at their steps where there is room: last, first, then long steps'."""
-        self.figure_.canvas.figure.draw_without_rendering()  # puts the axes where they will be
+        """Write words at their steps where there is room: last, first, then by length of step."""
+        self.figure_.canvas.figure.draw_without_rendering()  # gives the axes their final place
         paper = {"facecolor": self.ax_.get_facecolor(), "linewidth": 0, "alpha": 0.6, "pad": 0.5}
         inside, taken = self.ax_.bbox, [self.ax_.get_legend().get_window_extent()]
         lengths = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1]), axis=1)
@@ -193,7 +193,7 @@ class TrajectoryDisplay(Display):
                 parse_math=False, in_layout=False, bbox=paper,
             )  # fmt: skip
             box = text.get_window_extent()
-            if box.y1 > inside.y1:  # then under its point
+            if box.y1 > inside.y1:  # write it under its point instead
                 text.set_position((5, -13))
                 box = text.get_window_extent()
             if box.x1 > inside.x1 or any(box.overlaps(other) for other in taken):
@@ -210,7 +210,7 @@ def named(label: Any) -> str:
 
 
 def flattened(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the states (n, H) in two dimensions, and the share of the variance of each."""
+    """Return the states (n, H) in two dimensions, and each dimension's share of the variance."""
     from sklearn.decomposition import PCA  # slow to import
 
     points, shares = np.zeros((len(states), 2)), np.zeros(2)
