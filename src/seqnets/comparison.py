@@ -111,7 +111,7 @@ def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[s
     runs = [(name, rows) for name in candidates for rows in splits]
     tasks = (delayed(run_fold)(candidates[name], data, rows) for name, rows in runs)
     with Parallel(n_processes, return_as="generator") as parallel:
-        # For 20 ms, and for good by the folds' processes, which inherit that; this one ends them.
+        # Ignored for 20 ms here, but for good in the folds' processes, which this one ends itself.
         with on_interrupt(signal.SIG_IGN):
             running = parallel(tasks)
         for (name, _), fold in zip(runs, running, strict=True):
@@ -129,9 +129,9 @@ def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[s
 
 @contextlib.contextmanager
 def on_interrupt(handler: Any) -> Iterator[None]:
-    """Let this handle Ctrl-C meanwhile."""
+    """Let `handler` handle Ctrl-C inside the block."""
     before = signal.getsignal(signal.SIGINT)
-    if before is not signal.SIG_IGN:  # as it is for what a shell runs in the background
+    if before is not signal.SIG_IGN:  # as in a shell's background jobs
         signal.signal(signal.SIGINT, handler)
     try:
         yield
@@ -198,12 +198,12 @@ def counts(labels: np.ndarray) -> str:
 
 
 def one_line(message: object) -> str:
-    """Return the message on one line, with escapes for what would steer a terminal."""
+    """Return the message on one line, with non-printable characters escaped."""
     return printable(" ".join(str(message).split()))
 
 
 def say(line: str) -> None:
-    """Report progress beside the results, not among them, and whether anybody reads it or not."""
-    if sys.stderr is not None:  # to which print would prefer standard output
+    """Report progress on standard error, apart from the results, even if nobody reads it."""
+    if sys.stderr is not None:  # print would use standard output for None
         with contextlib.suppress(OSError):
             print(line, file=sys.stderr, flush=True)
