@@ -1,1 +1,1 @@
-"""seqnets beside what a user would pick instead: speed and memory. See README.md beside this."""
+"""seqnets compared with what a user would pick instead: speed and memory. See README.md here."""

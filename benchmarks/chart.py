@@ -1,4 +1,4 @@
-"""The chart: a point a row, with its quartiles, on a logarithmic axis."""
+"""The chart: one point per row, with its quartiles, on a logarithmic axis."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def main(who: str, cell: str, path: str, epochs: str, threads: str) -> None:
 def most_memory() -> int:
     """The most bytes that this process ever held.
 
-    On Linux not `ru_maxrss`, which begins with that of the process that started this one.
+    On Linux, this is not `ru_maxrss`, which starts at the value of the parent process.
     """
     status = Path("/proc/self/status")
     if status.exists():

@@ -1,4 +1,4 @@
-"""What is learned in the benchmarks: tokens by Zipf's law, random series, movie reviews."""
+"""The data of the benchmarks: tokens by Zipf's law, random series, movie reviews."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Data(NamedTuple):
 
 
 def make_data(task: Task, n_batches: int = 8) -> Data:
-    """Minibatches for a task; lengths, where they differ, are uniform from T / 10 to T."""
+    """Minibatches for a task; if they are ragged, the lengths are uniform from T / 10 to T."""
     random = np.random.RandomState(0)
     n = n_batches * task.B
     lengths = np.full(n, task.T)

@@ -44,7 +44,7 @@ def padded(X: Sequence[np.ndarray], y: np.ndarray) -> Data:
 
 
 def classifier(cell: str, max_iter: int, threads: int | None = None) -> Any:
-    """Ours, without what the yardsticks don't do."""
+    """Our classifier, without what the others don't do."""
     from seqnets import RecurrentClassifier
 
     return RecurrentClassifier(
@@ -64,7 +64,7 @@ def classifier(cell: str, max_iter: int, threads: int | None = None) -> Any:
 
 
 def in_order(lengths: np.ndarray, bucketed: bool, random: np.random.RandomState) -> Iterator:
-    """Minibatches: shuffled, or as ours of like lengths from 16 batches at a time."""
+    """Minibatches: shuffled, or like ours, of similar lengths among 16 batches at a time."""
     if bucketed:
         from seqnets.batches import minibatches
 
@@ -186,7 +186,7 @@ def grid_search(row: str, settings: Settings) -> list[Result]:
 
     os.environ["PYTHONWARNINGS"] = "ignore"  # of the workers: three epochs do not converge
     for variable in THREADS:
-        os.environ[variable] = "1"  # in each of them; with more they would wait for each other
+        os.environ[variable] = "1"  # in each worker; with more, they would wait for each other
     texts, y = read_reviews("rotten_tomatoes", 600 if settings.quick else None)
 
     def search(steps: list, cells: str, n: int | None = None) -> None:

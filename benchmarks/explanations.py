@@ -1,6 +1,6 @@
-"""Rows of our cost alone: each kind of explanation beside `predict_proba`, on review sentences.
+"""Rows of our own cost: each kind of explanation beside `predict_proba`, on review sentences.
 
-Its time stands as theirs, so the ratio is how many times as long it takes.
+The explanation's time is reported as theirs: the ratio is how many times as long it takes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""skorch, Keras and ONNX Runtime: what stands around a network elsewhere."""
+"""skorch, Keras and ONNX Runtime, which train or run the same network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SkorchModule(torch.nn.Module):
 def skorch_classifier(
     cell: str, n_words: int, width: int, max_epochs: int, packed: bool = False
 ) -> Any:
-    """A skorch classifier with what `RecurrentClassifier` is given beside it."""
+    """A skorch classifier with the settings of the `RecurrentClassifier` beside it."""
     from skorch import NeuralNetClassifier
     from skorch.callbacks import GradientNormClipping
 
@@ -81,7 +81,7 @@ class KerasTrainer:
         self.x, self.y = data.padded, data.y.astype(np.float32)[:, None]
 
     def step(self, rows: np.ndarray) -> float:
-        """Update the parameters; the loss before."""
+        """Update the parameters; return the loss before."""
         return float(self.model.train_on_batch(self.x[rows], self.y[rows]))
 
 
@@ -92,7 +92,7 @@ def onnx_probability(model: Model, T: int, threads: int) -> Callable[[np.ndarray
     embedding: Any = model.embedding
 
     class Full(torch.nn.Module):
-        """Without lengths, by which the Python code chooses its way."""
+        """The model without lengths, on which the Python code branches."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -104,7 +104,7 @@ def onnx_probability(model: Model, T: int, threads: int) -> Callable[[np.ndarray
 
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter that needs no further package
+        warnings.simplefilter("ignore")  # of the exporter that needs no other package
         ids = torch.ones((T, 1), dtype=torch.int64)
         torch.onnx.export(Full(), (ids,), file, input_names=["x"], dynamo=False)
     options = onnxruntime.SessionOptions()

@@ -40,5 +40,5 @@ class Ours:
         )
 
     def step(self, rows: np.ndarray) -> float:
-        """Update the parameters; the loss before."""
+        """Update the parameters; return the loss before."""
         return self.trainer.step(self.sequences, self.targets, self.weights, rows)

@@ -71,7 +71,7 @@ def memory(row: str, settings: Settings) -> list[Result]:
 
 
 def run_child(who: str, cell: str, path: Path, epochs: int, threads: int, kernels: Path) -> float:
-    """Train in a process of its own; the most bytes that it held."""
+    """Train in a process of its own; return the most bytes that it held."""
     command = [sys.executable, "-m", "benchmarks.child", who, cell, path, epochs, threads]
     done = subprocess.run(
         list(map(str, command)),

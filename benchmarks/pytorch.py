@@ -1,8 +1,8 @@
-"""The same network and training step in PyTorch, as fast as plain PyTorch can be had.
+"""The same network and training step in PyTorch, as fast as plain PyTorch can be.
 
 Arrays are time-major and cut to the batch's longest sequence. A packed batch is sorted and packs
-its tokens before it embeds them. Adam is fused; a sparse embedding has SparseAdam. Numbers below
-the normal ones are flushed to zero.
+its tokens before it embeds them. Adam is fused; a sparse embedding has SparseAdam. Subnormal
+numbers are flushed to zero.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Model(torch.nn.Module):
         return h.max(dim=0).values
 
     def load(self, parameters: dict[str, np.ndarray]) -> None:
-        """Take over our weights; the second bias is zero but for GRU's candidate."""
+        """Load our weights; the second bias is zero except for the GRU's candidate."""
         H, cell = self.task.H, self.task.cell
         b = parameters["layer0.b"]
         start = {"weight_ih": parameters["layer0.W_x"].T, "weight_hh": parameters["layer0.W_h"].T}
@@ -94,7 +94,7 @@ class Model(torch.nn.Module):
 
 
 def reorder(cell: str, W: np.ndarray) -> np.ndarray:
-    """Our order of gates, along the first axis, to PyTorch's, or back."""
+    """Change the order of gates along the first axis from ours to PyTorch's, or back."""
     if cell != "lstm":
         return np.ascontiguousarray(W)
     i, f, third, fourth = np.split(W, 4)
@@ -117,7 +117,7 @@ class Trainer:
             self.optimizers.append(torch.optim.SparseAdam(self.sparse, lr=LEARNING_RATE))
 
     def step(self, rows: np.ndarray) -> float:
-        """Update the parameters; the loss before."""
+        """Update the parameters; return the loss before."""
         torch.set_flush_denormal(True)
         chosen = torch.from_numpy(rows)
         lengths, order = self.lengths[chosen].sort(descending=True, stable=True)
@@ -135,7 +135,7 @@ class Trainer:
         return loss.item()
 
     def _clip(self) -> None:
-        """Scale the gradients to a global norm of at most 1; PyTorch's own wants them dense."""
+        """Scale the gradients to a global norm of at most 1; PyTorch's own needs dense ones."""
         gradients = [p.grad for p in self.others]
         for p in self.sparse:
             p.grad = p.grad.coalesce()

