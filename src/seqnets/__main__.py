@@ -107,7 +107,7 @@ def watched() -> bool:
 
 @contextlib.contextmanager
 def ctrl_c_ends_training() -> Iterator[None]:
-    """Let Ctrl-C end a fit, which keeps what it has learned; in its first epoch, the command."""
+    """Let Ctrl-C end a fit, which keeps what it has learned; before one epoch, the command."""
     try:
         with on_interrupt(signal.default_int_handler):
             yield

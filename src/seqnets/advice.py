@@ -1,4 +1,4 @@
-"""What fit warns of: data that were probably meant in another way, and training that went badly."""
+"""What fit warns of: data probably read as the wrong kind, and training that went badly."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def on_the_judges(estimator: Estimator, targets: np.ndarray) -> str:
 
 
 def on_levels(sequences: Sequences) -> str:
-    """Advice if each standardized series hardly varies, compared with all steps' deviation of 1."""
+    """Advice if each standardized series hardly varies, though all steps have a deviation of 1."""
     values, offsets = sequences
     if values.ndim == 1:  # tokens
         return ""

@@ -22,8 +22,8 @@ class LossCurveDisplay(Display):
     validation_loss_curve : list of float, default=None
         The validation loss of each epoch.
     validation_scores : list of float, default=None
-        The validation score of each epoch, if it is not the loss: the epoch with the highest score
-        is marked (of equal ones, that with the lowest loss). None: that with the lowest loss is.
+        The validation score of each epoch, if it is not the loss. The epoch with the highest score
+        is marked (of equal ones, that with the lowest loss); None: that with the lowest loss.
 
     Attributes
     ----------

@@ -59,7 +59,7 @@ class Display:
         box, n = self.ax_.get_window_extent(), len(words)
         width, height = box.width / self.figure_.dpi, box.height / self.figure_.dpi
         self.ax_.set_xlim(-0.5, max(n, 1) - 0.5)
-        if n > 0 and list(words) == [str(t + 1) for t in range(n)]:  # only numbers
+        if n > 0 and list(words) == [str(t + 1) for t in range(n)]:  # the names are numbers
             each = 0.15 + 0.1 * len(words[-1])
             apart = next(m * 10**e for e in range(9) for m in (1, 2, 5)
                          if m * 10**e * width >= n * each)  # fmt: skip

@@ -73,7 +73,7 @@ def deal(
 def staged(
     network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> Iterator[np.ndarray]:
-    """Yield the logits (n, K) after step 1, 2, ..., or a sequence's last, always in one array."""
+    """Yield logits (n, K) after step 1, 2, ... or a sequence's last, always in one array."""
     lengths, start = sequences.lengths, sequences.offsets[:-1]
     nothing = Sequences(sequences.values[:0], np.zeros(2, dtype=sequences.offsets.dtype))
     logits = np.repeat(decision(network, parameters, nothing, workers), lengths.size, axis=0)
@@ -206,7 +206,7 @@ def integrated_gradients(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Integrated gradients, shaped as by `gradient_x_input`, and an array (n, 2) of wrong sums.
 
-    A row of this is the sum and F(x) - F(0), or zeros if they are close enough. The integral has
+    A row of that holds the sum and F(x) - F(0), or zeros if they are close enough. The integral has
     `n_steps` equal steps; None: the steps that miss most are halved until the sum is close enough.
     """
     found = np.empty(sequences.lengths.size, dtype=object)
@@ -243,8 +243,8 @@ def gradients_at(
     dlogits: np.ndarray,
     work: Workspace,
 ) -> Iterator[tuple[int, float, np.ndarray]]:
-    """For each of the sequences `rows` at a point s, in any order, yield its place in `rows`,
-    F(s x) and x dF/dx (s x), for tokens summed over D. `dlogits` (n, K) is dF / d logits of all.
+    """For each of the sequences `rows` at a point s, in any order, yield its place among them,
+    F(s x) and x dF/dx (s x), for tokens summed over D. `dlogits` (n, K): dF / d logits of all n.
     """
     for block in blocks(sequences.lengths[rows]):
         batch = as_vectors(parameters, make_batch(sequences, rows[block]))  # in this order

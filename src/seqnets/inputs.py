@@ -93,7 +93,7 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
             f"{estimator._n_channels} features per step."
         )
     values = np.empty(sequences.values.shape, estimator._dtype)
-    mean, scale = map(np.array, (estimator.input_mean_, estimator.input_scale_))  # not read-only
+    mean, scale = map(np.array, (estimator.input_mean_, estimator.input_scale_))  # writable
     for start in range(0, len(values), PART):
         part = slice(start, start + PART)
         x = np.array(sequences.values[part], np.float64)
@@ -150,7 +150,7 @@ def standardize(x, mean, scale, out):
 
 
 def check_token_ids(estimator: Estimator) -> None:
-    """Refuse ids, set by hand, if there is not one for each row of the embedding.
+    """Refuse ids, set by hand, unless there is one for each row of the embedding.
 
     Of their order, only the first and the last id are checked: to check all of 20,000 would take
     a twelfth of a short prediction's time.

@@ -66,10 +66,10 @@ class InsideMixin(PredictionMixin):
         Notes
         -----
         States do not depend on later steps, so they are computed once; only the outputs are
-        computed at every step. This takes up to five times as long as one prediction for many
-        sequences, more than twenty times as long for a single one of thousands of steps. If the
-        network is `bidirectional`, its second direction starts from the last step, so each prefix
-        is read anew: this takes as many predictions as there are steps.
+        computed at every step. For many sequences, this takes up to five times as long as one
+        prediction; for a single one of thousands of steps, more than twenty times. If the network
+        is `bidirectional`, its second direction starts from the last step, so each prefix is read
+        anew: this takes as many predictions as there are steps.
 
         Examples
         --------

@@ -58,7 +58,7 @@ class Pooling:
 
 
 class Attention(Pooling):
-    """Pooling with a weight for each step, which depends on its state as training has learned."""
+    """Pooling with a weight for each step, which learned parameters compute from its state."""
 
     def initialize(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         H = self.n_units
@@ -81,7 +81,7 @@ class Attention(Pooling):
         self, given: Pass, h: np.ndarray, dpooled: np.ndarray, dh: np.ndarray, gradients: Gradients
     ) -> None:
         parameters, batch, work, _ = given
-        if not batch.is_last:  # u still is a later window's
+        if not batch.is_last:  # u still holds a later window's values
             self._compute_scores(given, h)
         W, v = parameters["attention.W"], parameters["attention.v"]
         _, total, _ = self._arrays(batch, work)

@@ -99,7 +99,7 @@ class PredictionMixin(BaseEstimator):
 
     @on_snapshot
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict the logarithm of each probability; it is finite even if that is rounded to 0.
+        """Predict the log-probabilities, which are finite even where a probability rounds to 0.
 
         Parameters
         ----------

@@ -112,7 +112,7 @@ def checked_column(path: str, columns: list[str], option: str, column: str | Non
 
 
 def read_lines(path: str | None) -> Iterator[list[str]]:
-    """Yield the lines of a text file or of standard input: at a time, all that can be read now."""
+    """Yield lists of the lines of a text file, or of standard input, as they can be read."""
     name, number = path or "standard input", 0
     begun: list[bytes] = []
     file: Any

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._missing import is_pandas_na
 
-NUMBERS = (Number, np.bool_, type(None))  # None becomes NaN, or has another error
+NUMBERS = (Number, np.bool_, type(None))  # None becomes NaN, or raises elsewhere
 AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy can convert
 DATES = "whose numbers depend on a unit: convert it, for example to days since the first date."
 OF_TEXTS = (
@@ -21,7 +21,7 @@ OF_COLUMNS = (
     "Leave that column out, or encode it, for example with OneHotEncoder; if its texts are "
     f"to be classified, pass that column alone. {OF_TEXTS}"
 )
-NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # yet Numbers
+NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # also Numbers
 
 
 def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:

@@ -25,7 +25,7 @@ class Rule(NamedTuple):
     """What a fitted attribute must be."""
 
     allowed: str
-    holds: Callable[[Any, dict[str, Any]], bool]  # of the value and all; those above are valid
+    holds: Callable[[Any, dict[str, Any]], bool]  # of the value and the valid ones above it
     kinds: tuple = (*KINDS, None)  # of X, with which the attribute exists
     optional: bool = False
 

@@ -64,7 +64,7 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
         values, offsets = _from_matrix(_as_numbers(X, "X"))
     values = values.reshape(-1)
     if values.dtype.kind == "f":
-        values = values.astype(np.float64)  # in float32, `largest` would be rounded up by one
+        values = values.astype(np.float64)  # in float32, `largest` could be rounded up
     allowed = (values >= 0) & (values <= largest)
     if values.dtype.kind == "f":
         allowed &= values == np.floor(values)
@@ -98,7 +98,7 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
     """Warn, but not of padded texts side by side, whose zeros end before the same few steps."""
     after = 1 + np.flatnonzero(real[1:] & ~real[:-1])
     row = offsets.searchsorted(after, side="right") - 1
-    first = np.flatnonzero(real)[kept.offsets[row]]  # id of this row
+    first = np.flatnonzero(real)[kept.offsets[row]]  # id of each row
     row, step = row[after > first], (after - offsets[row])[after > first]
     if np.unique(step).size >= MOST_TEXTS:  # all texts but the first begin after a zero
         warn(

@@ -128,7 +128,7 @@ def learn(
 
 
 def check_none_missing(numbers: Mapping[Any, int], rows: list[np.ndarray]) -> None:
-    """Refuse None and NaN as words: no two NaNs are equal, so that they could not be looked up."""
+    """Refuse None and NaN as words: no two NaNs are equal, so that lookups would miss them."""
     for word, number in numbers.items():
         if not isinstance(word, str) and str(word) in MISSING:
             places = [place for place, row in enumerate(rows) if number in row]
