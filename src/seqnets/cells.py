@@ -1,30 +1,31 @@
-"""The recurrent cells: their loops over time, forward and back.
+"""The recurrent cells: their loops over time, forward and backward.
 
-T steps, B rows (the sequences of a batch, longest first, filled up to whole tiles), D inputs,
-H units, G gates. All arrays of one call have one dtype, float32 or float64. Backward, the T steps
-may be a stretch of all; then row 0 of a state is what the step before the stretch has left.
+T steps, B rows (the sequences of a batch, longest first, padded to whole tiles), D inputs, H units,
+G gates. All arrays of one call have the same dtype, float32 or float64. The T steps may be only a
+part of the batch's steps; row 0 of a state is then what the step before this part has left.
 
-    n_active (T,)         sequences that still run at step t: the first rows
-    W_h      (H, G*H)     recurrent weights, W_hT their transpose; both in panels (`products`)
-    a        (T, B, G*H)  on entry x_t W_x + b for all steps at once; the forward pass adds the
-                          recurrent part and leaves the gates' values (RNN: the sum)
+    n_active (T,)         number of sequences that still run at step t: these are the first rows
+    W_h      (H, G*H)     recurrent weights; W_hT is their transpose; both in panels (`products`)
+    a        (T, B, G*H)  on entry x_t W_x + b for all steps; the forward pass adds the recurrent
+                          part and leaves the values of the gates (RNN: the sum)
     h, c     (T+1, B, H)  states: row 0 is the initial one, row t+1 is what step t leaves
-    m        (B, H)       what recurrent dropout multiplies h with before its product, one mask a
-                          sequence for all steps (Gal & Ghahramani 2016); none if it has no rows
-    v        (T, B, H)    m * h, which the product reads; without a mask h itself
+    m        (B, H)       recurrent dropout multiplies h by it before the product with W_h: one
+                          mask per sequence, for all steps (Gal & Ghahramani 2016); without
+                          dropout, it has no rows
+    v        (T, B, H)    m * h, which the product reads; without dropout, h itself
     u        (B, G*H)     GRU: one step's recurrent part, with the candidate's bias b_h (H,)
-    u_n      (T, B, H)    GRU: of that the candidate's block, which the way back needs
-    da, du_n              in the place of a and u_n: on entry as the forward pass has left them
-                          (RNN: not read), on exit d loss / d a and d loss / d u_n, zero where a
-                          sequence has ended. Separate arrays cost up to 6 % of a step
-    gates    (4*H,)       one row's values, read while their gradients take their place
-    dh       (T+1, B, H)  on entry d loss / d h as the layers above see it; the backward pass
-                          adds what comes back through time
+    u_n      (T, B, H)    GRU: the candidate's block of u, which the backward pass needs
+    da, du_n              the same memory as a and u_n: on entry what the forward pass has left
+                          (RNN: not read), on exit d loss / d a and d loss / d u_n, zero for
+                          sequences that have ended. Separate arrays cost up to 6 % of a step
+    gates    (4*H,)       a copy of one row's values, which their gradients overwrite
+    dh       (T+1, B, H)  on entry the part of d loss / d h that comes from the layers above; the
+                          backward pass adds the part that comes back through time
     dc       (B, H)       d loss / d c, carried from step to step; on entry that of the last c
     dv       (B, H)       d loss / d v of one step
 
-A gradient is d + name. Blocks of H columns stand in these orders: RNN a; LSTM i, f, o, g;
-GRU r, z, n; minGRU z, n. With s(x) = 1 / (1 + exp(-x)) and * elementwise:
+The gradient of a variable is called d + its name. The gates are blocks of H columns in this order:
+RNN a; LSTM i, f, o, g; GRU r, z, n; minGRU z, n. With s(x) = 1 / (1 + exp(-x)) and * elementwise:
 
 RNN (Elman 1990)
     h' = tanh(x W_x + b + h W_h)
@@ -35,13 +36,13 @@ LSTM (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 
     c'      = f * c + i * g
     h'      = o * tanh(c')
 
-GRU (Cho et al. 2014), the reset gate after the product, so that one product serves all gates
+GRU (Cho et al. 2014), with the reset gate after the product, so that one product serves all gates
     u       = h W_h + (0, 0, b_h)
     r, z    = s(x W_x + b + u)            reset, update gate
     n       = tanh(x W_x + b + r * u)     candidate
     h'      = (1 - z) * n + z * h
 
-minGRU (Feng et al. 2024), gates and candidate of x alone: no W_h, no product in the loop
+minGRU (Feng et al. 2024), gate and candidate depend on x alone: no W_h, no product in the loop
     z       = s(x W_x + b)                update gate
     n       = x W_x + b                   candidate
     h'      = (1 - z) * n + z * h         the paper's z is 1 - z here
@@ -107,9 +108,9 @@ def lstm_backward(n_active, W_hT, m, da, gates, c, dh, dc, dv):
         add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = ... + (m h) W_h
 
 
-# The loops over units are short and many on purpose: LLVM does not vectorize a loop over too many
-# arrays to prove that they do not overlap, one that writes an array and reads it at another index,
-# or one whose k does not start at 0. One such loop doubles the time of a step's gates.
+# There are many short loops over units on purpose: LLVM does not vectorize a loop if it uses too
+# many arrays to prove that they do not overlap, if it writes an array and reads it at another
+# index, or if its k does not start at 0. One such loop doubles the time of a step's gates.
 
 
 @inlined
@@ -139,13 +140,13 @@ def lstm_step_backward(n, da, gates, c_before, c, dh, dc):
             out, tanh_c = gates[o + k], tanh(c[row, k])
             dc[row, k] += dh[row, k] * out * (one - tanh_c * tanh_c)
             da[row, o + k] = flush(dh[row, k] * tanh_c * out * (one - out))
-        for k in range(H):  # c = f * c_before + i * g, in i
+        for k in range(H):  # c = f * c_before + i * g, w.r.t. i
             into = gates[i + k]
             da[row, i + k] = flush(dc[row, k] * gates[g + k] * into * (one - into))
-        for k in range(H):  # c = f * c_before + i * g, in g
+        for k in range(H):  # c = f * c_before + i * g, w.r.t. g
             new = gates[g + k]
             da[row, g + k] = flush(dc[row, k] * gates[i + k] * (one - new * new))
-        for k in range(H):  # c = f * c_before + i * g, in f and c_before
+        for k in range(H):  # c = f * c_before + i * g, w.r.t. f and c_before
             keep = gates[f + k]
             da[row, f + k] = flush(dc[row, k] * c_before[row, k] * keep * (one - keep))
             dc[row, k] = flush(dc[row, k] * keep)
@@ -183,11 +184,11 @@ def gru_step(n, a, u, u_n, h_before, h):
             a[row, k] = sigmoid(a[row, k] + u[row, k])
         for k in range(H):
             u_n[row, k] = u[row, new + k]
-        for k in range(H):  # h holds r * u meanwhile
+        for k in range(H):  # h holds r * u for now
             h[row, k] = a[row, r + k] * u_n[row, k]
         for k in range(H):
             a[row, new + k] = tanh(a[row, new + k] + h[row, k])
-        for k in range(H):  # (1 - z) * n + z * h_before with one product fewer
+        for k in range(H):  # (1 - z) * n + z * h_before with one multiplication fewer
             candidate = a[row, new + k]
             h[row, k] = candidate + a[row, z + k] * (h_before[row, k] - candidate)
 
@@ -202,17 +203,17 @@ def gru_step_backward(n, da, du, du_n, gates, h_before, dh, dh_before):
             gates[k] = da[row, k]
         for k in range(H):
             gates[u + k] = du_n[row, k]
-        for k in range(H):  # h = (1 - z) * n + z * h_before, in n and h_before
+        for k in range(H):  # h = (1 - z) * n + z * h_before, w.r.t. n and h_before
             keep, candidate = gates[z + k], gates[new + k]
             da[row, new + k] = flush(dh[row, k] * (one - keep) * (one - candidate * candidate))
             dh_before[row, k] += flush(dh[row, k] * keep)
-        for k in range(H):  # h = (1 - z) * n + z * h_before, in z
+        for k in range(H):  # h = (1 - z) * n + z * h_before, w.r.t. z
             keep = gates[z + k]
             change = h_before[row, k] - gates[new + k]
             da[row, z + k] = flush(dh[row, k] * change * keep * (one - keep))
-        for k in range(H):  # n = tanh(x W_x + b + r * u), in u
+        for k in range(H):  # n = tanh(x W_x + b + r * u), w.r.t. u
             du_n[row, k] = flush(da[row, new + k] * gates[r + k])
-        for k in range(H):  # n = tanh(x W_x + b + r * u), in r, whose own r is in du_n already
+        for k in range(H):  # n = tanh(x W_x + b + r * u), w.r.t. r; du_n has the factor r
             da[row, r + k] = flush(du_n[row, k] * gates[u + k] * (one - gates[r + k]))
         for k in range(new):  # r, z = s(x W_x + b + u)
             du[row, k] = da[row, k]
@@ -258,11 +259,11 @@ def mingru_step_backward(n, da, gates, h_before, dh, dh_before):
     for row in range(n):
         for k in range(2 * H):
             gates[k] = da[row, k]
-        for k in range(H):  # h = (1 - z) * n + z * h_before, in n and h_before
+        for k in range(H):  # h = (1 - z) * n + z * h_before, w.r.t. n and h_before
             keep = gates[z + k]
             da[row, new + k] = flush(dh[row, k] * (one - keep))
             dh_before[row, k] += flush(dh[row, k] * keep)
-        for k in range(H):  # h = (1 - z) * n + z * h_before, in z
+        for k in range(H):  # h = (1 - z) * n + z * h_before, w.r.t. z
             keep = gates[z + k]
             change = h_before[row, k] - gates[new + k]
             da[row, z + k] = flush(dh[row, k] * change * keep * (one - keep))
@@ -288,7 +289,7 @@ def add_recurrent_backward(n, da, W_hT, m, dv, dh):
     masked = m.shape[0] > 0
     if masked:
         dv[:] = 0
-    add_product(n, da, W_hT, dv if masked else dh)  # once, for each is compiled anew
+    add_product(n, da, W_hT, dv if masked else dh)  # one call: each takes time to compile
     if masked:
         for row in range(n):
             for k in range(dh.shape[1]):
@@ -311,7 +312,7 @@ def flush(x):
     """Zero for a vanished gradient: in float32, the square of a much smaller one is subnormal.
 
     Arithmetic on subnormal numbers is up to 100 times slower; without this, one BPTT pass over
-    vanishing gradients took 46 ms instead of 4.5. In float64 no weight but 0 is changed by what is
-    below 1e-40, either: to keep it down to 1e-150 took an LSTM over 5,000 steps 1.5 times as long.
-    NaN stays NaN.
+    vanishing gradients took 46 ms instead of 4.5. In float64, a gradient below 1e-40 changes no
+    weight either, unless the weight is 0; with a limit of 1e-150, an LSTM took 1.5 times as long
+    over 5,000 steps. NaN stays NaN.
     """

@@ -1,8 +1,8 @@
-"""The layers: what each has of parameters, and its products over whole sequences.
+"""The layers: their parameters, and their matrix products over whole sequences.
 
-Only h W_h has to wait for the step before it and, on the way back, da W_h^T for the step after it.
-All else that is linear, x W_x on the way forward, dW_x, dW_h and dx on the way back, is a matrix
-product over all steps, or over a long stretch of them.
+Only h W_h has to wait for the step before it and, backward, da W_h^T for the step after it. All
+else that is linear (forward x W_x; backward dW_x, dW_h and dx) is a matrix product over all steps,
+or over a long stretch of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .workspace import Gradients, Parameters, Workspace
 
 
 class Pass(NamedTuple):
-    """What all layers are given on one way through the network, forward or back."""
+    """What every layer is given in one pass through the network, forward or backward."""
 
     parameters: Parameters
     batch: Batch
@@ -32,12 +32,12 @@ class Pass(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """What a layer has to know of a cell; its kernels' arguments are found by their names."""
+    """What a layer has to know about a cell; its kernels' arguments are found by their names."""
 
     gates: str  # a letter for each block of H columns that the forward pass leaves in a
     forward: Callable
     backward: Callable
-    start_bias: tuple[float, ...] = ()  # of each gate, where it is not zero
+    start_bias: tuple[float, ...] = ()  # of each gate; empty if all are zero
 
     @property
     def n_gates(self) -> int:
@@ -64,7 +64,7 @@ def argument_names(compiled: Callable) -> tuple[str, ...]:
 
 
 class Embedding:
-    """Tokens become vectors: row i of the matrix is token i's."""
+    """Turns tokens into vectors: row i of the matrix belongs to token i."""
 
     def __init__(self, n_tokens: int, n_dims: int) -> None:
         self.n_tokens, self.n_dims = n_tokens, n_dims
@@ -81,7 +81,7 @@ class Embedding:
 
     def forward(self, parameters: Parameters, tokens: np.ndarray, work: Workspace) -> np.ndarray:
         n, x = tokens.size, self.vectors(tokens, work)
-        # Ids are checked. With mode="raise", NumPy would fill an array of its own first.
+        # The ids have been checked. With mode="raise", NumPy would fill a temporary array first.
         parameters["embedding"].take(tokens, axis=0, out=x[:n], mode="clip")
         x[n:] = 0
         return x
@@ -113,7 +113,7 @@ class Recurrent:
     def forward(self, given: Pass, x: np.ndarray, lookup: np.ndarray | None) -> np.ndarray:
         """The states h (T+1, B, H) for the inputs x (T*B, D), or x[lookup] with lookup (T, B).
 
-        A window's first states are those that the window before has left.
+        A window starts from the states that the window before it has left.
         """
         parameters, batch, work, _ = given
         arrays = self._arguments(self.cell.forward, given)
@@ -125,7 +125,7 @@ class Recurrent:
                 rows = work.array(f"{self.name}.x W_x", len(x), arrays["a"].shape[2])
                 if batch.window == 0:
                     self.project(parameters, x, rows, work)
-            # Rows after a sequence's end are not read: any will do.
+            # Rows after a sequence's end are not read: any values will do.
             rows.take(lookup, axis=0, out=arrays["a"], mode="clip")
         states = {"h", "c"} & arrays.keys()
         for name in states:
@@ -156,7 +156,7 @@ class Recurrent:
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`.
 
-        An empty `dx` is left so. Those of the parameters are added to what later windows have left;
+        An empty `dx` stays empty. The parameters' gradients are added to those of later windows;
         without `gradients`, they are not computed.
         """
         parameters, batch, work, masks = given
@@ -186,7 +186,7 @@ class Recurrent:
             if "du_n" in part:
                 du_n = part["du_n"]
                 sums.add_rows("b_h", du_n.reshape(-1, H))
-                da[:, :, -H:] = du_n  # and da is du, whose other blocks are the same
+                da[:, :, -H:] = du_n  # now da equals du: the other blocks are the same
             if self.cell.has_product:
                 v = self._recurrent_input(batch, work, masks)[start:stop]
                 sums.add_steps("W_h", n_active, v, da)
@@ -204,7 +204,7 @@ class Recurrent:
         sums: Sums,
         dx: np.ndarray,
     ) -> None:
-        """Back through `project`, whose gradient is `da`; both it and x are (T, B, columns)."""
+        """The backward pass of `project`, for x (T, B, D) and the gradient da (T, B, columns)."""
         sums.add_steps("W_x", n_active, x, da)
         rows = da.reshape(-1, da.shape[2])
         sums.add_rows("b", rows)
@@ -222,7 +222,7 @@ class Recurrent:
     def traces(self, batch: Batch, work: Workspace) -> dict[str, np.ndarray]:
         """(T, B, H) each: the gates and states by name that the forward pass has left in `work`.
 
-        A backward pass writes over the gates.
+        A backward pass overwrites the gates.
         """
         (T, B), H = batch.shape, self.n_units
         a = work.array(f"{self.name}.a", T, B, self.cell.n_gates * H)
@@ -252,7 +252,7 @@ class Recurrent:
             "a": (T, B, GH), "u": (B, GH), "u_n": (T, B, H), "h": states, "c": states,
             "dh": states, "dc": (B, H), "dv": (B, H), "du": (B, GH), "gates": (4 * H,),
         }  # fmt: skip
-        places = {"da": "a", "du_n": "u_n"}  # which a gradient takes
+        places = {"da": "a", "du_n": "u_n"}  # memory that a gradient takes over
         arrays = {}
         for name in argument_names(compiled):
             own, place = f"{self.name}.{name}", places.get(name, name)
@@ -273,15 +273,15 @@ class Recurrent:
         return arrays
 
 
-# Backward, stretches whose gradients have `vanished` are skipped. The one that is taken first, of
-# the last steps, has at most `FIRST_STEPS`; `STRETCH_ROWS` rows are enough for a good product.
+# The backward pass skips stretches whose gradients have `vanished`. It begins with the last one,
+# of at most `FIRST_STEPS` steps; `STRETCH_ROWS` rows are enough for an efficient product.
 FIRST_STEPS, STRETCH_ROWS = 128, 2048
 
 
 def stretches(T: int, B: int) -> Iterator[tuple[int, int]]:
-    """First steps and ends of what a kernel takes at a time of T steps of B rows.
+    """(start, stop) of the stretches that a kernel takes at a time, of T steps of B rows.
 
-    The last one comes first; there is one without a step, if there is none.
+    The last one comes first; if T is 0, there is one stretch without steps.
     """
     most = max(STRETCH_ROWS // B, 1)
     stop, n_steps = T, min(FIRST_STEPS, most)
@@ -294,25 +294,25 @@ def stretches(T: int, B: int) -> Iterator[tuple[int, int]]:
 
 
 def vanished(arrays: dict[str, np.ndarray], start: int, stop: int) -> bool:
-    """Whether no gradient comes into these steps, neither from later ones nor from outside.
+    """Whether no gradient reaches these steps, from later steps or from the layers above.
 
-    Row t of dh is that of the state that step t - 1 leaves. What comes from later steps becomes
-    zero, as `cells.flush` makes it, and all that a stretch without any would add to sums is zero.
-    Where the last states alone are pooled, the gradients of a new GRU of 1,000 steps have vanished
-    after 110, an LSTM's after 500. No two stretches ask for the same row: of one text of 20,000
-    words among short ones, each is read once at most.
+    Row t of dh belongs to the state that step t - 1 leaves. `cells.flush` makes vanishing gradients
+    exactly zero, and a stretch without gradients would only add zeros to the sums. If only the last
+    states are pooled, the gradients of an untrained GRU over 1,000 steps vanish after 110 steps,
+    those of an LSTM after 500. No two stretches check the same row, so each is read at most once,
+    even if one text of 20,000 words is among short ones.
     """
     dh, dc = arrays["dh"], arrays.get("dc", np.empty(0))
     return not (dh[stop].any() or dc.any() or dh[start + 1 : stop].any())
 
 
-OF_STEPS, OF_STATES = {"n_active", "a", "u_n", "v", "da", "du_n"}, {"h", "c", "dh"}  # a row each
+OF_STEPS, OF_STATES = {"n_active", "a", "u_n", "v", "da", "du_n"}, {"h", "c", "dh"}
 
 
 def part_of_arguments(
     arrays: dict[str, np.ndarray], start: int, stop: int
 ) -> dict[str, np.ndarray]:
-    """A kernel's arguments, of those with a row per step or state the part for these steps."""
+    """A kernel's arguments; of arrays with a row per step or state, the part for these steps."""
     part = dict(arrays)
     for name in OF_STEPS & arrays.keys():
         part[name] = arrays[name][start:stop]
@@ -322,9 +322,9 @@ def part_of_arguments(
 
 
 class Sums(NamedTuple):
-    """A part's gradients, summed over stretches and windows; the first overwrites what is there.
+    """Sums gradients of a part of the network over stretches and windows.
 
-    Without `totals`, nothing is summed.
+    The `first` overwrites the old sums. Without `totals`, nothing is summed.
     """
 
     name: str
@@ -347,9 +347,9 @@ class Sums(NamedTuple):
     def add_steps(
         self, key: str, n_active: np.ndarray, left: np.ndarray, right: np.ndarray
     ) -> None:
-        """Add the products of the transposed rows (T, B, M) and (T, B, N) of all steps.
+        """Add left^T right, summed over all rows of `left` (T, B, M) and `right` (T, B, N).
 
-        Only of the active ones, where the sums are our own; of the others, `right` is zero.
+        Our own sums leave out the rows that have ended, in which `right` is zero.
         """
         if not OWN_SUMS:
             columns = left.reshape(-1, left.shape[2]).T
@@ -367,7 +367,7 @@ class Sums(NamedTuple):
 
 @kernel
 def add_to_rows(lookup, da, rows):
-    """rows[lookup[t, b]] += da[t, b], but where the lookup is -1."""
+    """rows[lookup[t, b]] += da[t, b], except where the lookup is -1."""
     for t in range(lookup.shape[0]):
         for b in range(lookup.shape[1]):
             row = lookup[t, b]  # read here: within the loop it would keep LLVM from vectorizing

@@ -26,9 +26,9 @@ class Architecture(NamedTuple):
     bidirectional: bool
 
     def changes_since(self, other: Architecture) -> list[str]:
-        """Which parameters keep training from going on with the other's weights.
+        """Which parameters differ so that training can't continue with the other's weights.
 
-        New tokens may add some; of the poolings, only attention has any.
+        New tokens may add weights; of the poolings, only attention has weights.
         """
         attention = (self.pooling == "attention") == (other.pooling == "attention")
         pooling = other.pooling if attention else self.pooling
@@ -41,7 +41,7 @@ class Architecture(NamedTuple):
 
 
 class Network:
-    """The shape of a network and its two passes over a batch; it holds no numbers.
+    """The shape of a network and its two passes over a batch; it holds no weights.
 
     Parameters are a flat dict of arrays of one dtype, C-contiguous and writable: ``embedding``,
     ``layer0.W_x``, ``layer0.W_h``, ``layer0.b``, ..., ``dense.W``, ``dense.b``.
@@ -68,7 +68,7 @@ class Network:
     def initialize(
         self, random: np.random.RandomState, dtype: np.dtype, embedding: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """Start values; the embedding's may be given."""
+        """Initial weights; those of the embedding may be given."""
         start: Parameters = {}
         for part in self.parts:
             if part is self.embedding and embedding is not None:
@@ -78,7 +78,7 @@ class Network:
         return {name: np.array(value, dtype, order="C") for name, value in start.items()}
 
     def check(self, parameters: Parameters, dtype: np.dtype, finite: bool = False) -> None:
-        """Refuse parameters that a kernel could not index, which would read memory at random."""
+        """Refuse parameters with which a kernel would read outside its arrays."""
         shapes = self.shapes
         for name in [*shapes, *parameters]:
             if (name in shapes) != (name in parameters):
@@ -88,7 +88,7 @@ class Network:
                 )
         for name, shape in shapes.items():
             W = parameters[name]
-            plain = type(W) is np.ndarray  # no masked array or matrix, which compute otherwise
+            plain = type(W) is np.ndarray  # no masked array or matrix, which compute differently
             if not plain or (W.shape, W.dtype) != (shape, dtype):
                 found = f"{W.dtype} {W.shape}" if plain else type(W).__name__
                 raise ValueError(f"parameters_[{name!r}] is {found}, expected {dtype} {shape}.")
@@ -100,7 +100,7 @@ class Network:
                 raise ValueError(f"parameters_[{name!r}] holds NaN or inf.")
 
     def widths(self) -> tuple[dict[str, int], dict[str, int]]:
-        """What dropout is about: the width of each layer's input, and of each one's own state."""
+        """The widths that dropout needs: of each layer's input, and of each direction's state."""
         inputs = {layer.name: layer.n_inputs for layer in self.layers}
         states = {one.name: one.n_units for layer in self.layers for one in layer.directions()}
         return inputs | {"dense": self.dense.n_inputs}, states
@@ -113,10 +113,10 @@ class Network:
         masks: Masks = NO_MASKS,
         window: int | None = None,
     ) -> np.ndarray:
-        """The logits (B, K); what one backward pass needs, and uses up, stays in `work`.
+        """The logits (B, K); what one backward pass needs, and overwrites, stays in `work`.
 
-        With `window`, for one direction only, that many steps are computed at a time, and memory
-        is needed for no more. The logits are the same.
+        With `window` (not if bidirectional), that many steps are computed at a time, and memory is
+        needed for only these. The logits are the same.
         """
         for part in windows(batch, window):
             given = Pass(parameters, part, work, masks)
@@ -138,10 +138,10 @@ class Network:
     ) -> np.ndarray:
         """Fill `gradients`, if given, by the parameters' names; return the gradient of `batch.x`.
 
-        Without `needs_dx`, as where no embedding is trained, that is empty, as it is for series in
-        windows. Of an embedding it has a row for each token of `batch.x`. `masks` and `window` are
-        those of the forward pass. No gradient goes from a window to the one before it, whose states
-        are computed anew (truncated BPTT; Williams & Peng 1990).
+        It is empty without `needs_dx` (no embedding is trained) and for series in windows. For an
+        embedding, it has a row for each token of `batch.x`. `masks` and `window` are those of the
+        forward pass. No gradient flows from a window to the one before it, whose states are
+        computed again (truncated BPTT; Williams & Peng 1990).
         """
         needs_dx = needs_dx and (window is None or self.embedding is not None)
         pooled = work.array("pooled", batch.lengths.size, self.pooling.n_units)
@@ -157,7 +157,7 @@ class Network:
         return dx
 
     def _states(self, given: Pass) -> np.ndarray:
-        """(T+1, B, H): what the top layer leaves at each step."""
+        """(T+1, B, H): the states of the top layer."""
         for i, layer in enumerate(self.layers):
             h = layer.forward(given, *self._input(i, given, again=False))
         return h
@@ -165,7 +165,7 @@ class Network:
     def _backward(
         self, given: Pass, dpooled: np.ndarray, gradients: Gradients, needs_dx: bool
     ) -> np.ndarray:
-        """From the pooled state's gradient back to that of x, by the states that are in `work`."""
+        """The gradient of x, from that of the pooled state and the states that are in `work`."""
         _, batch, work, masks = given
         h, dh = (self.layers[-1].states(name, batch, work) for name in ("h", "dh"))
         self.pooling.backward(given, h, dpooled, dh, gradients)
@@ -175,7 +175,7 @@ class Network:
                 below = self.layers[i - 1].states("dh", batch, work)
                 below[0] = 0
                 dx = below[1:].reshape(x.shape)
-            else:  # of tokens, the last window's becomes the gradient of their rows
+            else:  # for tokens, the last window's dx becomes the embedding's gradient
                 of_rows = self.embedding is not None and batch.is_last
                 place, name = (gradients or work, "embedding") if of_rows else (work, "dx")
                 dx = place.array(name, *(x.shape if needs_dx else (0, 0)))
@@ -187,7 +187,7 @@ class Network:
     def _input(self, i: int, given: Pass, again: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """What layer i reads: x (T*B, D), or the distinct tokens' vectors and the lookup.
 
-        With `again` it is there from the forward pass, or from an earlier window's.
+        With `again`, it is in `work` from the forward pass, as token vectors from the first window.
         """
         parameters, batch, work, masks = given
         lookup = None
@@ -212,6 +212,6 @@ class Network:
 
 
 def multiply(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
-    """out = x * mask; where x holds several steps, each takes the whole mask."""
+    """out = x * mask; if x holds several steps, each is multiplied with the whole mask."""
     shape = len(x) // max(len(mask), 1), len(mask), x.shape[1]
     np.multiply(x.reshape(shape), mask, out=out.reshape(shape))
