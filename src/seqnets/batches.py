@@ -13,18 +13,18 @@ from .jit import kernel
 from .products import TILE_ROWS, whole_tiles
 
 # A block is what one thread takes at a time: `BLOCK_ROWS` sequences, or more short ones, up to
-# `BLOCK_STEPS` steps in all, since fewer calls are faster. More sequences of more than `FEW_STEPS`
-# steps make at least two blocks, so that two threads have work; with fewer steps, they would wait
-# for Python (sentences took twice as long on two threads). Blocks, not threads, decide the order of
-# every sum, so that results do not depend on the number of threads.
+# `BLOCK_STEPS` steps in all, since fewer calls are faster. More than `BLOCK_ROWS` sequences of more
+# than `FEW_STEPS` steps in all make at least two blocks, so that two threads have work; with fewer
+# steps, they would wait for Python (sentences took twice as long on two threads). Blocks, not
+# threads, decide the order of every sum, so results do not depend on the number of threads.
 BLOCK_ROWS, BLOCK_STEPS, FEW_STEPS = 16, 4096, 2048
 
-# Batches that are shuffled together, then sorted by length.
+# The number of batches whose sequences are sorted by length together, after shuffling.
 POOL = 16
 
 ENDED = -1  # in place of a token
 
-NOT_YET: dict[str, np.ndarray] = {}  # projected, see `Batch`
+NOT_YET: dict[str, np.ndarray] = {}  # nothing is projected, see `Batch`
 
 
 class Sequences(NamedTuple):
@@ -49,9 +49,9 @@ class Sequences(NamedTuple):
 class Batch(NamedTuple):
     """B sequences, longest first, as the layers take them.
 
-    B is filled up to whole tiles with sequences of length 0. For tokens, every distinct one stands
-    once in `x` and `lookup` says where, so that what is linear in the embedding is computed once a
-    word and not once an occurrence.
+    B is filled up to whole tiles with sequences of length 0. For tokens, `x` has each distinct one
+    once and `lookup` says where, so that what is linear in the embedding is computed once per word
+    and not once per occurrence.
     """
 
     rows: np.ndarray  # (n,) which sequences these are, in the order of the first n rows
@@ -59,9 +59,9 @@ class Batch(NamedTuple):
     n_active: np.ndarray  # (T,) sequences that still run at step t: the first rows
     x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens
     lookup: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
-    projected: dict[str, np.ndarray] = NOT_YET  # by layer: x W_x + b, where known before
-    start: int = 0  # of a window: which step of the sequences is its first
-    window: int = 0  # and which one this is
+    projected: dict[str, np.ndarray] = NOT_YET  # by layer: x W_x + b, if already known
+    start: int = 0  # of a window: its first step's place in the sequences
+    window: int = 0  # and its number among the windows
     n_windows: int = 1
 
     @property
@@ -71,7 +71,7 @@ class Batch(NamedTuple):
 
     @property
     def is_last(self) -> bool:
-        """Whether this is the last window, or no window but the whole."""
+        """Whether this is the last window, or the whole batch."""
         return self.window + 1 == self.n_windows
 
 
@@ -110,10 +110,10 @@ def lay_out(values, starts, lengths, ended, n_active, x):
 
 
 def distinct(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct tokens in their order, and where among them each one is; `ENDED` stays.
+    """The distinct tokens, sorted, and where among them each one is; `ENDED` stays.
 
-    What `np.unique` does by sorting; a table of all possible tokens is ten times as fast here, but
-    for a few tokens of a large vocabulary.
+    `np.unique` does this by sorting; a table of all possible tokens is ten times as fast here,
+    except for a few tokens of a large vocabulary.
     """
     largest = tokens.max(initial=ENDED)
     if largest > 2**16 + 2**8 * tokens.size:  # measured: from there on, sorting takes less time
@@ -130,7 +130,7 @@ def distinct(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def windows(batch: Batch, n_steps: int | None) -> list[Batch]:
-    """Cut a batch along time into windows of `n_steps`, the first one shorter; None: no cut.
+    """Cut a batch along time into windows of `n_steps`, the first may be shorter; None: no cut.
 
     `lengths` stay those of the whole sequences, `x` and `lookup` are views.
     """
@@ -151,11 +151,11 @@ def windows(batch: Batch, n_steps: int | None) -> list[Batch]:
 
 
 def blocks(lengths: np.ndarray, rows: int = BLOCK_ROWS) -> list[np.ndarray]:
-    """Cut sequences of these lengths into blocks of like lengths, longest first.
+    """Divide sequences of these lengths into blocks of similar lengths, longest first.
 
-    They have at most so many rows, or more, if they are short.
+    A block has at most `rows` sequences, or more if they are short.
     """
-    if lengths.size == 1:  # it saves a twentieth of a short prediction's time
+    if lengths.size == 1:  # saves a twentieth of a short prediction's time
         return [np.zeros(1, dtype=np.int64)]
     order = np.argsort(-lengths, kind="stable")
     found: list[np.ndarray] = []
@@ -164,8 +164,8 @@ def blocks(lengths: np.ndarray, rows: int = BLOCK_ROWS) -> list[np.ndarray]:
         longest = max(int(lengths[order[0]]), 1)
         most = max(rows, BLOCK_STEPS // longest)
         n_blocks = max(math.ceil(order.size / most), at_least - len(found))
-        n = min(whole_tiles(math.ceil(order.size / n_blocks)), most)  # of like size
-        # A long sequence pads those beside it: fewer, while most of a large block would be padding.
+        n = min(whole_tiles(math.ceil(order.size / n_blocks)), most)  # of similar size
+        # A long sequence pads those beside it: take fewer while a large block is mostly padding.
         while n > TILE_ROWS and n * longest > max(BLOCK_STEPS, 2 * lengths[order[:n]].sum()):
             n = whole_tiles(n // 2)
         found.append(order[:n])
@@ -176,7 +176,7 @@ def blocks(lengths: np.ndarray, rows: int = BLOCK_ROWS) -> list[np.ndarray]:
 def minibatches(
     lengths: np.ndarray, batch_size: int, shuffle: np.random.RandomState | None
 ) -> Iterator[np.ndarray]:
-    """Every sequence once, in batches; shuffled, with sequences of like length together.
+    """Every sequence once, in batches; if shuffled, with sequences of similar length together.
 
     Sorting by length within `POOL` shuffled batches saves most of the steps in which only the
     longest sequence of a batch still runs; which sequences meet, and when, stays random, since a

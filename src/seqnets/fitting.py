@@ -64,14 +64,14 @@ NOT_IN_PARTS = [
 
 @dataclass
 class State:
-    """What training goes on with, beside the parameters, when it is taken up again."""
+    """What training needs, besides the parameters, to continue in a later call."""
 
     random: np.random.RandomState
-    seed: int  # of the validation set, and of the embeddings of tokens that come later
+    seed: int  # of the validation set, and of the embeddings of later tokens
     optimizer: Optimizer | None = None
 
 
-@one_blas_thread()  # of several threads, LAPACK gives the initial weights other bits
+@one_blas_thread()  # with several threads, LAPACK gives the initial weights other bits
 def fit_network(
     estimator: Estimator,
     X: Any,
@@ -81,7 +81,7 @@ def fit_network(
     y_val: Any,
     sample_weight_val: Any,
 ) -> None:
-    """Train to the end, planned or found, and set every fitted attribute."""
+    """Train until `max_iter` or until the score stops improving, and set every fitted attribute."""
     held_out = X_val, y_val, sample_weight_val
     check_goes_together(estimator.early_stopping, *held_out)
     resume = estimator.warm_start and hasattr(estimator, "parameters_")
@@ -91,7 +91,7 @@ def fit_network(
     warn_of_ids(estimator, X, data)
     chosen = None
     if X_val is None and wants_split(estimator, data):
-        # By a seed that a warm start keeps, lest it be judged on what it was trained on before.
+        # A warm start keeps the seed, so it is not judged on sequences it was trained on before.
         data, chosen = split(estimator, data, np.random.RandomState(state.seed))
     data = prepare(estimator, state, data, chosen, resume)
     validation = None
@@ -115,7 +115,7 @@ def fit_network(
 def partial_fit_network(
     estimator: Estimator, X: Any, y: Any, classes: Any, sample_weight: Any
 ) -> None:
-    """One epoch over these data, on from where training stands."""
+    """Train for one epoch on these data, from where training stands."""
     estimator._validate_params()  # scikit-learn does so in the first call only
     for name, value in NOT_IN_PARTS:
         if getattr(estimator, name) == value:
@@ -141,7 +141,7 @@ def partial_fit_network(
 
 
 def check_before(estimator: Estimator, resume: bool) -> None:
-    """Refuse what the data can't change, before a look at them."""
+    """Refuse what is wrong whatever the data are, before reading them."""
     check_nothing_for_tokens(estimator)
     if resume:
         check_same_network(estimator)
@@ -150,7 +150,8 @@ def check_before(estimator: Estimator, resume: bool) -> None:
 def begin(estimator: Estimator, resume: bool) -> State:
     """The state to train from: what an earlier call has left, or a new one.
 
-    A call that is refused draws nothing from the user's generator before this.
+    Called after the checks of the data: a call that they refuse draws nothing from the user's
+    generator.
     """
     if resume and getattr(estimator, "_state", None) is not None:
         return copy.deepcopy(estimator._state)
@@ -169,7 +170,7 @@ def begin(estimator: Estimator, resume: bool) -> State:
 def prepare(
     estimator: Estimator, state: State, data: Data, chosen: Data | None, resume: bool
 ) -> Data:
-    """Learn what the inputs tell, and make the network or take it up again.
+    """Learn the tokens or the scale of the inputs, and make the network or continue with it.
 
     Returns the data as the network reads them.
     """
@@ -188,18 +189,18 @@ def prepare(
     else:
         estimator._network.check(estimator.parameters_, estimator._dtype)
         estimator.parameters_ = {
-            name: W if name == "embedding" and new.size else W.copy()  # that is about to grow
+            name: W if name == "embedding" and new.size else W.copy()  # add_tokens copies it
             for name, W in estimator.parameters_.items()
         }
         add_tokens(estimator.parameters_, state, known, new)
-    network.check(estimator.parameters_, estimator._dtype)  # embeddings may shrink meanwhile
+    network.check(estimator.parameters_, estimator._dtype)  # `embeddings` may shrink meanwhile
     estimator._network = network
     estimator.n_layers_ = len(network.layers) + 2
     return data._replace(sequences=as_inputs(estimator, data.sequences))
 
 
 def check_same_network(estimator: Estimator) -> None:
-    """Training goes on only with the network it began with."""
+    """Refuse to continue training with another network than the one it began with."""
     reads_tokens, before = estimator._kind == "tokens", estimator._network.architecture
     if reads_tokens:
         check_token_ids(estimator)
@@ -220,7 +221,7 @@ def check_same_network(estimator: Estimator) -> None:
 
 
 def add_tokens(parameters: Parameters, state: State, known: np.ndarray, new: np.ndarray) -> None:
-    """Rows of the embedding for new ids, where they belong among the sorted known ones."""
+    """Insert rows for new ids into the embedding, where they belong among the sorted known ids."""
     if new.size == 0:
         return
     W, places = parameters["embedding"], 1 + np.searchsorted(known, new)
@@ -256,7 +257,7 @@ def run_epochs(
     optimizer.schedule = rates = SCHEDULES[schedule](
         optimizer.learning_rate, estimator.power_t, max_iter * steps_per_epoch, estimator.t_
     )
-    parameters = judged = dict(estimator.parameters_)  # in which no callback puts others
+    parameters = judged = dict(estimator.parameters_)  # a dict that no callback changes
     with Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers:
         trainer = build_trainer(
             estimator, parameters, optimizer, workers, state.random, lengths.size
@@ -287,8 +288,8 @@ def run_epochs(
             max_iter=max_iter,
             tol=estimator.tol,
             n_iter_no_change=patience(estimator, validation is not None),
-            # Other scores are coarse: weights that know nothing can have a better f1 than the first
-            # epochs', which many short fits would then never leave.
+            # Other scores are coarse: the f1 of weights that know nothing can be better than that
+            # of the first epochs, and many short fits would then never leave these weights.
             judge_start=estimator.t_ > 0 and estimator.scoring == "loss",
         )
     estimator.parameters_, state.optimizer = parameters, optimizer
@@ -305,7 +306,7 @@ def validator(
 ) -> Callable[[], tuple[float, float]]:
     """A function that gives the loss and the score of the weights `judged`."""
     model = snapshot(estimator)
-    model.parameters_ = dict(judged)  # its own, lest a scorer put others in their place
+    model.parameters_ = dict(judged)  # a copy, in which a scorer may replace weights
     scorer = None if estimator.scoring == "loss" else check_scoring(model, estimator.scoring)
     loss = LOSSES[estimator.out_activation_]
     weights = validation.weights / validation.weights.sum()
@@ -342,7 +343,7 @@ def validator(
 
 def checked_score(score: Any, scoring: Any) -> float:
     """The score as a number, or an error that says which scorer gave something else."""
-    if isinstance(score, np.ndarray) and score.ndim == 0:  # as scikit-learn takes it too
+    if isinstance(score, np.ndarray) and score.ndim == 0:  # scikit-learn accepts these, too
         score = score.item()
     if not isinstance(score, Real) or not math.isfinite(score):
         raise ValueError(

@@ -1,26 +1,26 @@
-"""Pooling: the states of all steps become one vector a sequence.
+"""Pooling: the states of all steps become one vector per sequence.
 
-Steps come in windows, one after another; `start` is a window's first step. The forward pass over
-one goes on from what the window before has left in `pooled`, `total`, `best` and `scale`, and
-afterwards `pooled` is that of the steps so far.
+Steps come in windows, one after another; `start` is a window's first step. The forward pass over a
+window continues from what the one before has left in `pooled`, `total`, `best` and `scale`;
+afterwards, `pooled` is the result for all steps so far.
 
 h       (T+1, B, H)  states of a window: row t+1 is what its step t leaves
 pooled  (B, H)       zero, the initial state, for an empty sequence
-total   (B, H)       "mean", "attention": the sum that is divided, in float64 (of 1,000,000 states,
-                     one of float32 can be off by 1 %); "max": the new maximum, as h
+total   (B, H)       "mean", "attention": the sum that is divided, in float64 (a float32 sum of
+                     1,000,000 states can be off by 1 %); "max": the new maximum, in h's dtype
 best    (B, H)       "last", "ends", "max": the step whose state was taken, -1 for none
-dh      (T+1, B, H)  all of it is written
+dh      (T+1, B, H)  every number is overwritten
 u       (T, B, A)    "attention": on entry h W + b; the forward pass leaves its tanh
 v       (A, 1)       the learned query (context vector)
 score   (B, T_all)   u v of all steps
 scale   (B, 2)       the largest score so far, and the sum of exp(score - largest)
-dv      (A, 1)       the windows' gradients of v are added to it
+dv      (A, 1)       each window adds its gradient of v
 
 last  h[length]
-ends  of two directions side by side: the first's h[length] and the second's h[1], where each
-      ends; the whole sequence in one window
+ends  for two directions side by side: h[length] of the first and h[1] of the second, where each
+      ends; needs the whole sequence in one window
 mean  sum of h over the sequence's own steps / length
-max   elementwise largest h over the sequence's own steps; the first of equals
+max   elementwise maximum of h over the sequence's own steps; among equals, the first
 
 attention (Bahdanau et al. 2015, as pooling Yang et al. 2016)
     u      = tanh(h W + b)
@@ -101,8 +101,8 @@ def max_forward(start, lengths, h, total, best, pooled):
         for t in range(n):
             for k in range(h.shape[2]):
                 best[row, k] = start + t if h[t + 1, row, k] > pooled[row, k] else best[row, k]
-            # A maximum stored where it was read becomes a store under an if, which LLVM does not
-            # vectorize; by way of `total` the loops take a fifth of the time.
+            # If the maximum is stored where it was read, this becomes a conditional store, which
+            # LLVM does not vectorize; through `total`, the loops take a fifth of the time.
             for k in range(h.shape[2]):
                 total[row, k] = max(h[t + 1, row, k], pooled[row, k])
             for k in range(h.shape[2]):
@@ -111,7 +111,7 @@ def max_forward(start, lengths, h, total, best, pooled):
 
 @kernel
 def best_backward(start, lengths, dpooled, best, dh):
-    """The way back of "last", "ends" and "max"."""
+    """The backward pass of "last", "ends" and "max"."""
     dh[:] = 0
     for row in range(lengths.size):
         n = steps_here(start, lengths[row], dh)
@@ -143,7 +143,7 @@ def attention_forward(start, lengths, h, score, scale, total, pooled):
         n = steps_here(start, lengths[row], h)
         for t in range(n):
             s = np.float64(score[row, start + t])
-            if s > scale[row, 0]:  # what was summed before counts less by as much
+            if s > scale[row, 0]:  # scale down what was summed before
                 less = math.exp(scale[row, 0] - s)
                 scale[row, 0] = s
                 scale[row, 1] *= less
@@ -164,10 +164,10 @@ def attention_backward(start, lengths, h, v, u, score, scale, total, dpooled, dh
     dh[:] = 0
     du[:] = 0
     for row in range(lengths.size):
-        mean = 0.0  # of dshare below, by share: dpooled times what was pooled
+        mean = 0.0  # of dshare below, weighted by share: dpooled times pooled
         for k in range(h.shape[2]):
             mean += np.float64(dpooled[row, k] * total[row, k])
-        mean /= max(scale[row, 1], 1.0)  # of an empty sequence 0
+        mean /= max(scale[row, 1], 1.0)  # 0 for an empty sequence
         for t in range(steps_here(start, lengths[row], h)):
             share = math.exp(np.float64(score[row, start + t]) - scale[row, 0]) / scale[row, 1]
             dshare = 0.0

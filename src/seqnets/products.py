@@ -1,14 +1,14 @@
 """Matrix products for few rows, C (n, N) += A (n, K) B (K, N), and sums of products over steps.
 
-BLAS gives a row other bits in other company, and it is slow at the few rows of one time step. Here
-a row's sum runs in one order whatever stands beside it, so that a prediction depends on its
+In BLAS, the bits of a row's result depend on the other rows, and it is slow for the few rows of one
+time step. Here, the sums of a row always run in the same order, so that a prediction depends on its
 sequence alone.
 
 B comes in panels (P, K, W): panel p holds the columns from p W on, zero beyond the last column. So
-what the innermost loop reads of B lies end to end, and a tile of C, `TILE_ROWS` rows by one panel,
-stays in registers over `DEPTH` terms of its sums. LLVM does not find this by itself, it vectorizes
-innermost loops only; hence the vectors are spelled out. GFLOP/s of one core, float32, with AVX2
-(Zen 3) and with AVX-512 (Sapphire Rapids):
+the innermost loop reads contiguous numbers of B, and a tile of C, `TILE_ROWS` rows by one panel,
+stays in registers over `DEPTH` terms of its sums. LLVM does not find this by itself, since it only
+vectorizes innermost loops; hence the vectors are spelled out. GFLOP/s of one core, float32, with
+AVX2 (Zen 3) and with AVX-512 (Sapphire Rapids):
 
                              AVX2: tiles, plain loops, OpenBLAS    AVX-512: tiles, OpenBLAS
     (16, 64) x (64, 256)           81           25        58                175      105
@@ -35,16 +35,15 @@ from .jit import kernel
 from .registers import has_avx512
 
 TILE_ROWS = 4  # of a tile, which is one panel wide
-STRIP = 64  # rows of C at a time: of many, each panel's columns would come from memory again
+STRIP = 64  # rows of C at a time: with many, each panel would read all of A from memory again
 # Bytes of a register, and of a panel's width: the sums of a tile fill half of the registers. Each
-# number of C is summed over k alone, so they change no bit of up to `DEPTH` terms, by which longer
-# sums are cut.
+# number of C is summed over k alone, so these sizes change no bit of sums of up to `DEPTH` terms.
 VECTOR, WIDTH = (64, 256) if has_avx512() else (32, 64)
-# Terms of a sum at a time, longer ones in parts: so 32 KB of B stay near while a strip needs them.
-# With a quarter of that a step at 512 units takes 5 % longer.
+# Terms of a sum at a time; longer sums are cut into parts, so that 32 KB of B stay in the cache
+# while a strip needs them. With a quarter of that, a step at 512 units takes 5 % longer.
 DEPTH = 2**15 // WIDTH
-UNROLLED = 4  # terms a loop's turn: one at a time takes 7 % longer at 64 terms, 9 % at 512
-PANELS = 8 * VECTOR // WIDTH  # that a row alone takes at once: fewer sums wait for themselves
+UNROLLED = 4  # terms per iteration: one at a time takes 7 % longer at 64 terms, 9 % at 512
+PANELS = 8 * VECTOR // WIDTH  # that a single row takes at once: more sums run independently
 CONTRACT = ("contract",)  # a product may fuse with the sum that it goes into
 
 
@@ -77,8 +76,8 @@ def add_product(n, A, B, C):
                 add_tile(A, B, C, p, in_tiles, min(W, C.shape[1] - p * W), start, stop)
 
 
-# Whether sums over rows are our own. With the shorter registers, the pieces of rows that a tile
-# reads are too short and too far apart: BLAS, which copies them first, takes 15 to 60 % less.
+# Whether we compute sums over rows ourselves. With the shorter registers, the pieces of rows that a
+# tile reads are too short and too far apart: BLAS, which copies them first, takes 15 to 60 % less.
 OWN_SUMS = VECTOR == 64
 
 
@@ -86,9 +85,9 @@ OWN_SUMS = VECTOR == 64
 def add_sums(n_active, A, B, C):
     """C (M, N) += the sum over t of A[t, :n]^T B[t, :n], n = n_active[t]; A (T, R, M), B (T, R, N).
 
-    Panels of B are read where they lie, the last one beyond its row's end; after the last row,
-    `workspace.zeros` leaves room. To BLAS, which takes all rows, (32 x 50, 64)^T x (32 x 50, 256)
-    are 98 GFLOP/s on a Zen 4, here 114.
+    Panels of B are read in place, the last one beyond its row's end; after the last row,
+    `workspace.zeros` leaves room. On a Zen 4, (32 x 50, 64)^T x (32 x 50, 256) runs at 114 GFLOP/s,
+    with BLAS, which takes all rows, at 98.
     """
     T, R, M = A.shape
     N, size = B.shape[2], B.itemsize
@@ -123,7 +122,7 @@ def fill_panels(B: np.ndarray, panels: np.ndarray) -> None:
     _, K, W = panels.shape
     n_whole, rest = divmod(B.shape[1], W)
     if B.flags.c_contiguous and not rest:
-        line = f"V{W * B.itemsize}"  # as one thing, it is copied in half the time
+        line = f"V{W * B.itemsize}"  # copied as whole lines, in half the time
         panels.view(line)[..., 0] = B.view(line).T
         return
     panels[:n_whole] = B[:, : n_whole * W].reshape(K, n_whole, W).swapaxes(0, 1)
@@ -141,9 +140,9 @@ def in_panels(B: np.ndarray) -> np.ndarray:
 
 
 def in_vectors(n_rows: int, n_panels: int) -> Callable:
-    """In kernels, put the vector code that `build` writes in the place of a call of the function.
+    """In kernels, replace each call of the function by the vector code that `build` writes.
 
-    Not as a function of its own: to pass three arrays took a sixth of a tile's time at 64 terms.
+    There is no function call: passing three arrays took a sixth of a tile's time at 64 terms.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -166,7 +165,7 @@ def add_tile(A, B, C, p, i, n_columns, start, stop):
 
 @in_vectors(1, PANELS)
 def add_row(A, B, C, p, i, n_columns, start, stop):
-    """The same for one row by `PANELS` panels, which a single sequence has, n_columns of each."""
+    """The same for one row (of a single sequence) by `PANELS` panels, n_columns of each."""
     for panel in range(p, p + PANELS):
         add_part(A, B, C, panel, i, n_columns, start, stop)
 
@@ -178,7 +177,7 @@ def add_line(A, B, C, p, i, n_columns, start, stop):
 
 
 def add_part(A, B, C, p, i, n_columns, start, stop):
-    """The same in NumPy, which the three are where nothing is compiled."""
+    """The same in NumPy, for these three functions if nothing is compiled."""
     total = np.zeros_like(C[i, :n_columns])
     for k in range(start, stop):
         total += A[i, k] * B[p, k, :n_columns]
@@ -193,7 +192,7 @@ def build(
     signature: Any,
     arguments: Any,
 ) -> Any:
-    """Write the code: sums in registers over k, then C += them, whole panels or part of one."""
+    """Write the code: sum over k in registers, then add to C, in whole panels or part of one."""
     kind = signature.args[0].dtype
     number, size = context.get_value_type(kind), kind.bitwidth // 8
     vector, parts = ir.VectorType(number, VECTOR // size), range(WIDTH // VECTOR)
@@ -203,7 +202,7 @@ def build(
     _, _, W = cgutils.unpack_tuple(builder, B.shape)
 
     def pointer(name: str, *place: Any) -> Any:
-        """To one number of A, B or C, which must be there, if Numba is told to check."""
+        """To one number of A, B or C; if Numba is told to check bounds, it must be inside."""
         array_type, value = signature.args["ABC".index(name)], arguments["ABC".index(name)]
         array = context.make_array(array_type)(context, builder, value)
         check = {"wraparound": False, "boundscheck": context.enable_boundscheck}
@@ -231,7 +230,7 @@ def build(
     totals = [[cgutils.alloca_once_value(builder, zero) for _ in parts] for _ in places]
 
     def add_term(k: Any) -> None:
-        if context.enable_boundscheck:  # the last number of a panel's row, as it is read
+        if context.enable_boundscheck:  # of the last number that is read
             pointer("B", panels[-1], k, integer(WIDTH // size - 1))
         a = [repeat(load(pointer("A", row, k))) for row in rows]
         b = [

@@ -18,9 +18,9 @@ from .optimizers import Optimizer, clip_by_global_norm, update_mean
 from .threads import Workers
 from .workspace import Parameters, Workspace
 
-HALF_LIFE = 3.0  # epochs until a weight counts half
-# Blocks of a minibatch, at least, before their gradients are summed, for each has its own: without
-# a limit, minibatches of 2,000 sequences would need 125 times the memory of the weights.
+HALF_LIFE = 3.0  # epochs until weights count half in the running mean
+# The gradients of at least so many blocks of a minibatch are kept before they are summed: without a
+# limit, minibatches of 2,000 sequences would need 125 times the memory of the weights.
 AT_ONCE = 16
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
@@ -68,7 +68,7 @@ class Trainer:
         self._rows = {name: np.arange(len(W)) for name, W in self._matrices.items()}
 
     def rows_that_change(self, sequences: Sequences) -> dict[str, np.ndarray]:
-        """By parameter, where training on these sequences changes it."""
+        """For each parameter, the rows that training on these sequences changes."""
         rows = dict(self._rows)
         if "embedding" in rows:
             rows["embedding"], _ = distinct(sequences.values)
@@ -81,11 +81,11 @@ class Trainer:
         weights: np.ndarray,
         minibatches: Iterable[np.ndarray],
     ) -> float:
-        """One step for each minibatch of rows; the mean loss over all of them.
+        """Do one step for each minibatch of rows; return the mean loss over all of them.
 
-        A minibatch's total weight is what as many rows weigh on average. Were it their own, one of
-        a rare class and great weight would divide itself away: of labels that are noise, one in 50
-        of a class, "balanced" weights would end at a probability of 0.36 for 0.5.
+        The loss is divided by the average weight of as many rows. Divided by the rows' own weight,
+        a single row of a rare class would cancel its large weight: with random labels, one in 50 of
+        the rare class, "balanced" weights would lead to a probability of 0.36 instead of 0.5.
         """
         total, mean_weight = 0.0, weights.mean()
         with overflow_is_checked():
@@ -106,13 +106,13 @@ class Trainer:
         rows: np.ndarray,
         total_weight: float | None = None,
     ) -> float:
-        """Update the parameters once; the loss before it. None: the total weight of the rows."""
+        """Update the parameters once; return the loss before. Total weight: if None, the rows'."""
         if total_weight is None:
             total_weight = weights[rows].sum()
         needs_dx = "embedding" in self._trained
         seed = None
         if self.random is not None and self.dropout != NO_DROPOUT:
-            seed = self.random.randint(2**31 - 1)  # a block's masks depend on it and on no thread
+            seed = self.random.randint(2**31 - 1)  # a block's masks depend on it, not on its thread
         lengths = sequences.offsets[rows + 1] - sequences.offsets[rows]
         parts = [rows[block] for block in blocks(lengths)]
         at_once = -(-AT_ONCE // self.workers.n_threads) * self.workers.n_threads
@@ -127,7 +127,7 @@ class Trainer:
             # From the second round on, the first place holds the sums so far.
             place = number if number < at_once else 1 + number % at_once
             gradients, window = self._block_gradients[place], self.bptt_steps
-            with overflow_is_checked():  # a thread does not know of the epoch's
+            with overflow_is_checked():  # the epoch's does not hold in other threads
                 logits = self.network.forward(self.parameters, batch, work, masks, window)
                 losses, dlogits = np.empty(part.size), work.array("dlogits", *logits.shape)
                 shares = weights[batch.rows] / total_weight
@@ -170,7 +170,7 @@ class Trainer:
     def _sum_blocks(self, tokens: list[np.ndarray]) -> tuple[Parameters, Parameters]:
         """All gradients, summed in the order of the blocks, and the rows to which they belong.
 
-        But for the embedding's, the sums stand where the first block's gradients stood.
+        Except for the embedding, the sums take the place of the first block's gradients.
         """
         gradients, rows = {}, dict(self._rows)
         parts = self._block_gradients[: len(tokens)]
@@ -194,7 +194,7 @@ class Trainer:
         return gradients, rows
 
     def _add_penalty(self, gradients: Parameters, total_weight: float) -> float:
-        """Add alpha W / weight to the gradients of weight matrices; the penalty's value."""
+        """Add alpha W / weight to the gradients of weight matrices; return the penalty."""
         share = self.alpha / total_weight
         if share == 0 or self.optimizer.decouples:
             return 0.0
@@ -207,18 +207,18 @@ class Trainer:
 
 
 class Average:
-    """The running mean of the weights over the last epochs' steps (Polyak & Juditsky 1992).
+    """The running mean of the weights over the steps of the last epochs (Polyak & Juditsky 1992).
 
-    Where training ends by a validation loss, these are the weights that it judges and keeps: the
-    noise of single steps is gone from them. Rotten Tomatoes sentences, LSTM, 5 folds by 2 seeds:
-    accuracy 0.750 with it and 0.741 without, standard error 0.003. The start weights have no share
-    in the mean, as in those of Adam (Kingma & Ba 2015), so that few epochs teach something, too.
+    With a validation set, these are the weights that are judged and kept, since the mean removes
+    the noise of single steps. Rotten Tomatoes sentences, LSTM, 5 folds by 2 seeds: accuracy 0.750
+    with it and 0.741 without, standard error 0.003. The initial weights have no share in the mean,
+    as in the bias correction of Adam (Kingma & Ba 2015), so that it helps after few epochs, too.
     """
 
     def __init__(
         self, parameters: Parameters, rows: dict[str, np.ndarray], steps_per_epoch: int
     ) -> None:
-        """Of the parameters named in `rows`, only those rows change in training."""
+        """Training changes only the parameters named in `rows`, and only these rows of each."""
         self._source, self._rows = parameters, rows
         self.parameters = {name: W.copy() if name in rows else W for name, W in parameters.items()}
         self._every = -(-steps_per_epoch // AVERAGED_PER_EPOCH)
@@ -226,7 +226,7 @@ class Average:
         self._n_steps = 0
 
     def update(self) -> None:
-        """Take the weights in, at every so many steps."""
+        """Take the weights into the mean, once every few steps."""
         self._n_steps += 1
         n_taken, early = divmod(self._n_steps, self._every)
         if early:
@@ -275,18 +275,18 @@ def train(
 ) -> None:
     """Run epochs until the score stops improving.
 
-    The score, where there is a validation set, is that of the weights `judged` on it; their best
-    epoch's values (of equal scores, such as accuracies of few sequences, that of the lowest loss)
-    end in `parameters`, or those that training began with, if these are to be judged and none is
-    better. Without one it is the negative training loss, and the last weights stay.
-    `goes_on` is asked before training ends for want of improvement. `report` comes after each epoch
-    and may end training, as may an interrupt (Ctrl-C), which before the end of the first epoch is
-    the caller's.
+    With a validation set, the score is that of the weights `judged` on it. At the end, `parameters`
+    get the values that these had in the best epoch (among equal scores, such as accuracies on few
+    sequences, the one with the lowest loss) or, with `judge_start`, before training if no epoch was
+    better. Without one, the score is the negative training loss, and the last weights stay.
+    `goes_on` is asked before training ends for lack of improvement. `report` is called after each
+    epoch and may end training, as may an interrupt (Ctrl-C), which before the end of the first
+    epoch is left to the caller.
     """
     best, best_score, best_loss, n_worse = None, -np.inf, np.inf, 0
 
     def judge(validate: Callable[[], tuple[float, float]]) -> tuple[float, float]:
-        """The loss and score on the validation set; what is best is kept."""
+        """The loss and score on the validation set; the best weights are kept."""
         nonlocal best, best_loss
         loss, score = validate()
         history.lowest_validation_loss = min(history.lowest_validation_loss, loss)
@@ -327,7 +327,7 @@ def train(
             raise
         history.stopped = "interrupted"
         for curve in (history.validation_loss_curve, history.validation_scores):
-            del curve[len(history.loss_curve) :]  # of an epoch that is no whole one
+            del curve[len(history.loss_curve) :]  # of an epoch that has not ended
     except DivergenceError:
         epoch_number = history.n_before + len(history.loss_curve) + 1
         raise ValueError(

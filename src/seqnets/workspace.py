@@ -24,7 +24,7 @@ class Call:
 
 
 class Workspace:
-    """Arrays by name, kept from batch to batch: a fresh large one costs a fault for each page."""
+    """Arrays by name, kept from batch to batch: a new large one costs a fault for each page."""
 
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
@@ -48,11 +48,11 @@ class Workspace:
 
     @property
     def n_bytes(self) -> int:
-        """What all its arrays take."""
+        """The memory of all its arrays."""
         return sum(buffer.nbytes for buffer in self._buffers.values())
 
     def panels(self, name: str, B: np.ndarray) -> np.ndarray:
-        """B as `add_product` reads it, copied again only where `begin` tells when B has changed."""
+        """B as `add_product` reads it; copied once per call if `begin` is used, else each time."""
         K, N = B.shape
         panels = self.array(f"{name} in panels", *panels_shape(K, N, self.dtype))
         if name not in self._filled:
@@ -62,7 +62,7 @@ class Workspace:
         return panels
 
     def begin(self, call: Call) -> None:
-        """Parameters stay as they are until this is called with something else."""
+        """Begin work on a call; parameters must not change until this is called with another."""
         if self._call is not call:
             self._filled.clear()
             self._call = call
@@ -77,12 +77,12 @@ Gradients = Workspace | None  # by parameter; None where none are wanted
 
 
 def zeros(size: int, dtype: np.dtype) -> np.ndarray:
-    """They begin where a cache line does: a vector in two lines costs a tenth of the speed.
+    """Zeros that begin at a cache line: vectors across two lines cost a tenth of the speed.
 
-    After them is room, for `products.add_sums` reads beyond them.
+    There is room after them, since `products.add_sums` reads beyond them.
     """
     n_bytes = size * dtype.itemsize
-    if n_bytes < PAGE:  # to find out where they lie takes longer than making them
+    if n_bytes < PAGE:  # finding out where they begin takes longer than making them
         return np.zeros(size + WIDTH // dtype.itemsize, dtype)[:size]
     raw = np.zeros(LINE + n_bytes + WIDTH, np.uint8)
     start = -raw.ctypes.data % LINE
