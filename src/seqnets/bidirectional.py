@@ -1,4 +1,4 @@
-"""Two recurrent layers in one, of which the second reads each sequence from its end.
+"""Two recurrent layers in one; the second reads each sequence from its end.
 
 h  (T+1, B, 2 H)  row t+1: what the first layer knows after step t, and what the second knows
                   there, having read from the last step back to t (Schuster & Paliwal 1997)
@@ -14,7 +14,7 @@ from .workspace import Gradients, Workspace
 
 
 class Bidirectional:
-    """The same to the network as one `Recurrent` of twice the units."""
+    """To the network, the same as one `Recurrent` with twice the units."""
 
     def __init__(self, name: str, cell: str, n_inputs: int, n_units: int) -> None:
         self.name, self.n_inputs, self.n_units = name, n_inputs, 2 * n_units
@@ -67,7 +67,7 @@ class Bidirectional:
 
 
 def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
-    """The rows of x that each step reads when every sequence is read from its last step on."""
+    """The rows of x that each step reads when every sequence is read backward."""
     steps = steps_left(batch) - 1
     if lookup is None:
         B = batch.lengths.size
@@ -78,12 +78,12 @@ def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
 
 
 def halves(h: np.ndarray) -> list[np.ndarray]:
-    """What h holds of each direction after every step."""
+    """The part of h for each direction, after every step."""
     return np.split(h[1:], 2, axis=2)
 
 
 def places(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """(T, B): in which row each direction has its state of a step; after the end 0, the initial."""
+    """(T, B) each: the row of a direction's state after each step; 0 (initial) after the end."""
     left = steps_left(batch)
     return np.where(left > 0, np.arange(1, 1 + len(left))[:, np.newaxis], 0), left
 

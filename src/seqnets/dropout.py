@@ -1,9 +1,9 @@
 """Dropout: parts of the inputs are left out at random while training, anew in each batch.
 
 A mask holds 0 with probability p, else 1 / (1 - p), so that means stay as they are and
-prediction needs none (Srivastava et al. 2014). It is drawn once a sequence and serves all of its
-steps (Gal & Ghahramani 2016); of embeddings, once a distinct token of a block of sequences, which
-keeps what is linear in them one product for all their occurrences.
+prediction needs none (Srivastava et al. 2014). It is drawn once per sequence and serves all of its
+steps (Gal & Ghahramani 2016); for embeddings, once per distinct token of a block of sequences, so
+that what is linear in them remains one product for all occurrences of a token.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Masks = dict[str, np.ndarray]
 class Dropout(NamedTuple):
     """The probabilities p."""
 
-    # Of each number that a layer reads, the dense one included, but not of series themselves: to
-    # leave out their only channel leaves nothing (GunPoint, GRU: accuracy 0.75 instead of 0.96).
+    # Of each number that a layer reads, the dense one included, but not of series themselves: if
+    # their only channel is dropped, nothing is left (GunPoint, GRU: accuracy 0.75, not 0.96).
     inputs: float = 0.0
     tokens: float = 0.0  # of whole tokens
-    states: float = 0.0  # of each number that a layer's own product reads of its state
+    states: float = 0.0  # of each number of a layer's state in the product with W_h
 
     def draw(
         self,

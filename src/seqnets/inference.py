@@ -12,13 +12,13 @@ from .outputs import Attention
 from .threads import Workers
 from .workspace import Parameters, Workspace
 
-# What is computed at a time: `PREDICT_ROWS` sequences, if there are as many for each thread, over
-# so many steps that they are `WINDOW_STEPS` in all. More would leave the cache, fewer mean more
-# calls from Python. (IMDB reviews on Zen 3: 32 rows and 1,024 steps take 2 to 8 % longer, 256 steps
-# 15 to 30 %.)
+# What is computed at a time: `PREDICT_ROWS` sequences, if there are as many for each thread, and
+# `WINDOW_STEPS` of their steps in all. More would leave the cache, fewer mean more calls from
+# Python. (IMDB reviews on Zen 3: 32 rows and 1,024 steps take 2 to 8 % longer, 256 steps 15 to
+# 30 %.)
 PREDICT_ROWS, WINDOW_STEPS = 64, 2048
 
-# What all distinct tokens' vectors and their products may take; if more, each block has its own.
+# The most that all distinct tokens' vectors and products may take; else each block has its own.
 TABLE_BYTES = 2**26
 
 
@@ -38,7 +38,7 @@ def decision(
 def attention(
     network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> np.ndarray:
-    """The weight of each step in the pooled state: (T_i,) of each sequence."""
+    """The weight of each step in the pooled state: (T_i,) for each sequence."""
     assert isinstance(network.pooling, Attention)
     shares_of = network.pooling.shares
     shares = np.empty(sequences.offsets.size - 1, dtype=object)
@@ -82,9 +82,9 @@ def over_blocks(
 def project_tokens(
     network: Network, parameters: Parameters, sequences: Sequences, dtype: np.dtype
 ) -> tuple[Sequences, dict[str, np.ndarray]]:
-    """x W_x + b of each distinct token, by layer, and the sequences of its rows.
+    """The sequences as rows of these arrays: x W_x + b of each distinct token, by layer.
 
-    Of the whole embedding, if there are more tokens to read than rows in it.
+    Of the whole embedding, if the sequences have at least as many steps as it has rows.
     """
     if network.embedding is None:
         return sequences, {}

@@ -26,7 +26,7 @@ def orthogonal(random: np.random.RandomState, n_units: int, n_gates: int) -> np.
     blocks = []
     for _ in range(n_gates):
         q, r = np.linalg.qr(random.standard_normal((n_units, n_units)))
-        # With these signs uniform over all orthogonal matrices.
+        # With these signs, it is uniform over all orthogonal matrices.
         blocks.append(q * np.where(np.diag(r) < 0, -1.0, 1.0))
     return np.hstack(blocks)
 
@@ -38,6 +38,6 @@ def embedding(random: np.random.RandomState, n_tokens: int, n_dims: int) -> np.n
 
 
 def new_embedding_rows(seed: int, ids: np.ndarray, n_dims: int) -> np.ndarray:
-    """(len(ids), n_dims), each row by its id, whatever others come with it."""
+    """(len(ids), n_dims); a row depends on its id, not on the other ids."""
     rows = [np.random.default_rng((seed, i)).normal(0.0, EMBEDDING_SCALE, n_dims) for i in ids]
     return np.array(rows)

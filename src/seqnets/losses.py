@@ -1,7 +1,7 @@
 """The outputs' probabilities and their cross-entropy, in float64 whatever the network's dtype.
 
     logits     (B, K)  the network's last layer, z
-    log_proba  (n, C)  of the C classes, C = K; logistic with K = 1: "no" and "yes"
+    log_proba  (n, C)  of the C classes, C = K; logistic with K = 1: C = 2, "no" and "yes"
     target     (n, K)  one-hot rows for softmax, 0 or 1 in every column for logistic
     weight     (n,)    of each sequence in the loss
     loss       (n,)    weight * cross-entropy
@@ -27,7 +27,7 @@ from .jit import kernel
 
 @kernel
 def largest_and_log_sum(z):
-    """The largest z and log(sum_k exp(z_k - largest)): two numbers, for their sum would round."""
+    """The largest z and log(sum_k exp(z_k - largest)): two numbers, since their sum would round."""
     largest, total = np.float64(z[0]), 0.0
     for k in range(1, z.size):
         largest = max(largest, np.float64(z[k]))

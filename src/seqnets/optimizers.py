@@ -13,8 +13,8 @@ import numpy as np
 from .jit import kernel
 from .schedules import Schedule
 
-VANISHED = 1e-36  # a normal float32 still; below it moments decay into slow subnormal numbers
-# Of a second moment that has vanished, the first may be left: a step would divide it by less.
+VANISHED = 1e-36  # still a normal float32; smaller moments decay into slow subnormal numbers
+# When a second moment has vanished, the first may be left: a step must not divide it by less.
 LEAST_EPSILON = math.sqrt(VANISHED)
 
 
@@ -62,7 +62,7 @@ def rmsprop_step(rows, W, dW, v, step_size, decay, epsilon):
 
 @kernel
 def add_squares(dW, squares):
-    """squares[k] += dW[:, k]^2, in float64; LLVM vectorizes the columns' sums, not that of all."""
+    """squares[k] += dW[:, k]^2, in float64; LLVM vectorizes sums per column, not a sum of all."""
     for row in range(dW.shape[0]):
         for k in range(dW.shape[1]):
             squares[k] += np.float64(dW[row, k]) * np.float64(dW[row, k])
@@ -81,7 +81,7 @@ def update_mean(rows, mean, W, share):
 def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> float:
     """Scale all gradients so that their joint norm is at most `max_norm`; return the norm.
 
-    If it is not finite, NaN is left, which ends the training. Pascanu, Mikolov & Bengio (2013).
+    If it is not finite, all become NaN, which ends training. Pascanu, Mikolov & Bengio (2013).
     """
     squares = np.zeros(max(gradient.shape[1] for gradient in gradients.values()))
     for gradient in gradients.values():
@@ -98,7 +98,7 @@ class Optimizer:
     """Updates parameters from gradients; keeps moments of each parameter's shape."""
 
     n_moments = 0
-    decouples = False  # weight decay beside the gradient, not a penalty in the loss
+    decouples = False  # weight decay apart from the gradient, not a penalty in the loss
 
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate, self.t = learning_rate, 0
@@ -125,7 +125,7 @@ class Optimizer:
             self.moments[name] = tuple(np.insert(m, places, 0, axis=0) for m in self.moments[name])
 
     def resume(self, other: Optimizer) -> None:
-        """Take over where another one of the same kind has left."""
+        """Continue where another optimizer of the same kind has stopped."""
         self.t, self.moments = other.t, other.moments
 
 
@@ -163,7 +163,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam, and W' = W - step alpha W beside it (Loshchilov & Hutter 2019)."""
+    """Adam, and in addition W' = W - step alpha W (Loshchilov & Hutter 2019)."""
 
     decouples = True
 

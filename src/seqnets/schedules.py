@@ -1,13 +1,13 @@
 """Learning rates that change while training goes on.
 
 constant    initial
-invscaling  initial / (t + 1)^power_t, t sequences seen, anew after each epoch
-adaptive    a fifth whenever training would stop for want of improvement, until at most 1e-6
-cosine      s of S steps: initial * (s + 1) / w in the first w, then
+invscaling  initial / (t + 1)^power_t after t sequences, updated after each epoch
+adaptive    divided by 5 whenever training would stop for lack of improvement, until at most 1e-6
+cosine      at step s of S: initial * (s + 1) / w in the first w steps, then
             initial * (1 + cos(pi (s - w) / (S - w))) / 2 (Loshchilov & Hutter 2017; the linear
             warm-up of Goyal et al. 2017)
-auto        where it is no other: as cosine, but it stays initial for half of the steps and falls
-            in the second half (as "warmup-stable-decay" of Hu et al. 2024)
+auto        for few series (see `parameters.schedule_of`): as cosine, but it stays initial for half
+            of the steps and falls in the second half (as "warmup-stable-decay" of Hu et al. 2024)
 
 The first three are those of scikit-learn's `MLPClassifier`.
 """
@@ -18,11 +18,11 @@ import math
 
 import numpy as np
 
-WARM_UP = 0.05  # of all steps
+WARM_UP = 0.05  # share of all steps
 
 
 class Schedule:
-    """What every schedule is asked: the rate `now`, and what it makes of what happens."""
+    """What all schedules share; the rate `now` is constant unless a subclass changes it."""
 
     def __init__(self, initial: float, power_t: float, n_steps: int, n_seen: int) -> None:
         self.initial = self.now = initial
@@ -34,10 +34,10 @@ class Schedule:
         return self.now
 
     def epoch_ends(self, n_seen: int) -> None:
-        """After each epoch, `n_seen` sequences since training began."""
+        """Called after each epoch; `n_seen` sequences have been seen since training began."""
 
     def goes_on(self) -> bool:
-        """Whether training shall go on although the loss has stopped improving."""
+        """Whether training goes on although the loss has stopped improving."""
         return False
 
 
@@ -56,11 +56,11 @@ class Adaptive(Schedule):
 
 
 class Cosine(Schedule):
-    held = 0.0  # until this share of all steps it does not fall
+    held = 0.0  # share of all steps before it begins to fall
     _n_begun = 0
 
     def goes_on(self) -> bool:
-        return True  # its steps are planned to the end; before it, they are too large to end with
+        return True  # planned to the end; before that, the steps are too large to stop
 
     def next(self) -> float:
         s, warm = self._n_begun, math.ceil(WARM_UP * self.n_steps)

@@ -28,20 +28,20 @@ _spare: dict[np.dtype, Workspace] = {}
 class Workers:
     """Runs a function over blocks, each thread with its own workspace of `dtype`.
 
-    `spare`: it may be one that has been used.
+    With `spare`, it may be one that an earlier call has used.
     """
 
     def __init__(self, n_threads: int, dtype: np.dtype, spare: bool = False) -> None:
         self.n_threads, self.dtype = n_threads, dtype
         self._spare: dict[Any, Any] = _spare if spare else {}
-        self._idle: list[Workspace] = []  # list and dict each change in one piece for all threads
+        self._idle: list[Workspace] = []  # operations on list and dict are atomic
         self._pool: Any = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
     def map(self, function: Callable[[Workspace, Any], Any], blocks: Iterable) -> list:
         """The results of function(workspace, block), in the order of the blocks.
 
-        The calling thread takes blocks, too. If it only waited, each step would have one more
-        thread to wake, and the caller at the end: on two threads, that took up to a quarter longer.
+        The calling thread takes blocks, too. If it only waited, each step would have to wake one
+        more thread, and the caller at the end: on two threads, this took up to a quarter longer.
         """
         waiting = deque(enumerate(blocks))
         results: list[Any] = [None] * len(waiting)
@@ -58,12 +58,12 @@ class Workers:
         others: list[Any] = []
         n_others = min(self.n_threads, len(waiting)) - 1  # none, if there is no pool
         try:
-            with contextlib.suppress(RuntimeError):  # no new threads: at the program's end
+            with contextlib.suppress(RuntimeError):  # no new threads at the program's end
                 for _ in range(n_others):
                     others.append(self._pool.submit(take))
             take()
             for other in others:
-                if not other.cancel():  # in a fork between two calls, none would ever begin
+                if not other.cancel():  # what has not begun: in a forked child, it never would
                     other.result()
         finally:  # after an exception, others end as soon as they can
             waiting.clear()
@@ -100,14 +100,14 @@ _limit: Any = None
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS to one thread while anyone is inside: our threads run on blocks beside it.
+    """Keep BLAS to one thread while any caller is inside: we run threads of our own on blocks.
 
-    The limit is the process' own, not a thread's, and entering and leaving it from several
-    threads at once can leave it on for good; so the first to come sets it, the last to go lifts
-    it, each in a thread of its own.
+    The limit belongs to the process, not to a thread, and if several threads set and lift it at
+    once, it can stay on for good; so the first to enter sets it, the last to leave lifts it, each
+    in a thread of its own.
 
-    Another thread's own `threadpool_limits` that it entered before us lifts ours when it leaves.
-    An OpenBLAS that was built with OpenMP (Homebrew's, not that of NumPy's wheels) has a limit for
+    If another thread entered `threadpool_limits` before us, it lifts our limit when it leaves. An
+    OpenBLAS that was built with OpenMP (Homebrew's, not that of NumPy's wheels) has a limit for
     each thread instead, which this does not reach.
     """
     holder = _Holder()
@@ -117,7 +117,7 @@ def one_blas_thread() -> Iterator[None]:
     finally:
         try:
             _in_its_own_thread(_leave, holder)
-        except BaseException:  # perhaps before it began; to leave twice is to leave once
+        except BaseException:  # perhaps before it began; leaving twice does no harm
             _in_its_own_thread(_leave, holder)
             raise
 
@@ -148,9 +148,9 @@ def _leave(holder: _Holder) -> None:
 
 
 def _clear_control() -> None:
-    """threadpoolctl ignores all threads but the one that last changed a limit, while that lives.
+    """Let any thread change limits: threadpoolctl lets only the last one do so, while it lives.
 
-    It may be our caller, with a limit of its own; and it must not be this one afterwards.
+    That may be our caller, with a limit of its own; and it must not be this thread afterwards.
     """
     for library in _controller.lib_controllers:
         if hasattr(library, "clear_controlling_thread"):
@@ -158,20 +158,20 @@ def _clear_control() -> None:
 
 
 def _in_its_own_thread(function: Callable, holder: _Holder) -> None:
-    """Nothing interrupts it there: Ctrl-C and handlers of signals come to the main thread only.
+    """Call the function where no signal, such as Ctrl-C, interrupts it: the main thread gets all.
 
-    So the main thread never holds the lock when it is interrupted. A caller who is interrupted
-    while entering leaves at once; its thread then sees `has_left`, and does nothing.
+    So the main thread never holds the lock when it is interrupted. A caller that is interrupted
+    while entering leaves at once; its thread then sees `has_left` and does nothing.
     """
-    if not sys.is_finalizing():  # then a new thread would never begin, and we wait for it
+    if not sys.is_finalizing():  # when it is, a new thread would never begin, and we would wait
         uninterrupted(function, holder)
 
 
 def _after_fork() -> None:
-    """A child has none of the other threads, who may have been inside or held the lock.
+    """A child has none of the other threads, which may have been inside or held the lock.
 
-    If they were, the child's BLAS stays at one thread until it enters and leaves, too: to change
-    that here, in the midst of a fork, could wait for a lock that no thread will release.
+    If they were inside, the child's BLAS stays at one thread until the child enters and leaves,
+    too: changing this here, during a fork, could wait for a lock that no thread will release.
     """
     global _lock
     _lock = threading.Lock()
@@ -183,6 +183,6 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Holder:
-    """One who is inside; gone with its frame, should Ctrl-C keep it from leaving in order."""
+    """A caller that is inside; gone with its frame if Ctrl-C keeps it from leaving properly."""
 
     has_left = False

@@ -1,4 +1,4 @@
-"""What Ctrl-C may not end half-way runs in a thread of its own: no signal is handled there."""
+"""Runs what Ctrl-C must not end halfway in a thread of its own, where no signal is handled."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 
 def uninterrupted(function: Callable, *args: Any) -> Any:
-    """Call the function in another thread; an interrupt ends the waiting for its result alone.
+    """Call the function in another thread; an interrupt ends only the waiting for its result.
 
-    `Thread.start` and `Thread.join` take locks in Python code. Interrupted there they keep them,
-    and the new thread may wait for ever; so the caller uses nothing but C.
+    `Thread.start` and `Thread.join` take locks in Python code; when interrupted, they keep these,
+    and the new thread may wait forever. So this thread calls only functions written in C.
     """
     results: SimpleQueue = SimpleQueue()
 
@@ -39,4 +39,4 @@ def uninterrupted(function: Callable, *args: Any) -> Any:
             raise error
         return result
     finally:
-        del error  # else it and this frame would keep each other, and the arguments
+        del error  # else it and this frame would keep each other, and the arguments, alive
