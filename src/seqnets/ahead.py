@@ -51,7 +51,7 @@ def warmup(**parameters: Any) -> None:
         warm_start=False,
         batch_size=2 * BLOCK_ROWS,
     )
-    # An id that any embedding has, or numbers; two blocks of them, whose gradients are summed.
+    # An id that any embedding has, or a number; two blocks, so that gradients are summed.
     X = np.full((2 * BLOCK_ROWS, FEW_STEPS // BLOCK_ROWS), UNKNOWN)
     depends_on_X = clf.pooling == "auto" and clf.embedding_dim is None
     poolings = ("last", "max") if depends_on_X else (clf.pooling, clf.pooling)

@@ -1,18 +1,17 @@
 """Machine code kept on disk: one file for each kernel and signature, in a directory of the user's.
 
 Numba's own cache shares one index file among the signatures of a function. Processes that write
-it at once can leave it pointing at the wrong code, and whatever is wrong on disk, a read-only
-install, a full disk, half a file, ends the caller's program. Here
+it at once can leave it pointing at the wrong code, and any problem on disk (a read-only install, a
+full disk, half a file) ends the caller's program. Here
 
-- a file's name is a hash of all that its code depends on; it is complete before it has the name,
-  and it is read only if its checksum is right. Anything else is a miss, and the next save mends it;
+- a file's name is a hash of all that its code depends on; it gets the name when it is complete, and
+  it is used only if its checksum is right. Anything else is a miss, and the next save mends it;
 - the directory's name has the processor, the versions and a hash of all kernels' sources, so that
   an edited callee is noticed;
 - a file is unpickled only if nobody else could have written it;
-- whatever goes wrong is one warning, and the kernel is compiled in memory.
+- if anything goes wrong, there is one warning, and the kernel is compiled in memory.
 
-This is the only room that knows how Numba keeps code. Where that is not as expected nothing is
-cached.
+Only this module knows how Numba keeps code. If that is not as expected, nothing is cached.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ except ImportError:
 
 
 PACKAGE = Path(__file__).parent
-SWITCHES = (  # of Numba, that change the code; the variables are called NUMBA_BOUNDSCHECK, ...
+SWITCHES = (  # of Numba, which change the code; set by variables NUMBA_BOUNDSCHECK, ...
     "BOUNDSCHECK",
     "DEBUGINFO_DEFAULT",
     "EXTEND_VARIABLE_LIFETIMES",
@@ -59,9 +58,9 @@ SWITCHES = (  # of Numba, that change the code; the variables are called NUMBA_B
 )
 
 _sources = {PACKAGE / f"{name}.py" for name in ("activations", "cache", "jit", "registers")}
-_modified: dict[Path, int] = {}  # when each source had been, as it was imported
+_modified: dict[Path, int] = {}  # when each source was last modified, as of its import
 _warned = False
-_untold: list[str] = []  # a kernel is compiled in a thread that has no line of the user's
+_untold: list[str] = []  # warnings, kept for a thread that runs the user's code
 
 
 def keep_on_disk(compiled: Any) -> None:
@@ -74,7 +73,7 @@ def keep_on_disk(compiled: Any) -> None:
 
 
 class KernelCache(NullCache):
-    """What a dispatcher asks for its code, before it compiles and after."""
+    """Where a dispatcher looks for its code before it compiles, and saves it afterwards."""
 
     def __init__(self, function: Callable) -> None:
         self._function = function
@@ -111,7 +110,7 @@ class KernelCache(NullCache):
 
 @contextlib.contextmanager
 def harmless() -> Iterator[None]:
-    """Whatever fails inside is one warning in the life of a process."""
+    """Whatever fails inside leads to one warning per process."""
     global _warned
     try:
         yield
@@ -125,15 +124,15 @@ def harmless() -> Iterator[None]:
 
 
 def tell() -> None:
-    """Warn of what has failed, on the thread that called a kernel."""
+    """Warn of what has failed, in the thread that called a kernel."""
     with contextlib.suppress(IndexError):  # none, or another thread has told it
         warn(_untold.pop(), RuntimeWarning)
 
 
 def read(path: Path, key: bytes) -> bytes | None:
-    """What was written with this key; None if there is no such file, or not the whole of it."""
+    """What was written with this key; None if there is no such file or it is damaged."""
     try:
-        if not path.is_file():  # to open a pipe may take for ever
+        if not path.is_file():  # opening a pipe may take forever
             return None
         with path.open("rb") as file:
             check(path, os.fstat(file.fileno()))
@@ -174,7 +173,7 @@ def directory(codegen: Any) -> Path:
 
 
 def user_cache() -> Path:
-    """Where programs keep what they can make anew, by the custom of each system."""
+    """The user's cache directory, by the convention of each system."""
     home = Path(os.path.expanduser("~"))
     if sys.platform == "win32":
         path = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
@@ -190,7 +189,7 @@ def user_cache() -> Path:
 
 @functools.cache
 def version(target: tuple[str, str, str], sources: frozenset[Path]) -> str:
-    """Named for a person, and for a machine by a hash of everything."""
+    """The directory's name: versions for people, and a hash of everything for the machine."""
     python = "py{}.{}".format(*sys.version_info)
     versions = sys.version, numba.__version__, llvmlite.__version__, np.__version__
     everything = repr((target, *versions, hash_of(sources)))
@@ -199,7 +198,7 @@ def version(target: tuple[str, str, str], sources: frozenset[Path]) -> str:
 
 
 def note(sources: set[Path]) -> None:
-    """Remember when these files were modified: what is imported is what they are now."""
+    """Remember when these files were last modified, while they are being imported."""
     for source in sources:
         with contextlib.suppress(OSError):
             _modified.setdefault(source, source.stat().st_mtime_ns)
@@ -220,9 +219,9 @@ def hash_of(sources: frozenset[Path]) -> str:
 
 
 def check(path: Path, status: os.stat_result) -> None:
-    """Whoever can write here can run code as the user: only the user and root may.
+    """Allow only the user and root to write here: whoever can write can run code as the user.
 
-    In a directory such as /tmp, with the sticky bit, nobody can touch what is another's.
+    In a directory with the sticky bit, such as /tmp, nobody can change the files of others.
     """
     if hasattr(os, "geteuid"):  # Windows keeps others out of a user's directories by itself
         if status.st_uid not in (0, os.geteuid()):

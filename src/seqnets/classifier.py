@@ -52,8 +52,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Whether training changes the embeddings.
     dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each input of a layer, the dense one included, while
-        training; not the numbers of series. One mask serves all steps of a sequence; of embeddings,
-        a token wherever it occurs in a part of the minibatch. "auto": 0.3 for tokens, else 0.
+        training; not the numbers of series. One mask serves all steps of a sequence or, for an
+        embedding, a token wherever it is in part of the minibatch. "auto": 0.3 for tokens, else 0.
     recurrent_dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each number of a state before its product with W_h
         while training; one mask per sequence (Gal & Ghahramani 2016). "auto": 0.2 for an LSTM
@@ -66,9 +66,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         update changes only the rows of the tokens in the minibatch.
     alpha : float, default=0.0001
         Strength of the L2 penalty alpha / 2 * ||W||^2 on weight matrices (not embeddings or
-        biases), divided by the minibatch's size times the mean sample weight: scale these to a mean
-        of 1, since small ones make it strong. For "adamw", the weight decay: each update subtracts
-        learning rate * alpha * W.
+        biases), divided by the minibatch's size times the mean sample weight: scale these weights
+        to a mean of 1, since small ones make it strong. For "adamw", the weight decay: each update
+        subtracts learning rate * alpha * W.
     batch_size : int or "auto", default="auto"
         Sequences per minibatch. "auto": min(32, n_sequences).
     learning_rate : {"auto", "constant", "invscaling", "adaptive", "cosine"}, default="auto"
@@ -102,7 +102,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     max_iter : int, default=200
         The maximum number of epochs; the exact number if the learning rate falls to 0.
     shuffle : bool, default=True
-        Whether to shuffle sequences in each epoch. Minibatches then hold ones of similar length.
+        Whether to shuffle sequences in each epoch; those of a minibatch have similar lengths.
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
         much for more than `n_iter_no_change` epochs in a row; not if the learning rate falls to 0.
@@ -355,7 +355,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         """Train for one epoch on these sequences, continuing from the current state.
 
         After a fit without `warm_start=True`, the optimizer starts anew. Series are standardized as
-        in the first call. New tokens are added to the embedding; each call costs time for all of
+        in the first call. New tokens are added to the embedding; each call takes time for all of
         it, so pass batches. No early stopping: find out on held-out data how many passes help; on
         review sentences, more than four overfit. Of two calls at once, the last to end counts.
 

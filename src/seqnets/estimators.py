@@ -31,7 +31,7 @@ def snapshot(estimator: E) -> E:
     """A copy with the same attributes, which stays as it is if another thread fits the estimator.
 
     It has its own dict of weights, so that one replaced later is not used unchecked. Not
-    `copy.copy`, which goes by way of the pickle and so copies all weights.
+    `copy.copy`, which calls `__setstate__` and so copies all weights.
     """
     same = object.__new__(type(estimator))
     same.__dict__ = estimator.__dict__.copy()
@@ -41,7 +41,7 @@ def snapshot(estimator: E) -> E:
 
 
 def without_feature_names(estimator: E) -> E:
-    """A copy for arrays that were made of X and have no feature names any more."""
+    """A copy for arrays that were made from X and have lost its feature names."""
     same = snapshot(estimator)
     same.__dict__.pop("feature_names_in_", None)
     return same
@@ -82,9 +82,9 @@ def on_snapshot(method: Callable) -> Callable:
 
 
 def learning(method: Callable) -> Callable:
-    """Make a transformer's fit of it: `atomic`, parameters checked, callbacks told of one task.
+    """Make the method a transformer's fit: `atomic`, parameters checked, one task for callbacks.
 
-    Weights are for those whose method takes them: to all others none are handed on.
+    Weights are passed on only if given, since not all methods take them.
     """
 
     @functools.wraps(method)
@@ -99,12 +99,12 @@ def learning(method: Callable) -> Callable:
 
 
 def reworded(error: TypeError | ValueError, message: str) -> TypeError | ValueError:
-    """The error with another message; plain, for some subclasses are made of more than that."""
+    """A plain error with another message, since some subclasses need more than a message."""
     return (TypeError if isinstance(error, TypeError) else ValueError)(message)
 
 
 def check_unmasked(given: Any, name: str, instead: str) -> None:
-    """Refuse a masked array, whose masked numbers would be read as all others are."""
+    """Refuse a masked array, whose masked numbers would be read like all others."""
     if isinstance(given, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, but masks are not supported: {instead}.")
 
@@ -112,8 +112,8 @@ def check_unmasked(given: Any, name: str, instead: str) -> None:
 def effective_n_threads(n_jobs: int | None) -> int:
     """As scikit-learn counts for its own compiled loops: affinity, OMP_NUM_THREADS, joblib.
 
-    joblib's loky tells its workers by OMP_NUM_THREADS how many threads are theirs. Its other
-    backends tell nothing, and there one is enough: the other processors have fits of their own.
+    joblib's loky backend sets OMP_NUM_THREADS to the number of threads that each worker may use.
+    The others set nothing; there, one thread is enough, since the other processors run other fits.
     """
     backend, _ = get_active_backend()
     if n_jobs is None and backend.nesting_level and not os.environ.get("OMP_NUM_THREADS"):

@@ -23,14 +23,14 @@ FLAGS: Any = {
     # Division by zero gives inf as in NumPy. The default's check for it stops LLVM from
     # vectorizing any loop with a division, the gate functions first of all.
     "error_model": "numpy",
-    # A product may fuse with the sum that it goes into. No more: where sums may be reordered
+    # A product may fuse with the sum that it goes into. Nothing more: if sums may be reordered
     # ("reassoc"), a kernel from disk can give other bits than the same one freshly compiled.
     "fastmath": {"contract"},
 }
-WIDE = whole_registers()  # of AVX-512; empty for other processors
+WIDE = whole_registers()  # for AVX-512; empty for other processors
 
 if hasattr(os, "register_at_fork"):
-    # A fork waits for a compilation in another thread: its child would wait for it for ever.
+    # A fork waits until other threads have compiled: else its child would wait for them forever.
     os.register_at_fork(
         before=global_compiler_lock.acquire,
         after_in_parent=global_compiler_lock.release,
@@ -49,10 +49,10 @@ def kernel(function: Callable) -> Callable:
 
 
 def inlined(function: Callable) -> Callable:
-    """A kernel that becomes part of those which call it, before anything is compiled.
+    """A kernel that becomes part of its callers, before anything is compiled.
 
-    One piece of code takes less time to compile than two, if there are few calls and the callee is
-    small: every call of it is compiled anew.
+    This takes less time to compile if the kernel is small and there are few calls of it, each of
+    which is compiled separately.
     """
     return _compiled(function, FLAGS | {"inline": "always"})
 
@@ -66,9 +66,9 @@ def _compiled(function: Callable, flags: dict[str, Any]) -> Callable:
 
 
 def _compile(compile_for_args: Callable, *args: Any) -> Any:
-    """Numba's own, which Ctrl-C may not reach: after one, of four fits one failed or hung for good.
+    """Numba's own, out of reach of Ctrl-C: after one, one fit in four failed or hung for good.
 
-    It leaves what Numba knows of types half made, or a lock taken.
+    An interrupt can leave Numba's type tables half made, or a lock taken.
     """
     in_main_thread = threading.get_ident() == threading.main_thread().ident
     if in_main_thread and not global_compiler_lock.is_locked():

@@ -11,7 +11,7 @@ from .workspace import Parameters
 
 
 class Progress:
-    """Reports one fit of `estimator` on X, y, and the epochs of one that has them."""
+    """Reports one fit of `estimator` on X, y, and its epochs if it has any."""
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, max_iter: int) -> None:
         self.estimator, self.max_iter = estimator, max_iter

@@ -1,10 +1,10 @@
-"""The processor's vector registers, and kernels' loops in whole ones.
+"""The processor's vector registers, and how loops of kernels come to use whole ones.
 
-LLVM vectorizes for Intel's AVX-512 with the lower half of its registers, since the first such
-processors slowed down over whole ones. Those of today do not, and our products use whole ones
-anyway (as LLVM does on AMD's). On Sapphire Rapids an LSTM's forward pass takes 15 to 20 % less with
-them when it runs alone, 5 % less within a step of training, where the processor is slower and waits
-for memory.
+For Intel's AVX-512, LLVM vectorizes with only half of each register, since the first such
+processors slowed down when whole ones were used. Those of today do not, and our products use whole
+ones anyway (as LLVM does on AMD's). With them, on Sapphire Rapids, an LSTM's forward pass takes 15
+to 20 % less time when it runs alone, and 5 % less within a training step, where the processor is
+slower and waits for memory.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from llvmlite import binding
 def has_avx512() -> bool:
     """Whether kernels are compiled for a processor with registers of 64 bytes."""
     given = getattr(numba.config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES
-    if given is None and getattr(numba.config, "ENABLE_AVX", True):  # which Numba asks then alone
+    if given is None and getattr(numba.config, "ENABLE_AVX", True):  # only then does Numba ask, too
         given = binding.get_host_cpu_features().flatten()
     return "+avx512f" in (given or "")
 
 
 def whole_registers() -> dict[str, Any]:
-    """What `numba.njit` takes to compile loops for whole registers; nothing without AVX-512.
+    """Arguments with which `numba.njit` compiles loops for whole registers; none without AVX-512.
 
-    LLVM reads the wish from an attribute of the function, which is set where Numba begins to write
-    its code. It changes no bit: a loop's elements are computed one by one, whatever holds them.
-    Where another Numba's inside is not as expected, loops stay as they are.
+    LLVM reads this from an attribute of the function, which is set when Numba begins to write its
+    code. It changes no bit, since each element of a loop is computed by itself. If another version
+    of Numba is not as expected inside, loops stay as they are.
     """
     if not has_avx512():
         return {}
@@ -44,7 +44,7 @@ def whole_registers() -> dict[str, Any]:
     class WideLower(Lower):
         def setup_function(self, fndesc: Any) -> None:
             super().setup_function(fndesc)
-            # The attributes are a set that takes the names llvmlite knows; set.add takes any.
+            # The attributes are a set that takes only names llvmlite knows; set.add takes any.
             with contextlib.suppress(TypeError):
                 set.add(self.function.attributes, '"prefer-vector-width"="512"')
 
