@@ -11,15 +11,15 @@ from threadpoolctl import ThreadpoolController
 
 from seqnets import batches, inference
 
-# A run in the background of a shell without job control has Ctrl-C ignored, and so would its
-# children: then tests that interrupt wait for what never comes.
+# A run in the background of a shell without job control ignores Ctrl-C, and so would its children:
+# then tests that interrupt would wait forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SECONDS, LONG = 600, 4 * 3600  # until a test counts as hanging; the soak alone takes an hour
 
 
 def pytest_configure(config):
-    """Keep the true stderr: during a test, number 2 is where pytest captures."""
+    """Keep the true stderr: during a test, pytest captures file descriptor 2."""
     config.true_stderr = os.dup(2)
 
 
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """A test that hangs, in a fixture of its module too, shows where and ends the whole run.
+    """A test that hangs (or a fixture of its module) shows where, and ends the whole run.
 
     Nothing else would end it: a deadlock in C or in a thread that is waited for sees no exception.
     """
@@ -52,10 +52,10 @@ def several_blocks(monkeypatch):
 
 @pytest.fixture
 def two_blas_threads():
-    """As if the process had begun with two, wherever it runs: beside one, a limit shows nothing.
+    """As if the process had begun with two, wherever it runs: with one, a limit shows nothing.
 
-    They are set by a thread that ends then, for one that lives on would be the only one to change
-    them, as a test before may have left ours.
+    A thread sets them and ends, since only the last thread to set a limit may change it while it
+    lives. An earlier test may have left ours in this role.
     """
     blas = ThreadpoolController().select(user_api="blas")
     for library in blas.lib_controllers:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 STEP = 2.0**-10
-# What rounding leaves of a difference quotient of a function near 1; no gradient smaller than
-# RESOLUTION / tolerance can be told from it.
+# The rounding error of a difference quotient of a function near 1; gradients smaller than
+# RESOLUTION / tolerance can't be checked.
 RESOLUTION = 2.0**-50 / STEP
 
 
@@ -17,8 +17,8 @@ def central_differences(
 ) -> dict[str, np.ndarray]:
     """d function() / d every number of `arrays`, which `function` reads; float64 only.
 
-    Four points, so that the error of the formula falls with step^4. The step is then long
-    enough to rise above rounding, and short enough for few maxima to change hands on the way.
+    Four points, so that the error of the formula falls with step^4. This allows a step that is long
+    enough to rise above rounding, and short enough that few maxima move to another step.
     """
     gradients = {}
     for name, array in arrays.items():
@@ -38,7 +38,7 @@ def central_differences(
 
 
 def relative_error(analytic, numeric, tolerance: float = 1e-6) -> float:
-    """The largest |a - n| / max(|a|, |n|), where numbers below the resolution count as it."""
+    """The largest |a - n| / max(|a|, |n|), the denominator at least RESOLUTION / tolerance."""
     a, n = np.asarray(analytic, dtype=float), np.asarray(numeric, dtype=float)
     if a.shape != n.shape:
         raise ValueError(f"shapes {a.shape} and {n.shape}")

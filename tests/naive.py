@@ -4,8 +4,8 @@ One sequence at a time, one number at a time, Python floats and lists. Nothing i
 `seqnets` but the equations, so that one of the two can be wrong without the other.
 
     x      T rows of D numbers
-    p      parameters of one layer by name: W_x (D, G*H), b (G*H); of most cells W_h (H, G*H);
-           of the GRU b_h (H)
+    p      parameters of one layer by name: W_x (D, G*H), b (G*H); for most cells W_h (H, G*H);
+           for the GRU b_h (H)
     h, c   T+1 rows of H numbers: row 0 is the initial state, row t+1 is what step t leaves
     dh     T+1 rows, d loss / d h as whatever comes after the layer sees it
 
@@ -263,7 +263,7 @@ def mingru_backward(x: Matrix, p: dict, s: dict, dh: Matrix) -> dict[str, list]:
 
 
 def zero_gradients(x: Matrix, p: dict, steps: str) -> dict[str, list]:
-    """Of the parameters and of x, and a place for what each step leaves under these letters."""
+    """Zeros for the parameters and x, and an empty row per step for each of these letters."""
     return zeros_like_keys(p) | {"x": zeros_like(x)} | {name: [[] for _ in x] for name in steps}
 
 
@@ -294,11 +294,11 @@ def zeros_like_keys(values: dict[str, list]) -> dict[str, list]:
 
 
 class Cell(NamedTuple):
-    """What every test of the cells goes by."""
+    """What the tests need to know about a cell."""
 
     forward: Callable
     backward: Callable
-    gates: str  # names in what `forward` returns, in the order of the columns of a
+    gates: str  # names of blocks in what `forward` returns, in the order of a's columns
     opened: str = ""  # those whose bias starts at 1
     keys: tuple[str, ...] = ("W_x", "W_h", "b")  # the parameters
 
@@ -312,7 +312,7 @@ CELLS = {
 
 
 def shapes(cell: str, D: int, H: int) -> dict[str, tuple[int, ...]]:
-    """Of the parameters of one layer."""
+    """The shapes of one layer's parameters."""
     GH = len(CELLS[cell].gates) * H
     every = {"W_x": (D, GH), "W_h": (H, GH), "b": (GH,), "b_h": (H,)}
     return {key: every[key] for key in CELLS[cell].keys}
@@ -364,7 +364,7 @@ def max_forward(h: Matrix) -> Row:
 
 
 def max_backward(h: Matrix, dpooled: Row) -> Matrix:
-    """To the step that was largest; among equals to the first."""
+    """The gradient goes to the step that was largest; among equals, to the first."""
     dh = zeros_like(h)
     for k, d_k in enumerate(dpooled):
         column = [h_t[k] for h_t in h[1:]]
@@ -383,7 +383,7 @@ POOLINGS = {
 
 # -------------------------------------------------------------------------------- losses
 #
-# Of one sequence's logits z, against targets y of the same length: (loss, dz).
+# For the logits z of one sequence and targets y of the same length: (loss, dz).
 
 
 def softmax(z: Row) -> Row:
@@ -402,7 +402,7 @@ def softmax_loss(z: Row, y: Row) -> tuple[float, Row]:
 def logistic_loss(z: Row, y: Row) -> tuple[float, Row]:
     """loss = -sum_k [y_k log s(z_k) + (1 - y_k) log(1 - s(z_k))],  dz = s(z) - y.
 
-    As log(1 + exp(z_k)) - y_k z_k, where exp does not overflow.
+    Computed as log(1 + exp(z_k)) - y_k z_k, written so that exp does not overflow.
     """
     loss = sum(
         max(z_k, 0.0) + math.log1p(math.exp(-abs(z_k))) - y_k * z_k
@@ -435,10 +435,10 @@ def loss_and_gradients(
 
     `parameters` are named embedding, layer0.W_x, layer0.W_h, layer0.b (layer0.b_h), layer1.W_x,
     ..., dense.W, dense.b; with an embedding the sequences hold its row numbers, and the input is
-    the embedded sequence. `loss` is the one that the number of outputs asks for, if not given.
-    `masks` are each sequence's: what dropout multiplies with, T rows for "layer0", "layer1", ...,
-    one for "dense" and for the states, "layer0.h", "layer0.reverse.h", ... `cuts` are the steps
-    whose states from the step before let no gradient through (truncated BPTT).
+    the embedded sequence. `loss` by default follows from the number of outputs. `masks`, a dict for
+    each sequence, are what dropout multiplies with: T rows for "layer0", "layer1", ..., one row for
+    "dense" and for the states, "layer0.h", "layer0.reverse.h", ... No gradient flows from a step in
+    `cuts` to the step before it (truncated BPTT).
     """
     parameters = {name: plain(value) for name, value in parameters.items()}
     sequences, targets = [plain(s) for s in sequences], plain(targets)
@@ -466,7 +466,7 @@ def loss_and_gradients(
 def network_forward(
     parameters: dict, cell: str, pooling: str, sequence: list, mask: dict | None = None
 ) -> dict:
-    """Embedding, recurrent layers, pooling, dense: what each of them leaves, by name."""
+    """Embedding, recurrent layers, pooling, dense: what each of them computes, by name."""
     mask = mask or {}
     x = embed(parameters, sequence)
     layers = []
@@ -520,7 +520,7 @@ def network_backward(
 
 
 def layer_forward(parameters: dict, cell: str, name: str, x: Matrix, mask: dict) -> dict:
-    """One layer's states; with a second direction both, side by side under "h"."""
+    """One layer's states; with a second direction, those of both side by side under "h"."""
     states = CELLS[cell].forward(x, layer(parameters, name, mask))
     if f"{name}.reverse.W_x" not in parameters:
         return states
@@ -637,7 +637,7 @@ def layer(parameters: dict, name: str, mask: dict) -> dict[str, list]:
 def squared_weights(parameters: dict, alpha: float) -> tuple[float, dict[str, list]]:
     """alpha / 2 * the sum of all squared weights, and its gradients alpha * W.
 
-    Weights are the matrices that something is multiplied with: no embedding, no bias.
+    Weights are the matrices of products: no embedding, no bias.
     """
     total, gradients = 0.0, zeros_like_keys(parameters)
     for name, W in parameters.items():
@@ -658,7 +658,7 @@ def accumulate(total: list, values: list) -> None:
 
 # ---------------------------------------------------------------------------- optimizers
 #
-# One step on one flat list of numbers w with gradient g: the new w and the new memory.
+# One step on a flat list of numbers w with gradient g returns the new w and the new moments.
 
 
 def sgd_step(
