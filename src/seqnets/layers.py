@@ -370,7 +370,7 @@ def add_to_rows(lookup, da, rows):
     """rows[lookup[t, b]] += da[t, b], except where the lookup is -1."""
     for t in range(lookup.shape[0]):
         for b in range(lookup.shape[1]):
-            row = lookup[t, b]  # read here: within the loop it would keep LLVM from vectorizing
+            row = lookup[t, b]  # read here: inside the loop, it would keep LLVM from vectorizing
             if row >= 0:
                 for k in range(da.shape[2]):
                     rows[row, k] += da[t, b, k]

@@ -187,7 +187,7 @@ class Network:
     def _input(self, i: int, given: Pass, again: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """What layer i reads: x (T*B, D), or the distinct tokens' vectors and the lookup.
 
-        With `again`, it is in `work` from the forward pass, as token vectors from the first window.
+        With `again`, it is in `work` already, as are the tokens' vectors after the first window.
         """
         parameters, batch, work, masks = given
         lookup = None

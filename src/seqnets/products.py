@@ -99,7 +99,7 @@ def add_sums(n_active, A, B, C):
     for p in range(panels.shape[0]):
         n_columns = min(W, N - p * W)
         first = 0
-        for t in range(T):  # full steps follow one another without a gap
+        for t in range(T):  # full steps are contiguous, so they are summed together
             last = t * R + n_active[t]
             if n_active[t] < R or last - first + R > DEPTH or t == T - 1:
                 for start in range(first, last, DEPTH):
