@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import Tags
 
 from .estimators import CallbackSupportMixin, atomic, with_callbacks
 from .fitting import fit_network, partial_fit_network
@@ -392,9 +391,3 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         """
         partial_fit_network(self, X, y, classes, sample_weight)
         return self
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.classifier_tags.multi_label = True
-        return tags

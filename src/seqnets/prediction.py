@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
@@ -170,6 +171,12 @@ class PredictionMixin(BaseEstimator):
         if "_network" in state:
             self._network = Network(Architecture(*state["_network"]))
             self._dtype = np.dtype(state["_dtype"])
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.classifier_tags.multi_label = True
+        return tags
 
     def _log_proba(self, logits: np.ndarray) -> np.ndarray:
         log_proba = np.empty((len(logits), len(self.classes_)))
