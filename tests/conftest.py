@@ -11,6 +11,8 @@ from threadpoolctl import ThreadpoolController
 
 from seqnets import batches, inference
 
+pytest.register_assert_rewrite("gradcheck", "helpers")  # whose asserts tell what they compared
+
 # A run in the background of a shell without job control ignores Ctrl-C, and so would its children:
 # then tests that interrupt would wait forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)

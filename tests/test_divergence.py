@@ -1,11 +1,11 @@
 """Training that runs away ends in one error, and leaves the estimator as it was."""
 
 import copy
-import pickle
 import warnings
 
 import numpy as np
 import pytest
+from helpers import contents
 from naive import CELLS
 from sklearn.exceptions import ConvergenceWarning
 
@@ -47,11 +47,6 @@ def make_classifier(kind, **parameters):
     if kind == "tokens":
         defaults["embedding_dim"] = 2
     return RecurrentClassifier(**defaults | parameters)
-
-
-def contents(clf):
-    """All that the estimator holds, to the last bit of its optimizer and random numbers."""
-    return pickle.dumps(vars(clf))
 
 
 def assert_diverges(train, *arguments, in_epoch=1, **named):

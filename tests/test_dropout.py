@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import assert_same_weights
 
 from seqnets import RecurrentClassifier
 from seqnets.batches import Sequences, make_batch
@@ -133,8 +134,7 @@ def test_auto_of_states(kind, n, cell, same):
     for clf in (auto, given):
         clf.fit(X, y, weights)
     assert auto.loss_curve_ == given.loss_curve_
-    states = {name: W.tobytes() for name, W in auto.parameters_.items()}
-    assert states == {name: W.tobytes() for name, W in given.parameters_.items()}
+    assert_same_weights(auto, given)
 
 
 def test_without_dropout_the_generator_is_left_alone():

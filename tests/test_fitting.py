@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import assert_as_before, assert_same_weights, snapshot
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
@@ -64,12 +65,6 @@ def spy(monkeypatch):
 
 def ragged(sequences):
     return np.split(sequences.values, sequences.offsets[1:-1])
-
-
-def assert_same_weights(a, b):
-    assert a.parameters_.keys() == b.parameters_.keys()
-    for name, W in a.parameters_.items():
-        np.testing.assert_array_equal(W, b.parameters_[name], err_msg=name)
 
 
 # ------------------------------------------------------------------------ validation set
@@ -441,16 +436,13 @@ def test_interrupted_before_an_epoch_ends_nothing_changes(monkeypatch, early_sto
     settings = {"early_stopping": early_stopping, "batch_size": 4, "warm_start": warm_start}
     clf, fitted = (make_classifier(**settings) for _ in range(2))
     fitted.fit(make(), Y)
-    before = vars(fitted).copy()
-    weights = {name: W.copy() for name, W in fitted.parameters_.items()}
+    before = snapshot(fitted)
     for estimator in (clf, fitted):
         interrupt(monkeypatch, at=3)
         with pytest.raises(KeyboardInterrupt):
             estimator.fit(make(), Y)
     assert not hasattr(clf, "parameters_")
-    assert vars(fitted) == before
-    for name, W in fitted.parameters_.items():
-        np.testing.assert_array_equal(W, weights[name])
+    assert_as_before(fitted, before)
 
 
 @each_early_stopping

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import assert_same_weights, contents
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 
@@ -46,15 +47,9 @@ def make_classifier(kind, **parameters):
 
 def assert_same(a, b):
     """The same weights, bit for bit, and the same story."""
-    assert a.parameters_.keys() == b.parameters_.keys()
-    for name, W in a.parameters_.items():
-        np.testing.assert_array_equal(W, b.parameters_[name], err_msg=name)
+    assert_same_weights(a, b)
     for name in ("n_iter_", "t_", "loss_curve_", "loss_", "best_loss_"):
         assert getattr(a, name) == getattr(b, name), name
-
-
-def snapshot(clf):
-    return pickle.dumps(clf.__dict__)
 
 
 # ---------------------------------------------------------------------------- partial_fit
@@ -97,8 +92,7 @@ def test_chunks_in_order_are_an_epoch_without_shuffling():
     for start in range(0, N, 8):
         rows = slice(start, start + 8)
         parts.partial_fit(X[rows], Y[rows], classes=[0, 1, 2])
-    for name, W in fitted.parameters_.items():
-        np.testing.assert_array_equal(parts.parameters_[name], W, err_msg=name)
+    assert_same_weights(parts, fitted)
     assert (parts.n_iter_, parts.t_) == (3, N)
 
 
@@ -224,12 +218,12 @@ def test_classes():
     clf.partial_fit(X[:2], ["b", "b"], classes=["c", "b", "a"])
     assert clf.classes_.tolist() == ["a", "b", "c"]
     assert set(clf.predict(X)) <= {"a", "b", "c"}
-    before = snapshot(clf)
+    before = contents(clf)
     with pytest.raises(ValueError, match=r"y holds .*'d'.*not among the classes"):
         clf.partial_fit(X[:2], ["b", "d"])
     with pytest.raises(ValueError, match="is not the same as on last call"):
         clf.partial_fit(X[:2], ["b", "b"], classes=["b", "c"])
-    assert snapshot(clf) == before
+    assert contents(clf) == before
 
 
 def test_several_labels():
@@ -280,11 +274,11 @@ def test_class_weights_are_sample_weights():
 )
 def test_parameters_are_checked_in_every_part(parameter):
     clf = make_classifier("series").partial_fit(make("series"), Y, classes=[0, 1, 2])
-    before = snapshot(clf)
+    before = contents(clf)
     [name] = parameter
     with pytest.raises(ValueError, match=f"The '{name}' parameter .* must be"):
         clf.set_params(**parameter).partial_fit(make("series"), Y)
-    assert snapshot(clf.set_params(**{name: getattr(make_classifier("series"), name)})) == before
+    assert contents(clf.set_params(**{name: getattr(make_classifier("series"), name)})) == before
 
 
 def test_an_unknown_label_is_named_beside_class_weights():
@@ -310,7 +304,7 @@ def test_a_refused_call_draws_nothing_from_a_generator():
 @each_kind
 def test_an_error_leaves_the_classifier_as_it_was(kind):
     clf = make_classifier(kind).partial_fit(make(kind), Y, classes=[0, 1, 2])
-    before = snapshot(clf)
+    before = contents(clf)
     bad = make(kind)
     bad[3] = np.full((2, 2), np.nan) if kind == "series" else [-1]
     with pytest.raises(ValueError, match=r"X\[3\] holds"):
@@ -319,7 +313,7 @@ def test_an_error_leaves_the_classifier_as_it_was(kind):
         clf.partial_fit(make(kind), Y[:-1])
     with pytest.raises(ValueError, match="All weights are 0|at least one non-zero"):
         clf.partial_fit(make(kind), Y, sample_weight=np.zeros(N))
-    assert snapshot(clf) == before
+    assert contents(clf) == before
 
 
 @pytest.mark.long
@@ -410,11 +404,11 @@ def test_a_warm_start_takes_other_data_and_settings():
 def test_another_network_is_refused(change):
     clf = make_classifier("tokens", warm_start=True).fit(make("tokens"), Y)
     clf.set_params(**change)
-    before = snapshot(clf)
+    before = contents(clf)
     [name] = change
     with pytest.raises(ValueError, match=f"can't continue with another network: {name} changed"):
         clf.fit(make("tokens"), Y)
-    assert snapshot(clf) == before
+    assert contents(clf) == before
 
 
 @pytest.mark.parametrize(

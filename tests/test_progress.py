@@ -1,7 +1,6 @@
 """What is told while training runs: a line an epoch, and scikit-learn's callbacks."""
 
 import importlib.util
-import pickle
 import subprocess
 import sys
 import types
@@ -9,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import assert_as_before, snapshot
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
@@ -214,10 +214,10 @@ def test_hooks_of_transformers(transformer, method, X, wrong):
 def test_a_transformer_whose_callback_fails_is_as_it_was(transformer, method, X, _):
     recorder = Recorder(fail_at="end fit 0")
     transformer = clone(transformer).set_callbacks(recorder)
-    before = dict(vars(transformer))
+    before = snapshot(transformer)
     with pytest.raises(RuntimeError, match="the callback's own"):
         getattr(transformer, method)(X)
-    assert vars(transformer) == before
+    assert_as_before(transformer, before)
 
 
 @needs_callbacks
@@ -337,15 +337,14 @@ def test_a_fit_that_fails(parameters, arguments, fail_at, error, fitted):
         clf.fit(make(), Y)
     recorder = Recorder(fail_at=fail_at)
     clf.set_params(**parameters).set_callbacks(recorder)
-    before, weights = dict(vars(clf)), pickle.dumps(vars(clf).get("parameters_"))
+    before = snapshot(clf)
     with pytest.raises(error):
         clf.fit(**{"X": make(), "y": Y} | arguments)
     n_setups = int(arguments == {} and "alpha" not in parameters)
     assert recorder.names.count("setup fit 0") == n_setups
     assert recorder.names.count("teardown fit 0") == n_setups
     assert not n_setups or recorder.names[-1] == "teardown fit 0"
-    assert vars(clf) == before
-    assert pickle.dumps(vars(clf).get("parameters_")) == weights
+    assert_as_before(clf, before)
 
 
 @needs_callbacks
@@ -392,11 +391,11 @@ def test_a_pipeline_that_fails_takes_its_callback_back():
     recorder = Propagated()
     clf = make_classifier(learning_rate_init=1e300, dtype="float32")
     pipe = make_pipeline(SequenceScaler(), clf).set_callbacks(recorder)
-    before = dict(vars(clf))
+    before = snapshot(clf)
     with pytest.raises(ValueError, match="diverged"):
         pipe.fit(make(), Y)
     assert recorder.names[-1] == "teardown fit 0"
-    assert vars(clf) == before
+    assert_as_before(clf, before)
 
 
 def losses_of_folds(clf, X, folds):

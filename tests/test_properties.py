@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from helpers import assert_as_before, bits, snapshot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -113,19 +114,6 @@ def assert_is_the_twin_s(clf, kind, X):
     found = clf.decision_function(X)
     found = found.reshape(len(found), -1)
     np.testing.assert_allclose(found, twin(clf, kind, X), rtol=tolerance, atol=tolerance)
-
-
-def state(clf):
-    """The attributes themselves, and every bit of the weights."""
-    weights = getattr(clf, "parameters_", {})
-    return {**vars(clf)}, {name: W.tobytes() for name, W in weights.items()}
-
-
-def assert_unchanged(clf, before):
-    attributes, weights = state(clf)
-    assert attributes.keys() == before[0].keys()
-    assert all(attributes[name] is before[0][name] for name in attributes)
-    assert weights == before[1]
 
 
 # ------------------------------------------------------------------- X as it is documented
@@ -239,9 +227,9 @@ any_documented = each_kind.flatmap(lambda kind: st.tuples(st.just(kind), documen
 def test_a_prediction_is_the_twin_s(case):
     kind, X = case
     clf = fitted(kind)
-    before = state(clf)
+    before = snapshot(clf)
     assert_is_the_twin_s(clf, kind, X)
-    assert_unchanged(clf, before)
+    assert_as_before(clf, before)
 
 
 @holds_for(any_documented)
@@ -254,7 +242,7 @@ def test_a_fit_sees_the_same_in_every_form(case):
     assert_is_the_twin_s(clf, kind, X)
     by_hand = np.array(rows)[:, :, 0] if kind == "2d" else [np.array(row) for row in rows]
     other = copy.copy(clf).fit(by_hand, y)
-    assert state(clf)[1] == state(other)[1]
+    assert bits(clf) == bits(other)
 
 
 # --------------------------------------------------------------------------- X of any sort
@@ -326,26 +314,26 @@ whatever = nested | arrays() | frames | spoiled() | any_documented.map(lambda ca
 @holds_for(each_kind, whatever)
 def test_a_prediction_is_the_twin_s_or_one_clean_error(kind, X):
     clf = fitted(kind)
-    before = state(clf)
+    before = snapshot(clf)
     try:
         clf.decision_function(X)
     except (TypeError, ValueError) as error:
         assert str(error)
     else:
         assert_is_the_twin_s(clf, kind, X)
-    assert_unchanged(clf, before)
+    assert_as_before(clf, before)
 
 
 @holds_for(each_kind, whatever)
 def test_a_fit_that_is_refused_changes_nothing(kind, X):
     clf = copy.copy(fitted(kind))
-    before = state(clf)
+    before = snapshot(clf)
     y = np.arange(len(X) if isinstance(X, list | tuple) else (*getattr(X, "shape", ()), 1)[0]) % 2
     try:
         clf.fit(X, y)
     except (TypeError, ValueError) as error:
         assert str(error)
-        assert_unchanged(clf, before)
+        assert_as_before(clf, before)
     else:
         assert all(np.isfinite(W).all() for W in clf.parameters_.values())
         assert clf.predict_proba(X).shape == (len(y), len(clf.classes_))

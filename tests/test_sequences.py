@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from helpers import assert_as_before, snapshot
 from scipy import sparse
 
 from seqnets import RecurrentClassifier
@@ -316,14 +317,10 @@ def fitted(kind):
 def assert_refused(monkeypatch, call, clf, X, error, message):
     """One clear error before any kernel runs, and an estimator that is as it was."""
     monkeypatch.setattr(Network, "forward", lambda *_: pytest.fail("a kernel was reached"))
-    before = dict(vars(clf))
-    weights = {name: W.copy() for name, W in clf.parameters_.items()}
+    before = snapshot(clf)
     with pytest.raises(error, match=message):
         clf.fit(X, [0, 1, 0, 1]) if call == "fit" else getattr(clf, call)(X)
-    assert vars(clf).keys() == before.keys()
-    assert all(vars(clf)[name] is before[name] for name in before)
-    for name, W in weights.items():
-        np.testing.assert_array_equal(clf.parameters_[name], W)
+    assert_as_before(clf, before)
 
 
 each_call = pytest.mark.parametrize("call", ["fit", "predict"])

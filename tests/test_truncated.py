@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from helpers import assert_same_weights, bits
 from naive import CELLS
 
 from seqnets import RecurrentClassifier
@@ -30,10 +31,6 @@ def fit(X, y, **parameters):
     return RecurrentClassifier(hidden_layer_sizes=(5, 4), **given).fit(X, y)
 
 
-def bits(clf):
-    return {name: W.tobytes() for name, W in clf.parameters_.items()}
-
-
 @each_cell
 def test_bptt_through_all_steps_is_bptt(cell):
     X, y = make_series([3, 9, 1, 6] * 5), np.arange(20) % 2
@@ -46,7 +43,7 @@ def test_bptt_through_all_steps_is_bptt(cell):
 def test_threads_change_no_bit(pooling):
     X, y = make_series([3, 9, 1, 6, 12] * 8), np.arange(40) % 2
     one, two = (fit(X, y, pooling=pooling, bptt_steps=4, n_jobs=n) for n in (1, 2))
-    assert bits(one) == bits(two)
+    assert_same_weights(one, two)
 
 
 @pytest.mark.compiled

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from helpers import assert_same_weights
 from naive import CELLS
 
 import seqnets
@@ -118,8 +119,7 @@ def test_a_scorer_puts_no_weights_in():
         RecurrentClassifier("gru", 3, random_state=0, scoring=scoring, **settings).fit(X, y)
         for scoring in (scorer, lambda *_: 0.5)
     )
-    for name, W in expected.parameters_.items():
-        np.testing.assert_array_equal(found.parameters_[name], W)
+    assert_same_weights(found, expected)
 
 
 def test_embeddings_that_shrink_meanwhile():
@@ -281,9 +281,7 @@ def test_one_model_s_nan_is_not_another_s():
         wrong.predict(make())
     np.testing.assert_array_equal(right.predict_proba(X), probabilities)
     wrong.trace(make())
-    again = fit(X, hidden_layer_sizes=(4, 3))
-    for name, W in again.parameters_.items():
-        np.testing.assert_array_equal(W, right.parameters_[name])
+    assert_same_weights(fit(X, hidden_layer_sizes=(4, 3)), right)
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import assert_as_before, assert_same_weights, snapshot
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -59,12 +60,6 @@ def fit(kind="series", weights=None, **parameters):
     """A model of `Y`, judged on `Y_VAL`."""
     validation = {"X_val": make_validation(kind), "y_val": Y_VAL, "sample_weight_val": weights}
     return make_classifier(kind, **parameters).fit(make(kind), Y, **validation)
-
-
-def assert_same_weights(a, b):
-    assert a.parameters_.keys() == b.parameters_.keys()
-    for name, W in a.parameters_.items():
-        np.testing.assert_array_equal(W, b.parameters_[name], err_msg=name)
 
 
 class Spy:
@@ -230,10 +225,10 @@ NOT_ALLOWED = {
 def test_validation_sets_that_are_refused(validation, message):
     """By an error that says in which argument it is; what was fitted stays."""
     clf = make_classifier().fit(make("series"), Y)
-    before = dict(vars(clf))
+    before = snapshot(clf)
     with pytest.raises(ValueError, match=message):
         clf.fit(make("series"), Y, **validation)
-    assert vars(clf) == before
+    assert_as_before(clf, before)
 
 
 @pytest.mark.parametrize("early_stopping", [False, np.False_])
