@@ -1,10 +1,29 @@
-"""What many tests do: compare models, see that nothing has changed."""
+"""What many tests do: compare models, see that nothing changed, measure memory, run programs."""
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
+
+import seqnets
+
+SOURCES = Path(seqnets.__file__).parents[1], Path(__file__).parent
+
+
+def object_array(items):
+    """One dimension, whatever the items are."""
+    return np.fromiter(items, dtype=object, count=len(items))
+
+
+def take(X, rows):
+    """Those sequences, in an array or a list as X is one."""
+    return X[rows] if isinstance(X, np.ndarray) else [X[i] for i in rows]
 
 
 def assert_same_weights(a, b, tolerance=0.0):
@@ -37,3 +56,31 @@ def assert_as_before(clf, before):
     assert vars(clf).keys() == attributes.keys()
     assert not [name for name in attributes if vars(clf)[name] is not attributes[name]]
     assert bits(clf) == weights
+
+
+def with_peak_memory(function, *arguments):
+    """What the function returns, and how many bytes there were at the most meanwhile."""
+    tracemalloc.start()
+    try:
+        result = function(*arguments)
+        return result, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def run_python(code, *arguments, path=SOURCES, timeout=300, **environment):
+    """What a program prints, in a process of its own that must end well and complain of nothing.
+
+    It imports from `path`: this package and the tests. A variable that is None is taken out of its
+    environment.
+    """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={name: value for name, value in environment.items() if value is not None},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout

@@ -1,9 +1,8 @@
 """Ragged sequences, and the sorted batches, blocks and minibatches that are cut from them."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
+from helpers import with_peak_memory
 
 from seqnets import batches
 from seqnets.batches import (
@@ -106,10 +105,7 @@ def test_ends_are_no_tokens_and_stay(largest):
 
 
 def test_a_few_words_of_a_large_vocabulary_need_no_table_of_it():
-    tracemalloc.start()
-    distinct(np.array([9, 10**6, 9]))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    _, peak = with_peak_memory(distinct, np.array([9, 10**6, 9]))
     assert peak < 10**5
 
 

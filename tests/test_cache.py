@@ -14,13 +14,13 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from helpers import SOURCES, run_python
 from numba.core.registry import cpu_target
 
 from seqnets import cache
 from seqnets.jit import kernel
 
 PACKAGE = Path(cache.__file__).parent
-TESTS = Path(__file__).parent
 CONTEXT = cpu_target.target_context
 POSIX = hasattr(os, "geteuid")
 
@@ -45,14 +45,8 @@ SIGNATURES = [(numba.types.Array(dtype, 1, "C"),) * 2 for dtype in (numba.float3
 
 def run(code: str, *path: Path, **environment: str) -> str:
     """What a new process prints; every warning is printed, too."""
-    inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, path or (PACKAGE.parent, TESTS)))
     code = f"import sys, warnings\nwarnings.showwarning = lambda m, *_: print(m)\n{code}"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=inherited | environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run_python(code, path=path or SOURCES, **{"NUMBA_CACHE_DIR": None} | environment)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import naive
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import assert_as_before, assert_same_weights, bits, snapshot
+from helpers import assert_as_before, assert_same_weights, bits, snapshot, take
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from seqnets import RecurrentClassifier
@@ -47,10 +47,6 @@ def make_classifier(kind, **parameters):
 
 def fit(kind, y=Y, seed=0, **parameters):
     return make_classifier(kind, **parameters).fit(make(kind, seed), y)
-
-
-def take(X, rows):
-    return [X[i] for i in rows] if isinstance(X, list) else X[rows]
 
 
 # ------------------------------------------------------------------------ fit and predict

@@ -1,13 +1,12 @@
 """What fit does around training: validation set, standardization, weights, history, warnings."""
 
 import re
-import tracemalloc
 import types
 import warnings
 
 import numpy as np
 import pytest
-from helpers import assert_as_before, assert_same_weights, snapshot
+from helpers import assert_as_before, assert_same_weights, snapshot, with_peak_memory
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
@@ -236,19 +235,13 @@ def test_standardization_takes_no_second_copy(monkeypatch):
     for part in (1, 2**16):
         monkeypatch.setattr(inputs, "PART", part)
         clf = types.SimpleNamespace(_dtype=np.dtype(np.float32), _kind="3d", _n_channels=2)
-        tracemalloc.start()
-        inputs.learn_scale(clf, sequences, weights)
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
+        _, peak = with_peak_memory(inputs.learn_scale, clf, sequences, weights)
         found.append((clf.input_mean_, clf.input_scale_))
     assert peak < 8 * 2**16 * 2 * 8 / 2
     assert peak > 2**16
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
     monkeypatch.setattr(inputs, "PART", 2**10)
-    tracemalloc.start()
-    as_inputs(clf, sequences)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    _, peak = with_peak_memory(as_inputs, clf, sequences)
     assert peak < 1.2 * X.nbytes
 
 

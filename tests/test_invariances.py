@@ -4,12 +4,11 @@ import copy
 import functools
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import run_python, take
 from threadpoolctl import threadpool_info
 
 from seqnets import RecurrentClassifier, batches, inference
@@ -51,10 +50,6 @@ def make(kind, n=21):
     for row, x in zip(padded, X, strict=True):
         row[: max(len(x), 1)] = x if len(x) else 0.5  # not even one step is no 3-D series
     return padded
-
-
-def take(X, rows):
-    return X[rows] if isinstance(X, np.ndarray) else [X[i] for i in rows]
 
 
 @functools.cache
@@ -310,10 +305,4 @@ def test_another_blas_and_other_threads(setting, tmp_path):
     path.write_bytes(pickle.dumps([(clf, X, clf.decision_function(X)) for clf, X in models]))
     script = f"import test_invariances; test_invariances.check_in_this_process({str(path)!r})"
     name, value = setting.split("=")
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        cwd=Path(__file__).parent,
-        env=os.environ | {name: value},
-        check=True,
-        timeout=300,
-    )
+    run_python(script, **{"PYTHONWARNINGS": "ignore", name: value})

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import numba
 import numpy as np
 import pytest
-from test_cache import run
+from helpers import run_python
 
 from seqnets.jit import FLAGS, by_precision, kernel
 from seqnets.layers import CELLS
@@ -41,9 +39,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")
 def test_a_fork_waits_for_a_compilation_in_another_thread():
     """Its child would wait for that one's lock for ever."""
-    command = [sys.executable, "-W", "ignore", "-c", FORKS]
-    done = subprocess.run(command, capture_output=True, timeout=60)
-    assert (done.stdout, done.stderr) == (b"7\n", b"")
+    assert run_python(FORKS, timeout=60, PYTHONWARNINGS="ignore") == "7\n"
 
 
 # --------------------------------------------------------------------------------- flags
@@ -126,7 +122,7 @@ def test_a_kernel_from_disk_gives_the_bits_of_a_new_one(tmp_path):
     With "reassoc" and "nsz" among the flags they were not: LLVM then puts a sum's terms in
     another order wherever it compiles it again.
     """
-    first, second = (run(SHOW_BITS, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    first, second = (run_python(SHOW_BITS, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     *new_bits, new = first.splitlines()
     *old_bits, old = second.splitlines()
     assert (new, old) == ("compiled", "from disk")

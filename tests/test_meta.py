@@ -8,6 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers import object_array, take
 from naive import CELLS
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -69,9 +70,7 @@ def make(kind, n_classes=2):
     if kind == "2d":
         return np.array(X)[:, :, 0], y
     if kind == "object":
-        array = np.empty(N, dtype=object)
-        array[:] = X
-        return array, y
+        return object_array(X), y
     return X, y
 
 
@@ -80,10 +79,6 @@ def make_classifier(kind, cell="rnn", **parameters):
     defaults |= {"learning_rate_init": 0.03, "random_state": 0}
     defaults["embedding_dim"] = 3 if kind == "tokens" else None
     return RecurrentClassifier(cell, **defaults | parameters)
-
-
-def take(X, rows):
-    return X[rows] if isinstance(X, np.ndarray) else [X[i] for i in rows]
 
 
 def folds(n_splits, y):

@@ -13,7 +13,6 @@ import signal
 import struct
 import subprocess
 import sys
-import tracemalloc
 import zipfile
 import zlib
 from functools import cache
@@ -23,6 +22,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import with_peak_memory
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -552,10 +552,9 @@ def test_an_entry_that_claims_a_gigabyte_is_not_believed(tmp_path):
     whole = path.read_bytes()
     assert whole.count(struct.pack("<I", zlib.crc32(data)) + sizes) == 2
     path.write_bytes(whole.replace(sizes, lies))
-    tracemalloc.start()
-    assert "its entries claim to be larger than the file" in error_of(path)
-    assert tracemalloc.get_traced_memory()[1] < 2**20
-    tracemalloc.stop()
+    error, peak = with_peak_memory(error_of, path)
+    assert "its entries claim to be larger than the file" in error
+    assert peak < 2**20
 
 
 def test_strings_and_truth_values_that_are_none_are_refused(tmp_path):
@@ -720,14 +719,14 @@ def test_a_mutated_file_is_refused_or_means_the_same(name, n, tmp_path):
     original = MODELS / f"{name}-1.seqnets"
     X = json.loads((MODELS / "expected.json").read_text("utf-8"))[name]["X"]
     data, entries = original.read_bytes(), contents(original)
-    honest, peak = memory_of_loading(original)
+    honest, peak = with_peak_memory(load_or_none, original)
     expected = honest.predict_proba(X)
     path, refused = tmp_path / "model", 0
     for seed in range(n // 2):
         random = np.random.RandomState(seed)
         sound = seed % 2
         path.write_bytes(rewritten(entries, random) if sound else damaged(data, random))
-        model, most = memory_of_loading(path)
+        model, most = with_peak_memory(load_or_none, path)
         assert most < 10 * peak, seed
         if model is None:
             refused += 1
@@ -739,25 +738,20 @@ def test_a_mutated_file_is_refused_or_means_the_same(name, n, tmp_path):
     assert n // 4 < refused < n // 2
 
 
-def memory_of_loading(path):
-    """The model, or None if the file is refused in the one way there is; the bytes at the peak."""
-    tracemalloc.start()
+def load_or_none(path):
+    """The model, or None if the file is refused in the one way there is."""
     try:
-        model = seqnets.load(path)
+        return seqnets.load(path)
     except ValueError as error:
         assert type(error) is ValueError
         assert "is not a valid seqnets file: " in str(error)
-        model = None
-    finally:
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    return model, peak
+        return None
 
 
 def test_loading_takes_little_more_memory_than_the_model(tmp_path):
     clf = classifier(embedding_dim=200, embeddings=np.ones((5000, 200), dtype=np.float32))
     path = saved(clf.fit(ids(), AB), tmp_path)
-    model, peak = memory_of_loading(path)
+    model, peak = with_peak_memory(load_or_none, path)
     assert model is not None
     assert peak < 1.5 * path.stat().st_size
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import object_array
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -91,7 +92,7 @@ def lowered(texts):
 
 
 def backwards(X):
-    return np.fromiter((x[::-1] for x in X), dtype=object, count=len(X))
+    return object_array([x[::-1] for x in X])
 
 
 def test_words_wherever_the_vectorizer_stands():

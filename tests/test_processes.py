@@ -1,13 +1,12 @@
 """A search in joblib's workers: results as without them, and no more threads than processors."""
 
 import os
-import subprocess
-import sys
 import time
 
 import joblib
 import numpy as np
 import pytest
+from helpers import run_python
 from joblib import parallel_config
 from naive import CELLS
 from sklearn.model_selection import GridSearchCV
@@ -136,14 +135,8 @@ IN_WORKERS = """if True:
 @pytest.mark.compiled  # it imports anew, as loky's workers do
 def test_workers_mind_what_the_user_has_set():
     """OMP_NUM_THREADS is read when a process starts."""
-    found = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", IN_WORKERS],
-        env=os.environ | {"OMP_NUM_THREADS": "3"},
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    assert found.stdout.split() == ["3"] * 4
+    found = run_python(IN_WORKERS, PYTHONWARNINGS="ignore", OMP_NUM_THREADS="3")
+    assert found.split() == ["3"] * 4
 
 
 @pytest.mark.long

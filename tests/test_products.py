@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 
 import numba
 import numpy as np
 import pytest
+from helpers import run_python
 from llvmlite import binding
 
 from seqnets.products import (
@@ -156,11 +154,7 @@ def test_the_width_of_registers_changes_no_bit():
                        if "avx512" not in name) + ",-avx512f"  # fmt: skip
     found = {}
     for given in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": shorter}):
-        command = [sys.executable, "-c", BITS]
-        done = subprocess.run(
-            command, env=os.environ | given, capture_output=True, text=True, check=True
-        )
-        lines = [line.partition(",") for line in done.stdout.splitlines()]
+        lines = [line.partition(",") for line in run_python(BITS, **given).splitlines()]
         found[lines[0][0]] = [bits for _, _, bits in lines]
     assert len(found) == 2
     assert found["64"] == found["256"]
@@ -183,7 +177,4 @@ def test_loops_are_compiled_for_whole_registers():
     """Of an Intel processor, too, for which LLVM would take halves."""
     features = binding.get_host_cpu_features().flatten()
     given = {"NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": features}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], env=os.environ | given, capture_output=True, check=True
-    )
-    assert re.search(rb"vdivps\s+%zmm", done.stdout)
+    assert re.search(r"vdivps\s+%zmm", run_python(CODE, **given))

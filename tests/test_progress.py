@@ -1,14 +1,12 @@
 """What is told while training runs: a line an epoch, and scikit-learn's callbacks."""
 
 import importlib.util
-import subprocess
-import sys
 import types
 import warnings
 
 import numpy as np
 import pytest
-from helpers import assert_as_before, snapshot
+from helpers import assert_as_before, run_python, snapshot
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
@@ -493,10 +491,5 @@ clf.predict(X)
 @pytest.mark.compiled  # a process of its own
 def test_without_callbacks_in_scikit_learn():
     """Before 1.9: fit works and prints."""
-    command = [sys.executable, "-W", "error", "-c", BEFORE_CALLBACKS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
-    assert done.returncode == 0
-    assert [line[:11] for line in done.stdout.splitlines()] == [
-        "epoch 1/2: ", "epoch 2/2: ", "epoch 3/3: "
-    ]  # fmt: skip
+    lines = run_python(BEFORE_CALLBACKS, PYTHONWARNINGS="error").splitlines()
+    assert [line[:11] for line in lines] == ["epoch 1/2: ", "epoch 2/2: ", "epoch 3/3: "]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from helpers import assert_as_before, bits, snapshot
+from helpers import assert_as_before, bits, object_array, snapshot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -189,10 +189,6 @@ def padded(draw, parts):
     for row, part in zip(whole, parts, strict=True):
         row[: len(part)] = part
     return typed(draw, whole)
-
-
-def object_array(items):
-    return np.fromiter(items, dtype=object, count=len(items))
 
 
 def in_lists(draw, parts):

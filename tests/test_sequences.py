@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from helpers import assert_as_before, snapshot
+from helpers import assert_as_before, object_array, snapshot
 from scipy import sparse
 
 from seqnets import RecurrentClassifier
@@ -28,13 +28,6 @@ PAIRS = [CUBE[i, :T] for i, T in enumerate(LENGTHS)]
 SINGLES = [CUBE[i, :T, 0] for i, T in enumerate(LENGTHS)]
 IDS = [[5, 2], [], [2, LARGEST_ID, 2], [1]]
 PADDED_IDS = np.array([[5, 0, 2, 0], [0, 0, 0, 0], [2, LARGEST_ID, 0, 2], [1, 0, 0, 0]])
-
-
-def object_array(items):
-    array = np.empty(len(items), dtype=object)
-    for i, item in enumerate(items):
-        array[i] = item
-    return array
 
 
 def every_other(X):

@@ -1,12 +1,10 @@
 """RecurrentClassifier among scikit-learn's tools: its checks, pipelines, searches, processes."""
 
-import subprocess
-import sys
-
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import run_python
 from joblib import Parallel, delayed
 from naive import CELLS
 from sklearn.base import clone
@@ -226,8 +224,7 @@ def test_what_is_loaded_compiles_nothing(tmp_path):
     clfs = [make_classifier("tokens", cell=cell).fit(X, y) for cell in CELLS]
     expected = [clf.decision_function(X) for clf in clfs]
     joblib.dump((clfs, X), tmp_path / "models")
-    arguments = [str(tmp_path / "models"), str(tmp_path / "decisions")]
-    subprocess.run([sys.executable, "-c", LOAD_AND_PREDICT, *arguments], check=True)
+    run_python(LOAD_AND_PREDICT, tmp_path / "models", tmp_path / "decisions")
     np.testing.assert_array_equal(joblib.load(tmp_path / "decisions"), expected)
 
 

@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import subprocess
-import sys
 import threading
 import time
 from _thread import start_new_thread
@@ -12,6 +10,7 @@ from queue import SimpleQueue
 
 import numpy as np
 import pytest
+from helpers import run_python
 from numba.core import event
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -151,8 +150,7 @@ def fit():
 threading.Thread(target=fit).start()
 begun.wait()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=4 * WAIT)
-    assert (done.stdout.strip(), done.stderr) == (b"60", b"")
+    assert run_python(code, timeout=4 * WAIT) == "60\n"
 
 
 def test_one_thread_is_the_callers():
@@ -433,8 +431,7 @@ def test_a_program_ends_with_someone_inside():
         "inside.__enter__()\n"
         "del one_blas_thread\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=WAIT)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert run_python(code, timeout=WAIT) == ""
 
 
 def test_short_predictions_share_a_workspace_and_long_ones_leave_none():
@@ -494,9 +491,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")
 @pytest.mark.parametrize(
-    ("code", "exit_code"), [(FORKS, b"7"), (FORKS_BETWEEN_STEPS, b"28")], ids=["lock", "steps"]
+    ("code", "exit_code"), [(FORKS, 7), (FORKS_BETWEEN_STEPS, 28)], ids=["lock", "steps"]
 )
 def test_a_fork_while_there_are_other_threads(code, exit_code):
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    done = subprocess.run(command, capture_output=True, timeout=WAIT)
-    assert (done.stdout, done.stderr) == (exit_code + b"\n", b"")
+    assert run_python(code, timeout=WAIT, PYTHONWARNINGS="ignore") == f"{exit_code}\n"

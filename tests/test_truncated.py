@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
-from helpers import assert_same_weights, bits
+from helpers import assert_same_weights, bits, with_peak_memory
 from naive import CELLS
 
 from seqnets import RecurrentClassifier
@@ -75,15 +73,6 @@ def test_predictions_of_long_sequences_depend_on_themselves_alone(kind, pooling)
     np.testing.assert_array_equal(alone, expected)
 
 
-def peak_memory(function, *args):
-    tracemalloc.start()
-    try:
-        function(*args)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.compiled
 @pytest.mark.parametrize("pooling", POOLING_NAMES)
 def test_memory_is_that_of_the_steps(pooling):
@@ -91,12 +80,13 @@ def test_memory_is_that_of_the_steps(pooling):
     parameters = {"pooling": pooling, "max_iter": 1, "n_jobs": 1}
     clf = fit(X, y, **parameters)  # everything is compiled
     fit(X, y, **parameters, bptt_steps=50)
-    whole = peak_memory(lambda: fit(X, y, **parameters))
-    truncated = peak_memory(lambda: fit(X, y, **parameters, bptt_steps=50))
+    _, whole = with_peak_memory(lambda: fit(X, y, **parameters))
+    _, truncated = with_peak_memory(lambda: fit(X, y, **parameters, bptt_steps=50))
+    _, predicting = with_peak_memory(clf.predict, X)
     data = sum(x.nbytes for x in X)
     assert whole > 10 * data
     assert truncated < 6 * data
-    assert peak_memory(clf.predict, X) < 6 * data
+    assert predicting < 6 * data
 
 
 def test_two_directions_have_no_truncated_bptt():

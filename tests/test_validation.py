@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import assert_as_before, assert_same_weights, snapshot
+from helpers import assert_as_before, assert_same_weights, object_array, snapshot
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -293,7 +293,7 @@ def test_the_score_decides_and_not_the_loss():
 
 FORMS = {
     "list": list,
-    "object array": lambda X: np.fromiter(X, object, len(X)),
+    "object array": object_array,
     "2-D array": lambda X: np.array([x[:1, 0] for x in X]),
     "3-D array": np.array,
     "pandas": lambda X: pd.DataFrame({"a": [x[0, 0] for x in X], "b": 1.0}),

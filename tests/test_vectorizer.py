@@ -1,7 +1,6 @@
 """SequenceVectorizer against scikit-learn's CountVectorizer, and against what its page promises."""
 
 import pickle
-import tracemalloc
 import weakref
 from collections import Counter
 
@@ -9,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import with_peak_memory
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -705,12 +705,7 @@ def test_neither_documents_nor_tokens_are_kept():
             assert sum(watched() is not None for watched in alive) <= 1
 
     vectorizer = SequenceVectorizer()
-    tracemalloc.start()
-    try:
-        rows = vectorizer.fit_transform(texts())
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    rows, peak = with_peak_memory(vectorizer.fit_transform, texts())
     # 200,000 tokens: 0.8 MB as int32, twice while they get their final ids; 27 MB as strings
     assert sum(map(len, rows)) == 200_000
     assert peak < 3e6
