@@ -1,19 +1,16 @@
-"""What fit does around training: validation set, standardization, weights, history, warnings."""
+"""What fit does around training: validation set, standardization, weights, history."""
 
-import re
 import types
-import warnings
 
 import numpy as np
 import pytest
 from helpers import assert_as_before, assert_same_weights, snapshot, with_peak_memory
-from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
-from seqnets import RecurrentClassifier, data, fitting, inputs, labels, load, optimizers, save
+from seqnets import RecurrentClassifier, data, fitting, inputs, load, optimizers, save
 from seqnets.batches import Sequences
-from seqnets.data import Data, Validation
+from seqnets.data import Data
 from seqnets.inputs import as_inputs, read_again
 from seqnets.optimizers import SGD, Adam, AdamW, RMSprop
 from seqnets.parameters import LEARNING_RATES
@@ -486,25 +483,7 @@ def test_record_of_a_curve_that_rises():
     assert (found["validation_scores_"], found["best_validation_score_"]) == ([0.1, 0.3, 0.2], 0.3)
 
 
-# ------------------------------------------------------------------------------- warnings
-
-
-def fit_and_catch(y, **parameters):
-    clf = make_classifier(**parameters)
-    with pytest.warns(ConvergenceWarning) as found:
-        clf.fit(make(), y)
-    (warning,) = found
-    assert warning.category is ConvergenceWarning
-    assert warning.filename == __file__
-    return clf, str(warning.message)
-
-
-@each_early_stopping
-def test_one_warning_of_epochs_that_ran_out(early_stopping):
-    """It points at the line that called fit."""
-    _, message = fit_and_catch(Y, max_iter=15, learning_rate_init=0.01, tol=0.0,
-                               early_stopping=early_stopping, n_iter_no_change=99)  # fmt: skip
-    assert "maximum iterations (15) reached" in message
+# ------------------------------------------------------- what "auto" means, and when training ends
 
 
 def test_a_cosine_schedule_ends_where_it_should(recwarn):
@@ -610,215 +589,6 @@ def test_how_many_series_are_a_few(monkeypatch, n, planned):
     assert (len(set(rates)) > 1) == planned
 
 
-@each_early_stopping
-def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
-    """Of classes as rare as the last, even start weights that know nothing are worse."""
-    y = np.repeat([0, 1], [N - 2, 2])
-    clf, message = fit_and_catch(
-        y, max_iter=2, learning_rate_init=1e-6, early_stopping=early_stopping
-    )
-    n, rare = (N - 2 - 8, 1) if early_stopping else (N - 2, 2)
-    guessed = np.array([n, rare]) / (n + rare)
-    true = np.array([8, 1]) / 9 if early_stopping else guessed
-    loss = min(clf.validation_loss_curve_) if early_stopping else clf.loss_
-    name = "lowest validation loss" if early_stopping else "lowest loss of the last epochs"
-    assert f"The {name} was {loss:.4f}; guessing" in message
-    assert f"frequencies would give {-np.sum(true * np.log(guessed)):.4f}." in message
-
-
-SERIES = Sequences(np.array([[1.0], [-1.0], [1.0], [-1.0]]), np.array([0, 2, 4]))
-
-
-@pytest.mark.parametrize(
-    ("stopped", "y", "weights", "loss", "message"),
-    [
-        ("converged", [0, 1], [1.0, 1.0], 0.67, None),
-        ("converged", [0, 1], [1.0, 1.0], 0.69, "guessing .* give 0.6931"),  # hardly better
-        ("planned", [0, 1], [1.0, 1.0], 0.69, "guessing .* give 0.6931"),
-        ("max_iter", [0, 1], [1.0, 1.0], 0.69, "maximum iterations"),
-        ("converged", [0, 1], [1.0, 1.0], 0.70, "guessing .* give 0.6931"),
-        ("max_iter", [0, 1], [1.0, 1.0], 0.70, "guessing .* give 0.6931"),
-        ("interrupted", [0, 1], [1.0, 1.0], 0.70, None),  # that it was is told elsewhere
-        ("callback", [0, 1], [1.0, 1.0], 0.69, None),
-        ("converged", [0, 1], [3.0, 1.0], 0.60, "guessing .* give 0.5623"),
-        ("converged", [2, 2], [1.0, 1.0], 0.60, None),
-        ("converged", [0, 2], [1.0, 1.0], 0.60, None),
-    ],
-)
-def test_when_to_warn(recwarn, stopped, y, weights, loss, message):
-    """The last epochs count, of which the weights kept come, be an earlier loss less."""
-    clf = make_classifier()
-    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
-    data = Data(SERIES, y, np.eye(3)[y], np.array(weights), None)
-    fitting.warn_of_a_poor_fit(clf, History([0.5, *[loss] * 5], stopped=stopped), data, None)
-    found = [str(warning.message) for warning in recwarn]
-    assert len(found) == (message is not None)
-    assert not found or re.search(message, found[0])
-
-
-@pytest.mark.parametrize(("lowest", "warns"), [(0.83, False), (0.84, True)])
-def test_on_a_validation_set_its_own_loss_counts(recwarn, lowest, warns):
-    """Beside that of guessing by the training set's frequencies, here 1/4 and 3/4."""
-    clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
-    data = Data(SERIES, None, targets[[0, 1, 1, 1]], np.ones(4), None)
-    validation = Validation(None, targets, np.ones(2), None, None)
-    history = History([9.0, 9.0], [0.1, 0.9], [0.5, 0.6], lowest_validation_loss=lowest)
-    fitting.warn_of_a_poor_fit(clf, history, data, validation)
-    assert bool([w for w in recwarn if "give 0.8370" in str(w.message)]) == warns
-
-
-@pytest.mark.parametrize(
-    ("loss", "told"), [(0.31, "rose from 0.1000 in epoch 2 to 0.3100"), (0.29, None)]
-)
-def test_a_loss_that_rose_before_training_ended_is_told(recwarn, loss, told):
-    """The weights kept are the last ones."""
-    clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
-    data = Data(SERIES, None, targets, np.ones(2), None)
-    history = History([0.4, 0.1, 9.0, *[loss] * 5], stopped="converged")
-    fitting.warn_of_a_poor_fit(clf, history, data, None)
-    assert [told in str(warning.message) for warning in recwarn] == [True] * (told is not None)
-
-
-@pytest.mark.parametrize(("loss", "reason"), [(0.5, "loss fell to 0.5000"), (0.6, "usual reas")])
-def test_what_was_learned_but_does_not_hold_is_told_from_what_was_not(recwarn, loss, reason):
-    clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
-    data = Data(SERIES, None, targets, np.ones(2), None)
-    validation = Validation(None, targets, np.ones(2), None, None)
-    history = History([0.7, loss], [0.9, 1.0], [-0.9, -1.0], lowest_validation_loss=0.9)
-    fitting.warn_of_a_poor_fit(clf, history, data, validation)
-    assert reason in str(recwarn.pop().message)
-
-
-@pytest.mark.filterwarnings("always")
-@pytest.mark.parametrize(("keeps_start", "told"), [(True, True), (False, False)])
-def test_weights_that_no_epoch_beats_are_told_of(recwarn, keeps_start, told):
-    """A loop of short fits may never leave them."""
-    clf, targets = make_classifier(), np.eye(2)
-    clf.out_activation_, clf.classes_ = "softmax", np.arange(3)
-    data = Data(SERIES, None, targets, np.ones(2), None)
-    validation = Validation(None, targets, np.ones(2), None, None)
-    history = History([0.9], [0.9], [-0.9], lowest_validation_loss=0.8, keeps_start=keeps_start)
-    fitting.warn_of_a_poor_fit(clf, history, data, validation)
-    found = [str(w.message) for w in recwarn if "guessing" in str(w.message)]
-    assert len(found) == 1
-    assert found[0].startswith("No epoch beat the weights before this fit") == told
-
-
-@pytest.mark.filterwarnings("always")
-@pytest.mark.parametrize("early_stopping", [True, False])
-@pytest.mark.parametrize(("level", "told"), [(0.0, False), (30.0, True)])
-def test_series_at_levels_of_their_own_are_told(recwarn, level, told, early_stopping):
-    """A bump's place is the class; half of the features are as they should be."""
-    random = np.random.RandomState(0)
-    X, y = random.normal(0, 0.3, (60, 12, 2)), np.arange(60) % 2
-    X[y == 0, 3, 1] += 3
-    X[y == 1, 8, 1] += 3
-    X[:, :, 1] += random.normal(0, level, (60, 1))
-    X = np.append(X, np.repeat(random.normal(40, 9, (60, 1, 1)), 12, axis=1), axis=2)  # ages
-    RecurrentClassifier(
-        "rnn", 4, max_iter=3, early_stopping=early_stopping, random_state=0, n_jobs=1
-    ).fit(X, y)
-    pattern = r"vary by less than (\S+) times input_scale_ in feature 1: .* subtract its mean"
-    [found] = [re.search(pattern, str(w.message)) for w in recwarn] or [None]
-    assert bool(found) == told
-    assert not told or 0 < float(found[1]) < 0.05
-
-
-@pytest.mark.parametrize("classes", [["no", "yes"], ["a", "no", "yes"]])
-def test_a_class_with_few_to_judge_by_is_told(recwarn, classes):
-    """Whichever of two classes it is."""
-    clf, y = make_classifier(), np.repeat([0, 1], [4, 6]) + len(classes) - 2
-    clf.classes_ = np.array(classes)
-    clf.out_activation_ = "logistic" if len(classes) == 2 else "softmax"
-    targets = labels.make_targets(np.array(classes)[y], clf.classes_)
-    if len(classes) == 3:
-        targets = np.r_[targets, [[1, 0, 0]] * 5]
-    data = Data(SERIES, None, targets, np.ones(len(targets)), None)
-    validation = Validation(None, targets, np.ones(len(targets)), None, None)
-    history = History([0.7], [9.0], [-9.0], lowest_validation_loss=9.0)
-    fitting.warn_of_a_poor_fit(clf, history, data, validation)
-    assert "has 4 sequences of class 'no'" in str(recwarn.pop().message)
-
-
-@pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_a_worker_s_warning_is_at_no_line_of_python_s_own(backend, capfd):
-    clf = make_classifier(max_iter=1)
-    fit = delayed(clf.fit)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        Parallel(2, backend=backend)([fit(make(), Y)] * 2)
-    of_processes = capfd.readouterr().err.splitlines()
-    places = [line for line in of_processes if ": ConvergenceWarning: " in line]
-    places += [warning.filename for warning in caught]
-    assert len(places) == 2
-    assert all("advice.py" in place for place in places)
-
-
-@pytest.mark.filterwarnings("error")
-def test_one_class_is_nothing_to_warn_of():
-    """Neither of few to judge by nor of levels."""
-    levels = np.random.RandomState(0).normal(0, 30, (40, 1, 1))
-    X, y = levels + np.random.RandomState(1).normal(size=(40, 5, 1)), ["a"] * 40
-    clf = make_classifier(learning_rate="cosine").fit(X, y, X_val=X[:20], y_val=y[:20])
-    assert clf.predict(X[:1]) == ["a"]
-    clf.set_params(early_stopping=False).fit(X, y)
-
-
-# -------------------------------------------------------------------- ids taken for numbers
-
-
-def words_as(dtype, lowest=1):
-    """Texts as SequenceVectorizer makes them, if the type is int32."""
-    parts = [lowest + np.arange(T, dtype=dtype) for T in (2, 3, 1, 4)]
-    return np.fromiter(parts, dtype=object, count=len(parts))
-
-
-PADDED = np.int32([[2, 3, 0], [4, 0, 0], [2, 5, 6], [3, 0, 0]])
-
-
-@pytest.mark.parametrize("X", [words_as(np.int32), PADDED], ids=["ragged", "padded"])
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_texts_without_an_embedding_are_one_warning(method, X):
-    clf, classes = make_classifier(tol=10.0), {"classes": [0, 1]} if method != "fit" else {}
-    with pytest.warns(UserWarning, match="looks like token ids.*set embedding_dim") as caught:
-        getattr(clf, method)(X, [0, 1, 0, 1], **classes)
-    assert [w.filename for w in caught if w.category is UserWarning] == [__file__]
-    assert sum(w.category is UserWarning for w in caught) == 1
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(
-    "X",
-    [
-        words_as(np.int64),
-        words_as(np.float32),
-        words_as(np.int32, lowest=-1),
-        PADDED.astype(np.int64),
-        PADDED[:, ::-1].copy(),
-        -PADDED,
-    ],
-    ids=str,
-)
-def test_series_give_no_warning_of_texts(X):
-    make_classifier(tol=10.0).fit(X, [0, 1, 0, 1])
-
-
-def test_ids_with_an_embedding_give_none_either():
-    make_classifier("tokens", tol=10.0).fit(words_as(np.int32), [0, 1, 0, 1])
-
-
-def test_a_score_without_anything_to_judge_is_no_silent_wish():
-    clf = make_classifier(scoring="accuracy", early_stopping="auto")
-    with pytest.warns(UserWarning, match="^scoring='accuracy' has no effect without"):
-        clf.fit(make(), Y)
-    assert clf.validation_scores_ is None
-    with pytest.warns(UserWarning, match="^scoring='accuracy' has no effect in partial_fit"):
-        clf.partial_fit(make(), Y)
-
-
 @pytest.mark.usefixtures("two_blas_threads")
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_blas_has_one_thread_from_the_initial_weights_on(method, monkeypatch):
@@ -842,19 +612,6 @@ def test_a_minibatch_is_all_there_is_at_most():
     assert_same_weights(a, b)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_one_hot_labels_are_told_from_several():
-    one_hot = np.eye(3, dtype=int)[Y]
-    with pytest.warns(UserWarning, match=r"a single 1 in each row.*pass y.argmax\(axis=1\)"):
-        make_classifier().fit(make(), one_hot)
-    clf = make_classifier()
-    with pytest.warns(UserWarning, match="a single 1 in each row"):
-        clf.partial_fit(make(), one_hot, classes=[0, 1, 2])
-    clf.partial_fit(make(), one_hot)  # told once
-    make_classifier().fit(make(), np.vstack([one_hot[:-1], [[1, 1, 0]]]))
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("name", "value"),
     [("alpha", np.float16(1e-4)), ("max_grad_norm", np.float32(0.1)), ("n_jobs", np.uint8(1))],
