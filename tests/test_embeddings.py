@@ -109,7 +109,6 @@ def test_vectors_that_are_no_float32():
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_training_without_vectors_does_not_go_on_with_them(method):
     X, y = [[2, 3], [3, 2, 2]], [0, 1]
     clf = RecurrentClassifier("rnn", 3, embedding_dim=2, warm_start=True, max_iter=1).fit(X, y)

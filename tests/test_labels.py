@@ -164,6 +164,14 @@ def test_a_missing_label_is_refused(y):
         checked(y)
 
 
+@pytest.mark.parametrize("missing", [np.nan, float("nan"), np.float32("nan")])
+def test_a_missing_label_in_a_list_of_strings(missing):
+    """Which NumPy would make the label "nan"."""
+    with pytest.raises(ValueError, match=r"y\[1\] is .*nan.*not a label|contains NaN"):
+        check_labels(["a", missing, "b"], np.ones(3))
+    assert check_labels(["a", "nan", "b"], np.ones(3)).tolist() == ["a", "nan", "b"]
+
+
 @pytest.mark.parametrize(
     ("y", "message"),
     [
@@ -184,6 +192,8 @@ def test_what_is_no_label_is_refused(y, message):
         (np.ma.array([0, 1], mask=[False, True]), TypeError, "^y is a masked array"),
         (np.array(["2020-01-01", "NaT"], "datetime64[D]"), ValueError, r"^y\[1\] is NaT"),
         (["a", None], ValueError, r"^y\[1\] is None"),
+        (np.array([b"a", b"b"]), ValueError, "^y holds bytes, which are not labels: decode them"),
+        (np.array(["a", b"b"], dtype=object), ValueError, "^y holds bytes, which are not labels"),
         (np.array([1, np.ones(2)], dtype=object), ValueError, r"^y\[1\] holds several labels"),
         (pl.Series([[0, 1], [1, 1]]), ValueError, r"^y\[0\] holds several .*MultiLabelBinarizer"),
         (np.array([3, 1], dtype=object), ValueError, r"objects: pass y.astype\(\"int64\"\)"),
@@ -278,12 +288,6 @@ def test_class_numbers_are_places_among_the_classes():
     assert class_numbers(y, classes).tolist() == [3, 0, 2, 3]
     unsorted = np.array(["b", "c", "a"])
     assert class_numbers(np.array(["a", "b", "c", "a"]), unsorted).tolist() == [2, 0, 1, 2]
-
-
-@pytest.mark.parametrize("y", [np.array([b"a", b"b"]), np.array(["a", b"b"], dtype=object)])
-def test_labels_of_bytes(y):
-    with pytest.raises(ValueError, match="^y holds bytes, which are not labels: decode them"):
-        check_labels(y, np.ones(2))
 
 
 @pytest.mark.parametrize("n_classes", [2, 30])  # few and many: NumPy has two ways to look
@@ -472,11 +476,3 @@ def test_weights_do_not_make_a_column_of_ones_uncertain():
 
 def test_to_guess_what_never_was_costs_everything():
     assert guessing_loss(np.array([1.0, 0.0]), np.array([0.5, 0.5])) == np.inf
-
-
-@pytest.mark.parametrize("missing", [np.nan, float("nan"), np.float32("nan")])
-def test_a_missing_label_in_a_list_of_strings(missing):
-    """Which NumPy would make the label "nan"."""
-    with pytest.raises(ValueError, match=r"y\[1\] is .*nan.*not a label|contains NaN"):
-        check_labels(["a", missing, "b"], np.ones(3))
-    assert check_labels(["a", "nan", "b"], np.ones(3)).tolist() == ["a", "nan", "b"]

@@ -116,8 +116,9 @@ def test_cosine_passes_one_half_midway_and_ends_near_zero():
     assert schedule.next() == 0.0  # one step more than there are
 
 
-def test_cosine_of_one_step_is_the_full_rate():
-    assert cosine(1).tolist() == [1.0]
+@pytest.mark.parametrize("name", ["cosine", "auto"])
+def test_a_single_step_has_the_full_rate(name):
+    assert rates(make(name, initial=0.3, n_steps=1), 1).tolist() == [0.3]
 
 
 @pytest.mark.parametrize(("n_steps", "warm"), [(100, 5), (40, 2), (2, 1)])
@@ -127,10 +128,6 @@ def test_auto_stays_for_half_of_the_steps_then_falls(n_steps, warm):
     expected = [*np.arange(1, warm + 1) / warm, *np.ones(n - warm), *falling]
     found = rates(make("auto", initial=1.0, n_steps=n_steps), n_steps)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_auto_of_one_step_is_the_full_rate():
-    assert rates(make("auto", initial=0.3, n_steps=1), 1).tolist() == [0.3]
 
 
 def test_cosine_goes_by_steps_alone():
