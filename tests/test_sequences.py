@@ -44,10 +44,6 @@ def lists(X):
     return [x.tolist() for x in X]
 
 
-def polars(name, X):
-    return getattr(pytest.importorskip("polars"), name)(X)
-
-
 def read(X, kind=None, **attributes):
     """What `read_series` makes of X: an estimator, the sequences one by one, the kind."""
     estimator = RecurrentClassifier()
@@ -83,7 +79,7 @@ def assert_series(found, expected):
         lambda X, _: tuple(map(tuple, X.tolist())),
         lambda X, _: pd.DataFrame(X),
         lambda X, _: pd.DataFrame(X, columns=["one", "two", "three"], dtype="Int64"),
-        lambda X, _: polars("DataFrame", X),
+        lambda X, _: pl.DataFrame(X),
     ],
 )
 def test_tables_hold_one_univariate_series_a_row(form, tmp_path):
@@ -141,7 +137,7 @@ def test_trailing_nan_steps_of_a_cube_are_padding():
         (lambda: [x[:, np.newaxis] for x in SINGLES], SINGLES),
         (lambda: lists(SINGLES), SINGLES),
         (lambda: object_array(lists(SINGLES)), SINGLES),
-        (lambda: polars("Series", lists(SINGLES)), SINGLES),
+        (lambda: pl.Series(lists(SINGLES)), SINGLES),
         (lambda: list(CUBE), CUBE),  # of equal length, as they may be in a fold
         (lambda: object_array(CUBE), CUBE),
         (lambda: list(CUBE[:, :, 0]), CUBE[:, :, 0]),
@@ -243,7 +239,7 @@ def test_names_of_channels(library):
         lambda _: PADDED_IDS.tolist(),
         lambda _: pd.DataFrame(PADDED_IDS),
         lambda _: pd.DataFrame(PADDED_IDS, dtype="Int64"),
-        lambda _: polars("DataFrame", PADDED_IDS),
+        lambda _: pl.DataFrame(PADDED_IDS),
         lambda _: IDS,
         lambda _: object_array(IDS),
         lambda _: [np.array(x, dtype=np.int32) for x in IDS],
@@ -252,7 +248,7 @@ def test_names_of_channels(library):
         lambda _: [np.array(x, dtype=int).reshape(-1, 1) for x in IDS],
         lambda _: [[0, *x, 0, 0] for x in IDS],
         lambda _: pd.Series(IDS),
-        lambda _: polars("Series", IDS),
+        lambda _: pl.Series(IDS),
     ],
 )
 def test_ids_without_their_padding(form, tmp_path):
@@ -476,7 +472,7 @@ def test_lists_of_steps_of_different_widths():
     "column",
     [
         lambda: pd.Series([object_array(list(x)) for x in PAIRS]),  # as from Parquet
-        lambda: polars("Series", lists(PAIRS)),
+        lambda: pl.Series(lists(PAIRS)),
         lambda: [object_array(list(x)) for x in PAIRS],
     ],
     ids=["pandas", "polars", "arrays"],
@@ -488,7 +484,7 @@ def test_steps_that_are_arrays(column):
         np.testing.assert_array_equal(x, expected.reshape(-1, 2))
 
 
-@pytest.mark.parametrize("make", [pd.Series, lambda x: polars("Series", x), np.array])
+@pytest.mark.parametrize("make", [pd.Series, lambda x: pl.Series(x), np.array])
 def test_series_one_by_one_are_ragged_even_if_as_long(make):
     assert read([make(x) for x in CUBE[:, :, 0].tolist()])[2] == "ragged"
 
@@ -524,7 +520,7 @@ def test_transposed_series_are_told_from_too_many_features():
 
 def test_a_lazy_frame_is_to_be_collected():
     with pytest.raises(TypeError, match=r"^X is a LazyFrame: collect\(\) it first"):
-        read(polars("DataFrame", TABLE).lazy())
+        read(pl.DataFrame(TABLE).lazy())
 
 
 class Tensor:
@@ -560,18 +556,16 @@ def test_strings_in_series_of_polars(dtype):
         read([pl.Series(["1", "2", "7"], dtype=dtype)] * 2)
 
 
-def test_float32_stays_in_frames_of_mixed_columns():
-    table = pd.DataFrame(TABLE).astype("float32")
-    _, series, _ = read(table.astype({table.columns[0]: "Float32"}))
-    assert {x.dtype.name for x in series} == {"float32"}
+FRAMES = {
+    "pandas, nullable": lambda X: pd.DataFrame(X, dtype="Float32"),
+    "pandas, one column nullable": lambda X: pd.DataFrame(X).astype({0: "Float32"}),
+    "polars": pl.DataFrame,
+}
 
 
-@pytest.mark.parametrize("frame", ["pandas", "polars"])
-def test_float32_stays_in_frames_of_nullable_numbers(frame):
-    table = pd.DataFrame(TABLE).astype("Float32")
-    if frame == "polars":
-        table = polars("DataFrame", TABLE.astype(np.float32))
-    _, series, _ = read(table)
+@pytest.mark.parametrize("frame", FRAMES)
+def test_float32_stays_in_frames(frame):
+    _, series, _ = read(FRAMES[frame](TABLE.astype(np.float32)))
     assert {x.dtype.name for x in series} == {"float32"}
 
 
@@ -603,6 +597,7 @@ STRINGS = {
     "list of arrays": [np.array(["good"]), np.array(["bad"]), np.array([]), np.array([])],
     "the last word": [[1, 2], [1, 2], [1, 2], [1, "film"]],
     "data frame": pd.DataFrame({"text": TEXTS}),
+    "polars": pl.DataFrame({"text": [None, *TEXTS[1:]]}),
     "a column": pd.DataFrame({"year": [1, 2, 3, 4], "text": TEXTS}),
     "the first missing": pd.DataFrame({"text": [None, *TEXTS[1:]]}),
     "the first a number": pd.DataFrame({"text": [1, *TEXTS[1:]]}, dtype=object),
@@ -750,13 +745,6 @@ def test_what_is_no_sequences(monkeypatch, call, kind, name):
     if call == "predict" and kind == "2d" and message.startswith(r"X\[0\]"):
         message = r"X\[|dim"  # is held against the table that fit has seen
     assert_refused(monkeypatch, call, fitted(kind), X, error, f"(?s){message}")
-
-
-@each_call
-def test_text_in_a_polars_frame(monkeypatch, call):
-    X = polars("DataFrame", {"text": [None, "bad", "good film", ""]})
-    for kind in ["2d", "tokens"]:
-        assert_refused(monkeypatch, call, fitted(kind), X, TypeError, "SequenceVectorizer")
 
 
 @pytest.mark.parametrize(
