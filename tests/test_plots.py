@@ -78,6 +78,35 @@ def test_a_label_is_no_formula(target):
     assert display.ax_.get_title().count("$") == display.ax_.get_title().count(r"\$")
 
 
+@pytest.mark.parametrize(
+    "display",
+    [
+        plots.GateDisplay(np.eye(3), ["a", "b", "c"], NO_FORMULA),
+        plots.GateDisplay(np.ones(3), ["a", "b", "c"], NO_FORMULA),
+        plots.GradientFlowDisplay([{NO_FORMULA: np.ones(3)}]),
+    ],
+)
+def test_a_name_is_no_formula(display):
+    """Such as this one, which matplotlib could not draw."""
+    display.plot().figure_.canvas.draw()
+
+
+def test_labels_that_matplotlib_would_take_for_something_else():
+    """A formula, or a name that legends leave out."""
+    classes, names = ["$<10$", "10^$", "_x"], ["$<10$", "10^$", " _x"]
+    shares = np.full((2, 3), 1 / 3)
+    staged = plots.StagedPredictionDisplay(shares, ["a", "b"], classes).plot()
+    points = [np.eye(2), 1 - np.eye(2), np.ones((2, 2))]
+    ways = plots.TrajectoryDisplay(points, classes, [["a", "b"]] * 3, [0.9, 0.1]).plot()
+    for display in (staged, ways):
+        display.figure_.canvas.draw()
+        found = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+        assert [text.replace(r"\$", "$") for text in found[:3]] == names
+    two = plots.StagedPredictionDisplay(np.full((2, 2), 0.5), ["a", "b"], classes[:2]).plot()
+    two.figure_.canvas.draw()
+    assert two.ax_.get_ylabel() == r"probability of 10^\$"
+
+
 def test_words_are_those_of_the_text_and_unknown_ones_in_brackets():
     (words,) = inspection.words(text_model(), ["good things are not bad"])
     assert words == ["good", "[things]", "[are]", "not", "bad"]
@@ -114,6 +143,13 @@ def test_words_are_those_that_the_network_gets():
     vectorizer, clf = text_model()
     model = make_pipeline(vectorizer, FunctionTransformer(backwards), clf)
     assert inspection.words(model, ["not so good"]) == [["good", "<unknown>", "not"]]
+
+
+def test_words_beyond_the_length_that_is_read():
+    vectorizer, clf = text_model()
+    given = SequenceVectorizer(vocabulary=vectorizer.vocabulary_, max_length=2)
+    model = make_pipeline(given, clf)
+    assert inspection.words(model, iter(["so good not bad"])) == [["[so]", "good"]]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -233,6 +269,13 @@ def test_channels_have_the_names_of_columns():
     model = make_pipeline(SequenceScaler(), clf).fit(frames, [0, 1, 2] * 2)
     display = plots.AttributionDisplay.from_estimator(model, frames[0]).plot()
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["temp", "speed"]
+
+
+def test_of_many_channels_those_named_stand_at_their_rows():
+    names = [f"c{k}" for k in range(30)]
+    display = plots.AttributionDisplay(np.ones((3, 30)), ["1", "2", "3"], "a", names).plot()
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert labels == [names[29 - int(foot)] for foot in display.ax_.get_yticks()]
 
 
 def test_many_channels_show_as_much_against_as_for():
@@ -435,8 +478,48 @@ def test_beside_a_long_way_stand_a_few_words_those_of_the_longest_steps():
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+@pytest.mark.compiled  # no kernel is in it
+def test_the_search_for_room_for_words_ends(monkeypatch):
+    """Beside a state that stays where it is there is room for one word of however many."""
+    from matplotlib.axes import Axes
+
+    tries, annotate = [], Axes.annotate
+
+    def counted(*args, **kwargs):
+        tries.append(args)
+        return annotate(*args, **kwargs)
+
+    monkeypatch.setattr(Axes, "annotate", counted)
+    n = 2 * trajectory.MOST_TRIES
+    points, words = [np.zeros((n, 2))], [["word"] * n]
+    display = plots.TrajectoryDisplay(points, ["yes"], words, [0.9, 0.1]).plot()
+    assert len(tries) == trajectory.MOST_TRIES
+    assert len(display.ax_.texts) == 1
+
+
+def test_the_ends_of_a_trajectory_are_named_before_what_is_between():
+    points = [np.array([[0, 0], [0.01, 0.01], [1, 1]])]
+    words = [["first", "second", "third"]]
+    display = plots.TrajectoryDisplay(points, ["yes"], words, [0.9, 0.1]).plot()
+    assert [text.get_text() for text in display.ax_.texts] == ["third", "first"]
+
+
 def test_of_no_sequence_there_is_nothing_to_draw():
     assert plots.GradientFlowDisplay([]).plot().ax_.lines[:] == []
+
+
+@pytest.mark.parametrize(
+    ("display", "x"),
+    [
+        *((name, [[[1.0]]]) for name in ("AttributionDisplay", "GateDisplay")),
+        ("StagedPredictionDisplay", [[[1.0]]]),
+        ("LossCurveDisplay", []),
+    ],
+)
+def test_no_display_before_a_fit(display, x):
+    """Which has nothing to do with x."""
+    with pytest.raises(NotFittedError, match="(?s)^(?!.*single sequence)"):
+        getattr(plots, display).from_estimator(RecurrentClassifier(), *x)
 
 
 def test_a_gate_may_have_any_name():
@@ -586,6 +669,13 @@ def test_axes_may_be_given(of_a_part, pyplot):
     assert len(pyplot.get_fignums()) == 1
 
 
+@pytest.mark.parametrize("ticks", [[], [1, 2.5]], ids=str)
+def test_axes_that_have_ticks_of_their_own(ticks, pyplot):
+    ax = pyplot.figure().add_subplot(xticks=ticks)
+    plots.LossCurveDisplay([0.7, 0.5, 0.4]).plot(ax)
+    assert all(tick == round(tick) for tick in ax.get_xticks())
+
+
 def test_without_matplotlib_the_extra_is_named(monkeypatch):
     display = plots.AttributionDisplay(np.array([1.0]), ["word"], "a")
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
@@ -670,93 +760,6 @@ def test_an_empty_text_can_be_shown():
     assert not plots.TrajectoryDisplay.from_estimator(text_model(), [""]).ax_.texts
 
 
-def test_labels_that_matplotlib_would_take_for_something_else():
-    """A formula, or a name that legends leave out."""
-    classes, names = ["$<10$", "10^$", "_x"], ["$<10$", "10^$", " _x"]
-    shares = np.full((2, 3), 1 / 3)
-    staged = plots.StagedPredictionDisplay(shares, ["a", "b"], classes).plot()
-    points = [np.eye(2), 1 - np.eye(2), np.ones((2, 2))]
-    ways = plots.TrajectoryDisplay(points, classes, [["a", "b"]] * 3, [0.9, 0.1]).plot()
-    for display in (staged, ways):
-        display.figure_.canvas.draw()
-        found = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-        assert [text.replace(r"\$", "$") for text in found[:3]] == names
-    two = plots.StagedPredictionDisplay(np.full((2, 2), 0.5), ["a", "b"], classes[:2]).plot()
-    two.figure_.canvas.draw()
-    assert two.ax_.get_ylabel() == r"probability of 10^\$"
-
-
-@pytest.mark.compiled  # no kernel is in it
-def test_the_search_for_room_for_words_ends(monkeypatch):
-    """Beside a state that stays where it is there is room for one word of however many."""
-    from matplotlib.axes import Axes
-
-    tries, annotate = [], Axes.annotate
-
-    def counted(*args, **kwargs):
-        tries.append(args)
-        return annotate(*args, **kwargs)
-
-    monkeypatch.setattr(Axes, "annotate", counted)
-    n = 2 * trajectory.MOST_TRIES
-    points, words = [np.zeros((n, 2))], [["word"] * n]
-    display = plots.TrajectoryDisplay(points, ["yes"], words, [0.9, 0.1]).plot()
-    assert len(tries) == trajectory.MOST_TRIES
-    assert len(display.ax_.texts) == 1
-
-
-def test_the_ends_of_a_trajectory_are_named_before_what_is_between():
-    points = [np.array([[0, 0], [0.01, 0.01], [1, 1]])]
-    words = [["first", "second", "third"]]
-    display = plots.TrajectoryDisplay(points, ["yes"], words, [0.9, 0.1]).plot()
-    assert [text.get_text() for text in display.ax_.texts] == ["third", "first"]
-
-
-@pytest.mark.parametrize("ticks", [[], [1, 2.5]], ids=str)
-def test_axes_that_have_ticks_of_their_own(ticks, pyplot):
-    ax = pyplot.figure().add_subplot(xticks=ticks)
-    plots.LossCurveDisplay([0.7, 0.5, 0.4]).plot(ax)
-    assert all(tick == round(tick) for tick in ax.get_xticks())
-
-
-@pytest.mark.parametrize(
-    "display", ["AttributionDisplay", "GateDisplay", "StagedPredictionDisplay"]
-)
-def test_no_display_before_a_fit(display):
-    """Which has nothing to do with x."""
-    with pytest.raises(NotFittedError, match="(?s)^(?!.*single sequence)"):
-        getattr(plots, display).from_estimator(RecurrentClassifier(), [[1.0]])
-
-
-def test_there_are_no_curves_before_a_fit():
-    with pytest.raises(NotFittedError):
-        plots.LossCurveDisplay.from_estimator(RecurrentClassifier())
-
-
-@pytest.mark.parametrize("values", [np.eye(3), np.ones(3)])
-def test_a_name_is_no_formula(values):
-    """Such as this one, which matplotlib could not draw."""
-    plots.GateDisplay(values, ["a", "b", "c"], NO_FORMULA).plot().figure_.canvas.draw()
-
-
-def test_the_name_of_a_flow_is_no_formula():
-    plots.GradientFlowDisplay([{NO_FORMULA: np.ones(3)}]).plot().figure_.canvas.draw()
-
-
-def test_of_many_channels_those_named_stand_at_their_rows():
-    names = [f"c{k}" for k in range(30)]
-    display = plots.AttributionDisplay(np.ones((3, 30)), ["1", "2", "3"], "a", names).plot()
-    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
-    assert labels == [names[29 - int(foot)] for foot in display.ax_.get_yticks()]
-
-
 def test_a_step_of_channels_is_their_sum_as_text():
     display = plots.AttributionDisplay(np.array([[1.0, -3.0], [0.5, 0.5]]), ["1", "2"], "a")
     assert re.findall('title="(.*?)"', display._repr_html_()) == ["-2", "+1"]
-
-
-def test_words_beyond_the_length_that_is_read():
-    vectorizer, clf = text_model()
-    given = SequenceVectorizer(vocabulary=vectorizer.vocabulary_, max_length=2)
-    model = make_pipeline(given, clf)
-    assert inspection.words(model, iter(["so good not bad"])) == [["[so]", "good"]]
