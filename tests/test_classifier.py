@@ -8,6 +8,7 @@ import joblib
 import naive
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from helpers import assert_as_before, assert_same_weights, bits, snapshot, take
 from sklearn.exceptions import DataConversionWarning, NotFittedError
@@ -228,15 +229,15 @@ def test_n_features_in(kind, n):
     assert not hasattr(clf, "feature_names_in_")
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 def test_data_frames(library):
     X = make("2d")
-    frame = pytest.importorskip(library).DataFrame(dict(zip("abcd", X.T, strict=True)))
+    frame = library.DataFrame(dict(zip("abcd", X.T, strict=True)))
     clf = make_classifier("2d").fit(frame, Y)
     assert clf.feature_names_in_.tolist() == list("abcd")
     assert_same_weights(clf, fit("2d"))
     np.testing.assert_array_equal(clf.predict_proba(frame), fit("2d").predict_proba(X))
-    tokens = pytest.importorskip(library).DataFrame({"a": Y + 1, "b": Y})
+    tokens = library.DataFrame({"a": Y + 1, "b": Y})
     clf = make_classifier("tokens").fit(tokens, Y)
     assert not hasattr(clf, "feature_names_in_")
     assert not hasattr(clf, "n_features_in_")

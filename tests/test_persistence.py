@@ -297,6 +297,12 @@ def test_training_goes_on_after_loading(tmp_path):
     assert loaded.loss_curve_[:2] == clf.loss_curve_
 
 
+def test_a_model_fitted_anew_on_series_is_saved(tmp_path):
+    clf = classifier(embedding_dim=2).fit(ids(), AB).set_params(embedding_dim=None)
+    clf.fit(series(), AB)
+    assert_predicts_the_same(seqnets.load(saved(clf, tmp_path)), clf, series())
+
+
 def test_numbers_of_every_kind_come_back(tmp_path):
     clf, X = fitted("pipeline of series")
     odd = copy.deepcopy(clf).set_params(
@@ -924,9 +930,3 @@ def test_a_save_that_is_stopped_anywhere_leaves_a_whole_file(seed, tmp_path):
     seconds = np.random.RandomState(seed).uniform(0.02, 0.2)
     signaled(ENDLESS, [*originals, tmp_path / "model"], number, seconds)
     seqnets.load(tmp_path / "model")
-
-
-def test_a_model_fitted_anew_on_series_is_saved(tmp_path):
-    clf = classifier(embedding_dim=2).fit(ids(), AB).set_params(embedding_dim=None)
-    clf.fit(series(), AB)
-    assert_predicts_the_same(seqnets.load(saved(clf, tmp_path)), clf, series())

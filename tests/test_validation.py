@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from helpers import assert_as_before, assert_same_weights, object_array, snapshot
 from scipy import sparse
@@ -297,9 +298,7 @@ FORMS = {
     "2-D array": lambda X: np.array([x[:1, 0] for x in X]),
     "3-D array": np.array,
     "pandas": lambda X: pd.DataFrame({"a": [x[0, 0] for x in X], "b": 1.0}),
-    "polars": lambda X: pytest.importorskip("polars").DataFrame(
-        {"a": [x[0, 0] for x in X], "b": 1.0}
-    ),
+    "polars": lambda X: pl.DataFrame({"a": [x[0, 0] for x in X], "b": 1.0}),
 }
 
 
@@ -356,7 +355,7 @@ def test_a_score_that_is_no_number(score, shown):
         fit(scoring=lambda clf, X, y: score)
 
 
-@pytest.mark.parametrize("kind", ["series", "tokens"])
+@each_kind
 def test_what_weighs_nothing_is_not_there(kind):
     """Neither its unknown label nor its sequence, which no scorer gets."""
     X_val, spy = make_validation(kind), Spy(get_scorer("accuracy"))
@@ -595,11 +594,10 @@ def test_html_representation(name):
                 assert type(part).__name__ in html
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_names_of_columns(library, method):
+def test_names_of_columns(frame, method):
     """Learned by the first call; then other names are an error and none are a warning."""
-    frame = pytest.importorskip(library).DataFrame
     columns = dict(zip("abc", np.random.RandomState(0).normal(size=(3, N)), strict=True))
     X, others = frame(columns), frame({"a" + name: column for name, column in columns.items()})
     swapped, plain = X[["b", "a", "c"]], np.stack(list(columns.values()), axis=1)
