@@ -90,7 +90,9 @@ def twins(clf, X):
     """The twin's forward pass over each sequence."""
     parameters = {name: naive.plain(W) for name, W in clf.parameters_.items()}
     for x in inputs(clf, X):
-        x, pooling = naive.plain(x), clf._network.pooling.name
+        x, pooling = naive.plain(x), clf.pooling
+        if clf.bidirectional and pooling == "last":
+            pooling = "ends"
         yield parameters, x, pooling, naive.network_forward(parameters, clf.cell, pooling, x)
 
 
@@ -503,6 +505,17 @@ def test_several_labels_need_a_target(method):
     )  # fmt: skip
 
 
+def test_each_of_two_labels_has_its_own_decision():
+    X = make("series")
+    y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[np.arange(len(X)) % 4]
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
+    silent, X_0 = baseline_of(clf, X)
+    changes = clf.decision_function(X) - silent.decision_function(X_0)
+    for label in (0, 1):
+        found = [part.sum() for part in clf.attributions(X, "integrated_gradients", label)]
+        np.testing.assert_allclose(found, changes[:, label], atol=1e-3)
+
+
 @pytest.mark.compiled
 @each_method
 @each_kind
@@ -815,6 +828,12 @@ def test_a_table_has_one_channel():
         inspection.permutation_importance(clf, X, y, by="channel")
 
 
+def test_tokens_have_no_channels():
+    clf, X = fitted("gru", kind="tokens"), make("tokens")
+    with pytest.raises(ValueError, match="Tokens have no channels"):
+        inspection.permutation_importance(clf, X, np.arange(len(X)) % 3, by="channel")
+
+
 def test_what_is_not_fitted_or_not_ours_is_refused():
     for name, arguments in FUNCTIONS.items():
         with pytest.raises(NotFittedError):
@@ -827,20 +846,3 @@ def test_what_is_not_fitted_or_not_ours_is_refused():
             getattr(inspection, name)(search, [[1.0]], *arguments)
     with pytest.raises(NotFittedError):
         inspection.permutation_importance(RecurrentClassifier(), [[1.0]], [0])
-
-
-def test_tokens_have_no_channels():
-    clf, X = fitted("gru", kind="tokens"), make("tokens")
-    with pytest.raises(ValueError, match="Tokens have no channels"):
-        inspection.permutation_importance(clf, X, np.arange(len(X)) % 3, by="channel")
-
-
-def test_each_of_two_labels_has_its_own_decision():
-    X = make("series")
-    y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[np.arange(len(X)) % 4]
-    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
-    silent, X_0 = baseline_of(clf, X)
-    changes = clf.decision_function(X) - silent.decision_function(X_0)
-    for label in (0, 1):
-        found = [part.sum() for part in clf.attributions(X, "integrated_gradients", label)]
-        np.testing.assert_allclose(found, changes[:, label], atol=1e-3)
