@@ -10,7 +10,7 @@ from numba import config
 
 from seqnets import layers
 from seqnets.batches import Sequences, make_batch
-from seqnets.dropout import NO_MASKS, Dropout
+from seqnets.dropout import NO_DROPOUT, NO_MASKS, Dropout
 from seqnets.initializers import EMBEDDING_SCALE
 from seqnets.losses import LOSSES
 from seqnets.network import Architecture, Network
@@ -110,6 +110,78 @@ def assert_close(actual, expected, tolerance=1e-12):
     assert np.max(abs(actual - expected), initial=0.0) <= tolerance * scale  # NaN fails too
 
 
+def masks_of_sequences(masks, batch, lengths):
+    """Dropout's masks as the twin takes them: of each sequence, a row a step."""
+    found = [{} for _ in lengths]
+    for place, row in enumerate(batch.rows):
+        T = lengths[row]
+        for name, mask in masks.items():
+            if name == "dense" or name.endswith(".h"):
+                found[row][name] = mask[place].tolist()
+            elif name == "layer0" and batch.lookup is not None:
+                widened = np.broadcast_to(mask[batch.lookup[:T, place]], (T, D))
+                found[row][name] = widened.tolist()
+            else:
+                found[row][name] = [mask[place].tolist()] * T
+    return found
+
+
+def assert_equals_its_twin(network, parameters, kind, lengths, dropout=NO_DROPOUT, window=None):
+    """The logits, the loss and every gradient, of whole sequences or in windows of steps."""
+    n_outputs, T = parameters["dense.b"].size, max(lengths)
+    sequences, targets, weights = make_data(kind, lengths, n_outputs)
+    work = used_workspace(network, parameters, kind, n_outputs)
+    batch = make_batch(join(sequences), np.arange(len(lengths)))
+    masks = dropout.draw((2, 0), *network.widths(), batch, work.dtype)
+    whole = network.forward(parameters, batch, work, masks).copy() if window else None
+    args = network, parameters, batch
+    logits, loss, dlogits = forward(*args, targets, weights, work, masks, window)
+    gradients, dx = backward(*args, dlogits, work, masks, window)
+
+    twin_loss, twin_gradients, twin_dx, twin_logits = naive.loss_and_gradients(
+        parameters, network.architecture.cell, network.pooling.name, sequences, targets, weights,
+        masks=masks_of_sequences(masks, batch, lengths),
+        cuts=range(T % window or window, T, window) if window else (),
+    )  # fmt: skip
+    if window:
+        np.testing.assert_array_equal(logits, whole)
+    assert_close(logits[: len(lengths)], np.array(twin_logits)[batch.rows])
+    assert_close(loss, twin_loss)
+    assert gradients.keys() == twin_gradients.keys()
+    for name, gradient in gradients.items():
+        assert_close(gradient, twin_gradients[name])
+    if kind == "tokens":
+        assert_close(dx[: batch.x.size], gradients["embedding"][batch.x])
+        assert not dx[batch.x.size :].any()
+    elif window:
+        assert dx.size == 0
+    else:
+        dx = dx.reshape(T, batch.lengths.size, D)
+        for place, row in enumerate(batch.rows):
+            assert_close(dx[: lengths[row], place], twin_dx[row])
+            assert not dx[lengths[row] :, place].any()
+        assert not dx[:, len(lengths) :].any()
+
+
+def assert_gradients_by_differences(network, parameters, kind, dropout=NO_DROPOUT):
+    """Of all parameters and of series' numbers, a few sequences long."""
+    lengths = (3, 0, 1, 2)
+    sequences, targets, weights = make_data(kind, lengths, parameters["dense.b"].size)
+    batch = make_batch(join(sequences), np.arange(len(lengths)))
+    work = Workspace(np.dtype(np.float64))
+    masks = dropout.draw((2, 0), *network.widths(), batch, work.dtype)
+
+    def loss():
+        return forward(network, parameters, batch, targets, weights, work, masks)[1]
+
+    _, _, dlogits = forward(network, parameters, batch, targets, weights, work, masks)
+    gradients, dx = backward(network, parameters, batch, dlogits, work, masks)
+    arrays = dict(parameters)
+    if kind == "series":
+        arrays["x"], gradients["x"] = batch.x, dx.copy()
+    assert_gradients(loss, arrays, gradients)
+
+
 # ------------------------------------------------------------------ logits and gradients
 
 
@@ -129,36 +201,15 @@ def assert_close(actual, expected, tolerance=1e-12):
 )
 def test_network_equals_its_twin(cell, kind, pooling, sizes, n_outputs, lengths):
     network, parameters = make_network(cell, kind, pooling, sizes, n_outputs)
-    sequences, targets, weights = make_data(kind, lengths, n_outputs)
-    work = used_workspace(network, parameters, kind, n_outputs)
-    batch = make_batch(join(sequences), np.arange(len(lengths)))
-    logits, loss, dlogits = forward(network, parameters, batch, targets, weights, work)
-    gradients, dx = backward(network, parameters, batch, dlogits, work)
-
-    twin_loss, twin_gradients, twin_dx, twin_logits = naive.loss_and_gradients(
-        parameters, cell, pooling, sequences, targets, weights
-    )
-    assert_close(logits[: len(lengths)], np.array(twin_logits)[batch.rows])
-    assert_close(loss, twin_loss)
-    assert gradients.keys() == twin_gradients.keys()
-    for name, gradient in gradients.items():
-        assert_close(gradient, twin_gradients[name])
-    if kind == "tokens":
-        assert_close(dx[: batch.x.size], gradients["embedding"][batch.x])
-        assert not dx[batch.x.size :].any()
-    else:
-        dx = dx.reshape(max(lengths), batch.lengths.size, D)
-        for place, row in enumerate(batch.rows):
-            assert_close(dx[: lengths[row], place], twin_dx[row])
-            assert not dx[lengths[row] :, place].any()
-        assert not dx[:, len(lengths) :].any()
+    assert_equals_its_twin(network, parameters, kind, lengths)
 
 
 @each_cell
 @each_kind
 def test_network_equals_its_twin_whoever_sums(cell, kind, monkeypatch):
     monkeypatch.setattr(layers, "OWN_SUMS", not layers.OWN_SUMS)  # on other processors
-    test_network_equals_its_twin(cell, kind, "max", (5, 4), 3, (0, 2, 5, 0))
+    network, parameters = make_network(cell, kind, "max", (5, 4), 3)
+    assert_equals_its_twin(network, parameters, kind, (0, 2, 5, 0))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -190,39 +241,10 @@ def test_gradients_by_central_differences(cell, kind, pooling, sizes):
     if config.DISABLE_JIT:
         sizes = sizes[1:] + (1,)
     network, parameters = make_network(cell, kind, pooling, sizes, n_outputs)
-    lengths = (3, 0, 1, 2)
-    sequences, targets, weights = make_data(kind, lengths, n_outputs)
-    batch = make_batch(join(sequences), np.arange(len(lengths)))
-    work = Workspace(np.dtype(np.float64))
-
-    def loss():
-        return forward(network, parameters, batch, targets, weights, work)[1]
-
-    _, _, dlogits = forward(network, parameters, batch, targets, weights, work)
-    gradients, dx = backward(network, parameters, batch, dlogits, work)
-    arrays = dict(parameters)
-    if kind == "series":
-        arrays["x"], gradients["x"] = batch.x, dx.copy()
-    assert_gradients(loss, arrays, gradients)
+    assert_gradients_by_differences(network, parameters, kind)
 
 
 # ----------------------------------------------------------- two directions and dropout
-
-
-def masks_of_sequences(masks, batch, lengths):
-    """Dropout's masks as the twin takes them: of each sequence, a row a step."""
-    found = [{} for _ in lengths]
-    for place, row in enumerate(batch.rows):
-        T = lengths[row]
-        for name, mask in masks.items():
-            if name == "dense" or name.endswith(".h"):
-                found[row][name] = mask[place].tolist()
-            elif name == "layer0" and batch.lookup is not None:
-                widened = np.broadcast_to(mask[batch.lookup[:T, place]], (T, D))
-                found[row][name] = widened.tolist()
-            else:
-                found[row][name] = [mask[place].tolist()] * T
-    return found
 
 
 OPTIONS = {
@@ -351,30 +373,10 @@ def forget(parameters, cell, closed):
 
 def assert_options_equal_their_twins(cell, kind, pooling, option, lengths, closed=None):
     bidirectional, dropout = OPTIONS[option]
-    sizes = (3, 2)
-    network, parameters = make_network(cell, kind, pooling, sizes, 3, bidirectional=bidirectional)
+    network, parameters = make_network(cell, kind, pooling, (3, 2), 3, bidirectional=bidirectional)
     if closed is not None:
         forget(parameters, cell, closed)
-    sequences, targets, weights = make_data(kind, lengths, 3)
-    work = used_workspace(network, parameters, kind, 3)
-    batch = make_batch(join(sequences), np.arange(len(lengths)))
-    masks = dropout.draw((2, 0), *network.widths(), batch, work.dtype)
-    logits, loss, dlogits = forward(network, parameters, batch, targets, weights, work, masks)
-    gradients, dx = backward(network, parameters, batch, dlogits, work, masks)
-
-    twin_loss, twin_gradients, twin_dx, twin_logits = naive.loss_and_gradients(
-        parameters, cell, network.pooling.name, sequences, targets, weights,
-        masks=masks_of_sequences(masks, batch, lengths),
-    )  # fmt: skip
-    assert_close(logits[: len(lengths)], np.array(twin_logits)[batch.rows])
-    assert_close(loss, twin_loss)
-    assert gradients.keys() == twin_gradients.keys()
-    for name, gradient in gradients.items():
-        assert_close(gradient, twin_gradients[name])
-    if kind == "series":
-        dx = dx.reshape(max(lengths), batch.lengths.size, D)
-        for place, row in enumerate(batch.rows):
-            assert_close(dx[: lengths[row], place], twin_dx[row])
+    assert_equals_its_twin(network, parameters, kind, lengths, dropout)
 
 
 @each_pair
@@ -394,27 +396,9 @@ def test_truncated_gradients_equal_their_twins_in_stretches(cell, kind, pooling,
 
 
 def assert_truncated_gradients_equal_their_twins(cell, kind, pooling, window):
-    lengths = (3, 0, 7, 4, 1, 1, 6)
     network, parameters = make_network(cell, kind, pooling, (3, 2), 3)
-    sequences, targets, weights = make_data(kind, lengths, 3)
-    work = used_workspace(network, parameters, kind, 3)
-    batch = make_batch(join(sequences), np.arange(len(lengths)))
-    masks = Dropout(0.3, 0.3, 0.3).draw((0, 0), *network.widths(), batch, work.dtype)
-    whole = network.forward(parameters, batch, work, masks).copy()
-    args = network, parameters, batch
-    logits, loss, dlogits = forward(*args, targets, weights, work, masks, window)
-    gradients, dx = backward(*args, dlogits, work, masks, window)
-
-    twin_loss, twin_gradients, _, _ = naive.loss_and_gradients(
-        parameters, cell, pooling, sequences, targets, weights,
-        masks=masks_of_sequences(masks, batch, lengths),
-        cuts=range(max(lengths) % window or window, max(lengths), window),
-    )  # fmt: skip
-    np.testing.assert_array_equal(logits, whole)
-    assert_close(loss, twin_loss)
-    for name, gradient in gradients.items():
-        assert_close(gradient, twin_gradients[name])
-    assert (dx.size == 0) == (kind == "series")
+    dropout, lengths = Dropout(0.3, 0.3, 0.3), (3, 0, 7, 4, 1, 1, 6)
+    assert_equals_its_twin(network, parameters, kind, lengths, dropout, window)
 
 
 @pytest.mark.compiled
@@ -423,23 +407,8 @@ def assert_truncated_gradients_equal_their_twins(cell, kind, pooling, window):
 @pytest.mark.parametrize("option", [name for name in OPTIONS if ", " not in name])
 def test_gradients_of_options_by_central_differences(cell, kind, pooling, option):
     bidirectional, dropout = OPTIONS[option]
-    sizes = (3, 2)
-    network, parameters = make_network(cell, kind, pooling, sizes, 1, bidirectional=bidirectional)
-    lengths = (3, 0, 1, 2)
-    sequences, targets, weights = make_data(kind, lengths, 1)
-    batch = make_batch(join(sequences), np.arange(len(lengths)))
-    work = Workspace(np.dtype(np.float64))
-    masks = dropout.draw((2, 0), *network.widths(), batch, work.dtype)
-
-    def loss():
-        return forward(network, parameters, batch, targets, weights, work, masks)[1]
-
-    _, _, dlogits = forward(network, parameters, batch, targets, weights, work, masks)
-    gradients, dx = backward(network, parameters, batch, dlogits, work, masks)
-    arrays = dict(parameters)
-    if kind == "series":
-        arrays["x"], gradients["x"] = batch.x, dx.copy()
-    assert_gradients(loss, arrays, gradients)
+    network, parameters = make_network(cell, kind, pooling, (3, 2), 1, bidirectional=bidirectional)
+    assert_gradients_by_differences(network, parameters, kind, dropout)
 
 
 @each_pair
