@@ -25,13 +25,13 @@ from seqnets.parameters import LEARNING_RATES
 # scikit-learn's checks stop training after an epoch or two, and so do most tests here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-CLASSIFIERS = [  # every cell and solver once; the long run has all pairs of them
+CLASSIFIERS = [  # every cell and solver once; the long run has all pairs of them, as many epochs
     RecurrentClassifier(),
-    RecurrentClassifier("lstm", 16, solver="rmsprop"),
-    RecurrentClassifier("gru", 16, solver="sgd"),
-    RecurrentClassifier("mingru", 16, solver="adamw"),
+    RecurrentClassifier("lstm", 16, solver="rmsprop", max_iter=50),
+    RecurrentClassifier("gru", 16, solver="sgd", max_iter=50),
+    RecurrentClassifier("mingru", 16, solver="adamw", max_iter=50),
     RecurrentClassifier(
-        "rnn", (16, 8), bidirectional=True, pooling="attention", n_iter_no_change=3
+        "rnn", (16, 8), bidirectional=True, pooling="attention", max_iter=50, n_iter_no_change=3
     ),
 ]
 
