@@ -47,7 +47,7 @@ def unpacked(batch):
 
 @each_kind
 @pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4, 5, 6], [4, 1, 1, 0, 5], [5], [6, 2], []], ids=str)
-def test_take(kind, rows):
+def test_taken_rows_are_the_sequences_in_that_order(kind, rows):
     single, sequences = make(kind)
     taken = sequences.take(np.array(rows, dtype=int))
     assert taken.lengths.tolist() == [LENGTHS[row] for row in rows]
@@ -130,7 +130,7 @@ def test_a_batch_keeps_the_dtype(dtype):
 
 @pytest.mark.usefixtures("several_blocks")
 @pytest.mark.parametrize("n", [1, BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
-def test_blocks(n):
+def test_blocks_hold_every_row_once_longest_first(n):
     lengths = np.random.RandomState(0).randint(4, 9, n)
     found = blocks(lengths)
     assert len(found) == -(-n // BLOCK_ROWS)

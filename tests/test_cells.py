@@ -338,7 +338,7 @@ def test_gate_functions_keep_nan(dtype):
 
 
 @pytest.mark.parametrize(("dtype", "threshold"), [(np.float32, 1e-18), (np.float64, 1e-40)])
-def test_flush(dtype, threshold):
+def test_what_is_below_the_threshold_becomes_zero(dtype, threshold):
     kept = [threshold * 1.001, 1.0, np.finfo(dtype).max, np.inf]
     gone = [threshold * 0.999, np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal, 0.0]
     x = np.array(kept + gone, dtype)

@@ -94,7 +94,7 @@ def test_a_second_fit_forgets_the_first(first, then):
 
 @each_kind
 @pytest.mark.parametrize("method", METHODS)
-def test_not_fitted(kind, method):
+def test_methods_before_fit_say_so(kind, method):
     with pytest.raises(NotFittedError, match="not fitted yet"):
         getattr(make_classifier(kind), method)(make(kind))
 
@@ -117,7 +117,7 @@ def test_a_failed_fit_changes_nothing(kind, monkeypatch):
     np.testing.assert_array_equal(old.decision_function(make(kind)), expected)
 
 
-def test_random_states():
+def test_a_seed_repeats_itself_and_a_generator_goes_on():
     assert_same_weights(fit("2d", random_state=5), fit("2d", random_state=5))
     random = np.random.RandomState(5)
     first, second = fit("2d", random_state=random), fit("2d", random_state=random)
@@ -136,7 +136,7 @@ def test_sequences_may_all_be_empty(kind, pooling):
     np.testing.assert_allclose(clf.predict_proba(X), [[2 / 3, 1 / 3]] * N, atol=0.02)
 
 
-def test_one_sequence():
+def test_one_sequence_is_enough():
     clf = make_classifier("ragged").fit([[[1.0, 2.0], [3.0, 4.0]]], ["only"])
     assert clf.predict([[[0.0, 1.0]]]).tolist() == ["only"]
 
@@ -205,7 +205,7 @@ def test_the_unit_of_series_does_not_matter(kind, dtype):
     ("high", "dtype"),
     [(1e-200, "float64"), (1e200, "float64"), (1.7e308, "float64"), (1e-40, "f"), (3e38, "f")],
 )
-def test_extreme_series(low, high, dtype):
+def test_series_near_the_ends_of_their_type_are_told_apart(low, high, dtype):
     X = np.tile(np.array([low, (low + 1) / 2, 1.0]) * high, (N, 2)).astype(dtype)
     X[1::2] = X[1::2, ::-1]
     clf = make_classifier("2d").fit(X, Y % 2)
@@ -230,7 +230,7 @@ def test_n_features_in(kind, n):
 
 
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
-def test_data_frames(library):
+def test_a_frame_is_its_array_with_names(library):
     X = make("2d")
     frame = library.DataFrame(dict(zip("abcd", X.T, strict=True)))
     clf = make_classifier("2d").fit(frame, Y)
@@ -289,7 +289,7 @@ def test_one_class_is_certain():
     [(1, 1, "softmax"), (2, 1, "logistic"), (3, 3, "softmax"), (5, 5, "softmax")],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_outputs(n_classes, n_outputs, activation, dtype):
+def test_probabilities_and_labels_follow_from_the_outputs(n_classes, n_outputs, activation, dtype):
     y = np.array(list("edcba"))[np.arange(N) % n_classes]
     clf, X = fit("ragged", y, dtype=dtype), make("ragged", seed=1)
     assert (clf.n_outputs_, clf.out_activation_) == (n_outputs, activation)
@@ -385,7 +385,7 @@ def test_class_weights_are_sample_weights(kind, early_stopping):
     assert not np.array_equal(a.loss_curve_, fit(kind, y, **parameters).loss_curve_)
 
 
-def test_class_weight_0():
+def test_a_class_of_weight_0_is_known_and_never_predicted():
     parameters = {"class_weight": {0: 0.0, 1: 1.0, 2: 1.0}, "learning_rate_init": 0.1}
     clf = fit("3d", max_iter=20, **parameters)
     assert clf.classes_.tolist() == [0, 1, 2]
@@ -610,7 +610,7 @@ def test_an_empty_validation_set(no_kernel):
 
 @each_kind
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_attention_weights(kind, bidirectional):
+def test_attention_weights_are_the_shares_in_the_pooled_state(kind, bidirectional):
     """Shares of each sequence's own steps, with which the pooled state can be had by hand."""
     parameters = {"pooling": "attention", "bidirectional": bidirectional, "dtype": "float64"}
     clf, X = fit(kind, learning_rate_init=0.1, **parameters), make(kind)

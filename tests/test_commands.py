@@ -472,7 +472,7 @@ def test_unusable_texts(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["train", "predict"])
-def test_help(command, capsys):
+def test_help_is_of_the_command(command, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main([command, "--help"])
     assert end.value.code == 0

@@ -109,7 +109,7 @@ def test_a_cell_without_a_product_has_no_recurrent_dropout():
 
 
 @pytest.mark.parametrize(("kind", "same"), [("series", 0.0), ("tokens", 0.3)])
-def test_auto(kind, same):
+def test_auto_is_some_for_tokens_and_none_for_series(kind, same):
     """0.3 for tokens, none for series."""
     auto, given = (make_classifier(kind, **parameters).fit(make(kind), np.arange(40) % 3)
                    for parameters in ({}, {"dropout": same}))  # fmt: skip
@@ -126,7 +126,7 @@ def test_auto(kind, same):
         ("tokens", 100, "lstm", 0.0),
     ],
 )
-def test_auto_of_states(kind, n, cell, same):
+def test_recurrent_auto_is_some_for_an_lstm_and_enough_series(kind, n, cell, same):
     """0.2 for an LSTM and enough series, of which only those with a weight count."""
     X, y, weights = make(kind, n + 1), np.arange(n + 1) % 3, np.arange(n + 1) > 0
     auto = make_classifier(kind, max_iter=1).set_params(cell=cell)

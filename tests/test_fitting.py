@@ -314,7 +314,7 @@ def test_weights_without_a_sum(weight, class_weight):
     [("adam", "series", 0.004), ("adam", "tokens", 0.004), ("adamw", "series", 0.004),
      ("rmsprop", "tokens", 0.001), ("sgd", "series", 0.1), ("sgd", "tokens", 0.1)],
 )  # fmt: skip
-def test_learning_rates(solver, kind, rate):
+def test_each_solver_has_a_learning_rate(solver, kind, rate):
     """As the docstring has them, to the same weights as if they were given."""
     auto = make_classifier(kind, solver=solver).fit(make(kind), Y)
     given = make_classifier(kind, solver=solver, learning_rate_init=rate).fit(make(kind), Y)
@@ -455,7 +455,7 @@ def test_interrupted_amid_an_epoch(monkeypatch, early_stopping):
 
 @each_kind
 @each_early_stopping
-def test_record(spy, kind, early_stopping):
+def test_the_record_has_every_epoch(spy, kind, early_stopping):
     clf = make_classifier(kind, early_stopping=early_stopping, max_iter=4).fit(make(kind), Y)
     curve = clf.loss_curve_
     assert [type(loss) for loss in curve] == [float] * 4

@@ -87,7 +87,7 @@ for kind, X in {
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_interrupt(n_jobs):
+def test_an_interrupt_ends_training_within_a_second(n_jobs):
     """A fit ends within a second, with a model, a warning and an n_iter_ that are true."""
     command = [sys.executable, "-c", CHILD, str(n_jobs)]
     expected = [

@@ -131,7 +131,7 @@ def test_any_number_of_classes(n_classes, dtype):
 
 @pytest.mark.compiled
 @each_pair
-def test_two_directions(cell, pooling):
+def test_in_two_directions(cell, pooling):
     clf, X = model(cell, pooling, "tokens", "float32", (5, 3), bidirectional=True)
     assert_company_does_not_matter(clf, X, clf.decision_function(X))
 

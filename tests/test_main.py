@@ -100,7 +100,7 @@ def test_a_label_of_two_lines_keeps_its_row(capsys):
     assert any(line.startswith("so good  ") for line in lines)
 
 
-def test_version(capsys):
+def test_the_version_is_the_package_s(capsys):
     with pytest.raises(SystemExit) as left:
         cli.main(["--version"])
     assert left.value.code == 0
@@ -158,12 +158,12 @@ def test_separators_in_names_are_none(header, tmp_path):
     assert [fields for _, fields in reading.read_columns(str(path), **columns)] == [names]
 
 
-def test_no_file(tmp_path, capsys):
+def test_a_file_that_is_missing_is_named(tmp_path, capsys):
     path = str(tmp_path / "none.csv")
     assert f"{path}: No such file or directory" in failure(capsys, path, *COLUMNS)
 
 
-def test_a_folder(tmp_path, capsys):
+def test_a_folder_is_named(tmp_path, capsys):
     line = failure(capsys, str(tmp_path), *COLUMNS)
     assert str(tmp_path) in line
 
@@ -240,7 +240,7 @@ def test_as_many_folds_as_the_smallest_class_allows():
     assert all({"yes", "no"} == set(labels[test]) for _, test in splits)
 
 
-def test_help(capsys):
+def test_help_names_the_options(capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["--help"])
     assert end.value.code == 0

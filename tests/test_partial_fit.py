@@ -211,7 +211,7 @@ def test_a_feature_that_was_constant_may_vary_a_little():
     clf.partial_fit([x + 1e-3 for x in first], Y)
 
 
-def test_classes():
+def test_classes_are_given_once_and_stay():
     X = make("series")
     clf = make_classifier("series")
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
@@ -228,7 +228,7 @@ def test_classes():
     assert contents(clf) == before
 
 
-def test_several_labels():
+def test_several_labels_in_parts_are_those_of_a_fit():
     X, several = make("series"), np.c_[Y == 0, Y == 1].astype(int)
     clf = make_classifier("series")
     for _ in range(3):

@@ -35,7 +35,7 @@ def in_panels(B):
     return work.panels("B", B)
 
 
-def test_whole_tiles():
+def test_rows_are_rounded_up_to_whole_tiles():
     assert [whole_tiles(n) for n in range(6)] == [0, 4, 4, 4, 4, 8]
 
 
@@ -59,7 +59,7 @@ def test_large_panels_lie_on_cache_lines(dtype):
 @each_dtype
 @each_width
 @pytest.mark.parametrize("K", [0, 1, 2, 9, 64, DEPTH + 43])
-def test_add_product(K, N, dtype):
+def test_add_product_is_the_product_of_whole_tiles(K, N, dtype):
     random = np.random.default_rng(0)
     A = random.normal(size=(STRIP + 12, K)).astype(dtype)
     B = random.normal(size=(K, N)).astype(dtype)
@@ -80,7 +80,7 @@ def test_add_product(K, N, dtype):
     [[8, 8, 8], [8, 8, 5, 2, 1], [8] * (DEPTH // 8 + 2), [3], [], [0], [DEPTH + 9]],
     ids=["full", "ragged", "many", "few", "none", "empty", "long"],
 )
-def test_add_sums(n_active, M, N, dtype):
+def test_add_sums_is_the_sum_over_steps_that_run(n_active, M, N, dtype):
     random, work = np.random.default_rng(0), Workspace(np.dtype(dtype))
     T, R = len(n_active), max([8, *n_active])
     A, B = work.array("A", T, R, M), work.array("B", T, R, N)

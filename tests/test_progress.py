@@ -114,7 +114,7 @@ def test_no_validation_loss_of_an_earlier_fit(capsys, method):
 
 
 @pytest.mark.parametrize("verbose", [0, False])
-def test_silence(capsys, verbose):
+def test_nothing_is_printed_unless_asked_for(capsys, verbose):
     clf = make_classifier(verbose=verbose).fit(make(), Y, **validation())
     clf.partial_fit(make(), Y)
     assert capsys.readouterr() == ("", "")

@@ -517,7 +517,7 @@ def test_a_part_that_is_interrupted_leaves_the_scaler_as_it_was(monkeypatch):
     np.testing.assert_array_equal(joined(scaler.transform(X)), joined(expected))
 
 
-def test_before_fit():
+def test_methods_before_fit_say_so():
     for method in (SequenceScaler().transform, SequenceScaler().inverse_transform):
         with pytest.raises(NotFittedError):
             method(FORMS["3d"]("float64"))

@@ -732,7 +732,7 @@ each_kind = pytest.mark.parametrize("kind", ["2d", "3d", "ragged", "tokens"])
 @each_call
 @each_kind
 @pytest.mark.parametrize("name", STRINGS)
-def test_strings(monkeypatch, call, kind, name):
+def test_strings_are_refused_in_every_form(monkeypatch, call, kind, name):
     message = "X holds strings.*SequenceVectorizer.*embedding_dim"
     assert_refused(monkeypatch, call, fitted(kind), STRINGS[name], TypeError, message)
 

@@ -152,7 +152,7 @@ def test_a_step_reads_the_weights_that_the_one_before_it_left(kind):
 
 
 @each_kind
-def test_penalty(kind):
+def test_the_penalty_is_on_weight_matrices_alone(kind):
     """alpha / 2 * ||W||^2 / sum of weights; weight matrices only."""
     rows, alpha = np.arange(5, 25), 0.7
     without_loss, without = gradients(kind, rows)
@@ -171,7 +171,7 @@ def test_penalty(kind):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.7])
 @each_kind
-def test_clipping(kind, alpha):
+def test_gradients_are_clipped_in_their_direction(kind, alpha):
     """To the largest norm, penalty included; in the same direction, or not at all."""
     rows = np.arange(N)
     loss, free = gradients(kind, rows, alpha=alpha)
@@ -250,7 +250,7 @@ def all_rows(parameters):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("steps_per_epoch", "every"), [(32, 1), (64, 2), (96, 3)])
-def test_running_mean(dtype, steps_per_epoch, every):
+def test_the_running_mean_by_its_formula(dtype, steps_per_epoch, every):
     """After k takes with r = 1 - share: sum_j r^(k - j) value_j / sum_j r^(k - j)."""
     source = {"a": np.array([[1.0, -2.0]], dtype), "b": np.array([3.0], dtype)}
     start = copied(source)
@@ -429,7 +429,7 @@ def test_without_validation_the_last_weights_stay():
     ],
     ids=["third", "fourth, validated", "in validation"],
 )
-def test_interrupt(losses, validation, curves, weights):
+def test_an_interrupt_keeps_the_whole_epochs(losses, validation, curves, weights):
     script = Script(losses, validation if validation is None else iter(validation))
     history = script.train()
     assert history.stopped == "interrupted"
@@ -496,7 +496,7 @@ def test_interrupt_while_the_best_weights_are_copied(epoch):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("validated", [False, True])
-def test_divergence(bad, validated):
+def test_a_loss_that_is_not_finite_ends_training(bad, validated):
     script = Script([3.0, 2.0, 1.0], [3.0, bad, 1.0]) if validated else Script([3.0, bad, 1.0])
     wanted = "diverged: in epoch 2 .* not finite.*smaller learning_rate_init, a smaller max_grad"
     with pytest.raises(ValueError, match=wanted):
@@ -562,7 +562,7 @@ def test_a_score_beside_the_loss():
     assert script.parameters["W"].tolist() == [-2, -2]
 
 
-def test_decoupled_decay():
+def test_decoupled_decay_is_of_weight_matrices_alone():
     """AdamW takes rate * alpha * W off weight matrices; the loss and the gradient have no part."""
     shrunk = {}
     for alpha in (0.0, 0.5):

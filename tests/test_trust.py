@@ -214,7 +214,7 @@ def test_small_numpy_integers_and_large_powers(parameters):
 
 
 @pytest.mark.parametrize("weights", [[1e300, 1e-30, 1e-30], [4e306] * 3])
-def test_extreme_weights(weights):
+def test_extreme_weights_leave_everything_finite(weights):
     X = [np.zeros((0, 2)), np.array([[1.0, 2.0]]), np.array([[3.0, 1.0]])]
     clf = RecurrentClassifier("rnn", 2, max_iter=2).fit(X, [0, 1, 2], sample_weight=weights)
     assert np.isfinite(clf.loss_curve_).all()
@@ -328,7 +328,7 @@ def test_a_deviation_that_is_no_number_of_this_precision(dtype):
 
 @each_cell
 @each_dtype
-def test_saturated_gates(cell, dtype):
+def test_saturated_gates_give_probabilities(cell, dtype):
     clf = fit(cell=cell, dtype=dtype)
     for W in clf.parameters_.values():
         W *= 1e4
@@ -349,7 +349,7 @@ def test_a_number_far_beyond_those_of_fit(cell, dtype, value):
 
 
 @each_cell
-def test_constant_series(cell):
+def test_constant_series_are_all_alike(cell):
     X = np.full((12, 5, 2), 7.0)
     clf = fit(X, cell=cell)
     assert_probabilities(clf, X)

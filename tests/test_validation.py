@@ -121,7 +121,7 @@ def test_class_weights_count_on_it_too():
     assert loss == pytest.approx(min(clf.validation_loss_curve_), rel=1e-12)
 
 
-def test_several_labels():
+def test_several_labels_are_judged_column_by_column():
     Y, Y_val = (np.random.RandomState(n).randint(0, 2, (n, 3)) for n in (N, N_VAL))
     X_val = make_validation("series")
     clf = make_classifier().fit(make("series"), Y, X_val=X_val, y_val=Y_val)
@@ -581,7 +581,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_html_representation(name):
+def test_html_tells_whether_it_is_fitted(name):
     """Says whether it is fitted, and the name of each estimator."""
     estimator, X = SHOWN[name]
     y = None if name in ("vectorizer", "scaler") else np.resize(Y, len(X))

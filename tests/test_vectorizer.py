@@ -76,13 +76,13 @@ def test_scikit_learn_checks_without_data(check):
     getattr(estimator_checks, check)("SequenceVectorizer", SequenceVectorizer())
 
 
-def test_tags():
+def test_tags_ask_for_strings():
     tags = get_tags(SequenceVectorizer())
     assert tags.input_tags.string and not tags.input_tags.two_d_array
     assert tags.requires_fit and tags.transformer_tags is not None
 
 
-def test_parameters():
+def test_parameters_are_those_of_count_vectorizer_and_two_more():
     theirs = CountVectorizer().get_params().keys()
     ours = SequenceVectorizer().get_params().keys()
     assert theirs - ours == {"input", "encoding", "decode_error", "binary", "dtype"}
@@ -236,7 +236,7 @@ def test_unknown_words_become_id_1():
         ({"b": np.int64(2**31 - 1)}, {"b": 2**31 - 1}),
     ],
 )
-def test_given_vocabulary(vocabulary, expected):
+def test_a_given_vocabulary_needs_no_fit(vocabulary, expected):
     vectorizer = SequenceVectorizer(vocabulary=vocabulary, min_df=1000, max_features=1)
     sequence = [expected["b"], expected.get("a", 1), 1]
     assert ids(vectorizer.transform(["b a x"])) == [sequence]  # needs no fit
@@ -263,7 +263,7 @@ def test_given_vocabulary(vocabulary, expected):
         ({"a": 2, "b": 2}, "one id to several words"),
     ],
 )
-def test_wrong_vocabulary(vocabulary, message):
+def test_a_wrong_vocabulary_is_refused(vocabulary, message):
     for method in ("fit", "fit_transform", "transform"):
         with pytest.raises(ValueError, match=message):
             getattr(SequenceVectorizer(vocabulary=vocabulary), method)(["a b"])
@@ -346,7 +346,7 @@ def test_what_is_no_list_of_words(document):
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT], ids=repr)
-def test_missing_words(missing):
+def test_a_missing_word_is_refused(missing):
     """Each NaN is another key of a dict, and another one after pickling."""
     documents = [["a"], ["a", "b", missing]]
     for max_length, where in ((None, "Document 1"), (2, "A document")):
@@ -407,7 +407,7 @@ def test_max_length_keeps_the_first_ids_and_counts_all_words():
         (4, [[2, 3, 2, 0], [3, 0, 0, 0], [0, 0, 0, 0]]),
     ],
 )
-def test_padded_output(max_length, expected):
+def test_padded_output_has_zeros_at_the_end(max_length, expected):
     vectorizer = SequenceVectorizer(output="padded", max_length=max_length)
     texts = ["a b a", "b", ""]
     for matrix in (vectorizer.fit_transform(texts), vectorizer.transform(texts)):
@@ -415,7 +415,7 @@ def test_padded_output(max_length, expected):
         np.testing.assert_array_equal(matrix, expected)
 
 
-def test_inverse_transform():
+def test_inverse_transform_gives_the_words():
     vectorizer = SequenceVectorizer(vocabulary=["a", "b"]).fit([])
     expected = [["a", "<unknown>", "b"], [], ["b"]]
     ragged = vectorizer.transform(["a x b", "", "b"])
@@ -549,7 +549,7 @@ def test_read_only_documents():
         (5, TypeError, "Expected an iterable of documents, got 5"),
     ],
 )
-def test_wrong_documents(X, error, message):
+def test_wrong_documents_are_refused(X, error, message):
     with pytest.raises(error, match=message):
         SequenceVectorizer().fit(X)
     vectorizer = SequenceVectorizer().fit(["a b"])
