@@ -20,6 +20,7 @@ from seqnets import comparison, reading
 from seqnets.progress import Progress
 
 MODELS = Path(__file__).parent / "models"
+OF_TEXTS = str(MODELS / "texts-1.seqnets")
 
 
 @pytest.fixture
@@ -42,6 +43,11 @@ def full(*_):
     raise OSError(28, "No space left on device")
 
 
+def train(path, output, *more):
+    """The exit code of the command on a file with our columns."""
+    return cli.main(["train", path, *COLUMNS, *more, "--output", str(output)])
+
+
 def predicted(capsys, *arguments):
     """The labels and their probabilities."""
     assert cli.main(["predict", *map(str, arguments)]) == 0
@@ -56,7 +62,7 @@ def predicted(capsys, *arguments):
 def test_a_model_is_trained_and_labels_other_texts(tmp_path, capsys):
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(300))
     output = str(tmp_path / "model")
-    assert cli.main(["train", path, *COLUMNS, "--cell", "gru", "--output", output]) == 0
+    assert train(path, output, "--cell", "gru") == 0
     out, err = capsys.readouterr()
     assert "300 texts, 60 of them held out" in out
     assert "held-out texts: 1.000; of always guessing 'yes', the most common label: 0.500" in out
@@ -79,7 +85,7 @@ def test_what_is_saved_has_not_seen_the_held_out_texts(quick, tmp_path, capsys):
         for i, (text, verdict) in enumerate(one_word_decides(60))
     ]
     path, output = write_csv(tmp_path / "reviews.csv", rows), str(tmp_path / "model")
-    assert cli.main(["train", path, *COLUMNS, "--output", output]) == 0
+    assert train(path, output) == 0
     held_out, model = (
         comparison.make_folds(cli.read_csv(path, "review", "verdict"))[0][1],
         seqnets.load(output),
@@ -100,14 +106,13 @@ def test_an_interrupt_keeps_what_was_learned(at, saved, reviews, tmp_path, capsy
 
     monkeypatch.setattr(Progress, at, interrupted)
     before, output = signal.getsignal(signal.SIGINT), tmp_path / "model"
-    command = ["train", reviews, *COLUMNS, "--output", str(output)]
     if saved:
-        assert cli.main(command) == 0
+        assert train(reviews, output) == 0
         assert seqnets.load(output)[-1].n_iter_ == 1
         message = "warning: Training interrupted by user"
     else:
         with pytest.raises(SystemExit, match="130"):
-            cli.main(command)
+            train(reviews, output)
         message = "interrupted before the first epoch ended: nothing is saved"
     assert message in capsys.readouterr().err
     assert output.exists() == saved
@@ -116,17 +121,16 @@ def test_an_interrupt_keeps_what_was_learned(at, saved, reviews, tmp_path, capsy
 
 @pytest.mark.filterwarnings("default")
 def test_progress_is_for_who_looks(quick, reviews, tmp_path, capsys, monkeypatch):
-    command = ["train", reviews, *COLUMNS, "--output", str(tmp_path / "model")]
     for looks in (False, True):
         monkeypatch.setattr(cli, "watched", lambda looks=looks: looks)
-        assert cli.main(command) == 0
+        assert train(reviews, tmp_path / "model") == 0
         out, err = capsys.readouterr()
         assert ("epoch 1/1: loss" in err) == looks
         assert "epoch" not in out
 
 
 def test_words_need_no_quotes(capsys):
-    model, texts = str(MODELS / "texts-1.seqnets"), (["a good film"], ["a", "good", "film"])
+    model, texts = OF_TEXTS, (["a good film"], ["a", "good", "film"])
     told = []
     for words in texts:
         assert cli.main(["explain", model, *words]) == 0
@@ -135,8 +139,8 @@ def test_words_need_no_quotes(capsys):
 
 
 def test_a_verdict_is_explained_word_by_word(capsys):
-    model, text = MODELS / "texts-1.seqnets", "a good film , not bad"
-    assert cli.main(["explain", str(model), text]) == 0
+    model, text = OF_TEXTS, "a good film , not bad"
+    assert cli.main(["explain", model, text]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     verdict, _, head, *rows = out.splitlines()
@@ -153,7 +157,7 @@ def test_a_verdict_is_explained_word_by_word(capsys):
 
 
 def test_colors_are_for_terminals(capsys, monkeypatch):
-    model = str(MODELS / "texts-1.seqnets")
+    model = OF_TEXTS
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     for terminal, wish, colors in [(True, "", True), (True, "1", False), (False, "", False)]:
@@ -164,7 +168,7 @@ def test_colors_are_for_terminals(capsys, monkeypatch):
 
 
 def test_an_empty_text_has_nothing_to_explain(capsys):
-    assert cli.main(["explain", str(MODELS / "texts-1.seqnets"), ""]) == 0
+    assert cli.main(["explain", OF_TEXTS, ""]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
@@ -173,7 +177,7 @@ def test_an_empty_text_has_nothing_to_explain(capsys):
 def test_a_label_for_each_line(n_lines, n_bytes, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(reading, "BYTES_AT_A_TIME", n_bytes)
     lines = ["good", "", "  ", "\u00e9t\u00e9, a bad film"] * 3
-    path, name = tmp_path / "texts.txt", MODELS / "texts-1.seqnets"
+    path, name = tmp_path / "texts.txt", OF_TEXTS
     content = b"\xef\xbb\xbf" + "\r\n".join(lines[:n_lines]).encode()
     path.write_bytes(content)
     labels, probabilities = predicted(capsys, name, path)
@@ -190,7 +194,7 @@ def test_a_label_for_each_line(n_lines, n_bytes, tmp_path, capsys, monkeypatch):
 
 
 def test_labels_are_printed_as_they_come():
-    command = [sys.executable, "-m", "seqnets", "predict", MODELS / "texts-1.seqnets"]
+    command = [sys.executable, "-m", "seqnets", "predict", OF_TEXTS]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as process:
         late = threading.Timer(60, process.kill)  # if it waits for more lines
@@ -210,9 +214,9 @@ def test_a_last_line_may_be_empty_or_not_end(tmp_path, capsys):
     path = tmp_path / "texts.txt"
     for content, n in [(b"good\n", 1), (b"good", 1), (b"good\n\n", 2), (b"\n", 1)]:
         path.write_bytes(content)
-        assert len(predicted(capsys, MODELS / "texts-1.seqnets", path)[0]) == n
+        assert len(predicted(capsys, OF_TEXTS, path)[0]) == n
     path.write_bytes(b"")
-    assert cli.main(["predict", str(MODELS / "texts-1.seqnets"), str(path)]) == 0
+    assert cli.main(["predict", OF_TEXTS, str(path)]) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -221,19 +225,19 @@ def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(reading, "ROWS_AT_A_TIME", rows)
     texts = ["good", "", "a bad film,\nnot good", "not bad"]
     path = write_csv(tmp_path / "reviews.csv", [(i, text) for i, text in enumerate(texts)])
-    model = MODELS / "texts-1.seqnets"
+    model = OF_TEXTS
     labels, probabilities = predicted(capsys, model, path, "--text", "verdict")
     proba = seqnets.load(model).predict_proba(texts)
     assert labels == [*seqnets.load(model).predict(texts)]
     np.testing.assert_allclose(probabilities, proba.max(axis=1), atol=1e-4)
 
     assert "no column 'text'; the columns are: review, verdict" in failure(
-        capsys, "predict", str(model), path, "--text", "text"
+        capsys, "predict", model, path, "--text", "text"
     )
     assert "standard input is to be read: give FILE" in failure(
-        capsys, "predict", str(model), "--text", "verdict"
+        capsys, "predict", model, "--text", "verdict"
     )
-    assert cli.main(["predict", str(model), path]) == 0
+    assert cli.main(["predict", model, path]) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 6  # the header's, and one text has two lines
     assert "--text COLUMN" in err
@@ -288,7 +292,7 @@ def test_no_training_data(tmp_path, capsys):
 def test_what_training_refuses_is_told_in_a_line(tmp_path, capsys):
     rows = [(f"w{i}", ("yes", "no")[i % 2]) for i in range(20)]  # each word once
     path, output = write_csv(tmp_path / "reviews.csv", rows), tmp_path / "model"
-    assert cli.main(["train", path, *COLUMNS, "--output", str(output)]) == 2
+    assert train(path, output) == 2
     err = capsys.readouterr().err
     assert f"seqnets: {path}: No words remain of 16: a word must occur in at least 2 and" in err
     assert not output.exists()
@@ -302,7 +306,7 @@ def test_a_save_that_fails_after_training_leaves_the_old_file(
     output.write_bytes(b"old")
 
     monkeypatch.setattr(os, "fsync", full)
-    assert cli.main(["train", reviews, *COLUMNS, "--output", str(output)]) == 2
+    assert train(reviews, output) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines()[-1] == f"seqnets: {output}: No space left on device"
@@ -329,7 +333,7 @@ def test_streams_that_are_closed_or_full(command, redirection, status, message):
     """One line, or nothing, but no traceback."""
     if "/dev/full" in redirection and not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
-    arguments = [command, str(MODELS / "texts-1.seqnets"), *["good"] * (command == "explain")]
+    arguments = [command, OF_TEXTS, *["good"] * (command == "explain")]
     piped = "| true" in redirection
     script = ("set -o pipefail; " * piped) + RUN.replace("exec ", "" if piped else "exec ")
     done = subprocess.run(
@@ -360,7 +364,7 @@ def test_labels_stay_different_where_the_output_has_no_letters_for_them(tmp_path
 def test_a_model_is_saved_though_nobody_listens(quick, reviews, tmp_path, monkeypatch):
     output = tmp_path / "model"
     monkeypatch.setattr(sys.stderr, "write", closed)
-    assert cli.main(["train", reviews, *COLUMNS, "--output", str(output)]) == 0
+    assert train(reviews, output) == 0
     assert output.stat().st_size > 0
 
 
@@ -372,7 +376,7 @@ def test_an_interrupt_of_the_report_leaves_the_model(quick, reviews, tmp_path, m
     output = tmp_path / "model"
     monkeypatch.setattr(Pipeline, "score", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        cli.main(["train", reviews, *COLUMNS, "--output", str(output)])
+        train(reviews, output)
     assert output.stat().st_size > 0
 
 
@@ -410,7 +414,7 @@ def test_the_model_is_saved_though_nobody_reads_the_report(quick, reviews, tmp_p
     monkeypatch.setattr(cli, "print", closed, raising=False)
     monkeypatch.setattr(cli, "say", lambda line: None)
     monkeypatch.setattr(cli, "write_no_more", lambda: None)
-    assert cli.main(["train", reviews, *COLUMNS, "--output", str(tmp_path / "model")]) == 0
+    assert train(reviews, tmp_path / "model") == 0
     assert (tmp_path / "model").stat().st_size > 0
 
 
@@ -420,7 +424,7 @@ def test_a_failed_save_is_told_though_nobody_reads(quick, reviews, tmp_path, mon
     monkeypatch.setattr(cli, "write_no_more", lambda: None)
     monkeypatch.setattr(os, "fsync", full)
     output = str(tmp_path / "model")
-    assert cli.main(["train", reviews, *COLUMNS, "--output", output]) == 2
+    assert train(reviews, output) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert told == f"seqnets: {output}: No space left on device"
 
@@ -434,7 +438,7 @@ def test_nothing_is_said_among_the_results(capsys, monkeypatch):
 def test_a_text_steers_no_terminal(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     text = "good \x1b]0;title\x07 \u202e東京 film"
-    assert cli.main(["explain", str(MODELS / "texts-1.seqnets"), text]) == 0
+    assert cli.main(["explain", OF_TEXTS, text]) == 0
     out, _ = capsys.readouterr()
     assert "\x1b]" not in out
     assert "\x07" not in out
@@ -456,7 +460,7 @@ def test_unusable_models(model, message, capsys):
 
 
 def test_unusable_texts(tmp_path, capsys, monkeypatch):
-    model, path = str(MODELS / "texts-1.seqnets"), tmp_path / "texts"
+    model, path = OF_TEXTS, tmp_path / "texts"
     line = failure(capsys, "predict", model, str(path))
     assert f"{path}: No such file or directory" in line
     path.write_bytes(b"good\nb\xff\n")
