@@ -142,6 +142,8 @@ def test_trailing_nan_steps_of_a_cube_are_padding():
         (lambda: object_array(CUBE), CUBE),
         (lambda: list(CUBE[:, :, 0]), CUBE[:, :, 0]),
         (lambda: pd.Series(list(CUBE[:, :, 0])), CUBE[:, :, 0]),
+        (lambda: [pd.Series(x) for x in CUBE[:, :, 0]], CUBE[:, :, 0]),
+        (lambda: [pl.Series(x) for x in CUBE[:, :, 0]], CUBE[:, :, 0]),
         (lambda: [np.empty(0)] * 4, [np.empty(0)] * 4),
     ],
 )
@@ -482,11 +484,6 @@ def test_steps_that_are_arrays(column):
     assert kind == "ragged"
     for x, expected in zip(found, PAIRS, strict=True):
         np.testing.assert_array_equal(x, expected.reshape(-1, 2))
-
-
-@pytest.mark.parametrize("make", [pd.Series, lambda x: pl.Series(x), np.array])
-def test_series_one_by_one_are_ragged_even_if_as_long(make):
-    assert read([make(x) for x in CUBE[:, :, 0].tolist()])[2] == "ragged"
 
 
 @pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="new in NumPy 2")
