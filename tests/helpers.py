@@ -27,7 +27,7 @@ def take(X, rows):
 
 
 def assert_same_weights(a, b, tolerance=0.0):
-    """Of two fitted classifiers, bit for bit unless there is a tolerance."""
+    """Of two fitted classifiers: the same numbers of the same type, unless there is a tolerance."""
     assert a.parameters_.keys() == b.parameters_.keys()
     for name, W in a.parameters_.items():
         np.testing.assert_allclose(
