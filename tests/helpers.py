@@ -17,17 +17,17 @@ SOURCES = Path(seqnets.__file__).parents[1], Path(__file__).parent
 
 
 def object_array(items):
-    """One dimension, whatever the items are."""
+    """A 1-D array of these objects, whatever they are."""
     return np.fromiter(items, dtype=object, count=len(items))
 
 
 def take(X, rows):
-    """Those sequences, in an array or a list as X is one."""
+    """The sequences of X at these rows, as an array if X is one, else as a list."""
     return X[rows] if isinstance(X, np.ndarray) else [X[i] for i in rows]
 
 
 def assert_same_weights(a, b, tolerance=0.0):
-    """Of two fitted classifiers: the same numbers of the same type, unless there is a tolerance."""
+    """Two fitted classifiers have weights of the same dtype, equal within the tolerance."""
     assert a.parameters_.keys() == b.parameters_.keys()
     for name, W in a.parameters_.items():
         np.testing.assert_allclose(
@@ -59,7 +59,7 @@ def assert_as_before(clf, before):
 
 
 def with_peak_memory(function, *arguments):
-    """What the function returns, and how many bytes there were at the most meanwhile."""
+    """What the function returns, and the peak of the memory allocated meanwhile, in bytes."""
     tracemalloc.start()
     try:
         result = function(*arguments)
@@ -69,10 +69,10 @@ def with_peak_memory(function, *arguments):
 
 
 def run_python(code, *arguments, path=SOURCES, timeout=300, **environment):
-    """What a program prints, in a process of its own that must end well and complain of nothing.
+    """What a program prints in its own process, which must succeed and leave stderr empty.
 
-    It imports from `path`: this package and the tests. A variable that is None is taken out of its
-    environment.
+    It imports from `path`, by default this package and the tests. A variable given as None is
+    removed from its environment.
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))} | environment
     done = subprocess.run(

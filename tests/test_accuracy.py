@@ -1,7 +1,7 @@
 """How well models do on real data; only under `tox -e long`, which prints the figures.
 
-Mostly with the defaults, two with the best settings that the benchmarks know. The bounds are what
-README's table says, less a little: what a wrong gradient or a bad default would miss.
+Most use the defaults, two the best settings that the benchmarks know. The bounds are slightly
+below the README's table: a wrong gradient or a bad default would miss them.
 """
 
 import importlib.util
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
 LOWEST = {
     "JapaneseVowels": {"rnn": 0.966, "lstm": 0.97, "gru": 0.97, "mingru": 0.96},
-    # One layer of minGRU: steps don't meet in its gates.
+    # One layer of minGRU: its gates see one step at a time.
     "digits": {"rnn": 0.966, "lstm": 0.97, "gru": 0.97, "mingru": 0.90},
     "sentences": {"rnn": 0.73, "lstm": 0.745, "gru": 0.75, "mingru": 0.74},
 }

@@ -37,7 +37,7 @@ def make_classifier(**parameters):
 
 
 def told(history, y, y_val=None, classes=(0, 1), weights=None):
-    """What is told of such a training; y and y_val are places among the classes."""
+    """The warnings about such a training; y and y_val are indices into the classes."""
     clf = make_classifier()
     clf.classes_ = np.array(classes)
     _, clf.out_activation_ = labels.outputs(clf.classes_[y], clf.classes_)
@@ -80,7 +80,7 @@ def test_one_warning_of_epochs_that_ran_out(early_stopping):
 
 @each_early_stopping
 def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
-    """Of classes as rare as the last, even start weights that know nothing are worse."""
+    """With a class as rare as the last one, weights that have learned nothing are worse."""
     y = np.repeat([0, 1], [N - 2, 2])
     clf, message = fit_and_catch(
         y, max_iter=2, learning_rate_init=1e-6, early_stopping=early_stopping
@@ -103,7 +103,7 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
         ("max_iter", [0, 1], [1.0, 1.0], 0.69, "maximum iterations"),
         ("converged", [0, 1], [1.0, 1.0], 0.70, "guessing .* give 0.6931"),
         ("max_iter", [0, 1], [1.0, 1.0], 0.70, "guessing .* give 0.6931"),
-        ("interrupted", [0, 1], [1.0, 1.0], 0.70, None),  # that it was is told elsewhere
+        ("interrupted", [0, 1], [1.0, 1.0], 0.70, None),  # another warning says so
         ("callback", [0, 1], [1.0, 1.0], 0.69, None),
         ("converged", [0, 1], [3.0, 1.0], 0.60, "guessing .* give 0.5623"),
         ("converged", [2, 2], [1.0, 1.0], 0.60, None),
@@ -111,7 +111,7 @@ def test_one_warning_of_a_loss_no_better_than_guessing(early_stopping):
     ],
 )
 def test_a_training_loss_is_held_against_guessing(stopped, y, weights, loss, message):
-    """The last epochs count, of which the weights kept come, be an earlier loss less."""
+    """The last epochs count, as the weights come from them, even if an earlier loss was lower."""
     history = History([0.5, *[loss] * 5], stopped=stopped)
     found = told(history, y, classes=(0, 1, 2), weights=weights)
     assert len(found) == (message is not None)
@@ -120,7 +120,7 @@ def test_a_training_loss_is_held_against_guessing(stopped, y, weights, loss, mes
 
 @pytest.mark.parametrize(("lowest", "warns"), [(0.83, False), (0.84, True)])
 def test_on_a_validation_set_its_own_loss_counts(lowest, warns):
-    """Beside that of guessing by the training set's frequencies, here 1/4 and 3/4."""
+    """It is compared with guessing by the training set's frequencies, here 1/4 and 3/4."""
     history = History([9.0, 9.0], [0.1, 0.9], [0.5, 0.6], lowest_validation_loss=lowest)
     found = told(history, [0, 1, 1, 1], y_val=[0, 1])
     assert any("give 0.8370" in message for message in found) == warns
@@ -144,7 +144,7 @@ def test_what_was_learned_but_does_not_hold_is_told_from_what_was_not(loss, reas
 
 @pytest.mark.parametrize("keeps_start", [True, False])
 def test_weights_that_no_epoch_beats_are_told_of(keeps_start):
-    """A loop of short fits may never leave them."""
+    """A loop of short fits may never get beyond them."""
     history = History([0.9], [0.9], [-0.9], lowest_validation_loss=0.8, keeps_start=keeps_start)
     [message] = told(history, [0, 1], y_val=[0, 1])
     assert "guessing" in message
@@ -160,7 +160,7 @@ def test_weights_that_no_epoch_beats_are_told_of(keeps_start):
     ],
 )
 def test_a_class_with_few_to_judge_by_is_told(classes, y):
-    """Whichever of two classes it is."""
+    """Whichever of the classes it is."""
     history = History([0.7], [9.0], [-9.0], lowest_validation_loss=9.0)
     [message] = told(history, y, y_val=y, classes=classes)
     assert "has 4 sequences of class 'no'" in message
@@ -170,7 +170,7 @@ def test_a_class_with_few_to_judge_by_is_told(classes, y):
 @each_early_stopping
 @pytest.mark.parametrize(("level", "warns"), [(0.0, False), (30.0, True)])
 def test_series_at_levels_of_their_own_are_told(recwarn, level, warns, early_stopping):
-    """A bump's place is the class; half of the features are as they should be."""
+    """A bump's place is the class; only feature 1 has levels; feature 2 never varies in time."""
     random = np.random.RandomState(0)
     X, y = random.normal(0, 0.3, (60, 12, 2)), np.arange(60) % 2
     X[y == 0, 3, 1] += 3
@@ -188,7 +188,7 @@ def test_series_at_levels_of_their_own_are_told(recwarn, level, warns, early_sto
 
 @pytest.mark.filterwarnings("error")
 def test_one_class_is_nothing_to_warn_of():
-    """Neither of few to judge by nor of levels."""
+    """Neither few sequences to judge by nor different levels."""
     levels = np.random.RandomState(0).normal(0, 30, (40, 1, 1))
     X, y = levels + np.random.RandomState(1).normal(size=(40, 5, 1)), ["a"] * 40
     clf = make_classifier(learning_rate="cosine").fit(X, y, X_val=X[:20], y_val=y[:20])
@@ -252,7 +252,7 @@ def test_ids_with_an_embedding_give_none_either():
     make_classifier(embedding_dim=2, tol=10.0).fit(words_as(np.int32), [0, 1, 0, 1])
 
 
-# ---------------------------------------------------------------- what is taken for another
+# --------------------------------------------------------------------------- likely mistakes
 
 
 def test_one_hot_labels_are_told_from_several():
@@ -262,7 +262,7 @@ def test_one_hot_labels_are_told_from_several():
     clf = make_classifier()
     with pytest.warns(UserWarning, match="a single 1 in each row"):
         clf.partial_fit(make(), one_hot, classes=[0, 1, 2])
-    clf.partial_fit(make(), one_hot)  # told once
+    clf.partial_fit(make(), one_hot)  # no second warning
     make_classifier().fit(make(), np.vstack([one_hot[:-1], [[1, 1, 0]]]))
 
 

@@ -24,7 +24,7 @@ each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
 
 
 def make(kind, lengths=LENGTHS):
-    """Sequences, one by one and joined; of series, no number is zero and none stands twice."""
+    """The same sequences, one by one and joined; all numbers of series differ, none is zero."""
     total = sum(lengths)
     values = 1.0 + np.arange(total * D).reshape(total, D)
     if kind == "tokens":
@@ -34,7 +34,7 @@ def make(kind, lengths=LENGTHS):
 
 
 def unpacked(batch):
-    """(T, B) lists of what the layers read, None where a sequence has ended."""
+    """What the layers read, for (T, B); where a sequence has ended, 0 in series, -1 in tokens."""
     T, B = batch.n_active.size, batch.lengths.size
     if batch.lookup is None:
         return batch.x.reshape(T, B, D)
@@ -154,7 +154,7 @@ def test_blocks_of_short_sequences_have_more_rows(monkeypatch):
     [(16, [16]), (20, [20]), (24, [12, 12]), (32, [16, 16]), (41, [24, 17]), (96, [32] * 3)],
 )
 def test_blocks_are_of_like_size(n, sizes):
-    """The threads that take them end at the same time; two have work, if there is enough."""
+    """Threads that take one each finish together; if there is enough work, two have some."""
     lengths = np.full(n, FEW_STEPS // 20)
     assert [block.size for block in blocks(lengths)] == sizes
 
@@ -165,7 +165,7 @@ def test_blocks_are_of_like_size(n, sizes):
         ([10_000] + [100] * 31, [4, 28]),
         ([1000] * 3 + [200] * 13, [8, 8]),
         ([1000] + [500] * 15, [16]),  # no more than half of it is padding
-        ([250] + [1] * 15, [16]),  # nor does so little matter
+        ([250] + [1] * 15, [16]),  # so little padding does not matter
     ],
 )
 def test_a_long_sequence_has_few_short_ones_beside_it(lengths, sizes):
@@ -213,7 +213,7 @@ def test_shuffled_batches_hold_sequences_of_like_length():
 
 
 def test_which_sequences_meet_is_random():
-    """Pools are drawn from everywhere: sorting all of them would always join the same rows."""
+    """Each pool is drawn from all rows: sorting all at once would always join the same ones."""
     n = 4 * POOL * 2
     lengths, random = np.arange(n), np.random.RandomState(0)
     first, second = (
@@ -223,7 +223,7 @@ def test_which_sequences_meet_is_random():
 
 
 def test_which_of_few_sequences_meet_is_random():
-    """Nor is the longest one always in the last, smaller batch."""
+    """The longest one is not always in the last, smaller batch."""
     lengths, random = np.arange(65), np.random.RandomState(0)
     epochs = [list(minibatches(lengths, 8, random)) for _ in range(10)]
     assert {len(batches) for batches in epochs} == {9}

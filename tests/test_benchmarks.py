@@ -1,4 +1,4 @@
-"""The yardstick learns what ours learns: else the benchmarks compare two different things."""
+"""The yardstick learns what ours learns: else the benchmarks would compare different things."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def task(request, cell):
 
 
 def sides(task):
-    """Ours and every way of PyTorch's, from the same weights, none of which is zero."""
+    """Our model and each of PyTorch's, with the same weights, none of which is zero."""
     data = make_data(task, n_batches=2)
     ours = Ours(task, data, threads=1)
     random = np.random.RandomState(1)
@@ -48,7 +48,7 @@ def sides(task):
 
 
 def hold_second_bias(model):
-    """At zero, as we have none, but for GRU's candidate."""
+    """Keep PyTorch's second bias at zero: we have none, except for GRU's candidate."""
     second = model.layer.bias_hh_l0
     keep = torch.zeros_like(second)
     if model.task.cell == "gru":
@@ -74,10 +74,10 @@ def test_same_loss_and_same_clipped_gradient(task):
 
 
 def test_same_losses_over_steps(task):
-    """Of ours and the ways with a sparse embedding; a dense one's Adam moves absent words too."""
+    """For tokens, only sparse embeddings are compared: a dense one's Adam moves absent words."""
     ours, others = sides(task)
     losses = [ours.step(rows) for rows in MINIBATCHES]
-    assert abs(losses[-1] - losses[1]) > 1e-4  # ten times what may differ
+    assert abs(losses[-1] - losses[1]) > 1e-4  # ten times the tolerance
     for name, theirs in others.items():
         if task.n_words is None or "sparse" in name:
             expected = [theirs.step(rows) for rows in MINIBATCHES]
@@ -113,4 +113,4 @@ def test_rows_of_explanations(monkeypatch, tmp_path):
     np.testing.assert_array_equal(made["staged_predict_proba"][-1], made["proba"])
     report.write(tmp_path, found, settings)
     assert "explain gru" in (tmp_path / report.TABLE).read_text("utf-8")
-    assert not (tmp_path / report.CHART).exists()  # which is of other libraries
+    assert not (tmp_path / report.CHART).exists()  # it would show other libraries

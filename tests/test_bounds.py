@@ -28,7 +28,7 @@ def test_canary_is_caught():
 
 
 def test_kernel_of_the_package_is_caught():
-    """Its innermost part is no code of Numba's and asks for the check by itself."""
+    """Its innermost part is written in LLVM and must ask for the check by itself."""
     A, B, C = np.zeros((8, 4)), in_panels(np.zeros((4, 4))), np.zeros((8, 4))
     add_product(8, A, B, C)
     with pytest.raises(IndexError):

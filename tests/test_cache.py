@@ -62,7 +62,7 @@ def a_cache(function=double):
 
 
 def compiled(signature):
-    """What Numba makes of a signature, in a dispatcher that keeps nothing on disk."""
+    """What Numba compiles for a signature, in a dispatcher that keeps nothing on disk."""
     new = numba.njit(double.py_func)
     new.compile(signature)
     return new.overloads[signature]
@@ -145,7 +145,7 @@ def test_half_a_file_is_replaced(place, size):
 
 
 def test_a_file_that_another_process_reads_is_as_good(place, monkeypatch):
-    """Windows does not replace it."""
+    """Windows refuses to replace it, so theirs stays."""
 
     def refused(*_):
         raise PermissionError(13, "Access is denied")
@@ -195,7 +195,7 @@ def test_a_broken_pickle_is_one_warning(place):
 
 
 class Plant:
-    """Makes a file where it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, marker):
         self.marker = str(marker)
@@ -258,7 +258,7 @@ def test_nobody_else_sees_the_directory(kept):
 
 
 def save_often(place, mine, n_rounds, barrier, results):
-    """Save one signature as often, at once with another process; count what is found wrong."""
+    """Save one signature n_rounds times, together with another process; count wrong loads."""
     numba.config.CACHE_DIR = place
     ours, overload, wrong = a_cache(), compiled(SIGNATURES[mine]), 0
     path, _ = ours._place(SIGNATURES[mine], CONTEXT.codegen())
@@ -331,7 +331,7 @@ print(sum(add_product.stats.cache_hits.values()), C[0, 0])
 
 
 def test_an_edit_of_any_kernel_s_file_is_noticed(tmp_path):
-    """numba#1833: Numba's own cache looks at the file of the caller alone."""
+    """numba#1833: Numba's own cache checks only the caller's file."""
     package = tmp_path / "seqnets"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
 
@@ -349,12 +349,12 @@ def test_an_edit_of_any_kernel_s_file_is_noticed(tmp_path):
 
 
 def test_the_warning_is_at_the_user_s_line(tmp_path):
-    """Though the thread that compiles has none."""
+    """Even though the thread that compiles runs no line of the user's."""
     (tmp_path / "no directory").touch()
     at_the_line = "warnings.showwarning = lambda m, c, file, line, *_: print(file, line, m)\n"
-    code = at_the_line + FIT.replace("lstm", "rnn")  # which is compiled sooner
+    code = at_the_line + FIT.replace("lstm", "rnn")  # compiles faster
     found = run(code, NUMBA_CACHE_DIR=str(tmp_path / "no directory"))
-    # `run` puts two lines above.
+    # `run` puts two lines before the code.
     [line] = [i for i, text in enumerate(code.splitlines(), 3) if ".fit(X, y)" in text]
     assert found.startswith(f"<string> {line} Compiled kernels can't be kept on disk")
 
@@ -416,7 +416,7 @@ def test_no_home(monkeypatch):
         cache.user_cache()
 
 
-# ------------------------------------------------------------- Numba's inside is another
+# ---------------------------------------------------------- Numba's internals have changed
 
 
 def test_without_numba_s_internals_nothing_is_cached(monkeypatch):
