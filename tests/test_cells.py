@@ -46,7 +46,7 @@ def make_sequences(random, lengths, D, H, dtype=np.float64):
 
 
 def make_arrays(random, cell, p, sequences):
-    """The kernels' arrays for sequences that are sorted by length; garbage wherever none runs."""
+    """The kernels' arrays for sequences sorted by length; garbage where no sequence runs."""
     dtype, H, GH = p["b"].dtype, sequences[0]["h0"].size, p["b"].size
     lengths = np.array([len(s["x"]) for s in sequences])
     n, T = lengths.size, lengths.max()
@@ -88,7 +88,7 @@ def forward(cell, v):
 
 
 def backward(cell, v):
-    v.da, v.du_n = v.a.copy(), v.u_n.copy()  # whose place the gradients take
+    v.da, v.du_n = v.a.copy(), v.u_n.copy()  # backward overwrites them with gradients
     call(CELLS[cell].backward, v)
 
 
@@ -113,7 +113,7 @@ def assert_close(actual, expected, tolerance):
 
 
 def product_over_steps(left, right):
-    """sum_t left[t]^T right[t], in float64, dead rows and all, as the layers take it."""
+    """sum_t left[t]^T right[t] in float64, over rows where no sequence runs, too, as in layers."""
     left, right = left.astype(float), right.astype(float)
     return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
 
@@ -255,7 +255,7 @@ def test_a_sequence_gives_the_same_bits_in_any_company(cell, H, dtype):
 
 # -------------------------------------------------------------------- the gate functions
 #
-# Seen through the loops that call them: compiled into a loop they are other code than alone.
+# Tested through the loops that call them: compiled into a loop, their code differs.
 
 
 def tanh(x):
@@ -355,9 +355,9 @@ def test_what_is_below_the_threshold_becomes_zero(dtype, threshold):
 )
 @each_cell
 def test_vanishing_gradients_leave_no_denormals(cell, dtype, T):
-    """Only last steps have a gradient; small weights and gates wear it down on the way back.
+    """Only last steps get a gradient; small weights and gates shrink it on the way back.
 
-    Of dc only the end is kept, so that many lengths are needed to catch it at every size.
+    Only the last value of dc is kept, so that many lengths are needed to catch it at every size.
     """
     random = np.random.default_rng(0)
     H = 2

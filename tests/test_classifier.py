@@ -29,7 +29,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def make(kind, seed=0):
-    """N sequences: ids from 1 to 5, or series, univariate if "2d", of 3 features if not."""
+    """N sequences: ids from 1 to 5, or series, univariate if "2d", else of 3 features."""
     random = np.random.RandomState(seed)
     lengths = random.randint(0, 6, N)
     if kind == "tokens":
@@ -177,7 +177,7 @@ def test_other_forms_of_the_same_numbers(kind, form, tmp_path):
 )
 def test_series_compute_in_their_own_type(kind, given, computed):
     def cast(X, dtype):
-        X = [np.round(8 * x).astype(given).astype(dtype) for x in X]  # the same in any of them
+        X = [np.round(8 * x).astype(given).astype(dtype) for x in X]  # exact in every type
         return X if kind == "ragged" else np.array(X)
 
     clf = make_classifier(kind).fit(cast(make(kind), given), Y)
@@ -293,7 +293,7 @@ def test_probabilities_and_labels_follow_from_the_outputs(n_classes, n_outputs, 
     y = np.array(list("edcba"))[np.arange(N) % n_classes]
     clf, X = fit("ragged", y, dtype=dtype), make("ragged", seed=1)
     assert (clf.n_outputs_, clf.out_activation_) == (n_outputs, activation)
-    for scale in [1.0, 30.0, 3000.0]:  # probabilities of 0 and 1 at last
+    for scale in [1.0, 30.0, 3000.0]:  # in the end, probabilities are 0 and 1
         clf.parameters_["dense.W"] *= clf.parameters_["dense.W"].dtype.type(scale)
         z, proba = clf.decision_function(X), clf.predict_proba(X)
         log_proba = clf.predict_log_proba(X)
@@ -342,7 +342,7 @@ def test_weights_of_one_are_none(kind):
 
 @each_kind
 def test_weight_0_is_absence(kind):
-    """To the last bit, also of the vocabulary, the classes and the minibatches."""
+    """It changes no bit, nor the vocabulary, the classes or the minibatches."""
     X, y, weights = make(kind), Y.copy(), np.ones(N)
     weights[[1, 4, 7]], y[[1, 4]] = 0, [9, 9]
     if kind == "tokens":
@@ -398,7 +398,7 @@ def test_a_class_of_weight_0_is_known_and_never_predicted():
 @pytest.mark.parametrize("cell", naive.CELLS)
 def test_names_and_shapes_of_parameters(cell):
     clf = fit("tokens", cell=cell, hidden_layer_sizes=(5, 2), embedding_dim=7)
-    n_ids = len(np.unique(np.concatenate(make("tokens"))))  # and one row for 1, the unknown
+    n_ids = len(np.unique(np.concatenate(make("tokens"))))  # with 1, the unknown
     expected = {"embedding": (n_ids, 7), "dense.W": (2, 3), "dense.b": (3,)}
     for name, D, H in (("layer0", 7, 5), ("layer1", 5, 2)):
         of_layer = naive.shapes(cell, D, H)
@@ -428,7 +428,7 @@ def ever_rising(clf, X, y):
     return next(TICKS)
 
 
-# Another value of each parameter; in braces what it needs beside it.
+# Another value of each parameter; in braces, the other parameters that it needs.
 EFFECTS = {
     "cell": ("gru", {}),
     "hidden_layer_sizes": ((3, 3), {}),
@@ -526,7 +526,7 @@ WRONG = {
 
 @pytest.fixture
 def no_kernel(monkeypatch):
-    """Fitted before it is asked for; from here on every forward pass is a failure."""
+    """A fitted classifier; from here on, every forward pass fails the test."""
     clf = fit("2d")
     monkeypatch.setattr(Network, "forward", lambda *_: pytest.fail("a kernel was reached"))
     return clf
@@ -611,7 +611,7 @@ def test_an_empty_validation_set(no_kernel):
 @each_kind
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_attention_weights_are_the_shares_in_the_pooled_state(kind, bidirectional):
-    """Shares of each sequence's own steps, with which the pooled state can be had by hand."""
+    """Each sequence has shares for its own steps; with them, the pooled state is had by hand."""
     parameters = {"pooling": "attention", "bidirectional": bidirectional, "dtype": "float64"}
     clf, X = fit(kind, learning_rate_init=0.1, **parameters), make(kind)
     shares = clf.attention_weights(X)

@@ -1,4 +1,4 @@
-"""python -m seqnets train and predict: from texts to a file to labels, and each mistake."""
+"""python -m seqnets train, predict and explain: texts, models, labels, and users' mistakes."""
 
 import io
 import os
@@ -25,7 +25,7 @@ OF_TEXTS = str(MODELS / "texts-1.seqnets")
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Train in next to no time, for where it does not matter how well."""
+    """Train in next to no time, for tests where it does not matter how well."""
     small = partial(comparison.recurrent, hidden_layer_sizes=2, max_iter=1)
     monkeypatch.setattr(cli, "recurrent", small)
 
@@ -239,7 +239,7 @@ def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
     )
     assert cli.main(["predict", model, path]) == 0
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 6  # the header's, and one text has two lines
+    assert len(out.splitlines()) == 6  # the header is one, and one text has two lines
     assert "--text COLUMN" in err
 
 
@@ -387,7 +387,7 @@ def test_labels_are_counted_before_training():
 
 
 def test_a_job_in_the_background_is_not_interrupted():
-    """A shell lets it ignore Ctrl-C, which is for the one in front."""
+    """A shell lets it ignore Ctrl-C, which is meant for the job in the foreground."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with comparison.on_interrupt(signal.default_int_handler):
@@ -398,7 +398,7 @@ def test_a_job_in_the_background_is_not_interrupted():
 
 
 def test_a_file_that_fails_is_named(capsys, monkeypatch):
-    """Of what went wrong elsewhere, standard output is not to blame."""
+    """Standard output is not blamed for what went wrong elsewhere."""
 
     def elsewhere(path):
         raise OSError(28, "No space left on device", "/dev/shm/joblib")

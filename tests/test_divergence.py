@@ -50,7 +50,7 @@ def make_classifier(kind, **parameters):
 
 
 def assert_diverges(train, *arguments, in_epoch=1, **named):
-    """In one error that says where, why and what to try, without a warning beside it."""
+    """Training ends in one error that says where, why and what to try, and gives no warning."""
     clf = train.__self__
     before = contents(clf)
     with warnings.catch_warnings():
@@ -95,7 +95,7 @@ def test_a_first_partial_fit(kind, dtype, solver):
     [("fit", False, 1), ("fit", True, 3), ("partial_fit", False, 3)],
 )
 def test_after_a_fit(kind, dtype, solver, method, warm_start, in_epoch):
-    """As if the call had never been: what follows goes on from what was before."""
+    """As if the call had never been made: later training goes on from the state before it."""
     X, y = make(kind)
     clf = make_classifier(kind, dtype=dtype, solver=solver, warm_start=True).fit(X, y)
     good, twin, proba = clf.get_params(), copy.deepcopy(clf), clf.predict_proba(X)
@@ -130,7 +130,7 @@ def test_new_classes_and_features_are_forgotten(kind, dtype):
 @each_early_stopping
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_the_epoch_is_that_of_the_overflow(early_stopping, warm_start):
-    """One step an epoch: after the first the weights are finite, the next loss is not."""
+    """One step per epoch: after the first, the weights are finite; the next loss is not."""
     X, y = make("series")
     settings = {"dtype": "float64", "early_stopping": early_stopping, "batch_size": N}
     clf = make_classifier("series", warm_start=warm_start, **settings).fit(X, y)
@@ -141,7 +141,7 @@ def test_the_epoch_is_that_of_the_overflow(early_stopping, warm_start):
 @each_kind
 @each_solver
 def test_in_the_very_last_step(kind, solver):
-    """No loss comes after it to tell: the weights are looked at."""
+    """No later loss would show it: the weights are checked."""
     settings = {"dtype": "float32", "solver": solver, "batch_size": N, "max_iter": 1}
     clf = make_classifier(kind, **settings, **TOO_LONG)
     assert_diverges(clf.fit, *make(kind))
@@ -152,7 +152,7 @@ def test_in_the_very_last_step(kind, solver):
 @each_dtype
 @each_early_stopping
 def test_in_threads(kind, dtype, early_stopping):
-    """Several blocks a step, whose threads have NumPy's warnings on, as every new thread."""
+    """Several blocks per step; their threads, like all new ones, have NumPy's warnings on."""
     n = 6 * BLOCK_ROWS
     settings = {"dtype": dtype, "early_stopping": early_stopping, "dropout": 0.5, "n_jobs": 2}
     clf = make_classifier(kind, batch_size=n // 3, **settings, **TOO_LONG)

@@ -1,4 +1,4 @@
-"""Every public docstring has an example, and what examples say is so, those of the README too."""
+"""Every public docstring has an example, and what examples say is true, in the README, too."""
 
 import doctest
 import inspect

@@ -31,7 +31,7 @@ def batch_of(kind, n=40):
 
 
 def draw(dropout, seed, batch, **inputs):
-    """Masks of a network of these inputs, with one state of 7 units."""
+    """Masks of a network with inputs of these widths and one state of 7 units."""
     return dropout.draw(seed, inputs, {"layer0": 7}, batch, FLOAT32)
 
 
@@ -44,7 +44,7 @@ def make_classifier(kind, **parameters):
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_numbers_are_left_out_with_probability_p(p):
-    """A mask a sequence for each layer but the first, which reads the series themselves."""
+    """One mask per sequence for each layer but the first, which reads the series themselves."""
     batch = batch_of("series", n=4000)
     masks = draw(Dropout(p), (0, 0), batch, layer0=2, layer1=5, dense=3)
     assert {name: mask.shape for name, mask in masks.items()} == {
@@ -60,7 +60,7 @@ def test_numbers_are_left_out_with_probability_p(p):
 
 
 def test_masks_of_tokens():
-    """One for each distinct token: whole tokens, numbers, or both."""
+    """One per distinct token, which drops whole tokens, numbers, or both."""
     batch = batch_of("tokens")
     assert batch.x.size == 8
     whole = draw(Dropout(0.0, 0.5), (0, 0), batch, layer0=64, dense=3)
@@ -76,7 +76,7 @@ def test_masks_of_tokens():
 
 
 def test_masks_of_states():
-    """One a sequence, beside the others."""
+    """One per sequence."""
     masks = draw(Dropout(0.0, 0.0, 0.5), (0, 0), batch_of("tokens"), dense=3)
     assert {name: mask.shape for name, mask in masks.items()} == {"layer0.h": (40, 7)}
     assert set(np.unique(masks["layer0.h"])) == {0, 2}
@@ -100,7 +100,7 @@ def test_prediction_leaves_nothing_out(kind):
 
 
 def test_a_cell_without_a_product_has_no_recurrent_dropout():
-    """Not in silence: it would have no effect."""
+    """It is refused, as it would have no effect."""
     clf = make_classifier("series", recurrent_dropout=0.5).set_params(cell="mingru")
     message = "recurrent_dropout=0.5 .* cell='mingru' has no W_h.* one of the cells 'rnn', 'lstm'"
     with pytest.raises(ValueError, match=message):
@@ -127,7 +127,7 @@ def test_auto_is_some_for_tokens_and_none_for_series(kind, same):
     ],
 )
 def test_recurrent_auto_is_some_for_an_lstm_and_enough_series(kind, n, cell, same):
-    """0.2 for an LSTM and enough series, of which only those with a weight count."""
+    """0.2 for an LSTM and enough series; those of weight 0 do not count."""
     X, y, weights = make(kind, n + 1), np.arange(n + 1) % 3, np.arange(n + 1) > 0
     auto = make_classifier(kind, max_iter=1).set_params(cell=cell)
     given = make_classifier(kind, max_iter=1, recurrent_dropout=same).set_params(cell=cell)
@@ -138,7 +138,7 @@ def test_recurrent_auto_is_some_for_an_lstm_and_enough_series(kind, n, cell, sam
 
 
 def test_without_dropout_the_generator_is_left_alone():
-    """So that results do not depend on whether there could have been some."""
+    """So that results do not depend on whether dropout was possible."""
     assert draw(NO_DROPOUT, (0, 0), batch_of("tokens"), layer0=2) == {}
     X, y = make("series"), np.arange(40) % 3
     clf = make_classifier("series", shuffle=False, warm_start=True).fit(X, y)

@@ -38,7 +38,7 @@ def test_only_those_that_fit_saw_are_trained():
 
 
 def test_frozen_ones_are_series_of_their_vectors():
-    """A fit on the vectors themselves gives the same network, but for the standardization."""
+    """The same weights give the same outputs on the vectors themselves, not standardized."""
     settings = {"dtype": "float64", "max_iter": 1, "learning_rate_init": 1e-300, "dropout": 0.0}
     frozen = make_classifier(train_embeddings=False, **settings).fit(X, Y)
     series = RecurrentClassifier("gru", 4, n_jobs=1, random_state=0, pooling="max", **settings)
@@ -75,7 +75,7 @@ def test_partial_fit_goes_on_with_them():
 
 @pytest.mark.parametrize("trained", [True, False])
 def test_with_a_validation_set_frozen_ones_stay_and_others_learn(trained):
-    """Also those that only the validation set has stay, for nothing tells of them."""
+    """Those that only the validation set has stay, too, as nothing is learned about them."""
     clf = make_classifier(train_embeddings=trained, learning_rate_init=0.1)
     clf.fit([[2, 3], [3], [4], [4, 2]], [0, 0, 1, 1], X_val=[[5], [4]], y_val=[0, 1])
     moved = (clf.parameters_["embedding"] != E[1:].astype(np.float32)).any(axis=1)
