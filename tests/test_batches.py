@@ -154,7 +154,7 @@ def test_blocks_of_short_sequences_have_more_rows(monkeypatch):
     [(16, [16]), (20, [20]), (24, [12, 12]), (32, [16, 16]), (41, [24, 17]), (96, [32] * 3)],
 )
 def test_blocks_are_of_like_size(n, sizes):
-    """Threads that take one each finish together; if there is enough work, two have some."""
+    """Threads that take one each finish together; enough work is split for two threads."""
     lengths = np.full(n, FEW_STEPS // 20)
     assert [block.size for block in blocks(lengths)] == sizes
 

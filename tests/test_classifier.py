@@ -611,7 +611,7 @@ def test_an_empty_validation_set(no_kernel):
 @each_kind
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_attention_weights_are_the_shares_in_the_pooled_state(kind, bidirectional):
-    """Each sequence has shares for its own steps; with them, the pooled state is had by hand."""
+    """Each sequence has shares for its own steps, which give its pooled state by hand."""
     parameters = {"pooling": "attention", "bidirectional": bidirectional, "dtype": "float64"}
     clf, X = fit(kind, learning_rate_init=0.1, **parameters), make(kind)
     shares = clf.attention_weights(X)

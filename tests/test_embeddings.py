@@ -160,7 +160,7 @@ def test_from_a_file(header, tmp_path):
 
 
 def test_a_file_s_words_with_spaces(tmp_path):
-    """Of which GloVe's largest file has some."""
+    """GloVe's largest file has some of these."""
     path = tmp_path / "vectors.txt"
     lines = "the 2 3.5", "film 1 2", "film at 9 9", "to infinity 7 7", ". . . 8 8"
     path.write_text("\n".join(lines), encoding="utf-8")
@@ -253,7 +253,7 @@ def test_from_texts_to_predictions():
     clf = make_classifier(embedding_dim=2, embeddings=matrix, learning_rate_init=1e-300)
     clf.fit(ids, [1, 0, 1, 0])
     for word in ("film", "bad"):
-        row = vectorizer.vocabulary_[word] - 1  # ids from 1 on have one
+        row = vectorizer.vocabulary_[word] - 1  # padding, id 0, has no row
         assert clf.parameters_["embedding"][row].tolist() == VECTORS[word]
     unheard, unknown = clf.decision_function(vectorizer.transform(["good unheard", "good so"]))
     assert unheard == unknown

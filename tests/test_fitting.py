@@ -39,7 +39,7 @@ def make(kind="series", n=N):
 def make_classifier(kind="series", **parameters):
     defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
     defaults |= {"batch_size": 8, "dtype": "float64", "validation_fraction": 0.3}
-    defaults["learning_rate"] = "constant"  # a longer fit begins as a shorter one
+    defaults["learning_rate"] = "constant"  # so that a longer fit begins like a shorter one
     if kind == "tokens":
         defaults["embedding_dim"] = 2
     return RecurrentClassifier("rnn", **defaults | parameters)
@@ -135,7 +135,7 @@ def test_a_tenth_is_a_tenth_however_small_the_classes():
 
 @pytest.mark.parametrize(("n", "n_validation"), [(51, 0), (52, 51)])
 def test_when_too_little_is_left_to_set_aside(n, n_validation):
-    """Of n sequences of one class, and 1,000 - n of a class of their own each."""
+    """n sequences are of one class, each of the other 1,000 - n is alone in its class."""
     y = np.maximum(np.arange(1000) - n + 1, 0)
     _, validation = split(y, early_stopping=True, validation_fraction=0.1)
     assert len(validation) == n - 1
@@ -158,7 +158,7 @@ def labels_only(y):
 @each_early_stopping
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_series_have_mean_0_and_deviation_1(spy, early_stopping, dtype):
-    """Each step weighs as its sequence; (x - input_mean_) / input_scale_ as documented."""
+    """Each step has its sequence's weight; x becomes (x - input_mean_) / input_scale_."""
     weights = np.random.RandomState(1).uniform(0.1, 5.0, N)
     clf = make_classifier(early_stopping=early_stopping, dtype=dtype).fit(make(), Y, weights)
     for fitted in (clf.input_mean_, clf.input_scale_):
@@ -180,8 +180,8 @@ def test_series_have_mean_0_and_deviation_1(spy, early_stopping, dtype):
 
 @pytest.mark.parametrize(("far", "given"), [(16_000_000, "float32"), (1_700_000_000, "float64")])
 def test_far_from_zero_differences_are_kept(far, given):
-    """The mean comes off first: divided before, neighbors would be rounded to one number. So they
-    would be as float32, where that is the network's precision and not that of X.
+    """The mean is subtracted first, in float64: after a division, or as float32, neighbors would be
+    rounded to one number.
     """
     X = far + np.random.RandomState(0).randint(3, size=(N, 5)).astype(given)
     clf = make_classifier(early_stopping=False, max_iter=1, dtype="float32").fit(X, Y)
@@ -224,7 +224,7 @@ def test_the_validation_set_is_not_looked_at(monkeypatch):
 
 
 def test_standardization_takes_no_second_copy(monkeypatch):
-    """In parts as small as can be it learns the same, and computes on no more than a part."""
+    """With the smallest parts it learns the same, and it never computes on more than a part."""
     random = np.random.RandomState(0)
     X = random.normal(size=(200, 500, 2)).astype(np.float32)
     sequences = Sequences(X.reshape(-1, 2), 500 * np.arange(201))
@@ -315,7 +315,7 @@ def test_weights_without_a_sum(weight, class_weight):
      ("rmsprop", "tokens", 0.001), ("sgd", "series", 0.1), ("sgd", "tokens", 0.1)],
 )  # fmt: skip
 def test_each_solver_has_a_learning_rate(solver, kind, rate):
-    """As the docstring has them, to the same weights as if they were given."""
+    """The docstring's rate, with the same weights as if it were given."""
     auto = make_classifier(kind, solver=solver).fit(make(kind), Y)
     given = make_classifier(kind, solver=solver, learning_rate_init=rate).fit(make(kind), Y)
     assert_same_weights(auto, given)
@@ -354,7 +354,7 @@ def test_settings_are_numbers_of_python():
 @each_kind
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_early_stopping_returns_the_best_weights(spy, kind, n_classes):
-    """Labels are random, so that the validation loss rises; the model has its lowest."""
+    """Labels are random, so that the validation loss rises; the model has the lowest one."""
     y = np.random.RandomState(1).randint(0, n_classes, N)
     weights = np.linspace(0.5, 2.0, N)
     clf = make_classifier(
@@ -371,7 +371,7 @@ def test_early_stopping_returns_the_best_weights(spy, kind, n_classes):
 
 
 def test_what_is_judged_is_the_running_mean(monkeypatch):
-    """A mean that takes nothing in keeps the start weights; training goes on all the same."""
+    """A mean that is never updated keeps the start weights; training itself is the same."""
     settings = {"early_stopping": True, "max_iter": 2, "learning_rate_init": 0.1}
     clf = make_classifier(**settings).fit(make(), Y)
     monkeypatch.setattr("seqnets.training.Average.update", lambda self: None)
@@ -403,7 +403,7 @@ def interrupt(monkeypatch, at):
 @each_early_stopping
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_an_interrupted_fit_is_a_fit(monkeypatch, kind, early_stopping, epochs):
-    """It ends at the start of an epoch here: the model is that of the epochs before it."""
+    """The interrupt comes at the start of an epoch: the model is that of the epochs before."""
     X, settings = make(kind), {"early_stopping": early_stopping, "batch_size": N}
     clf = make_classifier(kind, max_iter=9, **settings)
     with monkeypatch.context() as patch:
@@ -437,10 +437,10 @@ def test_interrupted_before_an_epoch_ends_nothing_changes(monkeypatch, early_sto
 
 @each_early_stopping
 def test_interrupted_amid_an_epoch(monkeypatch, early_stopping):
-    """Without a validation set the steps up to there count."""
+    """Without a validation set, the steps before the interrupt count."""
     settings = {"early_stopping": early_stopping, "batch_size": 4}
     with monkeypatch.context() as patch:
-        interrupt(patch, at=11)  # of at most 8 an epoch
+        interrupt(patch, at=11)  # there are at most 8 per epoch
         with pytest.warns(UserWarning, match="interrupted"):
             clf = make_classifier(**settings).fit(make(), Y)
     first = make_classifier(**settings, max_iter=1).fit(make(), Y)
@@ -487,14 +487,14 @@ def test_record_of_a_curve_that_rises():
 
 
 def test_a_cosine_schedule_ends_where_it_should(recwarn):
-    """At max_iter, which is no reason to warn, and not sooner, while its steps are large."""
+    """At max_iter, without a warning, and not earlier, while its steps are large."""
     clf = make_classifier(learning_rate="cosine", max_iter=15, learning_rate_init=0.01, tol=9.0)
     assert clf.set_params(n_iter_no_change=1).fit(make(), Y).n_iter_ == 15
     assert not recwarn.list
 
 
 def pooling_of(clf, X):
-    """Seen in what the traces of all sequences say was pooled."""
+    """The pooling that explains the pooled states in the traces of all sequences."""
 
     def explains(pool):
         return all(np.array_equal(pool(seen["layer0.h"]), seen["pooled"]) for seen in clf.trace(X))
@@ -508,7 +508,7 @@ def pooling_of(clf, X):
     ("n_steps", "other", "pooling"), [(40, 41, "last"), (41, 40, "max")], ids=str
 )
 def test_pooling_goes_by_the_steps_of_the_first_series(n_steps, other, pooling, tmp_path):
-    """And stays as it is where training goes on."""
+    """It stays the same when training goes on."""
     random = np.random.RandomState(0)
     first, then = (random.normal(size=(N, T, 1)) for T in (n_steps, other))
     clf = make_classifier(warm_start=True)
@@ -528,7 +528,7 @@ def test_pooling_of_tokens_is_the_maximum(n_steps):
 def test_pooling_auto_counts_a_series_as_often_as_it_weighs():
     random = np.random.RandomState(0)
     X, y = [random.normal(size=T) for T in (30, 30, 60, 60)], [0, 1, 0, 1]
-    large = np.array([3, 3, 1, 1]) * 2e307  # whose sum is a float still
+    large = np.array([3, 3, 1, 1]) * 2e307  # their sum is still finite
     for weights, pooling in [([3, 3, 1, 1], "last"), ([1, 1, 3, 3], "max"), (large, "last")]:
         clf = make_classifier(max_iter=1, learning_rate="cosine")
         assert pooling_of(clf.fit(X, y, sample_weight=weights), X) == pooling
@@ -539,7 +539,7 @@ def test_pooling_auto_counts_a_series_as_often_as_it_weighs():
     [("tokens", False, 21), ("tokens", True, 4), ("series", False, 21), ("series", True, 11)],
 )
 def test_how_long_an_improvement_is_waited_for(kind, early_stopping, n_epochs):
-    """And one epoch more, which the others are compared with."""
+    """Plus one epoch, with which the others are compared."""
     clf = make_classifier(kind, max_iter=40, early_stopping=early_stopping, tol=9.0)
     assert clf.fit(make(kind), Y).n_iter_ == 1 + n_epochs
 
@@ -564,7 +564,7 @@ PLANNED = {"learning_rate": "auto", "max_iter": 10, "early_stopping": False}
 
 @pytest.mark.filterwarnings("always")
 def test_a_few_series_are_trained_to_a_plan(monkeypatch, recwarn):
-    """It ends as planned: no warning that it came to the maximum of iterations."""
+    """It ends as planned: no warning says that it reached the maximum of iterations."""
     clf = make_classifier(**PLANNED)
     rates = rates_of(monkeypatch, lambda: clf.fit(make(), Y))
     falling = 0.002 * (1 + np.cos(np.pi * np.arange(20) / 20))
@@ -586,7 +586,7 @@ def test_a_few_series_are_trained_to_a_plan(monkeypatch, recwarn):
     ],
     ids=str,
 )
-def test_all_others_without_one(monkeypatch, settings):
+def test_all_other_fits_have_a_constant_rate(monkeypatch, settings):
     clf = make_classifier(**PLANNED | settings)
     rates = rates_of(monkeypatch, lambda: clf.fit(make(settings.get("kind", "series")), Y))
     assert set(rates) == {0.004}
@@ -603,7 +603,7 @@ def test_how_many_series_are_a_few(monkeypatch, n, planned):
 @pytest.mark.usefixtures("two_blas_threads")
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_blas_has_one_thread_from_the_initial_weights_on(method, monkeypatch):
-    """Of more, those of large layers would have other bits."""
+    """With more, the initial weights of large layers would have other bits."""
     seen = []
     prepare = fitting.prepare
 

@@ -1,11 +1,11 @@
-"""Programs written for MLPClassifier run with RecurrentClassifier: another name, nothing more.
+"""Programs written for MLPClassifier run with RecurrentClassifier, without two parameters.
 
 Both are run and compared. RecurrentClassifier reads the columns of a row as steps, one number
 each: two of them for a point of the plane, four for an iris, 64 pixels one after the other for a
-digit. So many steps teach it less in a few epochs than a network that sees all pixels at once, all
-the less with the recurrent dropout that an LSTM has by default; as 8 steps of 8 pixels, which
-MLPClassifier can't read, digits are as good (README). The bounds leave room below the lowest of
-several seeds, which stand beside them.
+digit. From so many steps, it learns less in a few epochs than a network that sees all pixels at
+once, especially with the recurrent dropout that an LSTM has by default; as 8 steps of 8 pixels,
+which MLPClassifier can't read, digits are learned as well (README). The bounds leave room below
+the lowest accuracy of several seeds, which stands beside them.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from seqnets import RecurrentClassifier
 
 GALLERY = Path(__file__).parent / "gallery"
 PROGRAMS = sorted(path.stem for path in GALLERY.glob("*.py"))
-LACKING = ("activation", "max_fun")  # gates have theirs; and there is no solver "lbfgs"
+LACKING = ("activation", "max_fun")  # gates have their own; max_fun is only for solver "lbfgs"
 
 
 def swapped(source):
@@ -100,7 +100,7 @@ def test_a_program_gives_figures_of_the_same_form(program):
     ],
 )
 def test_solvers_learn_and_rank_alike(data, bounds, others):
-    """Momentum is ahead of none, and that of a rate that falls at once, for both networks."""
+    """For both networks, momentum beats none, and a constant rate beats one that falls at once."""
     for figures, _ in run_both("compare_solvers"):
         last = {name: found["losses"][-1] for name, found in figures[data].items()}
         assert max(last["momentum"], last["Nesterov"], last["adaptive"]) < last["constant"]

@@ -137,7 +137,7 @@ def test_trace_equals_the_twin(cell, kind, pooling, bidirectional):
             states = twin["layers"][-1]["states"]["h"]
             expected["attention"] = naive.attention_shares(parameters, states)[1]
         for name in [name for name in expected if name.endswith(".u")]:
-            del expected[name]  # GRU: a step on the way to n
+            del expected[name]  # GRU: an intermediate result for n
         assert found.keys() == expected.keys()
         for name, array in found.items():
             assert len(array) == len(expected[name])
@@ -311,7 +311,7 @@ def test_gradient_x_input_of_series_by_central_differences(cell, bidirectional, 
     arrays = {str(i): x for i, x in enumerate(X)}
     attributions = clf.attributions(X, target=target)
     for name, gradient in central_differences(decision, arrays).items():
-        x = arrays[name] - clf.input_mean_  # from the mean on
+        x = arrays[name] - clf.input_mean_  # inputs are measured from the mean
         assert relative_error(attributions[int(name)], x * gradient) < 1e-6
 
 
@@ -353,7 +353,7 @@ def learned(cell, kind, pooling):
 
 
 def baseline_of(clf, X):
-    """The decision of the same model where every step says nothing."""
+    """The same model and X where no step says anything: means, or a zero embedding."""
     silent = copy.deepcopy(clf)
     if clf.embedding_dim is None:
         return silent, [np.tile(clf.input_mean_, (len(x), 1)) for x in X]
@@ -378,7 +378,7 @@ def test_integrated_gradients_are_complete(cell, kind, pooling):
 
 
 def cliff(height, width):
-    """Points of a way on which F rises by `height` within `width` around 0.3."""
+    """Points of a path on which F rises by 2 * `height`, most of it within `width` of 0.3."""
     path = explanation.Path()
 
     def add(s):
@@ -391,7 +391,7 @@ def cliff(height, width):
 
 
 def test_the_integral_finds_a_cliff():
-    """A trapezoid rule of 1,024 equal steps may see nothing of it."""
+    """A trapezoid rule with 1,024 equal steps may miss it."""
     path, add = cliff(height=4.0, width=1e-6)
     while path.missed() != (0, 0):
         for s in path.halves():
@@ -402,7 +402,7 @@ def test_the_integral_finds_a_cliff():
 
 def test_an_integral_has_no_more_steps_than_it_may(monkeypatch):
     path = explanation.Path()
-    for s in np.linspace(0, 1, 17):  # of a wave, of which all steps miss something
+    for s in np.linspace(0, 1, 17):  # a wave, of which every step misses something
         path.add(s, np.sin(200 * s), np.array([200 * np.cos(200 * s)]))
     wanted = path.halves()
     assert wanted.size > 4
@@ -448,7 +448,7 @@ def test_a_jump_is_not_halved_for_ever():
 @each_cell
 @each_pooling
 def test_integrated_gradients_are_the_integral(cell, pooling):
-    """Gradients times input at points on the way, each divided by how far it is."""
+    """Gradients times inputs at points on the path, each divided by its place on the path."""
     clf, X = learned(cell, "series", pooling)
     X = X[:5]
     middle = clf.input_mean_

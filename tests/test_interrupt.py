@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process"),
 ]
 
-# One case after the other. A signal is due at the line of epoch 2, and where it says "now".
+# Runs one case after the other. A signal is due when it prints the line of epoch 2 or "now".
 CHILD = """
 import json
 import sys
@@ -88,7 +88,7 @@ for kind, X in {
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_an_interrupt_ends_training_within_a_second(n_jobs):
-    """A fit ends within a second, with a model, a warning and an n_iter_ that are true."""
+    """A fit ends within a second, with a model, a warning and the true n_iter_."""
     command = [sys.executable, "-c", CHILD, str(n_jobs)]
     expected = [
         f"{kind}, {case}"
@@ -124,7 +124,7 @@ def check(case, found, n_epochs):
     else:
         assert found["error"] is None, case
         assert found["warnings"] == ["UserWarning: Training interrupted by user."], case
-        assert 2 <= n_epochs < 20, case  # lines come as soon as they are true
+        assert 2 <= n_epochs < 20, case  # lines are printed at once
         assert found["n_iter"] == n_epochs, case
     assert found["finite"], case
     assert found["n_iter_later"] == found["n_iter"] + 2, case  # training can go on

@@ -21,13 +21,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 
-# Two blocks; every place among the rows that are computed together; equal lengths and the ends
+# Two blocks; every place among the rows that are computed together; equal and extreme lengths
 LENGTHS = [9, 1, 3, 0, 3, 5, 7, 2, 1, 4, 6, 3, 8, 3, 0, 2, 9, 5, 3, 1, 4]
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 each_kind = pytest.mark.parametrize("kind", ["3d", "ragged", "tokens"])
 each_pooling = pytest.mark.parametrize("pooling", POOLING_NAMES)
-# A pooling's bits and a cell's have nothing to do with each other.
+# The bits of a pooling do not depend on the cell: not all pairs are tested.
 PAIRS = [(cell, "last") for cell in CELLS]
 PAIRS += [("gru", pooling) for pooling in ("mean", "max", "attention")]
 each_pair = pytest.mark.parametrize(("cell", "pooling"), PAIRS)
@@ -48,7 +48,7 @@ def make(kind, n=21):
         return X
     padded = np.full((n, max(lengths), 3), np.nan)
     for row, x in zip(padded, X, strict=True):
-        row[: max(len(x), 1)] = x if len(x) else 0.5  # not even one step is no 3-D series
+        row[: max(len(x), 1)] = x if len(x) else 0.5  # a 3-D series has at least one step
     return padded
 
 
@@ -139,7 +139,7 @@ def test_in_two_directions(cell, pooling):
 @each_kind
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_windows_of_long_sequences_change_no_bit(kind, bidirectional):
-    """Against the trace, which is made of whole sequences."""
+    """Compared with the trace, which is computed on whole sequences."""
     clf, _ = model("gru", "last", kind, "float64", (5, 3), bidirectional=bidirectional)
     random = np.random.RandomState(0)
     window = inference.WINDOW_STEPS // 8  # six sequences are two tiles of rows
@@ -155,8 +155,8 @@ def test_windows_of_long_sequences_change_no_bit(kind, bidirectional):
 @each_cell
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
-    """Of the embedding's rows where there is much to read, of the tokens at hand otherwise; for one
-    block there is none.
+    """It holds the whole embedding where there is much to read, otherwise only the tokens at hand;
+    for one block, there is none.
     """
     monkeypatch.setattr(inference, "PREDICT_ROWS", 1)
     monkeypatch.setattr(inference, "BLOCK_ROWS", 1)
@@ -216,7 +216,7 @@ def test_padding_of_3d_series(pooling, dtype):
 
 
 def assert_one_seed_one_fit(cell, kind, dtype, **parameters):
-    """Twice with one thread, and with two: the same weights and losses to the last bit."""
+    """Two fits with one thread and one with two: the same weights and losses to the last bit."""
     X = make(kind, 50)
     fits = [
         RecurrentClassifier(

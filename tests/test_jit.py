@@ -1,4 +1,4 @@
-"""The decorator of every kernel: what its flags mean, and that they leave code from disk as new."""
+"""The decorator of every kernel: what its flags mean; code from disk is as good as new."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.compiled
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX'")
 def test_a_fork_waits_for_a_compilation_in_another_thread():
-    """Its child would wait for that one's lock for ever."""
+    """Otherwise, the child would wait for that thread's lock forever."""
     assert run_python(FORKS, timeout=60, PYTHONWARNINGS="ignore") == "7\n"
 
 
@@ -59,7 +59,7 @@ def difference_is_nan(x, y, out):
 
 def test_division_by_zero_gives_infinity():
     x, out = np.array([1.0, -1.0, 0.0, 6.0]), np.empty(4)
-    with np.errstate(divide="ignore", invalid="ignore"):  # as plain Python: NumPy's warnings
+    with np.errstate(divide="ignore", invalid="ignore"):  # plain Python gives NumPy's warnings
         divide(x, np.array([0.0, 0.0, 0.0, 3.0]), out)
     np.testing.assert_array_equal(out, [np.inf, -np.inf, np.nan, 2.0])
 
@@ -123,8 +123,8 @@ print("from disk" if CELLS[cell].backward.stats.cache_hits else "compiled")
 def test_a_kernel_from_disk_gives_the_bits_of_a_new_one(cell, tmp_path):
     """A second process finds the kernels of the first, and they are as good as new.
 
-    With "reassoc" and "nsz" among the flags they were not: LLVM then puts a sum's terms in
-    another order wherever it compiles it again.
+    With "reassoc" and "nsz" among the flags, they were not: LLVM then puts a sum's terms in
+    another order whenever it compiles it again.
     """
     first, second = (run_python(SHOW_BITS, cell, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     *new_bits, new = first.splitlines()
