@@ -84,7 +84,7 @@ def test_one_label_a_sequence(y):
     ("given", "dtype"), [([2**60, 2**60 + 1], "Int64"), ([True, False], "boolean")]
 )
 def test_nullable_labels_are_no_floats(given, dtype):
-    """scikit-learn makes floats of them, which are the same for whole numbers from 2**53 on."""
+    """scikit-learn would make them floats, where 2**60 and 2**60 + 1 are the same number."""
     found = checked(pd.Series(given, dtype=dtype))
     assert found.tolist() == given
     assert found.dtype.kind in "ib"
@@ -162,7 +162,7 @@ def test_a_missing_label_is_refused(y):
 
 @pytest.mark.parametrize("missing", [np.nan, float("nan"), np.float32("nan")])
 def test_a_missing_label_in_a_list_of_strings(missing):
-    """Which NumPy would make the label "nan"."""
+    """NumPy would turn it into the string "nan", a valid label."""
     with pytest.raises(ValueError, match=r"y\[1\] is .*nan.*not a label|contains NaN"):
         check_labels(["a", missing, "b"], np.ones(3))
     assert check_labels(["a", "nan", "b"], np.ones(3)).tolist() == ["a", "nan", "b"]
@@ -242,7 +242,7 @@ def test_targets_of_two_classes_are_one_number():
 
 
 def test_targets_of_many_classes_are_one_hot():
-    """In the order of the classes, also of those that y does not have."""
+    """Columns are in the order of the classes; classes that y lacks have one, too."""
     found = make_targets(np.array([3, 1, 3]), np.array([1, 3, 4, 9]))
     expected = [[0, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
     np.testing.assert_array_equal(found, np.array(expected, dtype=float), strict=True)
@@ -311,7 +311,7 @@ def test_the_kind_of_labels_stays(given):
 
 
 def equal_weights(class_weight, y, classes):
-    """The classes' weights, if those of the sequences are equal."""
+    """The weights of the classes when all sequences weigh the same."""
     return class_weights(class_weight, y, np.ones(len(y)), classes)
 
 
@@ -348,7 +348,7 @@ def test_weights_too_large_to_balance(last):
     [("accc", [4 / (2 * 1), 1.0, 4 / (2 * 3)]), ("abbb", [4 / (2 * 1), 4 / (2 * 3), 1.0])],
 )
 def test_balanced_weights_of_a_class_that_y_does_not_have(y, expected):
-    """Training that goes on with fewer classes balances those."""
+    """When training continues with fewer classes, only those are balanced."""
     found = equal_weights("balanced", np.array([*y]), np.array(["a", "b", "c"]))
     np.testing.assert_allclose(found, expected)
 
@@ -373,7 +373,7 @@ def test_class_weight_by_labels_that_look_like_numbers(classes):
 
 
 def test_class_weight_of_a_label_that_there_is_not():
-    """One that is misspelled, if others have no weight; else one that may come later."""
+    """It counts as a typo if some class has no weight; else the label may come later."""
     classes = np.array(["a", "b"])
     with pytest.raises(
         ValueError, match=r"^The classes \['b'\] are not in class_weight={'a': 2, 'B'"
@@ -409,7 +409,7 @@ def test_weights_of_sequences_times_those_of_their_classes():
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_guessing_loss_equals_scikit_learn_s(n_classes):
-    """The log loss of the weighted frequencies as everybody's probabilities."""
+    """The log loss if the weighted frequencies are the probabilities of every sequence."""
     random = np.random.RandomState(0)
     y, weights = random.randint(n_classes, size=40), random.uniform(0.1, 3.0, 40)
     expected = log_loss(
@@ -453,7 +453,7 @@ def test_guessing_loss_of_a_class_that_never_or_always_is(targets, activation, e
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_guessing_other_data(n_classes):
-    """By the frequencies of the first half of 40, judged on the second."""
+    """Guess by the class frequencies of the first 20 labels; judge on the other 20."""
     y, classes = np.random.RandomState(0).randint(n_classes, size=40), np.arange(n_classes)
     halves = (make_targets(half, classes) for half in (y[:20], y[20:]))
     activation = outputs(y, classes)[1]
@@ -463,7 +463,7 @@ def test_guessing_other_data(n_classes):
 
 
 def test_weights_do_not_make_a_column_of_ones_uncertain():
-    """Their mean is not quite 1, and the logarithm of 1 - mean no number."""
+    """Rounded, their weighted mean may exceed 1, where log(1 - mean) is NaN."""
     for seed in range(50):
         weights = np.random.RandomState(seed).uniform(size=20)
         shares = frequencies(np.ones((20, 1)), weights, "logistic")

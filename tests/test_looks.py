@@ -1,6 +1,6 @@
-"""The displays look as they did: drawn of fixed numbers, they equal the images kept in `looks`.
+"""The displays look as they did: drawn from fixed numbers, they equal the images in `looks`.
 
-To keep new ones, after having looked at them: python tests/test_looks.py
+To draw new images, which are to be looked at before a commit: python tests/test_looks.py
 """
 
 import re
@@ -11,7 +11,7 @@ import pytest
 
 from seqnets import plots
 
-pytestmark = pytest.mark.compiled  # no kernel is in it
+pytestmark = pytest.mark.compiled  # no kernel runs here
 
 LOOKS = Path(__file__).parent / "looks"
 TEXT = """the film is not as bad as it could have been , but then again it is long , loud and
@@ -27,7 +27,7 @@ def steps(n):
 
 
 def numbers(n, *units):
-    """(n, *units): between -1 and 1; this generator is promised to stay as it is."""
+    """(n, *units): between -1 and 1; NumPy promises that this generator stays as it is."""
     return np.random.RandomState(n).uniform(-1, 1, (n, *units))
 
 

@@ -1,4 +1,4 @@
-"""Probabilities and losses against their twins, and where numbers run out."""
+"""Probabilities and losses against their twins, and at the limits of the dtypes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_losses_equal_their_twins(name, K, dtype):
         z = naive.plain(logits[row])
         value, dz = naive.LOSSES[name](z, naive.plain(targets[row]))
         np.testing.assert_allclose(losses[row], weights[row] * value, rtol=1e-12, atol=1e-14)
-        atol = 1e-14 if dtype == np.float64 else 1e-7  # of dlogits, which are of that dtype
+        atol = 1e-14 if dtype == np.float64 else 1e-7  # dlogits have that dtype
         np.testing.assert_allclose(dlogits[row], weights[row] * np.array(dz), atol=atol, rtol=0)
         yes = naive.sigmoid(z[0])
         proba = naive.softmax(z) if name == "softmax" else [1 - yes, yes]
@@ -75,7 +75,7 @@ def test_soft_targets_and_several_logistic_outputs():
 @each_dtype
 @pytest.mark.parametrize("K", [2, 3, 5])
 def test_probabilities_of_several_logistic_outputs(K, dtype):
-    """As many columns as logits: the log of each one's logistic function, by itself."""
+    """A column for each logit: the log of its logistic function, whatever the others are."""
     logits = np.random.default_rng(0).normal(scale=20.0, size=(8, K)).astype(dtype)
     log_proba = log_probabilities("logistic", logits, 7)
     expected = [[math.log(naive.sigmoid(z)) for z in row] for row in naive.plain(logits[:7])]
@@ -103,7 +103,7 @@ def test_gradients_by_central_differences(name, K):
 @pytest.mark.parametrize("size", [1.0, 1e2, 1e4, 1e6])
 @pytest.mark.parametrize(("name", "K"), [("softmax", 2), ("softmax", 3), ("logistic", 1)])
 def test_saturated_outputs(name, K, size, dtype):
-    """Logits of any size: finite losses, probabilities that sum to one, the largest stays so."""
+    """Logits of any size: losses are finite, probabilities sum to 1, the largest stays largest."""
     corners = np.array([*itertools.product([-size, -0.7 * size, 0.0, 1.0, size], repeat=K)])
     logits = corners.astype(dtype)
     log_proba = log_probabilities(name, logits)

@@ -27,7 +27,7 @@ def write_csv(path, rows, header=("review", "verdict")):
 
 
 def one_word_decides(n, seed=0):
-    """Eight words each; "good" or "bad" stands in one place or another and decides."""
+    """Texts of eight words; "good" or "bad" at a random place decides the label."""
     random = np.random.RandomState(seed)
     rows = []
     for number in range(n):
@@ -48,7 +48,7 @@ def failure(capsys, *arguments):
     return err
 
 
-@pytest.mark.filterwarnings("default")  # such as ConvergenceWarning on so few texts
+@pytest.mark.filterwarnings("default")  # so few texts may give a ConvergenceWarning
 @pytest.mark.parametrize(
     ("parameters", "n", "at_least"),
     [

@@ -1,7 +1,7 @@
 """RecurrentClassifier inside scikit-learn's meta-estimators: each gives what is computed by hand.
 
-On 3-D and on ragged X wherever scikit-learn lets it through, else on 2-D; the last tests name
-those that refuse, and why.
+X is 3-D and ragged wherever scikit-learn lets it through, else 2-D; the last tests name the
+meta-estimators that refuse it, and why.
 """
 
 import itertools
@@ -40,9 +40,9 @@ from sklearn.utils import resample
 
 from seqnets import RecurrentClassifier
 
-# What is compared is arithmetic; few epochs are enough for it.
+# Only the arithmetic is compared: a few epochs are enough.
 pytestmark = [
-    pytest.mark.compiled,  # scikit-learn's part is the same without
+    pytest.mark.compiled,  # scikit-learn's part does not depend on it
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 
@@ -55,7 +55,7 @@ each_kind = pytest.mark.parametrize("kind", ["3d", "list", "object", "tokens"])
 
 
 def make(kind, n_classes=2):
-    """Sequences whose first step tells the class, not without noise, and labels in words."""
+    """Sequences whose noisy first step tells the class, and labels in words."""
     random = np.random.RandomState(0)
     number = np.arange(N) % n_classes
     lengths = np.full(N, 3) if kind in ("2d", "3d") else random.randint(1, 4, N)
@@ -86,13 +86,13 @@ def folds(n_splits, y):
 
 
 def fit_score(clf, X, y, train, test):
-    """The accuracy on rows `test` after a fit of rows `train`."""
+    """The accuracy on rows `test` after fitting on rows `train`."""
     clf = clone(clf).fit(take(X, train), y[train])
     return np.mean(clf.predict(take(X, test)) == y[test])
 
 
 def held_out(clf, X, y, n_splits, method):
-    """What `method` says of each sequence, fit on the other folds."""
+    """The output of `method` for each sequence, by a classifier fit on the other folds."""
     found = [None] * N
     for train, test in folds(n_splits, y):
         fitted = clone(clf).fit(take(X, train), y[train])
@@ -119,7 +119,7 @@ def test_soft_voting_is_the_weighted_mean(kind):
     expected = np.average(each, axis=0, weights=weights)
     np.testing.assert_allclose(voting.predict_proba(X), expected, rtol=1e-14)
     assert voting.predict(X).tolist() == voting.classes_[expected.argmax(axis=1)].tolist()
-    assert voting.score(X, y) > 0.5  # of three classes
+    assert voting.score(X, y) > 0.5  # there are three classes
 
 
 @each_kind
@@ -149,7 +149,7 @@ def test_stacking_learns_from_held_out_probabilities(kind):
 def test_boosting_weighs_what_was_wrong(kind):
     """SAMME (Zhu et al. 2009): each member is fit with the weights that those before it left."""
     X, y = make(kind, 3)
-    weak = make_classifier(kind, max_iter=2, alpha=0)  # weights of sum 1 leave it too strong
+    weak = make_classifier(kind, max_iter=2, alpha=0)  # too strong where weights sum to 1
     boost = AdaBoostClassifier(weak, n_estimators=3, random_state=0).fit(X, y)
     assert len(boost.estimators_) == 3
     weights, votes = np.full(N, 1 / N), np.zeros((N, 3))
@@ -170,7 +170,7 @@ def test_boosting_weighs_what_was_wrong(kind):
 
 @pytest.mark.parametrize("kind", ["2d", "padded tokens"])
 def test_bagging_is_the_mean_over_its_samples(kind):
-    """A row that is drawn twice weighs twice; in one batch that is the same as to have it twice."""
+    """A row drawn twice weighs twice; in a single batch, that is the same as having it twice."""
     X, y = make("2d")
     if kind == "padded tokens":
         X, kind = np.array([[*x, 0, 0][:3] for x in make("tokens")[0]]), "tokens"
@@ -236,7 +236,7 @@ def test_calibration_is_isotonic_regression_on_held_out_decisions(kind, ensemble
 @each_kind
 def test_the_threshold_is_the_best_on_held_out_folds(kind):
     X, y = make(kind)
-    y[::6] = "low"  # not balanced, so that one half is not the best
+    y[::6] = "low"  # not balanced, so that 0.5 is not the best threshold
     clf = make_classifier(kind, hidden_layer_sizes=8, max_iter=12)
     thresholds = np.linspace(0.1, 0.9, 17)
     tuned = TunedThresholdClassifierCV(clf, thresholds=thresholds, cv=3, store_cv_results=True)
@@ -262,7 +262,7 @@ def test_the_threshold_is_the_best_on_held_out_folds(kind):
 @each_kind
 @pytest.mark.parametrize("resource", ["n_samples", "max_iter"])
 def test_halving_search_gives_more_to_the_best(kind, resource):
-    """Of 3 cells the best goes on, with 3 times the sequences or the epochs."""
+    """The best of 3 cells goes on with 3 times the sequences or epochs."""
     X, y = make(kind)
     least, most = {"n_samples": (14, 42), "max_iter": (2, 6)}[resource]
     clf = make_classifier(kind, batch_size=4)
@@ -315,7 +315,7 @@ def test_cross_validate_and_cross_val_predict(kind):
 @each_kind
 @pytest.mark.parametrize("incremental", [False, True])
 def test_learning_curve(kind, incremental):
-    """A fit for each size; or one partial_fit after the other, each on what is new."""
+    """A fit for each size; or one partial_fit after the other, each on the new sequences."""
     X, y = make(kind)
     clf, sizes = make_classifier(kind, max_iter=3, batch_size=4), [10, 28]
     found_sizes, train_scores, test_scores = learning_curve(
@@ -463,7 +463,7 @@ def test_these_want_two_dimensions(name, kind, message):
     ("kind", "message"), [("list", "inhomogeneous shape"), ("object", "Expected 2D array")]
 )
 def test_boosting_wants_one_array(kind, message):
-    """It makes an array of X, of any dimension but one."""
+    """It converts X to an array, which may have any number of dimensions but one."""
     X, y = make(kind)
     with pytest.raises(ValueError, match=message):
         AdaBoostClassifier(make_classifier(kind), n_estimators=2).fit(X, y)

@@ -25,7 +25,7 @@ D, N_TOKENS = 2, 6
 each_cell = pytest.mark.parametrize("cell", naive.CELLS)
 each_kind = pytest.mark.parametrize("kind", ["series", "tokens"])
 each_pooling = pytest.mark.parametrize("pooling", POOLING_NAMES)
-# Where a cell does not meet the pooling but in h and dh, which the twins hold for all pairs.
+# Not all pairs: a cell and the pooling meet only in h and dh, where the twins cover all pairs.
 PAIRS = [(cell, "mean") for cell in naive.CELLS]
 PAIRS += [("gru", pooling) for pooling in ("last", "max", "attention")]
 each_pair = pytest.mark.parametrize(("cell", "pooling"), PAIRS)
@@ -80,11 +80,11 @@ def forward(network, parameters, batch, targets, weights, work, masks=NO_MASKS, 
 
 
 def backward(network, parameters, batch, dlogits, work, masks=NO_MASKS, window=None):
-    """The gradients by name, that of the embedding with a row for every token, and of batch.x."""
+    """The gradients by name (the embedding's with a row for every token), and that of batch.x."""
     kept = Workspace(work.dtype)
     shapes = {name: W.shape for name, W in parameters.items() if name != "embedding"}
     for name, shape in shapes.items():
-        kept.array(name, *shape)[:] = np.nan  # as if of a batch before: nothing is added to it
+        kept.array(name, *shape)[:] = np.nan  # as if left by another batch: it is not added to
     dx = network.backward(parameters, batch, dlogits, work, kept, masks, window)
     gradients = {name: kept.array(name, *shape) for name, shape in shapes.items()}
     if "embedding" in parameters:
@@ -94,7 +94,7 @@ def backward(network, parameters, batch, dlogits, work, masks=NO_MASKS, window=N
 
 
 def used_workspace(network, parameters, kind, n_outputs):
-    """A workspace that holds a wider batch and then a longer one: nothing of them may show."""
+    """A workspace that has held a wider batch and then a longer one; neither may show."""
     work = Workspace(parameters["dense.W"].dtype)
     for lengths in ((9, 8, 7, 7, 6, 5, 5, 3, 1), (15, 14, 13, 12)):
         sequences, targets, weights = make_data(kind, lengths, n_outputs, seed=1)
@@ -111,7 +111,7 @@ def assert_close(actual, expected, tolerance=1e-12):
 
 
 def masks_of_sequences(masks, batch, lengths):
-    """Dropout's masks as the twin takes them: of each sequence, a row a step."""
+    """Dropout's masks as the twin takes them: for each sequence, a row per step."""
     found = [{} for _ in lengths]
     for place, row in enumerate(batch.rows):
         T = lengths[row]
@@ -127,7 +127,7 @@ def masks_of_sequences(masks, batch, lengths):
 
 
 def assert_equals_its_twin(network, parameters, kind, lengths, dropout=NO_DROPOUT, window=None):
-    """The logits, the loss and every gradient, of whole sequences or in windows of steps."""
+    """Compare logits, loss and all gradients, for whole sequences or in windows of steps."""
     n_outputs, T = parameters["dense.b"].size, max(lengths)
     sequences, targets, weights = make_data(kind, lengths, n_outputs)
     work = used_workspace(network, parameters, kind, n_outputs)
@@ -164,7 +164,7 @@ def assert_equals_its_twin(network, parameters, kind, lengths, dropout=NO_DROPOU
 
 
 def assert_gradients_by_differences(network, parameters, kind, dropout=NO_DROPOUT):
-    """Of all parameters and of series' numbers, a few sequences long."""
+    """Check all parameters, and the numbers of series, on a few short sequences."""
     lengths = (3, 0, 1, 2)
     sequences, targets, weights = make_data(kind, lengths, parameters["dense.b"].size)
     batch = make_batch(join(sequences), np.arange(len(lengths)))
@@ -207,7 +207,7 @@ def test_network_equals_its_twin(cell, kind, pooling, sizes, n_outputs, lengths)
 @each_cell
 @each_kind
 def test_network_equals_its_twin_whoever_sums(cell, kind, monkeypatch):
-    monkeypatch.setattr(layers, "OWN_SUMS", not layers.OWN_SUMS)  # on other processors
+    monkeypatch.setattr(layers, "OWN_SUMS", not layers.OWN_SUMS)  # as on other processors
     network, parameters = make_network(cell, kind, "max", (5, 4), 3)
     assert_equals_its_twin(network, parameters, kind, (0, 2, 5, 0))
 
@@ -237,7 +237,7 @@ def test_parameters_gradients_do_not_need_that_of_series(sizes, bidirectional):
 @each_kind
 @pytest.mark.parametrize("sizes", [(3,), (3, 2)], ids=str)
 def test_gradients_by_central_differences(cell, kind, pooling, sizes):
-    n_outputs = len(sizes) * 2 - 1  # one of the logistic, three of the softmax
+    n_outputs = len(sizes) * 2 - 1  # one for the logistic loss, three for the softmax
     if config.DISABLE_JIT:
         sizes = sizes[1:] + (1,)
     network, parameters = make_network(cell, kind, pooling, sizes, n_outputs)
@@ -268,20 +268,20 @@ each_option = pytest.mark.parametrize(
 
 @pytest.fixture
 def stretches_of_two_steps(monkeypatch):
-    """As if the sequences were too long to go over them at once."""
+    """Act as if the sequences were too long to be processed at once."""
     stretches = layers.stretches
     monkeypatch.setattr(layers, "stretches", lambda T, B: stretches(T, layers.STRETCH_ROWS // 2))
 
 
 def test_both_ways_end_where_nobody_waits_for_them():
-    """After at most `STRETCH_ROWS` rows, for Ctrl-C waits for the end of a kernel."""
+    """They do so after at most `STRETCH_ROWS` rows: Ctrl-C waits until a kernel ends."""
     network, parameters = make_network("lstm", "series", "mean", (3,), 1)
     T = 3 * layers.STRETCH_ROWS // 4
     sequences, _, _ = make_data("series", (T, T, T), 1)
     batch, work = make_batch(join(sequences), np.arange(3)), Workspace(np.dtype(np.float64))
 
     class Call:
-        """One whose caller is interrupted after so many more kernels."""
+        """A call whose caller is interrupted after `n_kernels` more kernels."""
 
         n_kernels = np.inf
 
@@ -292,7 +292,7 @@ def test_both_ways_end_where_nobody_waits_for_them():
 
     call = Call()
     work.begin(call)
-    for n_kernels in range(5):  # of 128 steps, 256, 512, 512 and the rest
+    for n_kernels in range(5):  # kernels of 128, 256, 512, 512 steps and the rest
         call.n_kernels = n_kernels
         with pytest.raises(GivenUpError):
             network.forward(parameters, batch, work)
@@ -308,7 +308,7 @@ def test_stretches_cover_all_steps():
     assert list(layers.stretches(5, rows // 5)) == [(0, 5)]
     assert list(layers.stretches(5, rows // 2)) == [(3, 5), (1, 3), (0, 1)]
     assert list(layers.stretches(2, 2 * rows)) == [(1, 2), (0, 1)]
-    few = rows // (4 * layers.FIRST_STEPS)  # which begin with a short one
+    few = rows // (4 * layers.FIRST_STEPS)  # few sequences, whose first stretches are shorter
     assert list(layers.stretches(1000, few)) == [(872, 1000), (616, 872), (104, 616), (0, 104)]
     assert list(layers.stretches(0, rows)) == [(0, 0)]
 
@@ -339,7 +339,7 @@ def test_options_equal_their_twins_in_stretches(cell, kind, pooling, option):
 def test_backward_skips_where_all_gradients_have_vanished(
     cell, kind, option, shorter, skipped, monkeypatch
 ):
-    """Of seven steps, in stretches of two; a shorter sequence's gradient enters where it ends."""
+    """Seven steps in stretches of two; the gradient of a shorter sequence enters at its end."""
     found, vanished = [], layers.vanished
 
     def spy(arrays, start, stop):
@@ -350,7 +350,7 @@ def test_backward_skips_where_all_gradients_have_vanished(
     monkeypatch.setattr(layers, "vanished", spy)
     lengths = (7, shorter, 0)
     assert_options_equal_their_twins(cell, kind, "last", option, lengths, closed="fz")
-    assert found[-2 * len(skipped) :] == 2 * skipped  # of two layers
+    assert found[-2 * len(skipped) :] == 2 * skipped  # in both layers
 
 
 @pytest.mark.usefixtures("stretches_of_two_steps")
@@ -360,7 +360,7 @@ def test_backward_goes_on_while_a_memory_alone_has_a_gradient(kind):
 
 
 def forget(parameters, cell, closed):
-    """Take out h W_h, and what gates named in `closed` let through from the step before."""
+    """Set W_h to 0, and close the gates named in `closed`, which let the last step through."""
     for name, W in parameters.items():
         if name.endswith(".W_h"):
             W[:] = 0
@@ -383,7 +383,7 @@ def assert_options_equal_their_twins(cell, kind, pooling, option, lengths, close
 @each_kind
 @pytest.mark.parametrize("window", [1, 3, 4])
 def test_truncated_gradients_equal_their_twins(cell, kind, pooling, window):
-    """Two layers and all of dropout; the first window has a step, or two, or three."""
+    """Two layers and every kind of dropout; of 7 steps, the first window has 1, 1 or 3."""
     assert_truncated_gradients_equal_their_twins(cell, kind, pooling, window)
 
 
@@ -452,7 +452,7 @@ def test_names_shapes_and_start_values(cell, kind):
         assert value.dtype == np.float64
         assert value.flags.c_contiguous and value.flags.writeable
         *_, H = value.shape
-        if name.endswith((".W_x", ".W")):  # Glorot: of each gate for itself
+        if name.endswith((".W_x", ".W")):  # Glorot: each gate has a bound of its own
             bound = np.sqrt(6 / (len(value) + (H if name == "dense.W" else H // G)))
             assert 0.8 * bound < abs(value).max() <= bound
             assert value.min() < 0 < value.max()
@@ -565,7 +565,7 @@ class NaiveOptimizer:
 @each_kind
 @pytest.mark.parametrize(("cell", "n_outputs"), [("rnn", 3), ("lstm", 1), ("gru", 3)])
 def test_training_steps_equal_their_twin(cell, n_outputs, kind, make_optimizer, n_threads):
-    """Several blocks of rows, the last one all empty, then fewer blocks; penalty and clipping."""
+    """Several blocks, the last one with empty sequences only, then fewer; penalty and clipping."""
     alpha, max_norm = 0.3, 0.05
     network, parameters = make_network(cell, kind, "mean", (3, 2), n_outputs)
     lengths = [*np.resize([3, 1, 4, 2, 0, 1], 40), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom in a Jupyter kernel; as kept, they hold no results."""
+"""The notebooks run from top to bottom in a Jupyter kernel; as stored, they have no outputs."""
 
 import json
 from pathlib import Path

@@ -10,7 +10,7 @@ from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 from seqnets.optimizers import SGD, Adam, AdamW, RMSprop, clip_by_global_norm
 
 ALL = np.arange(4)
-ADAM = 0.01, 0.8, 0.95, 1e-3  # an epsilon and betas whose misplacement shows
+ADAM = 0.01, 0.8, 0.95, 1e-3  # chosen so that a misplaced beta or epsilon shows
 OPTIMIZERS = {
     "sgd": lambda: SGD(0.1, 0.9, False),
     "nesterov": lambda: SGD(0.1, 0.9, True),
@@ -77,7 +77,7 @@ def test_adam_adds_epsilon_after_the_bias_correction():
 
 @pytest.mark.parametrize("optimizer", [Adam(*ADAM[:3], 1e-60), RMSprop(0.01, 0.9, 1e-60)])
 def test_an_epsilon_that_is_no_float32(optimizer):
-    """A gradient of zero moves nothing, where 0 / 0 would be NaN."""
+    """In float32, 1e-60 is 0: a gradient of zero must move nothing, instead of giving 0 / 0."""
     W = np.ones((1, 3), np.float32)
     step(optimizer, W, np.zeros_like(W), np.arange(1))
     np.testing.assert_array_equal(W, 1)
@@ -85,7 +85,7 @@ def test_an_epsilon_that_is_no_float32(optimizer):
 
 @each_dtype
 def test_a_moment_that_has_vanished_makes_no_giant_step(dtype):
-    """Squares of 1e-19 are kept as 0, their mean is not: epsilon alone would divide it."""
+    """Squares of 1e-19 are stored as 0, the mean gradient is not: only epsilon would divide it."""
     W, optimizer = np.zeros((4, 3), dtype), Adam(0.004, 0.9, 0.999, 1e-30)
     for dW in [1e-19] * 10 + [0.0]:
         step(optimizer, W, np.full((4, 3), dW, dtype))
@@ -110,7 +110,7 @@ def test_only_adamw_decouples_weight_decay():
 
 @each_optimizer
 def test_only_the_used_rows_change(make):
-    """A row is where its own steps alone would have brought it; Adam's t counts all steps."""
+    """A row is where its own steps alone would have led; Adam's t counts all steps."""
     random = np.random.default_rng(0)
     W = random.normal(size=(4, 3))
     alone = W.copy()
@@ -150,7 +150,7 @@ def test_parameters_have_memories_of_their_own(make):
 @each_dtype
 @pytest.mark.parametrize("size", [1e-3, 1e-19, 1e-30])
 def test_memories_of_vanished_gradients_become_zero(size, dtype):
-    """Numbers below the normal ones make arithmetic slow; float32 has none left on the way."""
+    """Subnormal numbers make arithmetic slow; none of float32's occur on the way to zero."""
     optimizers = [SGD(0.1, 0.9, True), RMSprop(0.01, 0.5, 1e-8)]
     optimizers += [kind(0.01, 0.5, 0.5, 1e-8) for kind in (Adam, AdamW)]
     W = np.ones((4, 3), dtype)
@@ -178,7 +178,7 @@ def test_memories_of_vanished_gradients_become_zero(size, dtype):
     ids=str,
 )
 def test_inserted_rows_begin_as_if_they_had_never_been_used(make, places, new):
-    """Those before each place; the old rows go on, bit by bit."""
+    """A row is inserted before each place; the old rows go on, bit for bit."""
     random = np.random.default_rng(0)
     whole = random.normal(size=(4 + len(new), 3))
     old = np.setdiff1d(np.arange(len(whole)), new)
@@ -202,7 +202,7 @@ def test_inserted_rows_begin_as_if_they_had_never_been_used(make, places, new):
 
 @each_optimizer
 def test_rows_are_inserted_into_one_parameter_alone(make):
-    """Into none if that one has had no step yet: its memory comes with its first."""
+    """Nothing is inserted if that one has had no step yet: its memory comes with its first step."""
     optimizer, W = make(), np.ones((4, 3))
     step(optimizer, W, W)
     before = [moment.copy() for moment in optimizer.moments["W"]]
@@ -278,7 +278,7 @@ def test_squares_that_no_float64_holds_end_training_too():
 
 
 def test_the_norm_of_float32_is_summed_in_float64():
-    """Squares of 1e25 are no float32, and 10,000 small ones beside a large one would be lost."""
+    """1e25 squared overflows float32, and 10,000 small squares beside a large one would be lost."""
     gradients = {"a": np.full((1, 4), 1e25, np.float32)}
     norm = clip_by_global_norm(gradients, 1.0)
     np.testing.assert_allclose(norm, 2e25, rtol=1e-6)

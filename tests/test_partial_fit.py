@@ -39,14 +39,14 @@ def make(kind, seed=0, low=1, high=9):
 def make_classifier(kind, **parameters):
     defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
     defaults |= {"batch_size": 8, "dtype": "float64", "tol": 0.0}
-    defaults["learning_rate"] = "constant"  # a longer fit begins as a shorter one
+    defaults["learning_rate"] = "constant"  # so that a longer fit begins like a shorter one
     if kind == "tokens":
         defaults["embedding_dim"] = 2
     return RecurrentClassifier("gru", **defaults | parameters)
 
 
 def assert_same(a, b):
-    """The same weights, bit for bit, and the same story."""
+    """The same weights, bit for bit, and the same history."""
     assert_same_weights(a, b)
     for name in ("n_iter_", "t_", "loss_curve_", "loss_", "best_loss_"):
         assert getattr(a, name) == getattr(b, name), name
@@ -68,7 +68,7 @@ def test_calls_on_all_data_are_the_epochs_of_a_fit(kind, solver, dropout):
 
 
 def test_random_numbers_are_its_own():
-    """Not those of a generator that others draw from as well, or two of them would be twins."""
+    """Others may draw from a shared generator in between; two that share one still differ."""
     X, y, shared = np.eye(8), np.arange(8) % 2, np.random.RandomState(0)
     settings = {"solver": "sgd", "momentum": 0.0, "batch_size": 2, "random_state": shared}
     first, second, again = (RecurrentClassifier("rnn", 2, **settings) for _ in range(3))
@@ -77,7 +77,7 @@ def test_random_numbers_are_its_own():
     second.parameters_ = copy.deepcopy(first.parameters_)
     for clf in (first, second):
         clf.partial_fit(X, y)
-    assert first.loss_curve_[1] != second.loss_curve_[1]  # of the same weights, in another order
+    assert first.loss_curve_[1] != second.loss_curve_[1]  # same weights, another order
     shared.seed(0)
     again.partial_fit(X, y, classes=[0, 1])
     shared.rand()
@@ -85,7 +85,7 @@ def test_random_numbers_are_its_own():
 
 
 def test_chunks_in_order_are_an_epoch_without_shuffling():
-    """Each of the size of a batch; the first holds all tokens."""
+    """Each chunk has the size of a batch; the first one holds all tokens."""
     X = make("tokens")
     X[0] = np.arange(1, 9)
     settings = {"shuffle": False, "max_iter": 1}
@@ -110,7 +110,7 @@ def test_it_goes_on_after_a_pickle_and_after_a_fit(kind):
 
 
 def test_new_tokens_join_the_embedding():
-    """Rows of known ids stay what training has made of them, wherever new ones come to stand."""
+    """Rows of known ids stay as training has left them, wherever new ones are inserted."""
     clf = make_classifier("tokens", learning_rate_init=1e-300)
     clf.partial_fit(make("tokens", low=5, high=9), Y, classes=[0, 1, 2])
     before = clf.parameters_["embedding"].copy()
@@ -190,7 +190,7 @@ def test_series_are_standardized_as_the_first_call_found_them():
         told = pytest.warns(
             UserWarning, match=f"^X: the values differ from .* {much} times as much"
         )
-        with contextlib.nullcontext() if much is None else told:  # sound, with means of 0
+        with contextlib.nullcontext() if much is None else told:  # no warning: the means stay
             clf.partial_fit([mean + factor * (x - mean) for x in make("series")], Y)
     with pytest.warns(UserWarning, match=r"^X: the mean of feature \d is more than 5"):
         clf.partial_fit([100 + x for x in make("series")], Y)
@@ -199,7 +199,7 @@ def test_series_are_standardized_as_the_first_call_found_them():
 
 
 def test_a_feature_may_be_still_for_a_while():
-    """Such as that of rare events."""
+    """For example, one that counts rare events."""
     clf, first = make_classifier("series"), make("series")
     clf.partial_fit(first, Y, classes=[0, 1, 2])
     clf.partial_fit([x * [1.0, *[1e-3] * (x.shape[1] - 1)] for x in first], Y)
@@ -240,7 +240,7 @@ def test_several_labels_in_parts_are_those_of_a_fit():
 
 @pytest.mark.parametrize("classes", [[1, 0], ["b", "a"]])
 def test_names_of_columns_stay_in_their_order(classes):
-    """Sorted, they would name other columns."""
+    """If they were sorted, they would name other columns."""
     several = np.c_[Y == 0, Y == 1].astype(int)
     with pytest.raises(ValueError, match="classes=.* name the columns of y"):
         make_classifier("series").partial_fit(make("series"), several, classes=classes)
@@ -320,14 +320,14 @@ def test_an_error_leaves_the_classifier_as_it_was(kind):
 
 @pytest.mark.long
 def test_chunks_of_real_sentences_teach_as_much_as_fit(capsys):
-    """Within 0.01 for each cell, in the mean of five seeds; a single one's error is as large.
+    """Within 0.01 for each cell, in the mean of five seeds; the error of one seed is as large.
 
-    After as many passes as fit ran epochs, and after as many as it took to the epoch that it keeps.
-    Nobody stops parts there: after all, the LSTM is 0.006 behind and the GRU 0.009, in the mean of
-    15 seeds, with standard errors of 0.003 and 0.004. So only both together are held to 0.01 there.
+    This holds after as many passes as fit needed for the epoch that it keeps. After as many as fit
+    ran in all, without early stopping, the LSTM is 0.006 behind and the GRU 0.009 in the mean of 15
+    seeds, with standard errors of 0.003 and 0.004: there, only their mean must be within 0.01.
     """
     each = [[accuracies(cell, seed) for seed in range(5)] for cell in ("lstm", "gru")]
-    fitted, in_parts, after_all = np.moveaxis(each, 2, 0)  # of cells and seeds
+    fitted, in_parts, after_all = np.moveaxis(each, 2, 0)  # each by cell and seed
     with capsys.disabled():
         print(f"\nby fit {fitted.round(3)}, in parts {in_parts.round(3)}", end=", ")
         print(f"after all passes {after_all.round(3)}", end=" ")
@@ -337,7 +337,7 @@ def test_chunks_of_real_sentences_teach_as_much_as_fit(capsys):
 
 
 def accuracies(cell, seed):
-    """On held-out sentences: of a fit; in parts after its best epoch's passes, and after all."""
+    """Accuracies on held-out sentences: of fit; in parts after fit's best epoch, and after all."""
     data = read_movie_reviews()
     y = (data.labels == "positive").astype(int)
     train, test = train_test_split(np.arange(y.size), test_size=0.2, stratify=y, random_state=seed)
@@ -361,7 +361,7 @@ def accuracies(cell, seed):
 @each_solver
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_a_warm_start_continues_the_trajectory(kind, solver, dropout):
-    """Two fits and then one are a longer one, bit for bit."""
+    """Three fits of 2 epochs equal one of 6, bit for bit."""
     settings = {"solver": solver, "dropout": dropout, "n_iter_no_change": 99}
     longer = make_classifier(kind, max_iter=6, **settings).fit(make(kind), Y)
     clf = make_classifier(kind, max_iter=2, warm_start=True, **settings)
@@ -381,11 +381,11 @@ def test_without_warm_start_fit_begins_anew():
     once = make_classifier("tokens").fit(make("tokens"), Y)
     twice = make_classifier("tokens").fit(make("tokens"), Y).fit(make("tokens"), Y)
     assert_same(once, twice)
-    assert twice._state is None  # a model on disk is its weights alone
+    assert twice._state is None  # only warm_start keeps what training needs
 
 
 def test_a_warm_start_takes_other_data_and_settings():
-    """And its weights go on."""
+    """It continues from its weights."""
     clf = make_classifier("tokens", warm_start=True).fit(make("tokens"), Y)
     start = copy.deepcopy(clf.parameters_)
     clf.set_params(solver="sgd", learning_rate_init=1e-300, max_iter=1)
@@ -398,7 +398,7 @@ def test_a_warm_start_takes_other_data_and_settings():
 
 
 def test_a_new_solver_starts_with_an_empty_memory(tmp_path):
-    """As that of a model from disk, which is its weights alone."""
+    """As a model from disk does, which has only its weights."""
     clf = make_classifier("series", warm_start=True, shuffle=False).fit(make("series"), Y)
     save(clf, tmp_path / "model")
     from_disk = load(tmp_path / "model")
@@ -454,7 +454,7 @@ def test_series_have_no_embeddings(method):
 
 
 def test_early_stopping_and_warm_start():
-    """Each fit sets a validation set aside, and begins with what the one before has kept."""
+    """Each fit sets a validation set aside, and begins with the weights that the last one kept."""
     settings = {"early_stopping": True, "validation_fraction": 0.3}
     clf = make_classifier("series", warm_start=True, max_iter=4, **settings)
     clf.fit(make("series"), Y)
