@@ -1,4 +1,4 @@
-"""Models on disk: the same bits after loading, and one error for every file that is none."""
+"""Models on disk: the same bits after loading, and one error for every file that is no model."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ each_model = pytest.mark.parametrize("name", MODELS_BY_NAME)
 
 
 def assert_same(a, b):
-    """Of the same types and bits, all the way down."""
+    """The types and bits are the same, all the way down."""
     if isinstance(a, np.number):
         assert a == b
         return
@@ -246,7 +246,7 @@ def test_skops_needs_trust_in_the_estimators_alone(name):
     unknown = skops_io.get_untrusted_types(data=data)
     parts = [step for _, step in getattr(estimator, "steps", [(None, estimator)])]
     ours = {f"{type(part).__module__}.{type(part).__qualname__}" for part in parts}
-    if name == "tokens in parts":  # which can go on training, with optimizer and random numbers
+    if name == "tokens in parts":  # it can go on training: it has an optimizer
         ours |= {"seqnets.fitting.State", "seqnets.optimizers.Adam", "seqnets.schedules.Schedule"}
     assert set(unknown) <= ours
     assert_predicts_the_same(skops_io.loads(data, trusted=unknown), estimator, X)
@@ -441,7 +441,7 @@ def npy(array):
 
 
 def absurd_header(shape, descr="<f4"):
-    """An .npy of that shape that brings no data."""
+    """An .npy file whose header has that shape, without data."""
     file = io.BytesIO()
     header = {"descr": descr, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -519,7 +519,7 @@ def test_what_is_no_model_is_named(tmp_path):
         ),
         (json_with('"_largest_id": 2147483647', '"_largest_id": 3'), "_largest_id is 3"),
         (json_with('"recurrentclassifier", {', '"sequencevectorizer", {'), "distinct names"),
-        (  # of which many could have one hash, and be looked up for ever
+        (  # large numbers may share a hash, which makes look-ups slow
             json_with(
                 '"class_weight": null', '"class_weight": {"dict": [[9223372036854775808], [1]]}'
             ),
@@ -527,7 +527,7 @@ def test_what_is_no_model_is_named(tmp_path):
         ),
         (
             lambda p: write_zip(p, replaced(entries, "model.json", "[" * 100_000)),
-            "is not a valid seqnets file",  # since the parser leaves its stack
+            "is not a valid seqnets file",  # nested too deeply for the parser
         ),
     ]
     for i, (write, message) in enumerate(cases):
@@ -549,7 +549,7 @@ def test_an_entry_is_read_once(tmp_path):
 
 
 def test_an_entry_that_claims_a_gigabyte_is_not_believed(tmp_path):
-    """Both zip headers and the array's own say so, and the file is small."""
+    """Both zip headers and the array's own claim it, but the file is small."""
     entries = contents(MODELS / "texts-1.seqnets")
     [name] = [name for name in entries if "dense.W" in name]
     data, claimed = absurd_header((2**28, 1)), 2**30 + 128
@@ -684,7 +684,7 @@ def damaged(data, random):
     if way == 2:
         return data[:stop] + data[start:]
     array = np.frombuffer(data, np.uint8).copy()
-    # the directory at the end of the file is the smallest region, and has the most to tell
+    # the directory at the end of the file is small, but most depends on it
     first = data.rindex(b"PK\x05\x06") if way == 3 else 0
     where = random.randint(first, len(data), random.randint(1, 5))
     array[where] ^= random.randint(1, 256, where.size).astype(np.uint8)
@@ -718,7 +718,7 @@ def rewritten(entries, random):
     return file.getvalue()
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of what zipfile, numpy and sklearn find odd
+@pytest.mark.filterwarnings("ignore::UserWarning")  # by zipfile, numpy and sklearn
 @pytest.mark.parametrize("n", N_MUTATIONS)
 @pytest.mark.parametrize("name", ["texts", "series"])
 def test_a_mutated_file_is_refused_or_means_the_same(name, n, tmp_path):
@@ -738,14 +738,14 @@ def test_a_mutated_file_is_refused_or_means_the_same(name, n, tmp_path):
             refused += 1
         elif not sound:
             assert_same(model.predict_proba(X), expected)
-        else:  # another sound model perhaps: of other words, or of a pipeline without a step
+        else:  # perhaps another sound model: with other words, or a pipeline that lacks a step
             with contextlib.suppress(AttributeError, TypeError, ValueError):
                 assert np.isfinite(model.predict_proba(X)).all(), seed
     assert n // 4 < refused < n // 2
 
 
 def load_or_none(path):
-    """The model, or None if the file is refused in the one way there is."""
+    """The model, or None if the file is refused with the one error that is allowed."""
     try:
         return seqnets.load(path)
     except ValueError as error:
@@ -910,7 +910,7 @@ def test_a_save_that_is_stopped_leaves_the_old_file(number, tmp_path):
     "number", [getattr(signal, "SIGKILL", None), signal.SIGINT], ids=["SIGKILL", "SIGINT"]
 )
 def test_a_fit_that_is_stopped_leaves_a_whole_file(number, tmp_path):
-    """Killed, the old one; interrupted, the new one, of a model that has learned less."""
+    """If killed, the old one; if interrupted, the new one, of a model that has learned less."""
     path, old = tmp_path / "model", (MODELS / "series-1.seqnets").read_bytes()
     path.write_bytes(old)
     signaled(FITTING, [path], number, seconds=0.2)

@@ -62,7 +62,7 @@ def series_model(n_classes=3):
 
 
 def tick_labels(display):
-    display.figure_.canvas.draw()  # nothing that can't be drawn
+    display.figure_.canvas.draw()  # fails if something can't be drawn
     return [label.get_text() for label in display.ax_.get_xticklabels()]
 
 
@@ -87,7 +87,7 @@ def test_a_label_is_no_formula(target):
     ],
 )
 def test_a_name_is_no_formula(display):
-    """Such as this one, which matplotlib could not draw."""
+    """As a formula, matplotlib could not draw this one."""
     display.plot().figure_.canvas.draw()
 
 
@@ -125,7 +125,7 @@ def backwards(X):
 
 
 def test_words_wherever_the_vectorizer_stands():
-    """After a step that cleans, in a pipeline of its own, or with a vocabulary and never fitted."""
+    """After a cleaning step, in a pipeline of its own, or given a vocabulary and never fitted."""
     vectorizer, clf = text_model()
     given = SequenceVectorizer(vocabulary=vectorizer.vocabulary_)
     cleaned = make_pipeline(FunctionTransformer(lowered), vectorizer, clf)
@@ -198,7 +198,7 @@ def test_blue_is_positive_and_open_orange_negative_and_shut():
     bars = plots.AttributionDisplay(values[:, 0], words, "yes").plot().ax_.patches
     assert [to_hex(bar.get_facecolor()) for bar in bars] == [colors.ORANGE, colors.BLUE]
     display = plots.StagedPredictionDisplay(np.array([[0.4, 0.6]]), ["a"], ["no", "yes"]).plot()
-    assert display.ax_.lines[0].get_color() == colors.BLUE  # as the class that it speaks for
+    assert display.ax_.lines[0].get_color() == colors.BLUE  # as bars for this class are
 
 
 def test_of_two_classes_one_line_of_several_all():
@@ -239,7 +239,7 @@ def test_attributions_of_words_are_bars_and_of_series_a_row_per_channel():
 
 
 def areas(display):
-    """What speaks for and what against: heights (n, T), the steps' edges and the n rows' feet."""
+    """Twice, for and against the class: heights (n, T), edges of the steps, feet of the n rows."""
     for shown in display.ax_.collections[:2]:
         outlines = np.array([path.vertices[:-1] for path in shown.get_paths()])
         feet = outlines[:, 0, 1]
@@ -247,7 +247,7 @@ def areas(display):
 
 
 def test_channels_are_drawn_together():
-    """Matplotlib goes through all that stands in the axes for each thing that joins it."""
+    """For each thing that is added, matplotlib goes through all that is in the axes."""
 
     def n_things(n):
         display = plots.AttributionDisplay(np.ones((5, n)), list("abcde"), "x").plot()
@@ -279,7 +279,7 @@ def test_of_many_channels_those_named_stand_at_their_rows():
 
 
 def test_many_channels_show_as_much_against_as_for():
-    """No line is drawn over what is no higher than the line is wide."""
+    """Where areas are no higher than a line is wide, no line covers them."""
     from matplotlib.colors import to_rgb
 
     values = np.random.RandomState(0).normal(size=(30, 100))
@@ -332,7 +332,7 @@ def test_a_list_of_one_is_not_one(display):
         make(clf, X[:1])
     with pytest.raises(TypeError, match=r"expected a string.* mean x\[0\], pass that"):
         make(text_model(), TEXTS[:1])
-    if display == "GateDisplay":  # a wrong name is no fault of x
+    if display == "GateDisplay":  # a wrong name has nothing to do with x
         with pytest.raises(ValueError, match="in the trace(?!.*single sequence)"):
             make(clf, X[0][:1], "layer9.h")
 
@@ -354,8 +354,9 @@ def test_the_loss_curves_are_those_of_the_fit():
     display = plots.LossCurveDisplay([3, 2, 1], [0.5, 0.4, 0.6], [0.7, 0.8, 0.9]).plot()
     assert display.ax_.lines[2].get_xydata().tolist() == [[3, 0.6]]
     assert display.ax_.lines[2].get_label() == "highest score"
-    losses, scores = [np.nan, 0.5, 0.4, 0.6, 0.3], [np.nan, 0.9, 0.9, 0.9, 0.8]  # the kept one of
-    display = plots.LossCurveDisplay([3] * 5, losses, scores).plot()  # equal scores
+    # Of equal scores, the one with the lowest loss is marked, as fit keeps it.
+    losses, scores = [np.nan, 0.5, 0.4, 0.6, 0.3], [np.nan, 0.9, 0.9, 0.9, 0.8]
+    display = plots.LossCurveDisplay([3] * 5, losses, scores).plot()
     assert display.ax_.lines[2].get_xydata().tolist() == [[3, 0.4]]
 
 
@@ -366,7 +367,7 @@ def test_gradient_flow_is_the_median_counted_from_the_end():
     for line, name in zip(display.ax_.lines, norms[0], strict=True):
         assert line.get_label() == name
         assert line.get_xdata().tolist() == [-5, -4, -3, -2, -1, 0]
-        reverse = name.endswith(".reverse.h")  # which reads the first step last
+        reverse = name.endswith(".reverse.h")  # it reads the first step last
         last, first = line.get_ydata()[-1], line.get_ydata()[0]
         assert last == pytest.approx(
             np.median([each[name][0 if reverse else -1] for each in norms])
@@ -402,7 +403,7 @@ def test_the_largest_bars_are_named_first(pyplot):
     assert weightiest(np.array([1.0, 5.0, 4.0, 3.0, 2.0, 6.0]), 2) == [1, 3, 5]
 
 
-@pytest.mark.compiled  # no kernel is in it
+@pytest.mark.compiled  # no kernel runs here
 @pytest.mark.parametrize(("n", "shown"), [(3, 3), (40, 8), (500, 10), (20000, 4)])
 def test_steps_without_words_have_round_numbers(n, shown, pyplot):
     _, ax = pyplot.subplots()
@@ -454,7 +455,7 @@ def test_one_text_has_its_words_beside_its_line_and_its_class_as_color():
     place = display.points[0][-1]
     np.testing.assert_array_equal(display.ax_.texts[0].xy, place)
     assert display.ax_.lines[0].get_color() == colors.BLUE
-    display = plots.TrajectoryDisplay.from_estimator(text_model(), iter(TEXTS))  # read once
+    display = plots.TrajectoryDisplay.from_estimator(text_model(), iter(TEXTS))  # readable once
     ends = {text.get_text(): text.xy for text in display.ax_.texts}
     for i, way in enumerate(display.points):
         np.testing.assert_array_equal(ends.pop(str(i)), way[-1])
@@ -463,7 +464,7 @@ def test_one_text_has_its_words_beside_its_line_and_its_class_as_color():
     assert [*display.labels] == predicted
 
 
-@pytest.mark.compiled  # no kernel is in it
+@pytest.mark.compiled  # no kernel runs here
 def test_beside_a_long_way_stand_a_few_words_those_of_the_longest_steps():
     way = np.cumsum(np.random.RandomState(0).normal(size=(500, 2)) * 9, axis=0)
     words = [str(t) for t in range(500)]
@@ -478,9 +479,9 @@ def test_beside_a_long_way_stand_a_few_words_those_of_the_longest_steps():
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-@pytest.mark.compiled  # no kernel is in it
+@pytest.mark.compiled  # no kernel runs here
 def test_the_search_for_room_for_words_ends(monkeypatch):
-    """Beside a state that stays where it is there is room for one word of however many."""
+    """Where all states are at one point, there is room for one word, however many there are."""
     from matplotlib.axes import Axes
 
     tries, annotate = [], Axes.annotate
@@ -517,7 +518,7 @@ def test_of_no_sequence_there_is_nothing_to_draw():
     ],
 )
 def test_no_display_before_a_fit(display, x):
-    """Which has nothing to do with x."""
+    """The error has nothing to do with x."""
     with pytest.raises(NotFittedError, match="(?s)^(?!.*single sequence)"):
         getattr(plots, display).from_estimator(RecurrentClassifier(), *x)
 
@@ -534,7 +535,7 @@ def test_the_median_counts_what_has_vanished():
 
 
 def test_a_row_of_a_frame_is_a_sequence():
-    """With the frame's columns, without which scikit-learn would warn."""
+    """It keeps the names of the columns, without which scikit-learn would warn."""
     X = pd.DataFrame(np.random.RandomState(0).normal(size=(6, 4)), columns=[*"abcd"])
     clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0).fit(X, [0, 1] * 3)
     display = plots.AttributionDisplay.from_estimator(clf, X.iloc[1])
@@ -681,7 +682,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         display.plot()
-    assert "word" in display._repr_html_()  # text needs none
+    assert "word" in display._repr_html_()  # text needs no matplotlib
 
 
 # ------------------------------------------------------------------------------ as text
@@ -739,7 +740,7 @@ def test_str_has_colors_where_they_are_shown(terminal, variables, in_color, monk
 
 @pytest.mark.parametrize("stream", [None, SimpleNamespace(write=len, flush=list)])
 def test_str_is_plain_where_nobody_can_tell(stream, monkeypatch):
-    """As in a service of Windows, or where a library has put its own writer."""
+    """As in a Windows service, or where a library has put its own writer in place of stdout."""
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setattr(sys, "stdout", stream)
     assert str(plots.AttributionDisplay(np.array([3.0]), ["good"], "a")) == "good(+3)"

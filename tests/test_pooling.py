@@ -1,4 +1,4 @@
-"""Every pooling kernel against its twin, amid garbage wherever no sequence runs."""
+"""Every pooling kernel against its twin, with garbage wherever no sequence runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def make_states(random, lengths, H, dtype):
-    """States h, the initial ones zero, with larger garbage after a sequence's end."""
+    """States h, with zeros as initial states and larger garbage after a sequence's end."""
     T, B = lengths.max(), lengths.size
     h = random.normal(size=(T + 1, B, H)).astype(dtype)
     h[0] = 0
@@ -39,7 +39,7 @@ def run(pooling, lengths, h, dpooled, cuts=()):
     windows = list(itertools.pairwise([0, *cuts, T - 1]))
     for start, end in windows:
         forward(start, lengths, h[start : end + 1], total, best, pooled)
-    for start, end in reversed(windows):  # row 0 of a window is the last of the one before
+    for start, end in reversed(windows):  # its row 0 is the last row of the one before it
         backward(start, lengths, dpooled, best, dh[start : end + 1])
     return pooled, dh
 
@@ -99,7 +99,7 @@ def test_after_each_window_stands_what_is_pooled_so_far(pooling):
 
 
 def test_a_mean_of_many_states_in_float32():
-    """Added to one another in float32, these are off by 0.0001."""
+    """If it were summed in float32, it would be off by 0.0001."""
     h = np.full((2**20 + 1, 4, 1), 0.3, np.float32)
     batch = SimpleNamespace(start=0, lengths=np.full(4, 2**20))
     given = SimpleNamespace(batch=batch, work=Workspace(h.dtype))

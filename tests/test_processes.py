@@ -26,7 +26,7 @@ N_JOBS = 2
 
 
 def make(n, n_steps):
-    """Token sequences of up to n_steps; a word of two says the class."""
+    """Token sequences of up to n_steps; one of two tokens tells the class."""
     random = np.random.RandomState(0)
     y = np.arange(n) % 2
     X = [random.randint(4, 50, size=T) for T in random.randint(2, n_steps + 1, n)]
@@ -35,7 +35,7 @@ def make(n, n_steps):
     return X, y
 
 
-# What a worker says of itself comes back as a score, from between the fits.
+# These scorers return what a worker tells about itself between the fits.
 
 
 def threads_here(estimator, X, y):
@@ -73,7 +73,7 @@ def of_folds(results, name):
 
 @pytest.fixture(scope="module")
 def alone():
-    """Without workers. What is compiled here, the processes find on the disk."""
+    """The results without workers, which will find on disk what is compiled here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("OMP_NUM_THREADS", raising=False)
         return search(n_jobs=1)
@@ -93,7 +93,7 @@ def test_a_search_in_workers(backend, alone, monkeypatch):
     assert len(processes) <= N_JOBS
     threads = of_folds(results, "threads")
     assert (N_JOBS * threads).max() <= max(N_JOBS, joblib.cpu_count())
-    if backend != "loky":  # which shares the processors out among its workers
+    if backend != "loky":  # which divides the processors among its workers
         assert set(threads.ravel()) == {1}
 
 
@@ -142,10 +142,10 @@ def test_workers_mind_what_the_user_has_set():
 @pytest.mark.long
 @pytest.mark.parametrize(("pre_dispatch", "most"), [(1, 1.25), ("2*n_jobs", 2.2)])
 def test_busy_processors(pre_dispatch, most, monkeypatch, capsys):
-    """Processor time over wall time: a worker's share, one task at a time; then two at a time.
+    """Processor time over wall time: first with one task at a time, then with two.
 
-    The first tells even where there are only two processors, of which no more can be busy; not if
-    others keep them busy. The idle worker collects its garbage meanwhile: hence 1.25.
+    With two processors, only the first case can fail, since no more than two can be busy; and it
+    shows nothing if others keep them busy. Its limit is 1.25: the idle worker collects its garbage.
     """
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     large = {"hidden_layer_sizes": 64, "embedding_dim": 64, "max_iter": 30, "batch_size": 100}
@@ -161,7 +161,7 @@ def test_busy_processors(pre_dispatch, most, monkeypatch, capsys):
 
 
 def processor_times(results):
-    """Of each worker, its last reading."""
+    """The last reading of each worker."""
     last = {}
     readings = of_folds(results, "process").ravel(), of_folds(results, "seconds").ravel()
     for process, seconds in zip(*readings, strict=True):

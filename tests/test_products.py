@@ -31,7 +31,7 @@ each_width = pytest.mark.parametrize("N", [1, 7, 8, 16, 20, 37, 64, 150])
 def in_panels(B):
     work = Workspace(B.dtype)
     K, N = B.shape
-    work.panels("B", np.full((K, N + WIDTH), np.nan, B.dtype))  # what was here before may not show
+    work.panels("B", np.full((K, N + WIDTH), np.nan, B.dtype))  # old numbers may not show
     return work.panels("B", B)
 
 
@@ -89,7 +89,7 @@ def test_add_sums_is_the_sum_over_steps_that_run(n_active, M, N, dtype):
     for t, n in enumerate(n_active):
         A[t], B[t] = random.normal(size=(R, M)), random.normal(size=(R, N))
         expected += A[t, :n].astype(float).T @ B[t, :n]
-        A[t, n:] = B[t, n:] = np.nan  # those that have ended are not read
+        A[t, n:] = B[t, n:] = np.nan  # rows of ended sequences are not read
     C = start.copy()
     add_sums(np.array(n_active, dtype=np.int64), A, B, C)
     np.testing.assert_allclose(C, expected, rtol=0, atol=TOLERANCE[dtype] * (1 + sum(n_active)))
@@ -135,11 +135,11 @@ for dtype in (np.float32, np.float64):
     ("given", "avx", "expected"),
     [("+avx,+avx512f", 0, True), ("+avx", 1, False), ("", 1, False), (None, 0, False)],
 )
-def test_the_width_follows_from_what_the_machine_code_s_place_is_named_after(
+def test_the_width_follows_from_the_features_that_name_a_file_on_disk(
     monkeypatch, given, avx, expected
 ):
-    """Numba does not ask ENABLE_AVX where it is given features: nor may the width, which one file
-    on disk would then have twice."""
+    """Where Numba is given features, it ignores ENABLE_AVX. The width must ignore it, too, or
+    one file on disk would stand for code of two widths."""
     monkeypatch.setattr(numba.config, "CPU_FEATURES", given)
     monkeypatch.setattr(numba.config, "ENABLE_AVX", avx)
     assert has_avx512() == expected
@@ -148,7 +148,7 @@ def test_the_width_follows_from_what_the_machine_code_s_place_is_named_after(
 @pytest.mark.compiled
 @pytest.mark.skipif(not has_avx512(), reason="the processor has the shorter registers alone")
 def test_the_width_of_registers_changes_no_bit():
-    """Of sums that are taken at once: of no more terms than the smaller `DEPTH`, 128."""
+    """This holds for sums taken at once, which have no more terms than the smaller `DEPTH`, 128."""
     features = binding.get_host_cpu_features()
     shorter = ",".join(f"{'+' * has or '-'}{name}" for name, has in features.items()
                        if "avx512" not in name) + ",-avx512f"  # fmt: skip
@@ -174,7 +174,7 @@ print(*step.inspect_asm().values())
 @pytest.mark.compiled
 @pytest.mark.skipif(not has_avx512(), reason="the processor has the shorter registers alone")
 def test_loops_are_compiled_for_whole_registers():
-    """Of an Intel processor, too, for which LLVM would take halves."""
+    """On an Intel processor, too, where LLVM would take halves of registers."""
     features = binding.get_host_cpu_features().flatten()
     given = {"NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": features}
     assert re.search(r"vdivps\s+%zmm", run_python(CODE, **given))

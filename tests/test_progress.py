@@ -1,4 +1,4 @@
-"""What is told while training runs: a line an epoch, and scikit-learn's callbacks."""
+"""What is reported while training runs: a line per epoch, and scikit-learn's callbacks."""
 
 import importlib.util
 import types
@@ -41,7 +41,7 @@ def make(kind="series", seed=0):
 def make_classifier(kind="series", **parameters):
     defaults = {"cell": "rnn", "hidden_layer_sizes": 3, "max_iter": 3, "batch_size": 8}
     defaults |= {"n_jobs": 1, "random_state": 0}
-    defaults["learning_rate"] = "constant"  # a longer fit begins as a shorter one
+    defaults["learning_rate"] = "constant"  # so that a longer fit begins like a shorter one
     if kind == "tokens":
         defaults["embedding_dim"] = 2
     return RecurrentClassifier(**defaults | parameters)
@@ -56,7 +56,7 @@ def validation(kind="series"):
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    """Whoever asks for the time is told that 2 seconds have passed."""
+    """Each reading of the clock is 2 seconds after the last one."""
     seconds = iter(range(0, 1000, 2))
     watch = types.SimpleNamespace(perf_counter=lambda: next(seconds))
     monkeypatch.setattr(progress, "time", watch)
@@ -76,7 +76,7 @@ def test_a_line_an_epoch(capsys):
 @pytest.mark.parametrize("own", [True, False], ids=["X_val", "split"])
 @pytest.mark.parametrize("scoring", ["loss", "accuracy"])
 def test_lines_with_a_validation_set(capsys, own, scoring):
-    """The score is told unless it is the loss."""
+    """The score is printed unless it is the loss."""
     clf = make_classifier(verbose=True, early_stopping=True, scoring=scoring)
     clf.fit(make(), Y, **validation() if own else {})
     expected = ""
@@ -90,7 +90,7 @@ def test_lines_with_a_validation_set(capsys, own, scoring):
 
 
 def test_the_number_of_the_epoch_goes_on(capsys):
-    """The time is that of the call, and what is left of it."""
+    """The times, elapsed and remaining, are those of the current call."""
     clf = make_classifier(verbose=1, warm_start=True, max_iter=2).fit(make(), Y)
     clf.fit(make(), Y).partial_fit(make(), Y)
     losses = clf.loss_curve_
@@ -157,13 +157,13 @@ class Recorder:
 
 
 class Propagated(Recorder):
-    """One that is set on a pipeline or a search, and handed on to what is in it."""
+    """One that a pipeline or a search, on which it is set, hands on to its estimators."""
 
     max_propagation_depth = None
 
 
 def hooks_of(n_epochs):
-    """Those of a fit, in order."""
+    """The hooks of a fit, in order."""
     epochs = [f"{hook} epoch {n}" for n in range(n_epochs) for hook in ("begin", "end")]
     return ["setup fit 0", "begin fit 0", *epochs, "end fit 0", "teardown fit 0"]
 
@@ -194,7 +194,7 @@ TRANSFORMERS = {
 def test_hooks_of_transformers(transformer, method, X, wrong):
     recorder = Recorder()
     transformer = clone(transformer).set_callbacks(recorder)
-    for _ in range(2):  # partial_fit goes on
+    for _ in range(2):  # the second partial_fit goes on
         getattr(transformer, method)(X)
         assert recorder.names == hooks_of(0)
         recorder.names.clear()
@@ -250,7 +250,7 @@ def test_a_callback_that_looks_on_changes_nothing():
 @needs_callbacks
 @each_kind
 def test_the_model_of_each_epoch_is_that_of_a_fit_as_long(kind):
-    """Also after training went on, and beside an earlier fit's weights."""
+    """It stays so while training goes on, and an earlier fit's weights make no difference."""
     recorder, X = Recorder(), make(kind)
     clf = make_classifier(kind, learning_rate_init=0.1).set_callbacks(recorder)
     for _ in range(2):
@@ -280,7 +280,7 @@ def test_with_a_validation_set_it_is_the_model_that_is_judged(kind):
 
 @needs_callbacks
 def test_the_model_of_a_fit_that_ends_is_the_fitted_one():
-    """With a validation set that of the best epoch, which may be an earlier one."""
+    """With a validation set, it is the model of the best epoch, which may be an earlier one."""
     recorder = Recorder()
     clf = make_classifier().set_callbacks(recorder).fit(make(), Y, **validation())
     assert recorder.models[-1] is not None
@@ -295,7 +295,7 @@ def test_the_model_of_a_fit_that_ends_is_the_fitted_one():
 @needs_callbacks
 @pytest.mark.parametrize("own", [True, False], ids=["X_val", "no X_val"])
 def test_a_callback_ends_training(own):
-    """Which is no reason to warn; the model is that of as many epochs."""
+    """That is no reason to warn; the model is that of a fit with as many epochs."""
     more = validation() if own else {}
     recorder = Recorder(stop_at="end epoch 1")
     clf = make_classifier(max_iter=50, learning_rate_init=0.1).set_callbacks(recorder)
@@ -329,7 +329,7 @@ FAILURES = {
     ("parameters", "arguments", "fail_at", "error"), FAILURES.values(), ids=FAILURES
 )
 def test_a_fit_that_fails(parameters, arguments, fail_at, error, fitted):
-    """Who was set up is torn down, and the estimator is left as it was."""
+    """A callback that was set up is torn down, and the estimator is left as it was."""
     clf = make_classifier()
     if fitted:
         clf.fit(make(), Y)
@@ -380,7 +380,7 @@ def test_a_pipeline_hands_its_callback_on():
     assert recorder.names[0] == "setup fit 0"
     assert recorder.names[-1] == "teardown fit 0"
     assert sum("setup" in name or "teardown" in name for name in recorder.names) == 2
-    assert not hasattr(pipe[-1], "_skl_callbacks")  # it was lent
+    assert not hasattr(pipe[-1], "_skl_callbacks")  # it was only lent
     assert not hasattr(pipe[-1], "_parent_callback_ctx")
 
 
@@ -410,7 +410,7 @@ def losses_of_folds(clf, X, folds):
 @pytest.mark.compiled  # worker processes
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_score_monitor_in_a_search(n_jobs):
-    """A row for each epoch of each fit, with the score that a fit as long has."""
+    """A row for each epoch of each fit, with the score of a fit that ends there."""
     from sklearn.callback import ScoringMonitor
 
     X, clf = make(), make_classifier(learning_rate_init=0.05, max_iter=2)
@@ -422,7 +422,7 @@ def test_score_monitor_in_a_search(n_jobs):
     rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
     assert {row["estimator_name"] for row in rows} == {"RecurrentClassifier"}
     paths = [row["task_id_path"] for row in rows]
-    fits, epochs = [(0, 0, i) for i in range(4)], range(2)  # of 0, 0: the search; of 0, 1: the best
+    fits, epochs = [(0, 0, i) for i in range(4)], range(2)  # 0, 0 is the search; 0, 1 the best
     assert sorted(paths) == sorted(
         [(*fit, n) for fit in fits for n in epochs] + [(0, 1, n) for n in epochs]
     )

@@ -92,7 +92,7 @@ def meaning(X, kind):
 
 
 def twin(clf, kind, X):
-    """The logits (n, 3) of the textbook's equations."""
+    """The logits (n, 3) by the textbook's equations."""
     pooling = {"2d": "last", "3d": "ends", "ragged": "attention", "tokens": "max"}[kind]
     weights, logits = {name: W.tolist() for name, W in clf.parameters_.items()}, []
     for sequence in meaning(X, kind):
@@ -100,7 +100,7 @@ def twin(clf, kind, X):
             numbers = {number: row for row, number in enumerate(clf.token_ids_, 1)}
             sequence = [numbers.get(number, 0) for number in sequence]
         elif len(sequence):
-            with np.errstate(over="ignore"):  # by halves, which do not overflow in between
+            with np.errstate(over="ignore"):  # halves do not overflow in between
                 sequence = (sequence / 2 - clf.input_mean_ / 2) / (clf.input_scale_ / 2)
             sequence = np.clip(sequence, -FAR, FAR).tolist()
         else:
@@ -123,7 +123,7 @@ ids = st.sampled_from([*KNOWN, 0, 1, 4, 7, 10**6, 2**31 - 2])
 
 
 def lay_out(array, layout):
-    """The same numbers as arrays come from elsewhere."""
+    """The same numbers, otherwise laid out in memory."""
     if layout == "Fortran":
         return np.asfortranarray(array)
     if layout == "reversed":
@@ -145,7 +145,7 @@ each_layout = st.sampled_from(LAYOUTS)
 
 
 def dtypes_of(array):
-    """Those that hold its numbers, so that they mean the same."""
+    """The dtypes that hold the numbers of the array exactly."""
     kinds = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g", "O"]
     with np.errstate(over="ignore", invalid="ignore"):
         return [kind for kind in kinds if equal(array.astype(kind), array)]
@@ -264,7 +264,7 @@ def arrays(draw):
 
 
 def sparse_if_any(array):
-    """Before SciPy 1.15, none has more than two dimensions."""
+    """Before SciPy 1.15, sparse arrays have at most two dimensions."""
     try:
         return sparse.coo_array(array)
     except ValueError:
@@ -273,7 +273,7 @@ def sparse_if_any(array):
 
 
 def in_pandas(kind, values):
-    """pandas looks for a dtype; with pyarrow beside it, it gives up on numbers like 10**400."""
+    """pandas infers a dtype; if pyarrow is installed, it fails with numbers like 10**400."""
     try:
         return kind(values)
     except OverflowError:
@@ -293,7 +293,7 @@ nested = st.recursive(anything | arrays(), containers, max_leaves=8)
 
 @st.composite
 def spoiled(draw):
-    """As documented, but that one number may be no number, or a sequence no sequence."""
+    """X as documented, but with anything in place of a number or a sequence."""
     X = draw(any_documented)[1]
     where = draw(st.integers(0, len(X) - 1))
     if isinstance(X, list) and isinstance(X[where], list) and X[where]:
@@ -358,7 +358,7 @@ any_parameters = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of parameters that don't go together
+@pytest.mark.filterwarnings("ignore::UserWarning")  # parameters that don't go together
 @holds_for(texts, texts, any_parameters)
 def test_ids_stand_for_the_words_in_their_order(learned, others, parameters):
     vectorizer = SequenceVectorizer(**parameters)

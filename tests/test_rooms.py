@@ -1,4 +1,4 @@
-"""The rooms of the house: who may import whom, what a kernel may use, how large a room may be."""
+"""The modules: which may import which, what a kernel may use, how long a file may be."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def imported_modules(tree: ast.AST) -> set[str]:
 
 
 def imported_rooms(tree: ast.AST) -> set[str]:
-    """The rooms among them; what is no room by name comes from `__init__`."""
+    """The package's modules among them; a name that is no module comes from `__init__`."""
     parts = [module.split(".") for module in imported_modules(tree)]
     names = {name for package, *rest in parts if package == "seqnets" for name in rest[:1] or [""]}
     return {name if name in TREES else "__init__" for name in names}
 
 
 def test_imports_point_down():
-    """From `__main__` to the kernels: never in a circle, and along this way from room to room."""
+    """Imports never form a cycle, and each module in `WAY` imports the next one."""
     imports = {room: imported_rooms(tree) for room, tree in TREES.items()}
     graphlib.TopologicalSorter(imports).prepare()  # raises a CycleError, which names the circle
     for room, lower in itertools.pairwise(WAY):
@@ -92,7 +92,7 @@ def compiled_functions(tree: ast.Module) -> list[ast.FunctionDef]:
 
 @each_room
 def test_kernels_use_their_own_file_only(room):
-    """What becomes one piece of machine code stands in one file, but for these few functions."""
+    """What becomes one piece of machine code stands in one file, except for these few functions."""
     imported = {
         (alias.asname or alias.name).split(".")[0]
         for node in ast.walk(TREES[room])

@@ -63,7 +63,7 @@ def joined(X):
 
 
 def assert_same_form(found, X):
-    """As many sequences and steps, padding where it was."""
+    """The same numbers of sequences and steps, with padding where it was."""
     if isinstance(X, np.ndarray):
         assert found.shape == X.shape
         np.testing.assert_array_equal(np.isnan(found), np.isnan(X))
@@ -128,7 +128,7 @@ def test_equals_standard_scaler_on_the_joined_steps(form, dtype, parameters):
     ("form", "n_features"), [("2d", 2), ("3d", 2), ("ragged", 2), ("ragged 1-D", 1)]
 )
 def test_what_fit_tells(form, n_features):
-    """2-D series are of one channel, a feature a step; others have a channel a feature."""
+    """2-D series have one channel and a feature per step; others have a channel per feature."""
     scaler = SequenceScaler().fit(FORMS[form]("float64"))
     assert scaler.n_features_in_ == n_features
     names = [f"x{i}" for i in range(n_features)]
@@ -196,7 +196,7 @@ def test_parts_teach_what_the_whole_does(form, parameters):
     assert parts.n_steps_seen_ == whole.n_steps_seen_
     for x, expected in zip(parts.transform(X), whole.transform(X), strict=True):
         np.testing.assert_allclose(x, expected, rtol=0, atol=1e-12)
-    parts.fit(X)  # forgets them
+    parts.fit(X)  # forgets the parts
     np.testing.assert_array_equal(parts.mean_, whole.mean_)
     assert parts.n_steps_seen_ == whole.n_steps_seen_
 
@@ -229,7 +229,7 @@ WEIGHTS = [0.5, 2.0, 0.0, 1.5, 3.0]
 
 
 def weighted(X):
-    """One for each sequence of X; those without steps have some as well."""
+    """One weight for each sequence of X, also for those without steps."""
     return np.resize(WEIGHTS, len(X))
 
 
@@ -249,7 +249,7 @@ def assert_same_statistics(found, expected):
 @each_dtype
 @each_parameters
 def test_a_step_weighs_as_much_as_its_sequence(form, dtype, parameters):
-    """As StandardScaler's rows do; what it learned in float32 is as exact as in float64."""
+    """As StandardScaler's rows do; what is learned from float32 is as exact as from float64."""
     X = FORMS[form](dtype)
     of_steps = np.repeat(weighted(X), lengths(X))
     scaler = SequenceScaler(**parameters).fit(X, sample_weight=weighted(X))
@@ -276,7 +276,7 @@ def test_weights_are_repetitions_and_0_is_absence(form, dtype):
 @each_parameters
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
 def test_parts_with_weights_and_without_teach_what_the_whole_does(parameters, scale):
-    """Their sum is no whole number, nor one of float32's."""
+    """The sum of the weights is no whole number, and not exact in float32."""
     X, weights = ragged("float32"), scale * np.array([0.3, 0.4, 1.0, 1.0, 0.7])
     whole, parts = SequenceScaler(**parameters).fit(X, None, weights), SequenceScaler(**parameters)
     parts.partial_fit(X[:2], sample_weight=weights[:2]).partial_fit(X[4:], None, weights[4:])
@@ -384,7 +384,7 @@ def test_a_vectorizer_takes_no_weights():
     ],
 )
 def test_other_forms_of_the_same_kind(fitted, given, kind):
-    """The numbers of the arrays that they hold, in their form."""
+    """The result has the numbers and the form of the arrays that they hold."""
     X = FORMS[kind]("float64")
     scaler = SequenceScaler().fit(FORMS[fitted]("float64"))
     found = scaler.transform(given())
@@ -396,7 +396,7 @@ def test_other_forms_of_the_same_kind(fitted, given, kind):
 @pytest.mark.parametrize("fitted", ["2d", "3d"])
 @pytest.mark.parametrize("container", [list, lambda rows: pd.Series(rows).to_numpy()])
 def test_arrays_given_one_by_one(fitted, container):
-    """As `RecurrentClassifier` takes them, which may stand behind it."""
+    """As `RecurrentClassifier` takes them, which may follow in a pipeline."""
     X = FORMS[fitted]("float64")
     rows = [x[: 2 + i] for i, x in enumerate(X)] if fitted == "3d" else list(X)
     scaler, reference = SequenceScaler().fit(X), StandardScaler().fit(joined(X))
@@ -413,7 +413,7 @@ def test_integers_become_float64():
 
 @each_form
 def test_x_stays_as_it_is(form):
-    """Read-only or not, and nothing that comes out is in its memory."""
+    """Whether it is read-only or not; and no result shares its memory."""
     X = FORMS[form]("float64")
     arrays = [X] if isinstance(X, np.ndarray) else [x for x in X if isinstance(x, np.ndarray)]
     before = pickle.loads(pickle.dumps(arrays))

@@ -31,7 +31,7 @@ def cosine(n_steps):
 @pytest.mark.parametrize("power_t", [0.0, 0.5, 1.7])
 @pytest.mark.parametrize("initial", [0.1, 3.0])
 def test_rates_equal_scikit_learn_s(name, power_t, initial):
-    """Epoch by epoch, training now and then about to stop; bit by bit."""
+    """In every epoch, to the last bit, also when training is now and then about to stop."""
     ours = make(name, initial, power_t)
     theirs = SGDOptimizer([], initial, lr_schedule=name, power_t=power_t)
     for epoch in range(1, 31):
@@ -144,7 +144,7 @@ def test_cosine_goes_by_steps_alone():
 
 
 def test_each_step_takes_its_rate():
-    """One for all parameters of a step."""
+    """All parameters take the same rate in a step."""
     optimizer = SGD(1.0, 0.0, False)
     optimizer.schedule = make("cosine", initial=0.5, n_steps=60)
     a, b, found = np.zeros((1, 1)), np.zeros((1, 1)), []
