@@ -1,4 +1,4 @@
-"""Reading X: every row of the design's table, and every X that is refused."""
+"""Reading X: every form that is documented, and every X that is refused."""
 
 import collections
 import functools
@@ -18,7 +18,7 @@ from seqnets.network import Network
 from seqnets.sequences import read_series, read_tokens
 from seqnets.vocabulary import LARGEST_ID
 
-# Four sequences teach nothing; what is read is seen all the same.
+# Four sequences are too few to learn from; these tests look at what is read.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 TABLE = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 0, 1]])  # 4 univariate series of 3 steps
@@ -138,7 +138,7 @@ def test_trailing_nan_steps_of_a_cube_are_padding():
         (lambda: lists(SINGLES), SINGLES),
         (lambda: object_array(lists(SINGLES)), SINGLES),
         (lambda: pl.Series(lists(SINGLES)), SINGLES),
-        (lambda: list(CUBE), CUBE),  # of equal length, as they may be in a fold
+        (lambda: list(CUBE), CUBE),  # in a fold, all lengths may be equal
         (lambda: object_array(CUBE), CUBE),
         (lambda: list(CUBE[:, :, 0]), CUBE[:, :, 0]),
         (lambda: pd.Series(list(CUBE[:, :, 0])), CUBE[:, :, 0]),
@@ -206,7 +206,7 @@ def test_names_of_columns():
 
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 def test_names_of_channels(library):
-    """Of a data frame for each series, as scikit-learn checks those of a table."""
+    """If each series is a data frame: they are checked as scikit-learn checks those of a table."""
     clf = RecurrentClassifier()
     for lengths in [(2, 3), (2, 2)]:
         frames = [library.DataFrame({"x": [1.0] * T, "y": [2.0] * T}) for T in lengths]
@@ -274,7 +274,7 @@ def test_rows_of_the_embedding():
     ids = np.array([9, 1, 2, 3, LARGEST_ID, 5, LARGEST_ID - 1, 10])
     assert embedding_rows(ids, known).tolist() == [3, 0, 1, 0, 4, 2, 0, 0]
     assert embedding_rows(ids, known[:0]).tolist() == [0] * 8
-    many = np.array([9, 10, 2, 3, 5] * 3)  # more than the largest known: found in a table
+    many = np.array([9, 10, 2, 3, 5] * 3)  # more than the largest known id: in a table
     assert embedding_rows(many, known[:3]).tolist() == [3, 0, 1, 0, 2] * 3
 
 
@@ -346,7 +346,7 @@ def test_ids_out_of_range(monkeypatch, call, value, X):
 @each_call
 @pytest.mark.parametrize("form", [np.array, list], ids=["array", "ragged"])
 def test_the_first_id_that_is_too_large_as_a_float32(monkeypatch, call, form):
-    """2^31 - 1 is none, and rounds to 2^31."""
+    """2^31 - 1, the largest id, is no float32: it rounds to 2^31."""
     X = form(np.float32([[1, 2], [3, 2**31], [5, 6], [7, 8]]))
     message = r"X\[1\] holds 2147483648.0 at step 1; token ids"
     assert_refused(monkeypatch, call, fitted("tokens"), X, ValueError, message)
@@ -416,12 +416,12 @@ def test_zeros_between_ids_are_no_padding_perhaps(X, place):
     """Codes that begin at 0 would lose a symbol in silence."""
     with pytest.warns(UserWarning, match=f"{place}, between other ids.*add 2 to all"):
         read_tokens(X, LARGEST_ID, first=True)
-    read_tokens(X, LARGEST_ID)  # told once, in fit
+    read_tokens(X, LARGEST_ID)  # no second warning after fit
 
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_padded_texts_side_by_side_are_fine(n):
-    """As a ColumnTransformer puts them."""
+    """A ColumnTransformer puts them so."""
     texts = [[3, 1, 0], [2, 0, 0], [0, 0, 0], [4, 5, 6]]
     X = np.array([sum(row, []) for row in itertools.product(texts, repeat=n)])
     assert read_tokens(X, LARGEST_ID, first=True).values.size == 6 * n * 4 ** (n - 1)
@@ -441,7 +441,7 @@ def test_a_missing_number_of_a_table_has_a_column():
 
 
 def test_what_to_do_about_numbers_that_are_no_ids():
-    """Series, or columns that a ColumnTransformer has put beside a text; NaN as padding."""
+    """They may be series, NaN as padding, or columns put beside a text by a ColumnTransformer."""
     rule = f"whole numbers from 0 to {LARGEST_ID}; "
     series = "numeric series need embedding_dim=None, numbers can't be mixed with texts[.]$"
     with pytest.raises(ValueError, match=f"X.0. holds 0.5 at step 2; .*{rule}{series}"):
@@ -463,7 +463,7 @@ def test_what_to_do_about_numbers_that_are_no_ids():
 
 
 def test_lists_of_steps_of_different_widths():
-    """As many steps in each sequence: nothing but their widths tells that it is no array."""
+    """All sequences have as many steps: only the widths show that X is no array."""
     with pytest.raises(ValueError, match=r"^X\[1\] is not an array of numbers"):
         read([[[1, 2], [3, 4]], [[1, 2], [2]]])
     with pytest.raises(ValueError, match=r"^X\[1\] has 1 features per step, but others have 2"):
@@ -548,7 +548,7 @@ def test_a_column_may_be_named_dtype():
 
 @pytest.mark.parametrize("dtype", [pl.String, pl.Enum(["7", "1", "2"])])
 def test_strings_in_series_of_polars(dtype):
-    """NumPy reads numbers out of them, where it is told that there are some."""
+    """NumPy would parse them if it were asked for numbers."""
     with pytest.raises(TypeError, match=r"X\[0\]\[0\] is '1'.* SequenceVectorizer"):
         read([pl.Series(["1", "2", "7"], dtype=dtype)] * 2)
 
@@ -740,7 +740,7 @@ def test_strings_are_refused_in_every_form(monkeypatch, call, kind, name):
 def test_what_is_no_sequences(monkeypatch, call, kind, name):
     X, error, message = REFUSED[name]
     if call == "predict" and kind == "2d" and message.startswith(r"X\[0\]"):
-        message = r"X\[|dim"  # is held against the table that fit has seen
+        message = r"X\[|dim"  # it is compared with the table that fit has seen
     assert_refused(monkeypatch, call, fitted(kind), X, error, f"(?s){message}")
 
 

@@ -54,7 +54,7 @@ def test_a_balanced_sequence_counts_as_often_as_it_weighs():
 @pytest.mark.parametrize("solver", LEARNING_RATES)
 @pytest.mark.parametrize("cell", CELLS)
 def test_scikit_learn_checks_of_every_cell_and_solver(cell, solver, seed):
-    # In 200 epochs, rounding can grow beyond the 1e-7 by which weights may differ from repetitions.
+    # In 200 epochs, rounding can exceed the 1e-7 by which weights may differ from repetitions.
     classifier = RecurrentClassifier(cell, 32, solver=solver, max_iter=50, random_state=seed)
     done = check_estimator(classifier, on_skip=None)
     assert len([check for check in done if check["status"] == "passed"]) > 50
@@ -76,7 +76,7 @@ def test_no_check_is_missing(classifier):
     not_for_us = ("sparse_data",)  # input that we do not take
     wanted = {name for name in names(MLPClassifier()) if not any(x in name for x in not_for_us)}
     assert wanted <= set(names(classifier))
-    tags = get_tags(classifier)  # of those below, no check asks
+    tags = get_tags(classifier)  # no check asks for those below
     assert tags.input_tags.three_d_array and tags.classifier_tags.multi_label
     assert len(names(classifier)) > 50
 
@@ -85,7 +85,7 @@ def test_no_check_is_missing(classifier):
 
 
 def make_texts(n=40):
-    """Texts whose first word decides."""
+    """Texts whose first word decides the label."""
     random = np.random.RandomState(0)
     first, labels = ["good", "bad"] * (n // 2), ["yes", "no"] * (n // 2)
     rest = random.choice(["a", "good", "bad", "film"], size=(n, 4))
@@ -106,7 +106,7 @@ def make_pipe(output="ragged", **parameters):
 def test_texts_of_every_form(form):
     texts, y = make_texts()
     expected = make_pipe().fit(texts, y).predict_proba(texts)
-    if form is iter:  # only predict: a generator has no length to hold against y's
+    if form is iter:  # only in predict: a generator has no length to compare with y's
         found = make_pipe().fit(texts, y).predict_proba(form(texts))
     else:
         found = make_pipe().fit(form(texts), form(y) if form is pd.Series else y)

@@ -122,7 +122,7 @@ def test_threads_run_at_once_each_with_its_own_workspace():
 
 
 def test_without_new_threads_the_caller_does_all(monkeypatch):
-    """As when the program is about to end, or has as many threads as it may have."""
+    """As when the program is about to end, or has reached its limit of threads."""
     with Workers(3, DTYPE) as workers:
 
         def refuse(*_):
@@ -187,7 +187,7 @@ def is_one():
 
 
 def test_a_thread_that_lingers_keeps_none_from_the_limit(monkeypatch):
-    """threadpoolctl would ignore all others: 4 % of the fits of three threads had other bits."""
+    """threadpoolctl would ignore all other limits: 4 % of fits in three threads had wrong bits."""
     left, leave = threading.Event(), threads._leave
 
     def lingering(holder):
@@ -220,7 +220,7 @@ def test_one_blas_thread_and_back():
 
 
 def test_a_limit_of_the_callers_own_gives_way():
-    """Of threadpoolctl 3.8, only the thread that has set a limit may change it while it lives."""
+    """In threadpoolctl 3.8, only the thread that set a limit may change it, while it is alive."""
     outside = limits()
     with threadpool_limits(2, user_api="blas"):
         inside = limits()
@@ -259,7 +259,7 @@ def test_an_exception_restores():
 
 
 def test_where_there_are_no_more_threads(monkeypatch):
-    """A limit of the system's; for Python 3.12 also after the main thread has ended."""
+    """Because the system limits them; in Python 3.12 also after the main thread has ended."""
 
     def refused(*_):
         raise RuntimeError("can't start new thread")
@@ -276,7 +276,7 @@ def test_where_there_are_no_more_threads(monkeypatch):
                 elif n_refused == "the second":
                     patch.setattr(*place, refused)
         assert limits() == before
-        with ThreadPoolExecutor(1) as pool:  # nor is another thread's own limit ignored
+        with ThreadPoolExecutor(1) as pool:  # another thread's own limit is not ignored
             assert set(pool.submit(under_own_limit).result(WAIT).values()) == {1}
         assert limits() == before
 
@@ -304,7 +304,7 @@ def test_from_several_threads_at_once():
 
 
 def test_the_last_to_leave_restores():
-    """It is not the thread that set the limit, which lives on."""
+    """Here, this is not the thread that set the limit, and that thread lives on."""
     before, came, go = limits(), threading.Event(), threading.Event()
 
     def run():
@@ -325,14 +325,14 @@ def test_the_last_to_leave_restores():
 
 @pytest.fixture
 def at(monkeypatch):
-    """Do something before or after the main thread begins another, or waits, for the n-th time."""
+    """Do something before or after the n-th time that the main thread starts another or waits."""
 
     def let(method, n, do, after=False):
         function, n_calls = {"begin": start_new_thread, "wait": SimpleQueue.get}[method], 0
 
         def interrupted(*arguments):
             nonlocal n_calls
-            in_main = threading.current_thread() is threading.main_thread()  # as signals are
+            in_main = threading.current_thread() is threading.main_thread()  # as handlers are
             n_calls += in_main
             now = in_main and n_calls == n
             if now and not after:
@@ -355,7 +355,7 @@ def at(monkeypatch):
 @pytest.mark.parametrize("method", ["begin", "wait"])
 @pytest.mark.parametrize("n", [1, 2])
 def test_ctrl_c_while_it_enters_or_leaves(at, method, n, after):
-    """It comes through, and nobody is left inside."""
+    """The interrupt gets through, and no thread is left inside."""
 
     def interrupt():
         raise KeyboardInterrupt
@@ -386,7 +386,7 @@ def test_a_signal_s_handler_may_enter_while_another_does(at, n):
 
 @pytest.mark.compiled
 def test_ctrl_c_while_a_kernel_is_compiled(at, monkeypatch):
-    """Numba would be left half-way: later compilations failed, or waited for ever."""
+    """Numba was left half-way: later compilations failed, or waited forever."""
 
     class Listener(event.Listener):
         def on_start(self, event):
@@ -395,7 +395,7 @@ def test_ctrl_c_while_a_kernel_is_compiled(at, monkeypatch):
         def on_end(self, event):
             pass
 
-    monkeypatch.setattr(jit, "keep_on_disk", lambda compiled: None)  # it is compiled in each run
+    monkeypatch.setattr(jit, "keep_on_disk", lambda compiled: None)  # so that each run compiles it
 
     @jit.kernel
     def fill(x):
@@ -416,7 +416,7 @@ def test_ctrl_c_while_a_kernel_is_compiled(at, monkeypatch):
 
 
 def test_who_has_left_enters_no_more():
-    """The thread that was to enter may have its turn after the one that leaves."""
+    """The thread that is to enter may run only after the one that leaves."""
     before, holder = limits(), threads._Holder()
     threads._leave(holder)
     threads._enter(holder)
@@ -424,7 +424,7 @@ def test_who_has_left_enters_no_more():
 
 
 def test_a_program_ends_with_someone_inside():
-    """Its end closes what was left open, when no thread begins any more."""
+    """What was left open is closed at its end, when no thread can be started any more."""
     code = (
         "from seqnets.threads import one_blas_thread\n"
         "inside = one_blas_thread()\n"

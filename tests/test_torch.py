@@ -1,8 +1,8 @@
 """PyTorch as the independent oracle, in float64: outputs, gradients and a trajectory of losses.
 
-PyTorch's gates stand in another order (LSTM: i, f, g, o) and its layers have two biases; the
-second one is frozen at zero but for the candidate's of the GRU, our b_h. It cannot pack empty
-sequences: those are the twins' business.
+PyTorch's gates are in another order (LSTM: i, f, g, o), and its layers have two biases; the second
+one is frozen at zero, except that of the GRU's candidate, which is our b_h. PyTorch cannot pack
+empty sequences: only the twins cover them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seqnets.training import Trainer
 from seqnets.workspace import Workspace
 
 torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # on arrays this small, waiting for a second thread is most of the time
+torch.set_num_threads(1)  # on arrays this small, most of the time is waiting for a second thread
 pack_sequence = torch.nn.utils.rnn.pack_sequence
 pad_packed_sequence = torch.nn.utils.rnn.pad_packed_sequence
 
@@ -42,7 +42,7 @@ each_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3])
 
 
 def reorder(cell, W):
-    """Our order of gates to PyTorch's, or back."""
+    """Change our order of gates to PyTorch's, or back."""
     if cell != "lstm":
         return W
     i, f, third, fourth = np.split(W, 4, axis=-1)
@@ -227,7 +227,7 @@ def test_outputs_and_gradients(cell, kind, pooling, sizes, n_outputs, bidirectio
 @each_kind
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_traced_states(cell, kind, bidirectional):
-    """h at all steps; of c PyTorch tells the last, where a direction ends."""
+    """h at all steps; of c, PyTorch returns only the last, where a direction ends."""
     network, parameters, twin, sequences, *_ = make(cell, kind, "last", (5, 4), 1, bidirectional)
     with Workers(1, np.dtype(np.float64)) as workers:
         traces = trace(network, parameters, join(sequences), workers)
@@ -268,7 +268,7 @@ SOLVERS = {
 def test_ten_steps(cell, pooling, n_outputs, sizes, kind, solver):
     """Losses and parameters step by step: full batches, no clipping, no penalty but AdamW's.
 
-    PyTorch's optimizers move every row of an embedding at every step, ours the used ones alone.
+    PyTorch's optimizers move every row of an embedding at every step, ours only those in use.
     So every token occurs in every step; only then are both the same.
     """
     network, parameters, twin, sequences, targets, weights = make(

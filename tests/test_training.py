@@ -33,7 +33,7 @@ def make_sequences(kind):
 
 
 def plain_sgd():
-    """A step of which is the gradient's negative."""
+    """An optimizer whose step is the negative gradient."""
     return SGD(1.0, 0.0, False)
 
 
@@ -56,7 +56,7 @@ def copied(parameters):
 
 
 def gradients(kind, rows, weights=WEIGHTS, **parameters):
-    """The loss of `rows` and the step against it."""
+    """The loss on `rows`, and the gradients, which are a step's negative."""
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer(kind, workers, plain_sgd(), **parameters)
         start = copied(trainer.parameters)
@@ -98,7 +98,7 @@ def test_blocks_add_up(kind):
 @each_kind
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_blocks_may_come_a_few_at_a_time(kind, at_once, monkeypatch):
-    """In the same order of sums: the same bits, with fewer gradients in memory."""
+    """The order of the sums stays: the same bits, with fewer gradients in memory."""
     rows = np.random.RandomState(1).permutation(N)
     loss, expected = gradients(kind, rows)
     monkeypatch.setattr(training, "AT_ONCE", at_once)
@@ -120,7 +120,7 @@ def test_many_blocks_need_no_more_gradients():
 
 @each_kind
 def test_fewer_blocks_leave_nothing_behind(kind):
-    """Gradients of blocks that an earlier step filled do not come in again."""
+    """Block gradients that are left from an earlier step are not added again."""
     sequences, rows = make_sequences(kind), np.arange(3)
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer(kind, workers, plain_sgd())
@@ -136,7 +136,7 @@ def test_fewer_blocks_leave_nothing_behind(kind):
 
 @each_kind
 def test_a_step_reads_the_weights_that_the_one_before_it_left(kind):
-    """Not those in the panels that the one before has filled."""
+    """It does not read the weights of the earlier step, which are still in the panels."""
     batch = make_sequences(kind), TARGETS, WEIGHTS, np.arange(N)
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer(kind, workers, plain_sgd())
@@ -172,7 +172,7 @@ def test_the_penalty_is_on_weight_matrices_alone(kind):
 @pytest.mark.parametrize("alpha", [0.0, 0.7])
 @each_kind
 def test_gradients_are_clipped_in_their_direction(kind, alpha):
-    """To the largest norm, penalty included; in the same direction, or not at all."""
+    """Penalty included, they are scaled to the largest norm, or stay if theirs is smaller."""
     rows = np.arange(N)
     loss, free = gradients(kind, rows, alpha=alpha)
     norm = global_norm(free)
@@ -186,7 +186,7 @@ def test_gradients_are_clipped_in_their_direction(kind, alpha):
 
 @pytest.mark.parametrize("make_optimizer", [lambda: SGD(0.1, 0.9, True), adam])
 def test_embeddings_not_seen_stay(make_optimizer):
-    """In no step, and not any more by the momentum of an earlier one."""
+    """They change in no step, not even by the momentum of an earlier one."""
     sequences = Sequences(np.array([1, 2, 3, 3, 5]), np.array([0, 3, 5]))
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer("tokens", workers, make_optimizer(), 0.5, 0.01)
@@ -216,7 +216,7 @@ def test_an_epoch_is_the_weighted_mean(monkeypatch):
 
     def step(sequences, targets, weights, rows, total_weight):
         totals.append(total_weight)
-        return float(weights[rows].sum() / total_weight) * rows[0]  # as if rows[0] were each loss
+        return float(weights[rows].sum() / total_weight) * rows[0]  # as if each loss were rows[0]
 
     monkeypatch.setattr(trainer, "step", step)
     weights = np.array([1.0, 2.0, 0.5, 4.0, 3.0])
@@ -228,7 +228,7 @@ def test_an_epoch_is_the_weighted_mean(monkeypatch):
 
 
 def test_the_steps_of_an_epoch_add_up_to_one_step_on_all():
-    """Whoever meets in a minibatch: a great weight does not divide itself away."""
+    """Whichever sequences share a minibatch: a large weight does not cancel itself."""
     sequences, weights = make_sequences("series"), np.where(np.arange(N) % 7, 0.01, 3.0)
     found = []
     for size in (N, 1):
@@ -320,7 +320,7 @@ def test_the_start_weights_have_no_share_in_the_mean():
 
 
 class Script:
-    """Epochs with these losses; in epoch i, weights become i and what is judged -i."""
+    """Epochs with these losses; in epoch i the weights become i, and the judged ones -i."""
 
     def __init__(self, losses, validation=None):
         self.losses, self.validation = iter(losses), validation and iter(validation)
@@ -367,7 +367,7 @@ STOPS = {
 @pytest.mark.parametrize("validated", [False, True])
 @pytest.mark.parametrize("case", STOPS)
 def test_training_stops_without_improvement(case, validated):
-    """After exactly these epochs; the training loss does not count beside a validation loss."""
+    """After exactly these epochs; beside a validation loss, the training loss does not count."""
     losses, parameters = STOPS[case]
     falling = np.arange(50.0, 0.0, -1.0)
     script = Script(falling, [*losses, -99.0]) if validated else Script([*losses, -99.0])
@@ -394,7 +394,7 @@ def test_training_ends_with_max_iter(validated):
     ids=str,
 )  # fmt: skip
 def test_the_best_judged_weights_come_back(validation, best):
-    """Best is best, be it by less than tol; the first of equals."""
+    """The best epoch is kept even if it is better by less than tol; of equals, the first."""
     script = Script(range(9, 0, -1), validation)
     weights = script.parameters["W"]
     script.train(max_iter=len(validation))
@@ -404,7 +404,7 @@ def test_the_best_judged_weights_come_back(validation, best):
 
 @pytest.mark.parametrize(("first", "kept", "score"), [(3.5, -1, -3.0), (2.5, 0, -2.5)])
 def test_training_taken_up_again_keeps_what_it_began_with(first, kept, score):
-    """Unless an epoch is better; it is judged once more, for the validation set may be another."""
+    """Unless an epoch is better. The start is judged again: the validation set may be another."""
     script, history = Script(range(9, 0, -1), [first, 3.0, 4.0, 5.0]), History()
     script.train(history, max_iter=3, judge_start=True)
     assert script.parameters["W"].tolist() == [kept, kept]
@@ -442,11 +442,11 @@ def test_interrupt_before_an_epoch_ends_is_the_callers(validation):
     losses = [9.0 if validation else KeyboardInterrupt()]
     script = Script(losses, validation if validation is None else iter(validation))
     with pytest.raises(KeyboardInterrupt):
-        script.train(History(n_before=1))  # of a fit before
+        script.train(History(n_before=1))  # after an earlier fit
 
 
 def test_interrupt_amid_a_divergence_keeps_nothing():
-    """Whether weights are finite is checked at the end of an epoch only."""
+    """Whether the weights are finite is checked only at the end of an epoch."""
     script = Script([9.0, 8.0, KeyboardInterrupt()])
     script.parameters["W"][0] = np.inf
     with pytest.raises(KeyboardInterrupt):
@@ -455,7 +455,7 @@ def test_interrupt_amid_a_divergence_keeps_nothing():
 
 @pytest.mark.parametrize("name", ["validation_loss_curve", "validation_scores"])
 def test_interrupt_between_the_curves(name):
-    """The third epoch, then, is no whole one in any of them."""
+    """The third epoch is incomplete then, and left out of all of them."""
 
     class Curve(list):
         def append(self, value):
@@ -471,7 +471,7 @@ def test_interrupt_between_the_curves(name):
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_interrupt_while_the_best_weights_are_copied(epoch):
-    """The epoch does not count then: no score is told of weights that are not there."""
+    """The epoch does not count then: no score is given for weights that were not kept."""
 
     class Judged(dict):
         n_copies = 0
@@ -511,7 +511,7 @@ def test_a_training_loss_that_diverges_beside_validation():
 @each_kind
 @pytest.mark.parametrize("n_batches", [1, 9])
 def test_an_epoch_whose_loss_or_weights_are_not_finite(kind, n_batches):
-    """Found by the next step's loss; after the last step, in the weights."""
+    """The next step's loss shows it; after the last step, the weights do."""
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer(kind, workers, SGD(np.inf, 0.0, False))
         steps = []
@@ -551,7 +551,7 @@ def test_goes_on_as_long_as_it_is_told():
 
 
 def test_a_score_beside_the_loss():
-    """It decides when to stop and what is best; one that is no number is no improvement."""
+    """It decides when to stop and which epoch is best; NaN is no improvement."""
     scores = [0.5, 0.9, np.nan, 0.8, 0.7, 0.6]
     script = Script(range(9, 0, -1), range(9, 0, -1))
     found = iter(scores)
@@ -563,7 +563,7 @@ def test_a_score_beside_the_loss():
 
 
 def test_decoupled_decay_is_of_weight_matrices_alone():
-    """AdamW takes rate * alpha * W off weight matrices; the loss and the gradient have no part."""
+    """AdamW takes rate * alpha * W off weight matrices; loss and gradient have no penalty."""
     shrunk = {}
     for alpha in (0.0, 0.5):
         with Workers(1, np.dtype(np.float64)) as workers:

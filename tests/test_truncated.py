@@ -1,4 +1,4 @@
-"""Long sequences: in windows, whose memory is bounded, and with BPTT that ends where they begin."""
+"""Long sequences: windows bound the memory, and truncated BPTT ends where a window begins."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_lag_within_the_steps_is_learned_and_one_beyond_is_not():
 @pytest.mark.parametrize("pooling", POOLING_NAMES)
 @pytest.mark.parametrize("kind", ["series", "tokens"])
 def test_predictions_of_long_sequences_depend_on_themselves_alone(kind, pooling):
-    window = WINDOW_STEPS // 4  # of one sequence alone, which is a tile of rows
+    window = WINDOW_STEPS // 4  # for a single sequence, which takes a tile of rows
     lengths = [2 * window + 3, window + 1, window, window - 1, 3, 2 * window] * 3
     X, embedding_dim = make_series(lengths), None
     if kind == "tokens":
@@ -78,7 +78,7 @@ def test_predictions_of_long_sequences_depend_on_themselves_alone(kind, pooling)
 def test_memory_is_that_of_the_steps(pooling):
     X, y = make_series([4000] * 8), np.arange(8) % 2
     parameters = {"pooling": pooling, "max_iter": 1, "n_jobs": 1}
-    clf = fit(X, y, **parameters)  # everything is compiled
+    clf = fit(X, y, **parameters)  # so that everything is compiled
     fit(X, y, **parameters, bptt_steps=50)
     _, whole = with_peak_memory(lambda: fit(X, y, **parameters))
     _, truncated = with_peak_memory(lambda: fit(X, y, **parameters, bptt_steps=50))

@@ -107,7 +107,7 @@ def test_other_attributes_that_do_not_fit_the_network(name, value, method):
 
 
 def test_a_scorer_puts_no_weights_in():
-    """Nor does it take anything away that training needs."""
+    """Nor does it remove anything that training needs."""
 
     def scorer(clf, X, y):
         clf.parameters_["layer0.W_h"] = np.zeros((1, 1))
@@ -123,7 +123,7 @@ def test_a_scorer_puts_no_weights_in():
 
 
 def test_embeddings_that_shrink_meanwhile():
-    """They are read at the beginning and again where they are copied."""
+    """They are read at the beginning, and again when they are copied."""
     embeddings = [[0.0, 1.0]] * 50
 
     class Texts(list):
@@ -148,7 +148,7 @@ def test_what_is_set_while_a_fit_runs_stays():
 
 
 def test_a_fit_within_another_s_time_leaves_no_mixture():
-    """The one that ends last is the whole model, whatever attributes both have alike."""
+    """The whole model is that of the fit that ends last, whichever attributes both have set."""
     tokens, y = [[2, 3], [3], [2, 4], [4, 3]] * 6, [0, 1, 0, 1] * 6
 
     def scorer(*_):
@@ -169,7 +169,7 @@ def test_a_fit_within_another_s_time_leaves_no_mixture():
 
 
 def test_two_outputs_are_not_of_two_classes(tmp_path):
-    """Two classes have one output, and targets of one column: softmax would read a second one."""
+    """Two classes have one output and one column of targets; softmax would read a second one."""
     X, labels = np.eye(4), np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
     clf = RecurrentClassifier("rnn", 2, max_iter=1).fit(X, labels)
     clf.out_activation_ = "softmax"
@@ -185,7 +185,7 @@ def test_two_outputs_are_not_of_two_classes(tmp_path):
 
 
 def test_predictions_go_by_the_outputs():
-    """However near to a tie, where both probabilities round to one half."""
+    """Even so near to a tie that both probabilities round to one half."""
     clf = RecurrentClassifier("rnn", 2, max_iter=1).fit(np.eye(4), [0, 1, 0, 1])
     clf.parameters_["dense.W"][:] = 0
     for b, label in ((1e-17, 1), (0.0, 0), (-1e-17, 0)):
@@ -237,7 +237,7 @@ def test_other_token_ids(ids, method):
 @pytest.mark.parametrize("method", ["predict", "trace", "partial_fit"])
 @pytest.mark.parametrize("n", [1, 3])
 def test_another_number_of_features(method, n):
-    """One channel would be taken for all of the network's, a third one be left out."""
+    """A single channel would be used for all of the network's; a third one would be left out."""
     clf, X = fit(), [x[:, :1].repeat(n, axis=1) for x in make()]
     clf.n_features_in_ = n
     with pytest.raises(ValueError, match=f"n_features_in_={n}, but the network reads 2 features"):
@@ -271,7 +271,7 @@ def test_weights_that_are_set_between_the_question_and_the_first_answer():
 
 
 def test_one_model_s_nan_is_not_another_s():
-    """Workspaces go from prediction to prediction; sequences that have ended leave rows alone."""
+    """Predictions reuse workspaces, where rows of ended sequences keep their old numbers."""
     X = [x[: 1 + i % 5] for i, x in enumerate(make())]
     wrong, right = fit(X, hidden_layer_sizes=(4, 3)), fit(X, hidden_layer_sizes=(4, 3))
     probabilities = right.predict_proba(X)
@@ -285,7 +285,7 @@ def test_one_model_s_nan_is_not_another_s():
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
-@pytest.mark.parametrize("name", ["layer0.W_x", "dense.W"])  # in all outputs, in one
+@pytest.mark.parametrize("name", ["layer0.W_x", "dense.W"])  # NaN in all outputs, in one
 def test_nan_never_leaves(method, name):
     clf = fit()
     clf.parameters_[name][0, 0] = np.nan
@@ -316,7 +316,7 @@ def test_series_of_any_size(cell, dtype, scale):
 
 @each_dtype
 def test_a_deviation_that_is_no_number_of_this_precision(dtype):
-    """Smaller than the smallest, and, of large numbers, by the weights almost nothing."""
+    """It is below the smallest number; or, among large numbers, almost 0 because of the weights."""
     X = np.zeros((12, 2), dtype)
     X[0, 0] = np.finfo(dtype).smallest_subnormal
     assert_probabilities(fit(X), X)
@@ -340,7 +340,7 @@ def test_saturated_gates_give_probabilities(cell, dtype):
 @each_dtype
 @pytest.mark.parametrize("value", [1e308, -1e308])
 def test_a_number_far_beyond_those_of_fit(cell, dtype, value):
-    """It is cut, and is no other sequence's business."""
+    """It is clipped, and changes nothing for other sequences."""
     clf, X = fit(cell=cell, dtype=dtype), make()
     expected = np.delete(clf.decision_function(X), 3, axis=0)
     X[3, 2, 1] = value
@@ -381,7 +381,7 @@ MANY = np.tile(make(), (4, 1, 1))  # three blocks, which two threads share
 
 
 def learned(seed):
-    """What a fit and its predictions come to, every bit."""
+    """A classifier, and every bit of its weights and probabilities."""
     clf = fit(MANY, np.tile(Y, 4), random_state=seed, n_jobs=2, batch_size=len(MANY))
     weights = [W.tobytes() for W in clf.parameters_.values()]
     return clf, (*weights, clf.predict_proba(MANY).tobytes())
@@ -405,7 +405,7 @@ def test_four_threads_at_once(n):
 
 @pytest.mark.parametrize("n", [5, pytest.param(50, marks=pytest.mark.long)])
 def test_four_threads_fit_one_classifier(n):
-    """Whoever ends last counts; no answer is made of two fits."""
+    """The fit that ends last counts; no answer mixes two fits."""
     clf = fit(MANY, np.tile(Y, 4), n_jobs=2, batch_size=len(MANY))
     labels = [np.roll(np.tile(Y, 4), shift) for shift in (0, 1)]
     labels += [np.arange(len(MANY)) % 2, np.array(list("abcd"))[np.arange(len(MANY)) % 4]]
@@ -453,7 +453,7 @@ def test_of_two_partial_fits_at_once_the_last_to_end_counts():
 
 
 def test_a_fit_changes_the_classifier_in_one_piece():
-    """Whoever asks meanwhile, in another thread say, is answered by the network from before."""
+    """Predictions meanwhile, say in another thread, are those of the network from before."""
     X, seen = make(), []
     clf = fit(early_stopping=True, validation_fraction=0.5)
     before = clf.predict_proba(X)
@@ -480,7 +480,7 @@ def test_stages_are_those_of_the_network_that_was_asked():
 
 
 def test_what_is_nearly_impossible_is_no_error():
-    """Its probability is below the smallest number, which NumPy can be told to refuse."""
+    """Its probability underflows, for which NumPy can be told to raise."""
     clf, X = RecurrentClassifier("rnn", 2, max_iter=1, random_state=0), [[0.0, 1.0], [1.0, 0.0]]
     clf.fit(X, ["a", "b"]).parameters_["dense.b"][:] = 800
     with np.errstate(under="raise"):

@@ -44,14 +44,14 @@ def make(kind, n=N, seed=0, largest_id=9):
 
 
 def make_validation(kind):
-    """Elsewhere and wider than the training set; of tokens, most ids are unknown."""
+    """Its mean and spread are not those of the training set; most token ids are unknown."""
     return make(kind, N_VAL, seed=1, largest_id=50)
 
 
 def make_classifier(kind="series", **parameters):
     defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
     defaults |= {"cell": "rnn", "batch_size": 8, "dtype": "float64", "validation_fraction": 0.3}
-    defaults["learning_rate"] = "constant"  # a longer fit begins as a shorter one
+    defaults["learning_rate"] = "constant"  # so that a longer fit begins like a shorter one
     if kind == "tokens":
         defaults["embedding_dim"] = 2
     return RecurrentClassifier(**defaults | parameters)
@@ -102,7 +102,7 @@ def test_the_curve_is_the_log_loss_of_each_epoch(kind, weights):
 @each_kind
 @pytest.mark.parametrize("weights", [None, WEIGHTS_VAL])
 def test_the_epoch_of_the_lowest_loss_comes_back(kind, weights):
-    """Training goes too far here, as it is with labels that are random."""
+    """The training goes too far here, as the labels are random."""
     clf = fit(kind, weights, max_iter=40, n_iter_no_change=40, learning_rate_init=0.1)
     proba = clf.predict_proba(make_validation(kind))
     loss = log_loss(Y_VAL, proba, sample_weight=weights)
@@ -112,7 +112,7 @@ def test_the_epoch_of_the_lowest_loss_comes_back(kind, weights):
 
 
 def test_class_weights_count_on_it_too():
-    """Those of the training set's labels."""
+    """They multiply the sample weights of the validation set."""
     of_class = {"a": 1.0, "b": 5.0, "c": 0.5}
     clf = fit(weights=WEIGHTS_VAL, class_weight=of_class)
     weights = WEIGHTS_VAL * [of_class[label] for label in Y_VAL]
@@ -130,7 +130,7 @@ def test_several_labels_are_judged_column_by_column():
 
 
 def test_it_turns_early_stopping_on():
-    """ "auto" sets nothing aside of so few sequences, and True nothing beside a given set."""
+    """ "auto" sets nothing aside if sequences are so few, nor does True if X_val is given."""
     assert make_classifier().fit(make("series"), Y).validation_scores_ is None
     auto, true = fit(early_stopping="auto"), fit(early_stopping=True)
     assert len(auto.validation_scores_) == 3
@@ -140,7 +140,7 @@ def test_it_turns_early_stopping_on():
 
 @each_kind
 def test_training_does_not_look_at_it(kind):
-    """Other sequences, ids and scales, fewer classes: nothing but the last word changes."""
+    """Its sequences, ids, scale and classes change nothing but which epoch is kept."""
     judged, alone = fit(kind), make_classifier(kind).fit(make(kind), Y)
     assert judged.loss_curve_ == alone.loss_curve_
     for name in ("classes_", "token_ids_", "input_mean_", "input_scale_", "n_features_in_"):
@@ -164,7 +164,7 @@ SERIES = make_validation("series")
 
 
 class Undecodable:
-    """An array that is read from a file that is no text."""
+    """An array that is read from a file whose text can't be decoded."""
 
     def __array__(self, *args, **kwargs):
         return np.array([b"\xff".decode("utf-8")])
@@ -224,7 +224,7 @@ NOT_ALLOWED = {
 
 @pytest.mark.parametrize(("validation", "message"), NOT_ALLOWED.values(), ids=NOT_ALLOWED)
 def test_validation_sets_that_are_refused(validation, message):
-    """By an error that says in which argument it is; what was fitted stays."""
+    """The error names the argument; what was fitted stays."""
     clf = make_classifier().fit(make("series"), Y)
     before = snapshot(clf)
     with pytest.raises(ValueError, match=message):
@@ -253,7 +253,7 @@ SCORERS |= {"make_scorer": make_scorer(accuracy_score), "plain": lambda clf, X, 
 @pytest.mark.parametrize("scoring", SCORERS.values(), ids=SCORERS)
 @pytest.mark.parametrize("own", [True, False], ids=["X_val", "split"])
 def test_scores_are_those_of_each_epoch(own, scoring):
-    """Of the best, the one of the lowest loss comes back."""
+    """Of the epochs with the best score, the one with the lowest loss comes back."""
     X, y = make("series"), np.where(Y == "a", "no", "yes")
     validation = {"X_val": make_validation("series"), "y_val": np.where(Y_VAL == "a", "no", "yes")}
     scorer = get_scorer(scoring)
@@ -285,7 +285,7 @@ def test_the_score_decides_and_not_the_loss():
     scores = [0.1, 0.5, 0.2, 0.5, 0.4, 0.3]
     spy = Spy(scores)
     clf = fit(scoring=spy, max_iter=9, n_iter_no_change=3)
-    assert clf.validation_scores_ == scores  # after the best, more than 3 that are no better
+    assert clf.validation_scores_ == scores  # ends after more than 3 that are no better
     assert clf.best_validation_score_ == 0.5
     of_the_best = [clf.validation_loss_curve_[epoch] for epoch in (1, 3)]
     assert min(clf.validation_loss_curve_) < min(of_the_best)
@@ -305,7 +305,7 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("own", [True, False], ids=["X_val", "split"])
 def test_a_scorer_gets_the_rows_as_they_were_given(own, form):
-    """And their labels: here the first number of a sequence is its label's."""
+    """And their labels: here, the first number of a sequence tells its label."""
     numbers = np.random.RandomState(0).permutation(N) % 3
     X = FORMS[form]([np.full((2, 2), float(number)) for number in numbers])
     y = np.array(["a", "b", "c"])[numbers]
@@ -330,7 +330,7 @@ def test_weights_reach_the_scorer(scoring):
 
 
 def test_weights_of_what_is_set_aside_reach_the_scorer():
-    """Each with its sequence, and times its class'."""
+    """Each stays with its sequence, and is multiplied by the weight of its class."""
     X, weights = [np.full((1, 2), float(i)) for i in range(N)], 1.0 + np.arange(N)
     spy = Spy([0.0] * 3)
     of_class = {"a": 1.0, "b": 2.0, "c": 3.0}
@@ -357,7 +357,7 @@ def test_a_score_that_is_no_number(score, shown):
 
 @each_kind
 def test_what_weighs_nothing_is_not_there(kind):
-    """Neither its unknown label nor its sequence, which no scorer gets."""
+    """A label of weight 0 may be unknown, and no scorer gets its sequence."""
     X_val, spy = make_validation(kind), Spy(get_scorer("accuracy"))
     y_val, weights = Y_VAL.astype("U3"), np.ones(N_VAL)
     y_val[3], weights[[3, 7]] = "new", 0.0
@@ -446,7 +446,7 @@ def test_a_loss_that_never_moves_is_no_score(recwarn):
 
 @pytest.mark.parametrize("weights", [None, np.r_[np.full(5, 1e-9), np.ones(15)]])
 def test_what_lies_as_the_training_set_is_not_far(weights):
-    """Nor is what has no weight, nor what may be chance in a few series."""
+    """Nor are sequences with hardly any weight, nor a few series, which may be far by chance."""
     X = [np.full((3, 2), 1e4 if weights is not None and i < 5 else i % 3) for i in range(20)]
     clf = make_classifier(warm_start=True)
     validation = {"X_val": X, "y_val": Y[:20], "sample_weight_val": weights}
@@ -597,7 +597,7 @@ def test_html_tells_whether_it_is_fitted(name):
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_names_of_columns(frame, method):
-    """Learned by the first call; then other names are an error and none are a warning."""
+    """The first call learns them; after it, other names are an error, and no names a warning."""
     columns = dict(zip("abc", np.random.RandomState(0).normal(size=(3, N)), strict=True))
     X, others = frame(columns), frame({"a" + name: column for name, column in columns.items()})
     swapped, plain = X[["b", "a", "c"]], np.stack(list(columns.values()), axis=1)
@@ -625,7 +625,7 @@ def test_names_of_columns(frame, method):
 
 
 class Lazy:
-    """An array for those who ask, such as a file's; it can't be indexed."""
+    """It becomes an array on demand, like data in a file, and can't be indexed."""
 
     def __init__(self, X):
         self._X = X
@@ -647,7 +647,7 @@ def test_a_scorer_gets_sequences_of_what_is_an_array_only_on_demand():
 
 
 def test_rows_of_a_frame_that_are_steps():
-    """The usual mistake with a table of steps is told by what to do about it."""
+    """This is the usual mistake with a table of steps; the error says what to do."""
     X = pd.DataFrame({"a": np.arange(N * 2.0), "b": 1.0})
     for y in (Y, Y.tolist(), pd.Series(Y)):
         with pytest.raises(ValueError, match=r"60 rows, .* y has 30 labels.*one step.*groupby"):

@@ -34,7 +34,7 @@ REVIEWS = [
 
 
 def ids(rows):
-    """The sequences as plain lists, after a look at their form."""
+    """The sequences as plain lists, after a check of their form."""
     assert rows.dtype == object and rows.ndim == 1
     assert all(row.dtype == np.int32 and row.ndim == 1 for row in rows)
     return [row.tolist() for row in rows]
@@ -58,7 +58,7 @@ def test_scikit_learn_checks():
 
 @pytest.mark.parametrize(
     "check",
-    # the further ones that do without a table of numbers, or want an error before it is read
+    # others that need no table of numbers, or want an error before it is read
     [
         "check_do_not_raise_errors_in_init_or_set_params",
         "check_estimator_repr",
@@ -281,7 +281,7 @@ def test_tokens_need_not_be_strings():
 
 
 class Tensor:
-    """Its numbers are objects of its own, each with another hash."""
+    """Iterating over it gives objects of its own, each with another hash."""
 
     def __init__(self, numbers):
         self.numbers, self.shape = numbers, (len(numbers),)
@@ -294,7 +294,7 @@ class Tensor:
 
 
 class Scalar:
-    """Of Arrow: it equals nothing else."""
+    """Like one of Arrow's, it equals nothing else."""
 
     def __init__(self, value):
         self.value = value
@@ -339,7 +339,7 @@ def test_a_string_is_no_list_of_words():
     "document", [pd.DataFrame({"event": ["a"]}), {"event": "a"}, {"a"}, np.array([["a"]])], ids=repr
 )
 def test_what_is_no_list_of_words(document):
-    """Of which list makes names of columns, keys, or words in no order."""
+    """`list` would make of them the names of columns, keys, or words in no order."""
     kind = type(document).__name__
     with pytest.raises(TypeError, match=f"Document 1 is a {kind}, .* each is a list of words"):
         SequenceVectorizer(analyzer=list).fit([["a"], document])
@@ -347,7 +347,7 @@ def test_what_is_no_list_of_words(document):
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT], ids=repr)
 def test_a_missing_word_is_refused(missing):
-    """Each NaN is another key of a dict, and another one after pickling."""
+    """In a dict each NaN is another key, and yet another one after pickling."""
     documents = [["a"], ["a", "b", missing]]
     for max_length, where in ((None, "Document 1"), (2, "A document")):
         with pytest.raises(TypeError, match=f"{where} holds .* as a word: leave it out, or give"):
@@ -457,7 +457,7 @@ def test_ids_in_the_gaps_of_a_vocabulary_are_no_ids():
 
 
 def test_padded_output_has_columns_of_steps():
-    """As a ColumnTransformer asks for them; how many there are has to be known."""
+    """A ColumnTransformer asks for their names; how many there are has to be known."""
     texts = pd.DataFrame({"title": ["a good film", "bad"], "body": ["z x y", "x"]})
     padded = SequenceVectorizer(output="padded", max_length=2)
     side_by_side = make_column_transformer((padded, "title"), (padded, "body"))
@@ -724,4 +724,4 @@ def test_a_fit_without_room_for_its_result_changes_nothing():
     with pytest.raises((MemoryError, ValueError)):
         vectorizer.fit_transform(["other words"])
     assert vectorizer.vocabulary_ == {"a": 2, "b": 3}
-    assert vectorizer.fit(["other words"]).vocabulary_ == {"other": 2, "words": 3}  # needs none
+    assert vectorizer.fit(["other words"]).vocabulary_ == {"other": 2, "words": 3}  # needs no room
