@@ -203,7 +203,7 @@ def test_what_is_no_label_is_refused(y, message):
         ([[1], [0, 1]], ValueError, "The rows of y differ in length"),
     ],
 )
-def test_labels_that_are_not_told(y, error, message):
+def test_labels_that_cannot_be_used(y, error, message):
     with pytest.raises(error, match=message):
         checked(y)
 
@@ -383,7 +383,7 @@ def test_class_weight_of_a_label_that_there_is_not():
 
 
 @pytest.mark.parametrize("weight", [-1, -1e-9, np.nan, np.inf])
-def test_a_class_weight_that_is_none(weight):
+def test_a_class_weight_that_is_no_weight(weight):
     y = np.array(["a", "b"])
     wanted = f"gives class 'b' the weight {weight}; weights are finite numbers of at least 0"
     with pytest.raises(ValueError, match=re.escape(wanted)):

@@ -124,7 +124,7 @@ def test_columns_without_a_file(arguments, capsys):
     assert "FILE is missing" in failure(capsys, *arguments)
 
 
-def test_spaces_around_a_column_s_name_are_none_of_it(tmp_path):
+def test_spaces_around_a_column_s_name_are_no_part_of_it(tmp_path):
     path = write_csv(tmp_path / "reviews.csv", [("fine", "yes")], header=("review ", " verdict"))
     for name in ("review", "review "):
         assert cli.read_csv(path, name, "verdict").texts.tolist() == ["fine"]
@@ -150,7 +150,7 @@ def test_the_header_line_tells_the_separator(separator, tmp_path):
         "review",
     ],
 )
-def test_separators_in_names_are_none(header, tmp_path):
+def test_separators_in_names_do_not_separate(header, tmp_path):
     [names] = csv.reader([header], delimiter=";" if '";' in header else ",")
     path = tmp_path / "reviews.csv"
     path.write_text(f"{header}\n{header}\n", "utf-8")

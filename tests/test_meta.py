@@ -1,6 +1,6 @@
 """RecurrentClassifier inside scikit-learn's meta-estimators: each gives what is computed by hand.
 
-X is 3-D and ragged wherever scikit-learn lets it through, else 2-D; the last tests name the
+X is 3-D or ragged wherever scikit-learn lets it through, else 2-D; the last tests name the
 meta-estimators that refuse it, and why.
 """
 
@@ -149,7 +149,7 @@ def test_stacking_learns_from_held_out_probabilities(kind):
 def test_boosting_weighs_what_was_wrong(kind):
     """SAMME (Zhu et al. 2009): each member is fit with the weights that those before it left."""
     X, y = make(kind, 3)
-    weak = make_classifier(kind, max_iter=2, alpha=0)  # too strong where weights sum to 1
+    weak = make_classifier(kind, max_iter=2, alpha=0)  # any other is too strong if weights sum to 1
     boost = AdaBoostClassifier(weak, n_estimators=3, random_state=0).fit(X, y)
     assert len(boost.estimators_) == 3
     weights, votes = np.full(N, 1 / N), np.zeros((N, 3))

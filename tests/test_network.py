@@ -214,7 +214,7 @@ def test_network_equals_its_twin_whoever_sums(cell, kind, monkeypatch):
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("sizes", [(3,), (3, 2)], ids=str)
-def test_parameters_gradients_do_not_need_that_of_series(sizes, bidirectional):
+def test_gradients_of_parameters_do_not_need_that_of_series(sizes, bidirectional):
     network = Network(Architecture("gru", D, sizes, "mean", 1, None, bidirectional))
     parameters = network.initialize(np.random.RandomState(0), np.dtype(float))
     sequences, _, _ = make_data("series", (4, 2, 3), 1)
@@ -273,7 +273,7 @@ def stretches_of_two_steps(monkeypatch):
     monkeypatch.setattr(layers, "stretches", lambda T, B: stretches(T, layers.STRETCH_ROWS // 2))
 
 
-def test_both_ways_end_where_nobody_waits_for_them():
+def test_forward_and_backward_end_when_nobody_waits_for_them():
     """They do so after at most `STRETCH_ROWS` rows: Ctrl-C waits until a kernel ends."""
     network, parameters = make_network("lstm", "series", "mean", (3,), 1)
     T = 3 * layers.STRETCH_ROWS // 4
@@ -360,7 +360,7 @@ def test_backward_goes_on_while_a_memory_alone_has_a_gradient(kind):
 
 
 def forget(parameters, cell, closed):
-    """Set W_h to 0, and close the gates named in `closed`, which let the last step through."""
+    """Set W_h to 0, and close the gates named in `closed`, which let the step before through."""
     for name, W in parameters.items():
         if name.endswith(".W_h"):
             W[:] = 0

@@ -563,7 +563,7 @@ def test_an_entry_that_claims_a_gigabyte_is_not_believed(tmp_path):
     assert peak < 2**20
 
 
-def test_strings_and_truth_values_that_are_none_are_refused(tmp_path):
+def test_bytes_that_are_no_string_or_truth_value_are_refused(tmp_path):
     for name, array in {
         "texts": np.array([2**30, 2**31], dtype=np.uint32).view("<U1"),
         "series": np.array([2, 0, 1], dtype=np.uint8).view(bool),

@@ -87,7 +87,7 @@ def test_a_label_is_no_formula(target):
     ],
 )
 def test_a_name_is_no_formula(display):
-    """As a formula, matplotlib could not draw this one."""
+    """Read as a formula, this one could not be drawn by matplotlib."""
     display.plot().figure_.canvas.draw()
 
 
@@ -324,7 +324,7 @@ def test_of_a_long_series_each_peak_is_seen():
 @pytest.mark.parametrize(
     "display", ["AttributionDisplay", "GateDisplay", "StagedPredictionDisplay"]
 )
-def test_a_list_of_one_is_not_one(display):
+def test_a_list_of_one_sequence_is_no_sequence(display):
     (clf, X, _), make = series_model(), getattr(plots, display).from_estimator
     with pytest.raises(
         ValueError, match=r"x must be a single sequence: if you mean x\[0\], pass that"
@@ -338,7 +338,7 @@ def test_a_list_of_one_is_not_one(display):
 
 
 @pytest.mark.parametrize("x", ["t", 3.0, [[1.0, np.nan], [1.0, 2.0]]])
-def test_what_is_no_list_of_one_has_nothing_in_it_to_pass(x):
+def test_only_for_a_list_of_one_is_its_sequence_suggested(x):
     with pytest.raises((TypeError, ValueError), match="(?s)^(X|Expected)(?!.*if you mean)"):
         plots.GateDisplay.from_estimator(series_model()[0], x)
 

@@ -174,7 +174,7 @@ print(*step.inspect_asm().values())
 @pytest.mark.compiled
 @pytest.mark.skipif(not has_avx512(), reason="the processor has the shorter registers alone")
 def test_loops_are_compiled_for_whole_registers():
-    """On an Intel processor, too, where LLVM would take halves of registers."""
+    """On an Intel processor, too, where LLVM would take registers of half the width."""
     features = binding.get_host_cpu_features().flatten()
     given = {"NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": features}
     assert re.search(r"vdivps\s+%zmm", run_python(CODE, **given))

@@ -1,4 +1,4 @@
-"""The modules: which may import which, what a kernel may use, how long a file may be."""
+"""The modules, or rooms: which may import which, what a kernel may use, how long a file may be."""
 
 from __future__ import annotations
 

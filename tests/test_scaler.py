@@ -633,14 +633,14 @@ def test_cross_validation_fits_on_the_training_folds_alone(form):
 
 
 @pytest.mark.parametrize("form", ["2-D", "data frame"])
-def test_tables_where_frames_are_wanted_of_all(form):
+def test_tables_become_frames_if_the_configuration_asks_for_them(form):
     X = np.arange(12.0).reshape(4, 3)
     with sklearn.config_context(transform_output="pandas"):
         found = SequenceScaler().fit_transform(X if form == "2-D" else pd.DataFrame(X))
     np.testing.assert_array_equal(found.to_numpy(), SequenceScaler().fit_transform(X))
 
 
-def test_cubes_where_frames_are_wanted_of_all():
+def test_cubes_are_refused_if_the_configuration_asks_for_frames():
     X = np.arange(24.0).reshape(4, 3, 2)
     with sklearn.config_context(transform_output="pandas"):
         with pytest.raises(ValueError, match=r'Use set_output\(transform="default"\) on this step'):

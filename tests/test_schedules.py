@@ -71,7 +71,7 @@ def test_invscaling_falls_with_the_sequences_seen():
 
 
 @each_schedule
-def test_which_go_on_without_improvement(name):
+def test_schedules_that_go_on_without_improvement(name):
     assert make(name).goes_on() == (name in ("adaptive", "cosine", "auto"))
 
 

@@ -220,7 +220,7 @@ def test_one_blas_thread_and_back():
 
 
 def test_a_limit_of_the_callers_own_gives_way():
-    """In threadpoolctl 3.8, only the thread that set a limit may change it, while it is alive."""
+    """In threadpoolctl 3.8, while the thread that has set a limit lives, no other may change it."""
     outside = limits()
     with threadpool_limits(2, user_api="blas"):
         inside = limits()

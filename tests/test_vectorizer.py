@@ -631,7 +631,7 @@ def test_a_pattern_that_is_not_used_may_be_wrong(parameters):
     ("token_pattern", "message"),
     [(None, "token_pattern=None"), ("(", r"token_pattern='\(': missing")],
 )
-def test_a_pattern_that_is_none(token_pattern, message):
+def test_a_pattern_that_cannot_be_used(token_pattern, message):
     with pytest.raises(ValueError, match=message):
         SequenceVectorizer(token_pattern=token_pattern).fit(["a b"])
 
