@@ -22,7 +22,7 @@ LEARNED, LITTLE_LEARNED, SOME_LOSS = 0.8, 0.98, 0.1
 RISEN = 3  # times the lowest loss
 # On 17 data sets, the median deviation within a series, as a share of that of all steps, was 0.003
 # to 0.11 where accuracy was near chance until each series' mean was subtracted, else from 0.36 on.
-NARROW, HALF_LEARNED, SAMPLE = 0.15, 0.5, 1000
+MAX_FLAT_DEVIATION, HALF_LEARNED, SAMPLE = 0.15, 0.5, 1000
 ROUNDING = 1e-6  # deviations up to this may be rounding errors of equal numbers
 FEW_TO_JUDGE = 5  # sequences of a class
 USUAL_REASONS = (
@@ -44,11 +44,11 @@ def warn_of_a_poor_fit(
     guessing = labels.guessing_loss(guessed, true)
     curve = history.loss_curve
     if validation is None:
-        message = on_the_end(history, curve, guessing)
+        message = describe_training_problem(history, curve, guessing)
     else:
         learned = min(curve) < LEARNED * labels.guessing_loss(guessed, guessed)
-        message = on_the_judgment(estimator, history, min(curve), learned, guessing)
-        if message and (few := on_the_judges(estimator, validation.targets)):
+        message = describe_validation_problem(estimator, history, min(curve), learned, guessing)
+        if message and (few := describe_rare_class(estimator, validation.targets)):
             message = f"{message} {few}"
     if not message and history.stopped == "max_iter":
         message = (
@@ -56,17 +56,17 @@ def warn_of_a_poor_fit(
             "optimization hasn't converged yet."
         )
     loss = np.median(curve[-LAST_EPOCHS:]) if validation is None else history.lowest_validation_loss
-    if 0 < HALF_LEARNED * guessing < loss and (hint := on_levels(data.sequences)):
-        message = f"{message or beside_guessing('loss', loss, guessing)} {hint}"
+    if 0 < HALF_LEARNED * guessing < loss and (hint := describe_flat_series(data.sequences)):
+        message = f"{message or compare_with_guessing('loss', loss, guessing)} {hint}"
     if message:
         warn(message, ConvergenceWarning)
 
 
-def on_the_end(history: History, curve: list[float], guessing: float) -> str:
+def describe_training_problem(history: History, curve: list[float], guessing: float) -> str:
     """What is wrong with the last epochs' loss, which is noisy, and with the weights at the end."""
     last, by_itself = curve[-LAST_EPOCHS:], history.stopped in ("converged", "planned")
     if guessing > 0 and min(last) > guessing * (LITTLE_LEARNED if by_itself else 1):
-        told = beside_guessing("lowest loss of the last epochs", min(last), guessing)
+        told = compare_with_guessing("lowest loss of the last epochs", min(last), guessing)
         return f"{told} {USUAL_REASONS}"
     if by_itself and np.median(last) > max(RISEN * min(curve), SOME_LOSS * guessing):
         return (
@@ -77,7 +77,7 @@ def on_the_end(history: History, curve: list[float], guessing: float) -> str:
     return ""
 
 
-def on_the_judgment(
+def describe_validation_problem(
     estimator: Estimator, history: History, lowest: float, learned: bool, guessing: float
 ) -> str:
     """What is wrong with the scores on the validation set."""
@@ -90,10 +90,12 @@ def on_the_judgment(
             "validation set: the network overfits, or that set is of another kind, or labels do "
             f"not depend on X. Try more dropout{score} or a larger n_iter_no_change."
         )
-        told = beside_guessing("lowest validation loss", history.lowest_validation_loss, guessing)
+        told = compare_with_guessing(
+            "lowest validation loss", history.lowest_validation_loss, guessing
+        )
         reasons = overfits if learned and to_the_end else USUAL_REASONS
         return f"{kept if history.keeps_start else ''}{told} {reasons}"
-    if to_the_end and never_moved(estimator, history):
+    if to_the_end and is_score_stuck(estimator, history):
         return (
             f"scoring={estimator.scoring!r} was {history.validation_scores[-1]:.4g} after every "
             'epoch, so no epoch could be preferred: try scoring="loss" or more epochs '
@@ -102,14 +104,14 @@ def on_the_judgment(
     return ""
 
 
-def beside_guessing(name: str, loss: float, guessing: float) -> str:
+def compare_with_guessing(name: str, loss: float, guessing: float) -> str:
     return (
         f"The {name} was {loss:.4f}; guessing by the classes' frequencies would give "
         f"{guessing:.4f}."
     )
 
 
-def on_the_judges(estimator: Estimator, targets: np.ndarray) -> str:
+def describe_rare_class(estimator: Estimator, targets: np.ndarray) -> str:
     """Which class has too few members in the validation set for scores to mean much."""
     members = targets.sum(axis=0).astype(int)
     if members.size == 1 and estimator.classes_.size == 2:  # the ones are the second class
@@ -124,7 +126,7 @@ def on_the_judges(estimator: Estimator, targets: np.ndarray) -> str:
     )
 
 
-def on_levels(sequences: Sequences) -> str:
+def describe_flat_series(sequences: Sequences) -> str:
     """Advice if each standardized series hardly varies, though all steps have a deviation of 1."""
     values, offsets = sequences
     if values.ndim == 1:  # tokens
@@ -134,7 +136,7 @@ def on_levels(sequences: Sequences) -> str:
     own = np.array([x.std(axis=0, dtype=np.float64) for x in series])
     varied = [sd[sd > ROUNDING] for sd in own.T]  # a feature may be constant in each series
     typical = [np.median(sd) if sd.size else 1.0 for sd in varied]
-    if min(typical, default=1.0) > NARROW:  # no feature if all series are empty
+    if min(typical, default=1.0) > MAX_FLAT_DEVIATION:  # no feature if all series are empty
         return ""
     feature = f" in feature {np.argmin(typical)}" if len(typical) > 1 else ""
     return (
@@ -144,7 +146,7 @@ def on_levels(sequences: Sequences) -> str:
     )
 
 
-def never_moved(estimator: Estimator, history: History) -> bool:
+def is_score_stuck(estimator: Estimator, history: History) -> bool:
     """Whether all scores of this training are equal, and not those of perfect predictions."""
     scores = history.validation_scores
     if estimator.scoring == "loss" or len(set(scores)) != 1:
@@ -159,7 +161,7 @@ def warn_of_scoring(estimator: Estimator, where: str) -> None:
         warn(f"scoring={estimator.scoring!r} has no effect {where}.")
 
 
-def warn_of_ids(estimator: Estimator, X: Any, data: Data) -> None:
+def warn_if_like_token_ids(estimator: Estimator, X: Any, data: Data) -> None:
     """Warn of series that look like `SequenceVectorizer`'s output: int32 from 1 on, then zeros."""
     if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
         return

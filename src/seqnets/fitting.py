@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from . import labels
-from .advice import warn_of_a_poor_fit, warn_of_ids, warn_of_scoring
+from .advice import warn_if_like_token_ids, warn_of_a_poor_fit, warn_of_scoring
 from .batches import minibatches
 from .data import (
     Data,
@@ -88,7 +88,7 @@ def fit_network(
     check_before(estimator, resume)
     data, class_weights = read_training_data(estimator, X, y, sample_weight, resume)
     state = begin(estimator, resume)
-    warn_of_ids(estimator, X, data)
+    warn_if_like_token_ids(estimator, X, data)
     chosen = None
     if X_val is None and wants_split(estimator, data):
         # A warm start keeps the seed, so it is not judged on sequences it was trained on before.
@@ -130,7 +130,7 @@ def partial_fit_network(
     state = begin(estimator, resume)
     if labels.is_multilabel(estimator.n_outputs_, estimator.out_activation_):
         labels.check_order(classes, estimator.classes_)
-    warn_of_ids(estimator, X, data)
+    warn_if_like_token_ids(estimator, X, data)
     warn_of_scoring(estimator, "in partial_fit, which has no validation set")
     data = prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)

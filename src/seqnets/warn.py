@@ -7,8 +7,8 @@ import types
 import warnings
 
 # Packages between the user's line and here; packages at the bottom of a worker's stack.
-OURS = ("seqnets", "sklearn", "joblib", "numba", "contextlib")
-BELOW = ("concurrent", "multiprocessing", "threading")
+SKIPPED_PACKAGES = ("seqnets", "sklearn", "joblib", "numba", "contextlib")
+WORKER_PACKAGES = ("concurrent", "multiprocessing", "threading")
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -17,9 +17,11 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     A joblib worker has no such line; then warn at the line of this package that warns.
     """
     level, frame = 1, sys._getframe()
-    while frame.f_back and package_of(frame) in OURS:
+    while frame.f_back and package_of(frame) in SKIPPED_PACKAGES:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=2 if package_of(frame) in BELOW else level)
+    warnings.warn(
+        message, category, stacklevel=2 if package_of(frame) in WORKER_PACKAGES else level
+    )
 
 
 def package_of(frame: types.FrameType) -> str:
