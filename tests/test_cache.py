@@ -187,7 +187,7 @@ def test_a_broken_pickle_is_one_warning(place):
     with pytest.warns(RuntimeWarning, match="can't be kept on disk") as caught:
         for _ in range(2):
             assert a_cache().load_overload(SIGNATURES[0], CONTEXT) is None
-        cache.tell()
+        cache.emit_pending_warning()
     assert [warning.filename for warning in caught] == [__file__]
 
 
@@ -222,7 +222,7 @@ def test_what_others_can_write_is_not_unpickled(place, tmp_path, which, mode, ru
     with pytest.warns(RuntimeWarning, match="can't be kept|others can write") as caught:
         for _ in range(2):
             assert a_cache().load_overload(SIGNATURES[0], CONTEXT) is None
-        cache.tell()
+        cache.emit_pending_warning()
     assert (tmp_path / "marker").exists() == runs
     assert ("others can write" in str(caught[0].message)) != runs
     assert len(caught) == 1
@@ -242,9 +242,9 @@ def test_plants_do_not_run(kept, tmp_path):
 def test_the_owner_is_the_user_or_root(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     for owner in (0, 1000):
-        cache.check(tmp_path, os.stat_result((0o40700, 0, 0, 0, owner, 0, 0, 0, 0, 0)))
+        cache.check_permissions(tmp_path, os.stat_result((0o40700, 0, 0, 0, owner, 0, 0, 0, 0, 0)))
     with pytest.raises(OSError, match="belongs to another user"):
-        cache.check(tmp_path, os.stat_result((0o40700, 0, 0, 0, 1001, 0, 0, 0, 0, 0)))
+        cache.check_permissions(tmp_path, os.stat_result((0o40700, 0, 0, 0, 1001, 0, 0, 0, 0, 0)))
 
 
 @pytest.mark.skipif(not POSIX, reason="Windows has no such modes")
@@ -361,10 +361,10 @@ def test_the_warning_is_at_the_user_s_line(tmp_path):
 
 def test_a_file_changed_after_its_import_is_not_what_runs(place, monkeypatch):
     monkeypatch.setitem(cache._modified, cache.PACKAGE / "jit.py", 0)
-    cache.hash_of.cache_clear(), cache.version.cache_clear()
+    cache.hash_of.cache_clear(), cache.directory_name.cache_clear()
     with pytest.warns(RuntimeWarning, match="was changed after it was imported"):
         a_cache().save_overload(SIGNATURES[0], compiled(SIGNATURES[0]))
-        cache.tell()
+        cache.emit_pending_warning()
     assert not [path for path in place.rglob("*") if path.is_file()]
 
 

@@ -60,7 +60,7 @@ SWITCHES = (  # of Numba, which change the code; set by variables NUMBA_BOUNDSCH
 _sources = {PACKAGE / f"{name}.py" for name in ("activations", "cache", "jit", "registers")}
 _modified: dict[Path, int] = {}  # when each source was last modified, as of its import
 _warned = False
-_untold: list[str] = []  # warnings, kept for a thread that runs the user's code
+_pending_warnings: list[str] = []  # warnings, kept for a thread that runs the user's code
 
 
 def keep_on_disk(compiled: Any) -> None:
@@ -80,18 +80,18 @@ class KernelCache(NullCache):
         self._source = Path(function.__code__.co_filename)
         if self._source.parent == PACKAGE:
             _sources.add(self._source)
-        note({self._source})
+        record_modification_times({self._source})
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
-        with harmless():
+        with suppress_with_warning():
             code = read(*self._place(sig, target_context.codegen()))
             if code is not None:
                 return CompileResult._rebuild(target_context, *pickle.loads(code))
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        with harmless():
+        with suppress_with_warning():
             if not data.lifted and not data.library.has_dynamic_globals:
                 write(*self._place(sig, data.codegen), dumps(data._reduce()))
 
@@ -109,7 +109,7 @@ class KernelCache(NullCache):
 
 
 @contextlib.contextmanager
-def harmless() -> Iterator[None]:
+def suppress_with_warning() -> Iterator[None]:
     """Whatever fails inside leads to one warning per process."""
     global _warned
     try:
@@ -117,16 +117,16 @@ def harmless() -> Iterator[None]:
     except Exception as error:
         if not _warned:
             _warned = True
-            _untold.append(
+            _pending_warnings.append(
                 "Compiled kernels can't be kept on disk, so each process compiles its own: "
                 f"{error}. Set the variable NUMBA_CACHE_DIR to use another directory."
             )
 
 
-def tell() -> None:
+def emit_pending_warning() -> None:
     """Warn of what has failed, in the thread that called a kernel."""
     with contextlib.suppress(IndexError):  # none, or another thread has told it
-        warn(_untold.pop(), RuntimeWarning)
+        warn(_pending_warnings.pop(), RuntimeWarning)
 
 
 def read(path: Path, key: bytes) -> bytes | None:
@@ -135,7 +135,7 @@ def read(path: Path, key: bytes) -> bytes | None:
         if not path.is_file():  # opening a pipe may take forever
             return None
         with path.open("rb") as file:
-            check(path, os.fstat(file.fileno()))
+            check_permissions(path, os.fstat(file.fileno()))
             digest, code = file.read(32), file.read()
     except FileNotFoundError:
         return None
@@ -165,10 +165,10 @@ def directory(codegen: Any) -> Path:
     """The directory of this processor, these versions and these sources, made if need be."""
     given = getattr(numba.config, "CACHE_DIR", None)
     root = Path(given).absolute() if given else user_cache() / "seqnets"
-    path = root / version(codegen.magic_tuple(), frozenset(_sources))
+    path = root / directory_name(codegen.magic_tuple(), frozenset(_sources))
     for place in (root, path):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        check(place, place.stat())
+        check_permissions(place, place.stat())
     return path
 
 
@@ -188,7 +188,7 @@ def user_cache() -> Path:
 
 
 @functools.cache
-def version(target: tuple[str, str, str], sources: frozenset[Path]) -> str:
+def directory_name(target: tuple[str, str, str], sources: frozenset[Path]) -> str:
     """The directory's name: versions for people, and a hash of everything for the machine."""
     python = "py{}.{}".format(*sys.version_info)
     versions = sys.version, numba.__version__, llvmlite.__version__, np.__version__
@@ -197,14 +197,14 @@ def version(target: tuple[str, str, str], sources: frozenset[Path]) -> str:
     return f"seqnets-{target[1]}-{python}-numba{numba.__version__}-{digest}"
 
 
-def note(sources: set[Path]) -> None:
+def record_modification_times(sources: set[Path]) -> None:
     """Remember when these files were last modified, while they are being imported."""
     for source in sources:
         with contextlib.suppress(OSError):
             _modified.setdefault(source, source.stat().st_mtime_ns)
 
 
-note(_sources)
+record_modification_times(_sources)
 
 
 @functools.cache
@@ -218,7 +218,7 @@ def hash_of(sources: frozenset[Path]) -> str:
     return digest.hexdigest()
 
 
-def check(path: Path, status: os.stat_result) -> None:
+def check_permissions(path: Path, status: os.stat_result) -> None:
     """Allow only the user and root to write here: whoever can write can run code as the user.
 
     In a directory with the sticky bit, such as /tmp, nobody can change the files of others.

@@ -13,7 +13,7 @@ import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import overload
 
-from .cache import keep_on_disk, tell
+from .cache import emit_pending_warning, keep_on_disk
 from .registers import whole_registers
 from .uninterrupted import uninterrupted
 
@@ -75,7 +75,7 @@ def _compile(compile_for_args: Callable, *args: Any) -> Any:
         result = uninterrupted(compile_for_args, *args)
     else:
         result = compile_for_args(*args)
-    tell()
+    emit_pending_warning()
     return result
 
 
