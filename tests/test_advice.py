@@ -40,7 +40,7 @@ def told(history, y, y_val=None, classes=(0, 1), weights=None):
     """The warnings about such a training; y and y_val are indices into the classes."""
     clf = make_classifier()
     clf.classes_ = np.array(classes)
-    _, clf.out_activation_ = labels.outputs(clf.classes_[y], clf.classes_)
+    _, clf.out_activation_ = labels.n_outputs_and_activation(clf.classes_[y], clf.classes_)
 
     def targets(y):
         return labels.make_targets(clf.classes_[y], clf.classes_)

@@ -22,7 +22,7 @@ from seqnets.labels import (
     guessing_loss,
     is_multilabel,
     make_targets,
-    outputs,
+    n_outputs_and_activation,
     weigh,
 )
 
@@ -230,7 +230,7 @@ def test_as_many_labels_as_sequences(y):
 def test_classes_and_outputs(y, classes, expected):
     found = find_classes(y)
     assert found.tolist() == classes
-    assert outputs(y, found) == expected
+    assert n_outputs_and_activation(y, found) == expected
     assert is_multilabel(*expected) == (y.ndim == 2)
     check_outputs(found, *expected)
 
@@ -297,7 +297,10 @@ def test_numbers_are_no_strings(n_classes):
 @pytest.mark.parametrize("given", ["two", "many", "one"])
 def test_the_kind_of_labels_stays(given):
     y = ONE_LABEL[given]
-    of_one, of_several = outputs(y, find_classes(y)), outputs(INDICATOR, np.arange(3))
+    of_one, of_several = (
+        n_outputs_and_activation(y, find_classes(y)),
+        n_outputs_and_activation(INDICATOR, np.arange(3)),
+    )
     check_same_kind(y, *of_one)
     check_same_kind(INDICATOR, *of_several)
     one, many = "one label per sequence, (n,)", "several labels per sequence, (n, n_labels)"
@@ -416,7 +419,7 @@ def test_guessing_loss_equals_scikit_learn_s(n_classes):
         y, np.tile(np.bincount(y, weights) / weights.sum(), (40, 1)), sample_weight=weights
     )
     classes = np.arange(n_classes)
-    shares = frequencies(make_targets(y, classes), weights, outputs(y, classes)[1])
+    shares = frequencies(make_targets(y, classes), weights, n_outputs_and_activation(y, classes)[1])
     found = guessing_loss(shares, shares)
     assert type(found) is float
     assert found == pytest.approx(expected, rel=1e-12)
@@ -456,7 +459,7 @@ def test_guessing_other_data(n_classes):
     """Guess by the class frequencies of the first 20 labels; judge on the other 20."""
     y, classes = np.random.RandomState(0).randint(n_classes, size=40), np.arange(n_classes)
     halves = (make_targets(half, classes) for half in (y[:20], y[20:]))
-    activation = outputs(y, classes)[1]
+    activation = n_outputs_and_activation(y, classes)[1]
     known, new = (frequencies(half, np.ones(20), activation) for half in halves)
     expected = log_loss(y[20:], np.tile(np.bincount(y[:20]) / 20, (20, 1)))
     assert guessing_loss(known, new) == pytest.approx(expected, rel=1e-12)

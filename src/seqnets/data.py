@@ -69,15 +69,15 @@ def read_training_data(
     else:
         labels.warn_if_one_hot(y[rows])
         estimator.classes_ = labels.find_classes(y[rows]) if classes is None else classes
-        outputs = labels.outputs(y, estimator.classes_)
+        outputs = labels.n_outputs_and_activation(y, estimator.classes_)
         estimator.n_outputs_, estimator.out_activation_ = outputs
     class_weights = labels.class_weights(
         estimator.class_weight, y[rows], weights[rows], estimator.classes_
     )
-    return what_counts(estimator, sequences, y, weights, class_weights), class_weights
+    return select_weighted(estimator, sequences, y, weights, class_weights), class_weights
 
 
-def what_counts(
+def select_weighted(
     estimator: Estimator,
     sequences: Sequences,
     y: np.ndarray,
@@ -117,7 +117,7 @@ def check_sum(weights: np.ndarray, what: str = "sample_weight times the class we
         )
 
 
-def check_goes_together(
+def check_validation_arguments(
     early_stopping: bool | str, X_val: Any, y_val: Any, sample_weight_val: Any
 ) -> None:
     """Refuse an incomplete validation set, or one that would not be used."""
@@ -195,7 +195,7 @@ def read_validation(
         labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
         labels.make_targets(y[weights > 0], estimator.classes_)  # refuses unknown labels
     with naming_errors("validation set"):
-        data = what_counts(estimator, sequences, y, weights, class_weights)
+        data = select_weighted(estimator, sequences, y, weights, class_weights)
     validation = validation_of(estimator, data, X_val)
     advice = 'In a Pipeline, its steps transform X_val only with transform_input=["X_val"].'
     warn_if_far(estimator, validation.sequences, validation.weights, "X_val", advice)

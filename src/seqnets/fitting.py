@@ -21,7 +21,7 @@ from .batches import minibatches
 from .data import (
     Data,
     Validation,
-    check_goes_together,
+    check_validation_arguments,
     read_training_data,
     read_validation,
     split,
@@ -83,7 +83,7 @@ def fit_network(
 ) -> None:
     """Train until `max_iter` or until the score stops improving, and set every fitted attribute."""
     held_out = X_val, y_val, sample_weight_val
-    check_goes_together(estimator.early_stopping, *held_out)
+    check_validation_arguments(estimator.early_stopping, *held_out)
     resume = estimator.warm_start and hasattr(estimator, "parameters_")
     check_before(estimator, resume)
     data, class_weights = read_training_data(estimator, X, y, sample_weight, resume)

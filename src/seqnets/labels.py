@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from .estimators import check_unmasked
 from .warn import warn
 
-AS_COLUMNS = (
+MULTILABEL_HINT = (
     "For several labels per sequence, pass (n, n_labels) zeros and ones, as from "
     "sklearn.preprocessing.MultiLabelBinarizer."
 )
@@ -34,7 +34,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         table = np.asarray(y)
     except ValueError as error:
         raise ValueError(
-            f"The rows of y differ in length: y must be (n,), one label per sequence. {AS_COLUMNS}"
+            "The rows of y differ in length: y must be (n,), one label per sequence. "
+            f"{MULTILABEL_HINT}"
         ) from error
     # NumPy makes a string of a NaN among strings.
     check_each(np.asarray(y, dtype=object) if listed and table.dtype.kind in "US" else table)
@@ -73,7 +74,7 @@ def check_each(table: np.ndarray) -> None:
         return
     for place, label in np.ndenumerate(table):
         if isinstance(label, set | frozenset | list | tuple | np.ndarray):
-            raise ValueError(f"y[{place[0]}] holds several labels. {AS_COLUMNS}")
+            raise ValueError(f"y[{place[0]}] holds several labels. {MULTILABEL_HINT}")
         if label is None or is_pandas_na(label) or label != label:
             raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
 
@@ -84,7 +85,7 @@ def check_zeros_and_ones(table: np.ndarray) -> None:
         i, j = np.argwhere(wrong)[0]
         raise ValueError(
             "2-D y must hold zeros and ones, one column per label, but "
-            f"y[{i}, {j}] is {table.tolist()[i][j]!r}. {AS_COLUMNS}"
+            f"y[{i}, {j}] is {table.tolist()[i][j]!r}. {MULTILABEL_HINT}"
         )
 
 
@@ -124,7 +125,7 @@ def make_targets(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return (class_numbers(y, classes)[:, np.newaxis] == columns).astype(np.float64)
 
 
-def outputs(y: np.ndarray, classes: np.ndarray) -> tuple[int, str]:
+def n_outputs_and_activation(y: np.ndarray, classes: np.ndarray) -> tuple[int, str]:
     """The number of the network's outputs and their activation."""
     if y.ndim == 2:
         return classes.size, "logistic"

@@ -10,21 +10,21 @@ import numpy as np
 from sklearn.utils._missing import is_pandas_na
 
 NUMBERS = (Number, np.bool_, type(None))  # None becomes NaN, or raises elsewhere
-AS_NUMBERS = "__array__", "__len__", "__float__", "__index__"  # what NumPy can convert
+CONVERSION_METHODS = "__array__", "__len__", "__float__", "__index__"  # what NumPy can convert
 DATES = "whose numbers depend on a unit: convert it, for example to days since the first date."
-OF_TEXTS = (
+TEXTS_HINT = (
     "SequenceVectorizer turns texts into sequences of token ids: "
     "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64)); lists of words "
     "need SequenceVectorizer(analyzer=list)."
 )
-OF_COLUMNS = (
+TEXT_COLUMN_HINT = (
     "Leave that column out, or encode it, for example with OneHotEncoder; if its texts are "
-    f"to be classified, pass that column alone. {OF_TEXTS}"
+    f"to be classified, pass that column alone. {TEXTS_HINT}"
 )
 NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # also Numbers
 
 
-def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
+def demand_real_numbers(X: Any, name: str, advice: str = TEXTS_HINT) -> None:
     """Raise for the first thing in X that is not a real number; say where it is."""
     X = X.item() if isinstance(X, np.ndarray) and X.ndim == 0 else X
     if is_frame(X):
@@ -53,7 +53,9 @@ def demand_real_numbers(X: Any, name: str, advice: str = OF_TEXTS) -> None:
         if not all(issubclass(t, NUMBERS) for t in types) or types & NOT_REAL:
             for i, x in enumerate(X):
                 demand_real_numbers(x, f"{name}[{i}]", advice)
-    elif not isinstance(X, NUMBERS) and not any(hasattr(X, method) for method in AS_NUMBERS):
+    elif not isinstance(X, NUMBERS) and not any(
+        hasattr(X, method) for method in CONVERSION_METHODS
+    ):
         error = ValueError if is_pandas_na(X) else TypeError
         raise error(f"{name} is {reprlib.repr(X)}, but sequences must hold real numbers.")
 
@@ -66,7 +68,7 @@ def demand_real_columns(frame: Any, name: str, advice: str) -> None:
     some_numbers = any(values.dtype.kind in "biuf" for values in columns.values())
     for column, values in columns.items():
         where = f"{name}[{column!r}]"
-        demand_real_numbers(values, where, OF_COLUMNS if some_numbers else advice)
+        demand_real_numbers(values, where, TEXT_COLUMN_HINT if some_numbers else advice)
 
 
 def is_numeric(X: Any) -> bool:

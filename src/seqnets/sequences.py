@@ -30,11 +30,11 @@ from .warn import warn
 
 FLOAT, FLOATS = np.dtype(np.float64), [np.float64, np.float32]
 FLOAT32 = {"float32", "Float32", "float[pyarrow]"}  # as pandas calls them
-MOST_TEXTS = 4  # padded, side by side in one X
+MAX_TEXTS_PER_ROW = 4  # padded, side by side in one X
 
 
 @contextlib.contextmanager
-def too_large_is_wrong() -> Iterator[None]:
+def overflow_as_value_error() -> Iterator[None]:
     """Raise ValueError where Python raises OverflowError: for ints too large for a float."""
     try:
         yield
@@ -42,7 +42,7 @@ def too_large_is_wrong() -> Iterator[None]:
         raise ValueError(f"X holds a number that is too large: {error}.") from error
 
 
-@too_large_is_wrong()
+@overflow_as_value_error()
 def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
     """Ids as int64, without the padding; if `first`, warn of zeros that are hardly padding."""
     X = _as_list_or_table(X)
@@ -100,7 +100,7 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
     row = offsets.searchsorted(after, side="right") - 1
     first = np.flatnonzero(real)[kept.offsets[row]]  # id of each row
     row, step = row[after > first], (after - offsets[row])[after > first]
-    if np.unique(step).size >= MOST_TEXTS:  # all texts but the first begin after a zero
+    if np.unique(step).size >= MAX_TEXTS_PER_ROW:  # all texts but the first begin after a zero
         warn(
             f"X[{row[0]}] holds 0 at step {step[0] - 1}, between other ids. 0 is padding and is "
             "dropped; if your ids begin at 0, as those of LabelEncoder do, add 2 to all (1 is the "
@@ -108,7 +108,7 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
         )
 
 
-@too_large_is_wrong()
+@overflow_as_value_error()
 def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Sequences, str]:
     """Series as (total, D) floats, and their kind; float32 stays, all else becomes float64.
 
