@@ -195,7 +195,7 @@ def test_what_is_far_off_is_cut(given):
     X = np.random.RandomState(0).normal(size=(N, 5))
     clf = make_classifier(early_stopping=False, max_iter=1, dtype="float32").fit(X, Y)
     [value] = as_inputs(clf, read_again(clf, [[given, 0, 0, 0, 0]])).values[0]
-    assert value == np.sign(given) * np.float32(inputs.FAR)
+    assert value == np.sign(given) * np.float32(inputs.MAX_INPUT)
 
 
 @pytest.mark.parametrize("far", [1e300, -1e300])
@@ -230,14 +230,14 @@ def test_standardization_takes_no_second_copy(monkeypatch):
     sequences = Sequences(X.reshape(-1, 2), 500 * np.arange(201))
     weights, found = random.uniform(size=200), []
     for part in (1, 2**16):
-        monkeypatch.setattr(inputs, "PART", part)
+        monkeypatch.setattr(inputs, "STEPS_AT_ONCE", part)
         clf = types.SimpleNamespace(_dtype=np.dtype(np.float32), _kind="3d", _n_channels=2)
         _, peak = with_peak_memory(inputs.learn_scale, clf, sequences, weights)
         found.append((clf.input_mean_, clf.input_scale_))
     assert peak < 8 * 2**16 * 2 * 8 / 2
     assert peak > 2**16
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
-    monkeypatch.setattr(inputs, "PART", 2**10)
+    monkeypatch.setattr(inputs, "STEPS_AT_ONCE", 2**10)
     _, peak = with_peak_memory(as_inputs, clf, sequences)
     assert peak < 1.2 * X.nbytes
 

@@ -21,7 +21,7 @@ from naive import network_forward
 from scipy import sparse
 
 from seqnets import RecurrentClassifier, SequenceVectorizer
-from seqnets.inputs import FAR
+from seqnets.inputs import MAX_INPUT
 
 N_EXAMPLES = 10_000  # of all five properties together, under `tox -e long`
 EXAMPLES = [50, pytest.param(N_EXAMPLES // 5, marks=pytest.mark.long)]
@@ -102,7 +102,7 @@ def twin(clf, kind, X):
         elif len(sequence):
             with np.errstate(over="ignore"):  # halves do not overflow in between
                 sequence = (sequence / 2 - clf.input_mean_ / 2) / (clf.input_scale_ / 2)
-            sequence = np.clip(sequence, -FAR, FAR).tolist()
+            sequence = np.clip(sequence, -MAX_INPUT, MAX_INPUT).tolist()
         else:
             sequence = []
         logits.append(network_forward(weights, clf.cell, pooling, sequence)["logits"])

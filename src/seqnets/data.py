@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples
 from . import labels
 from .batches import Sequences
 from .estimators import check_unmasked, reworded
-from .inputs import Estimator, as_inputs, read_again, read_first, warn_if_far
+from .inputs import Estimator, as_inputs, read_again, read_first, warn_if_shifted_or_rescaled
 from .real_numbers import DATES, dtype_kind, is_frame
 
 EARLY_STOPPING_FROM = 1000  # sequences; with fewer, a validation set costs more than it gains
@@ -198,7 +198,9 @@ def read_validation(
         data = select_weighted(estimator, sequences, y, weights, class_weights)
     validation = validation_of(estimator, data, X_val)
     advice = 'In a Pipeline, its steps transform X_val only with transform_input=["X_val"].'
-    warn_if_far(estimator, validation.sequences, validation.weights, "X_val", advice)
+    warn_if_shifted_or_rescaled(
+        estimator, validation.sequences, validation.weights, "X_val", advice
+    )
     return validation
 
 

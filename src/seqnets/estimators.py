@@ -81,7 +81,7 @@ def on_snapshot(method: Callable) -> Callable:
     return asked
 
 
-def learning(method: Callable) -> Callable:
+def fit_method(method: Callable) -> Callable:
     """Make the method a transformer's fit: `atomic`, parameters checked, one task for callbacks.
 
     Weights are passed on only if given, since not all methods take them.

@@ -40,7 +40,7 @@ from .inputs import (
     had_embeddings,
     learn_scale,
     learn_tokens,
-    warn_if_far,
+    warn_if_shifted_or_rescaled,
 )
 from .losses import LOSSES
 from .optimizers import Optimizer
@@ -89,14 +89,14 @@ def fit_network(
     data, class_weights = read_training_data(estimator, X, y, sample_weight, resume)
     state = begin(estimator, resume)
     warn_if_like_token_ids(estimator, X, data)
-    chosen = None
+    validation_data = None
     if X_val is None and wants_split(estimator, data):
         # A warm start keeps the seed, so it is not judged on sequences it was trained on before.
-        data, chosen = split(estimator, data, np.random.RandomState(state.seed))
-    data = prepare(estimator, state, data, chosen, resume)
+        data, validation_data = split(estimator, data, np.random.RandomState(state.seed))
+    data = prepare(estimator, state, data, validation_data, resume)
     validation = None
-    if chosen is not None:
-        validation = validation_of(estimator, chosen, X)
+    if validation_data is not None:
+        validation = validation_of(estimator, validation_data, X)
     elif X_val is not None:
         validation = read_validation(estimator, *held_out, class_weights)
     else:
@@ -168,7 +168,7 @@ def begin(estimator: Estimator, resume: bool) -> State:
 
 
 def prepare(
-    estimator: Estimator, state: State, data: Data, chosen: Data | None, resume: bool
+    estimator: Estimator, state: State, data: Data, validation_data: Data | None, resume: bool
 ) -> Data:
     """Learn the tokens or the scale of the inputs, and make the network or continue with it.
 
@@ -177,7 +177,9 @@ def prepare(
     known = estimator.token_ids_ if resume and estimator._kind == "tokens" else np.empty(0, int)
     new = known[:0]
     if estimator._kind == "tokens":
-        new = learn_tokens(estimator, known, [part.sequences for part in (data, chosen) if part])
+        new = learn_tokens(
+            estimator, known, [part.sequences for part in (data, validation_data) if part]
+        )
     elif not resume:
         learn_scale(estimator, data.sequences, data.weights)
     shares = data.weights / data.weights.max()  # whose sum does not overflow
@@ -246,7 +248,7 @@ def run_epochs(
     sequences, lengths = data.sequences, data.sequences.lengths
     if estimator.t_ > 0:
         advice = "Both stay as first learned: start with more typical series."
-        warn_if_far(estimator, sequences, data.weights, "X", advice)
+        warn_if_shifted_or_rescaled(estimator, sequences, data.weights, "X", advice)
     max_iter = progress.max_iter
     batch_size = BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
     batch_size = min(int(batch_size), lengths.size)

@@ -21,15 +21,15 @@ from .warn import warn
 
 Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
-OF_ONE_KIND = (
+KIND_ATTRIBUTES = (
     "n_features_in_", "feature_names_in_", "input_mean_", "input_scale_",
     "token_ids_", "_largest_id",
 )  # fmt: skip
-FAR = 1e9  # standard deviations
+MAX_INPUT = 1e9  # standard deviations
 # The mean is off by so many standard deviations, or the size by this factor: with at least
-# `ENOUGH` series, neither is chance.
-SHIFTED, RESCALED, ENOUGH = 5, 20, 10
-PART = 2**16  # about so many steps are in memory in float64 at a time
+# `MIN_SERIES` series, neither is chance.
+MAX_SHIFT, MAX_RESCALING, MIN_SERIES = 5, 20, 10
+STEPS_AT_ONCE = 2**16  # about so many steps are in memory in float64 at a time
 
 
 def read(estimator: Estimator, X: Any) -> Sequences:
@@ -40,7 +40,7 @@ def read(estimator: Estimator, X: Any) -> Sequences:
 def read_first(estimator: Estimator, X: Any) -> Sequences:
     """Read series or ids in fit; set what X determines: kind, precision, number of features."""
     dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
-    for stale in OF_ONE_KIND:
+    for stale in KIND_ATTRIBUTES:
         estimator.__dict__.pop(stale, None)
     if estimator.embedding_dim is None:
         sequences, estimator._kind = read_series(estimator, X, None)
@@ -94,8 +94,8 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
         )
     values = np.empty(sequences.values.shape, estimator._dtype)
     mean, scale = map(np.array, (estimator.input_mean_, estimator.input_scale_))  # writable
-    for start in range(0, len(values), PART):
-        part = slice(start, start + PART)
+    for start in range(0, len(values), STEPS_AT_ONCE):
+        part = slice(start, start + STEPS_AT_ONCE)
         x = np.array(sequences.values[part], np.float64)
         with np.errstate(over="ignore"):  # in plain Python; inf is clipped
             standardize(x, mean, scale, values[part])
@@ -115,26 +115,26 @@ def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(known.take(place, mode="clip") == ids, place + 1, 0)
 
 
-def warn_if_far(
+def warn_if_shifted_or_rescaled(
     estimator: Estimator, inputs: Sequences, weights: np.ndarray, name: str, advice: str
 ) -> None:
     """Warn of series unlike those that the standardization was learned from: one feature at another
     level, or all on another scale, as if they were in other units or had not been scaled.
     """
     total = weights @ inputs.lengths
-    if estimator._kind == "tokens" or weights.size < ENOUGH or total == 0:
+    if estimator._kind == "tokens" or weights.size < MIN_SERIES or total == 0:
         return
     moments = sum(np.array([w * x, w * x * x]).sum(axis=1) for x, w in parts(inputs, weights))
     means, squares = np.abs(moments / total)
     constant = np.frexp(estimator.input_scale_)[0] == 0.5  # a power of two, see `learn_scale`
     sizes = np.sqrt(squares[~constant & (squares > 0)])  # 1 for the data of fit
-    if means.max() > SHIFTED:
+    if means.max() > MAX_SHIFT:
         feature = f" of feature {means.argmax()}" if means.size > 1 else ""
         warn(
-            f"{name}: the mean{feature} is more than {SHIFTED} times input_scale_ away from "
+            f"{name}: the mean{feature} is more than {MAX_SHIFT} times input_scale_ away from "
             f"input_mean_, by which all series are standardized. {advice}"
         )
-    elif sizes.size and (sizes.max() < 1 / RESCALED or sizes.min() > RESCALED):
+    elif sizes.size and (sizes.max() < 1 / MAX_RESCALING or sizes.min() > MAX_RESCALING):
         warn(
             f"{name}: the values differ from input_mean_ {np.median(sizes):.2g} times as much as "
             f"those from which it was learned. {advice}"
@@ -146,7 +146,7 @@ def standardize(x, mean, scale, out):
     for i in range(x.shape[0]):
         for k in range(x.shape[1]):  # halves, since x - mean could overflow
             value = (0.5 * x[i, k] - 0.5 * mean[k]) / (0.5 * scale[k])
-            out[i, k] = min(max(value, -FAR), FAR)
+            out[i, k] = min(max(value, -MAX_INPUT), MAX_INPUT)
 
 
 def check_token_ids(estimator: Estimator) -> None:
@@ -219,7 +219,7 @@ def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequen
 def parts(series: Sequences, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield some sequences at a time: their values in float64, and the weight of each step."""
     n = weights.size
-    at_once = max(1, PART * n // len(series.values))
+    at_once = max(1, STEPS_AT_ONCE * n // len(series.values))
     for start in range(0, n, at_once):
         stop = min(start + at_once, n)
         values = series.values[series.offsets[start] : series.offsets[stop]]

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
 from .data import check_sum, read_weights
-from .estimators import CallbackSupportMixin, learning, on_snapshot, without_feature_names
+from .estimators import CallbackSupportMixin, fit_method, on_snapshot, without_feature_names
 from .real_numbers import is_frame
 from .sequences import is_ragged, read_series
 from .vocabulary import ragged
@@ -70,7 +70,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         self.with_mean = with_mean
         self.with_std = with_std
 
-    @learning
+    @fit_method
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> SequenceScaler:
         """Learn the mean and the standard deviation of each channel.
 
@@ -102,7 +102,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         """
         return self._learn(X, sample_weight, first=True)
 
-    @learning
+    @fit_method
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> SequenceScaler:
         """Learn from more series, as if fit had been given them all.
 

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .estimators import CallbackSupportMixin, learning
+from .estimators import CallbackSupportMixin, fit_method
 from .vocabulary import (
     FIRST_WORD,
     TOKEN_PATTERN,
@@ -137,7 +137,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.max_length = max_length
         self.output = output
 
-    @learning
+    @fit_method
     def fit(self, X: Iterable[Any], y: Any = None) -> Self:
         """Learn the vocabulary of the documents.
 
@@ -168,7 +168,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         self.vocabulary_, _ = self._learn(X)
         return self
 
-    @learning
+    @fit_method
     def fit_transform(self, X: Iterable[Any], y: Any = None) -> np.ndarray:
         """Fit and transform in one pass over the documents.
 
