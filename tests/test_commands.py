@@ -122,7 +122,7 @@ def test_an_interrupt_keeps_what_was_learned(at, saved, reviews, tmp_path, capsy
 @pytest.mark.filterwarnings("default")
 def test_progress_is_for_who_looks(quick, reviews, tmp_path, capsys, monkeypatch):
     for looks in (False, True):
-        monkeypatch.setattr(cli, "watched", lambda looks=looks: looks)
+        monkeypatch.setattr(cli, "is_stderr_terminal", lambda looks=looks: looks)
         assert train(reviews, tmp_path / "model") == 0
         out, err = capsys.readouterr()
         assert ("epoch 1/1: loss" in err) == looks
@@ -412,7 +412,7 @@ def test_a_file_that_fails_is_named(capsys, monkeypatch):
 @pytest.mark.filterwarnings("default")
 def test_the_model_is_saved_though_nobody_reads_the_report(quick, reviews, tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "print", closed, raising=False)
-    monkeypatch.setattr(cli, "say", lambda line: None)
+    monkeypatch.setattr(cli, "print_to_stderr", lambda line: None)
     monkeypatch.setattr(cli, "write_no_more", lambda: None)
     assert train(reviews, tmp_path / "model") == 0
     assert (tmp_path / "model").stat().st_size > 0
@@ -431,7 +431,7 @@ def test_a_failed_save_is_told_though_nobody_reads(quick, reviews, tmp_path, mon
 
 def test_nothing_is_said_among_the_results(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
-    comparison.say("a line")
+    comparison.print_to_stderr("a line")
     assert capsys.readouterr().out == ""
 
 

@@ -29,9 +29,9 @@ from seqnets.comparison import (
     make_folds,
     on_interrupt,
     one_line,
+    print_to_stderr,
     recurrent,
     run_comparison,
-    say,
 )
 from seqnets.files import check_writable
 from seqnets.inspection import attributions, staged_predict_proba, words
@@ -80,14 +80,16 @@ def train(arguments: argparse.Namespace) -> None:
             raise UserError(f"{output}: this is the input file; name another with --output")
     try:
         training, held_out = make_folds(data)[0]
-        say(f"training on {len(training):,} texts, labels {counts(data.labels[training])} ...")
-        model = recurrent(arguments.cell, verbose=watched())
+        print_to_stderr(
+            f"training on {len(training):,} texts, labels {counts(data.labels[training])} ..."
+        )
+        model = recurrent(arguments.cell, verbose=is_stderr_terminal())
         with contextlib.redirect_stdout(sys.stderr), ctrl_c_ends_training():
             fitted, told = fit_rows(model, data, training)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
     for warning in told:
-        say(f"  warning: {warning}")
+        print_to_stderr(f"  warning: {warning}")
     with user_errors(output):  # before the report, which may fail or never be read
         save(fitted, output)
     print(f"{path}: {len(data.texts):,} texts, {len(held_out):,} of them held out (stratified)")
@@ -100,7 +102,7 @@ def train(arguments: argparse.Namespace) -> None:
     )
 
 
-def watched() -> bool:
+def is_stderr_terminal() -> bool:
     """Return whether somebody may look at standard error while training runs."""
     return sys.stderr is not None and sys.stderr.isatty()
 
@@ -112,8 +114,8 @@ def ctrl_c_ends_training() -> Iterator[None]:
         with on_interrupt(signal.default_int_handler):
             yield
     except KeyboardInterrupt:
-        say("interrupted before the first epoch ended: nothing is saved")
-        leave()
+        print_to_stderr("interrupted before the first epoch ended: nothing is saved")
+        exit_on_interrupt()
 
 
 def explain(arguments: argparse.Namespace) -> None:
@@ -152,7 +154,9 @@ def predict(arguments: argparse.Namespace) -> None:
         )
     model = text_classifier(arguments.model)
     if column is None and str(path).lower().endswith(".csv") and os.path.exists(path):
-        say(f"{path}: labeled line by line, including the first; --text COLUMN labels a column")
+        print_to_stderr(
+            f"{path}: labeled line by line, including the first; --text COLUMN labels a column"
+        )
     for texts in read_lines(path) if column is None else rows_of(path, column):
         with user_errors(arguments.model):
             rows = model.predict_proba(texts)
@@ -278,7 +282,7 @@ def main(arguments: Sequence[str]) -> int:
             parsed = parse(arguments)
             parsed.run(parsed)
         except UserError as error:
-            say(f"seqnets: {one_line(error)}")
+            print_to_stderr(f"seqnets: {one_line(error)}")
             status = 2
         finally:
             print(end="", flush=True)  # raise write errors here, not at exit
@@ -287,7 +291,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         write_no_more()
         place = error.filename if isinstance(error.filename, str) else "standard output"
-        say(f"seqnets: {place}: {error.strerror or error}")
+        print_to_stderr(f"seqnets: {place}: {error.strerror or error}")
         status = 2
     return status
 
@@ -298,7 +302,7 @@ def write_no_more() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def leave(*_: object) -> None:
+def exit_on_interrupt(*_: object) -> None:
     """End on Ctrl-C, without a traceback; by default, a fit would keep its model and go on."""
     warnings.simplefilter("ignore")  # joblib warns of folds that it stops
     sys.exit(130)
@@ -306,7 +310,7 @@ def leave(*_: object) -> None:
 
 if __name__ == "__main__":
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in background jobs
-        signal.signal(signal.SIGINT, leave)
+        signal.signal(signal.SIGINT, exit_on_interrupt)
     for stream in (sys.stdout, sys.stderr):  # None if closed; a notebook has its own
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

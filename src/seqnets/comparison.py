@@ -81,11 +81,11 @@ def make_folds(data: LabeledTexts) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def compile_kernels() -> None:
     """Compile every cell, so that no fold's time includes the compiler's."""
-    say("compiling the kernels, which later runs find on disk ...")
+    print_to_stderr("compiling the kernels, which later runs find on disk ...")
     start = time.perf_counter()
     for cell in COMPARED.values():
         warmup(cell=cell, embedding_dim=EMBEDDING_DIM)
-    say(f"  ready after {time.perf_counter() - start:.1f} s")
+    print_to_stderr(f"  ready after {time.perf_counter() - start:.1f} s")
 
 
 def run_fold(model: Pipeline, data: LabeledTexts, rows: tuple[np.ndarray, np.ndarray]) -> Fold:
@@ -117,13 +117,13 @@ def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[s
         for (name, _), fold in zip(runs, running, strict=True):
             folds = results[name]
             if not folds:
-                say(name)
+                print_to_stderr(name)
             folds.append(fold)
             progress = f"fold {len(folds)} of {len(splits)}"
-            say(f"  {progress}   accuracy {fold.accuracy:.3f}   {fold.seconds:6.1f} s")
+            print_to_stderr(f"  {progress}   accuracy {fold.accuracy:.3f}   {fold.seconds:6.1f} s")
             if len(folds) == len(splits):
                 for warning in dict.fromkeys(text for fold in folds for text in fold.warnings):
-                    say(f"  warning: {warning}")
+                    print_to_stderr(f"  warning: {warning}")
     return results
 
 
@@ -202,7 +202,7 @@ def one_line(message: object) -> str:
     return printable(" ".join(str(message).split()))
 
 
-def say(line: str) -> None:
+def print_to_stderr(line: str) -> None:
     """Report progress on standard error, apart from the results, even if nobody reads it."""
     if sys.stderr is not None:  # print would use standard output for None
         with contextlib.suppress(OSError):

@@ -86,12 +86,12 @@ def decode(value: Any, take: Take) -> Any:
         return list
     if kind == "float" and content in ("nan", "inf", "-inf"):
         return float(content)
-    if kind in PLURALS and type(content) is list:
-        return PLURALS[kind](decode(content, take))
+    if kind in DECODERS and type(content) is list:
+        return DECODERS[kind](decode(content, take))
     raise ValueError(f"{DESCRIPTION}: unexpected {reprlib.repr(value)}")
 
 
-PLURALS: dict[str, Callable[[list], Any]] = {
+DECODERS: dict[str, Callable[[list], Any]] = {
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,
@@ -204,7 +204,7 @@ LARGEST: dict[str, tuple[type, int]] = {"b": (np.uint8, 1), "U": (np.uint32, sys
 
 def check_writable(path: str | os.PathLike) -> None:
     """Raise the OSError that writing to `path` would raise, and leave everything as it is."""
-    with tempfile.TemporaryFile(dir=regular(path).parent):
+    with tempfile.TemporaryFile(dir=resolve_regular_file(path).parent):
         pass
 
 
@@ -214,7 +214,7 @@ def check_regular(path: Path) -> None:
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
 
 
-def regular(path: str | os.PathLike) -> Path:
+def resolve_regular_file(path: str | os.PathLike) -> Path:
     """Where the file is or will be, after following symbolic links."""
     target = Path(os.path.realpath(path))
     check_regular(target)  # a device such as /dev/null would be replaced by a file
@@ -226,7 +226,7 @@ def regular(path: str | os.PathLike) -> Path:
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Yield a file to write to; unless there is an error, it replaces `path` at the end."""
-    target = regular(path)
+    target = resolve_regular_file(path)
     temporary = target.with_name(f".seqnets-{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:

@@ -112,7 +112,7 @@ def load(path: str | os.PathLike) -> Any:
 
 CLASSES = {cls.__name__: cls for cls in (*FITTED, Pipeline)}
 SKIPPED = (None, "passthrough")  # steps of a pipeline that do nothing
-DEEPEST = 5  # nesting of pipelines: each level doubles the time of scikit-learn's checks
+MAX_DEPTH = 5  # nesting of pipelines: each level doubles the time of scikit-learn's checks
 
 
 def describe(estimator: Any, place: str, arrays: Arrays) -> Any:
@@ -152,8 +152,8 @@ def fitted_attributes(estimator: Any, place: str) -> dict[str, Any]:
 
 def build(model: Any, take: Take, depth: int = 0) -> Any:
     """Return the estimator that `model` describes, or raise an error that says what is wrong."""
-    if depth > DEEPEST:
-        raise ValueError(f"its pipelines are nested more than {DEEPEST} deep")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"its pipelines are nested more than {MAX_DEPTH} deep")
     name = member(model, "class", str)
     if name not in CLASSES:
         raise ValueError(f"{name!r} is not a class that can be loaded")
