@@ -393,8 +393,8 @@ def cliff(height, width):
 def test_the_integral_finds_a_cliff():
     """A trapezoid rule with 1,024 equal steps may miss it."""
     path, add = cliff(height=4.0, width=1e-6)
-    while path.missed() != (0, 0):
-        for s in path.halves():
+    while path.wrong_sum() != (0, 0):
+        for s in path.midpoints():
             add(s)
     assert len(path.s) < 150
     np.testing.assert_allclose(path.integral(), [8, 0], rtol=explanation.TOLERANCE)
@@ -404,18 +404,18 @@ def test_an_integral_has_no_more_steps_than_it_may(monkeypatch):
     path = explanation.Path()
     for s in np.linspace(0, 1, 17):  # a wave, of which every step misses something
         path.add(s, np.sin(200 * s), np.array([200 * np.cos(200 * s)]))
-    wanted = path.halves()
+    wanted = path.midpoints()
     assert wanted.size > 4
-    monkeypatch.setattr(explanation, "MOST", 20)
-    np.testing.assert_array_equal(path.halves(), wanted[:4])
+    monkeypatch.setattr(explanation, "MAX_STEPS", 20)
+    np.testing.assert_array_equal(path.midpoints(), wanted[:4])
     missing = abs(path._steps()[1])
     assert missing[np.searchsorted(path.s, wanted[0]) - 1] == missing.max()
-    monkeypatch.setattr(explanation, "MOST", 16)
-    assert path.halves().size == 0
+    monkeypatch.setattr(explanation, "MAX_STEPS", 16)
+    assert path.midpoints().size == 0
 
 
 def test_an_integral_that_misses_its_sum_warns(monkeypatch):
-    monkeypatch.setattr(explanation, "MOST", 17)
+    monkeypatch.setattr(explanation, "MAX_STEPS", 17)
     monkeypatch.setattr(explanation, "TOLERANCE", 0)
     monkeypatch.setattr(explanation, "ROUNDING", 0)
     clf, X = fitted("lstm", "series"), make("series")
@@ -437,11 +437,11 @@ def test_an_integral_that_is_no_number_ends(value):
 
 def test_a_jump_is_not_halved_for_ever():
     path = explanation.Path()
-    while halves := path.halves().tolist() if path.s else [0.0, 1.0]:
-        for s in halves:
+    while midpoints := path.midpoints().tolist() if path.s else [0.0, 1.0]:
+        for s in midpoints:
             path.add(s, float(s > 0.3), np.zeros(2))
     assert len(path.s) < 40
-    assert path.missed() == (0, 1)
+    assert path.wrong_sum() == (0, 1)
 
 
 @pytest.mark.compiled

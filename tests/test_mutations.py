@@ -87,7 +87,7 @@ FAULTS = [
     ("losses", "test_losses", "min(z, 0.0) -", "min(z, 1.0) -"),
     ("dropout", "test_dropout", "/ dtype.type(1 - p)", "/ dtype.type(1)"),
     ("inference", "test_invariances", "network.architecture.bidirectional", "False"),
-    ("explanation", "test_inspection", "cut(batch.x * dx, batch, seq", "cut(dx, batch, seq"),
+    ("explanation", "test_inspection", "(batch.x * dx, batch, seq", "(dx, batch, seq"),
     ("explanation", "test_inspection", "pooling.n_units).copy()", "pooling.n_units)"),
     ("explanation", "test_inspection", "blocks(sequences.lengths, 1)", "[np.arange(1)]"),
     ("explanation", "test_inspection", "width * (1 - share))\n", "width * share)\n"),

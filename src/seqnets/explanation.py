@@ -42,10 +42,12 @@ def trace(
     def take(batch: Batch, work: Workspace, logits: np.ndarray) -> None:
         pooled = work.array("pooled", batch.lengths.size, network.pooling.n_units).copy()
         logits = logits.copy()
-        for direction, reverse in readings(network):
-            deal(direction.traces(batch, work), batch, found, reverse)
+        for direction, reverse in iter_directions(network):
+            store_arrays(direction.traces(batch, work), batch, found, reverse)
         if isinstance(network.pooling, Attention):
-            deal({"attention": network.pooling.shares(batch, work).T}, batch, found, reverse=False)
+            store_arrays(
+                {"attention": network.pooling.shares(batch, work).T}, batch, found, reverse=False
+            )
         for place, row in enumerate(batch.rows):
             found[row] |= {"pooled": pooled[place], "logits": logits[place]}
 
@@ -53,14 +55,14 @@ def trace(
     return found
 
 
-def readings(network: Network) -> Iterator[tuple[Recurrent, bool]]:
+def iter_directions(network: Network) -> Iterator[tuple[Recurrent, bool]]:
     """Each direction of each layer, and whether it reads from the end."""
     for layer in network.layers:
         for number, direction in enumerate(layer.directions()):
             yield direction, number > 0
 
 
-def deal(
+def store_arrays(
     arrays: dict[str, np.ndarray], batch: Batch, found: list[dict[str, np.ndarray]], reverse: bool
 ) -> None:
     """Give each sequence its part of arrays (T, B, ...); `reverse` if it was read from its end."""
@@ -70,7 +72,7 @@ def deal(
             found[row][name] = (array[:T, place][::-1] if reverse else array[:T, place]).copy()
 
 
-def staged(
+def staged_logits(
     network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
 ) -> Iterator[np.ndarray]:
     """Yield logits (n, K) after step 1, 2, ... or a sequence's last, always in one array."""
@@ -151,9 +153,9 @@ def gradient_flow(
         losses, dlogits = np.empty(rows.size), np.empty_like(logits)
         LOSSES[loss](logits, targets[batch.rows], np.ones(rows.size), losses, dlogits)
         network.backward(parameters, batch, dlogits, work, gradients=None, needs_dx=False)
-        for direction, reverse in readings(network):
+        for direction, reverse in iter_directions(network):
             dh = direction.states("dh", batch, work)[1:].astype(np.float64)
-            deal({f"{direction.name}.h": np.linalg.norm(dh, axis=2)}, batch, found, reverse)
+            store_arrays({f"{direction.name}.h": np.linalg.norm(dh, axis=2)}, batch, found, reverse)
 
     with one_blas_thread():
         workers.map(run, blocks(sequences.lengths))
@@ -183,13 +185,13 @@ def gradient_x_input(
 ) -> np.ndarray:
     """x * dF/dx of each sequence: (T_i, D), for tokens summed over D."""
     found = np.empty(sequences.lengths.size, dtype=object)
-    reader = reader_of_vectors(network)
+    reader = without_embedding(network)
 
     def run(work: Workspace, rows: np.ndarray) -> None:
         batch = as_vectors(parameters, make_batch(sequences, rows))
         dlogits = target.gradient(reader.forward(parameters, batch, work))
         dx = reader.backward(parameters, batch, dlogits, work, gradients=None)
-        cut(batch.x * dx, batch, sequences, found)
+        store_attributions(batch.x * dx, batch, sequences, found)
 
     with one_blas_thread():
         workers.map(run, blocks(sequences.lengths))
@@ -210,12 +212,12 @@ def integrated_gradients(
     `n_steps` equal steps; None: the steps that miss most are halved until the sum is close enough.
     """
     found = np.empty(sequences.lengths.size, dtype=object)
-    missed, reader = np.zeros((found.size, 2)), reader_of_vectors(network)
+    wrong_sums, reader = np.zeros((found.size, 2)), without_embedding(network)
     dlogits = target.gradient(decision(network, parameters, sequences, workers))
 
     def run(work: Workspace, rows: np.ndarray) -> None:
         paths = {row: Path() for row in rows.tolist()}
-        points = dict.fromkeys(paths, np.linspace(0, 1, (n_steps or FEWEST) + 1))
+        points = dict.fromkeys(paths, np.linspace(0, 1, (n_steps or MIN_STEPS) + 1))
         while points:
             at = np.repeat(list(points), [s.size for s in points.values()])
             s = np.concatenate(list(points.values()))
@@ -223,15 +225,15 @@ def integrated_gradients(
                 paths[at[place]].add(s[place], F, dF)
             points = {}
             for row, path in paths.items() if n_steps is None else ():
-                missed[row] = path.missed()
-                if missed[row].any() and (halves := path.halves()).size:
-                    points[row] = halves
+                wrong_sums[row] = path.wrong_sum()
+                if wrong_sums[row].any() and (midpoints := path.midpoints()).size:
+                    points[row] = midpoints
         for row, path in paths.items():
             found[row] = path.integral()
 
     with one_blas_thread():
         workers.map(run, blocks(sequences.lengths, 1))  # long ones alone: a path takes much memory
-    return found, missed
+    return found, wrong_sums
 
 
 def gradients_at(
@@ -258,7 +260,7 @@ def gradients_at(
         F = (d * logits).sum(axis=1, dtype=np.float64)
         dx = network.backward(parameters, there, d, work, gradients=None)
         moved = np.empty(n, dtype=object)
-        cut(batch.x * dx, batch._replace(rows=np.arange(n)), sequences, moved)
+        store_attributions(batch.x * dx, batch._replace(rows=np.arange(n)), sequences, moved)
         yield from zip(block.tolist(), F, moved, strict=False)
 
 
@@ -280,18 +282,18 @@ class Path:
         weights, _ = self._steps()
         return sum(w * dF for w, dF in zip(weights, self.dF, strict=True))
 
-    def missed(self) -> tuple[float, float]:
+    def wrong_sum(self) -> tuple[float, float]:
         """The integral's sum and what it should be, or zeros if they are close enough."""
         _, missing = self._steps()
         change, size = self.F[-1] - self.F[0], abs(self.integral()).sum()
         near = abs(missing.sum()) <= max(TOLERANCE * abs(change), ROUNDING * size)
         return (0.0, 0.0) if near else (change - missing.sum(), change)
 
-    def halves(self) -> np.ndarray:
-        """The midpoints of the steps that miss most, without those too short or beyond `MOST`."""
+    def midpoints(self) -> np.ndarray:
+        """The midpoints of the steps that miss most, if not too short and within `MAX_STEPS`."""
         missing, width = abs(self._steps()[1]), np.diff(self.s)
-        (chosen,) = np.nonzero((missing > missing.max() / 4) & (width > SHORTEST))
-        worst_first = chosen[np.argsort(-missing[chosen], kind="stable")][: MOST - width.size]
+        (chosen,) = np.nonzero((missing > missing.max() / 4) & (width > MIN_STEP_WIDTH))
+        worst_first = chosen[np.argsort(-missing[chosen], kind="stable")][: MAX_STEPS - width.size]
         return np.array(self.s)[worst_first] + width[worst_first] / 2
 
     def _steps(self) -> tuple[np.ndarray, np.ndarray]:
@@ -312,11 +314,11 @@ class Path:
 
 TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it
 ROUNDING = 1e-5  # of the sum of absolute values: if they cancel, the limit of single precision
-FEWEST, MOST = 16, 256  # steps of the integral
-SHORTEST = 1e-9  # no shorter step is halved
+MIN_STEPS, MAX_STEPS = 16, 256  # steps of the integral
+MIN_STEP_WIDTH = 1e-9  # no shorter step is halved
 
 
-def reader_of_vectors(network: Network) -> Network:
+def without_embedding(network: Network) -> Network:
     """The same network without its embedding: it reads vectors instead of tokens."""
     reader = copy.copy(network)
     reader.embedding = None
@@ -332,7 +334,9 @@ def as_vectors(parameters: Parameters, batch: Batch) -> Batch:
     return batch._replace(x=x.reshape(-1, x.shape[2]), lookup=None)
 
 
-def cut(values: np.ndarray, batch: Batch, sequences: Sequences, found: np.ndarray) -> None:
+def store_attributions(
+    values: np.ndarray, batch: Batch, sequences: Sequences, found: np.ndarray
+) -> None:
     """Give each sequence its part of values (T*B, D), for tokens summed over D."""
     values = values.reshape(*batch.shape, values.shape[1]).astype(np.float64)
     if sequences.values.ndim == 1:

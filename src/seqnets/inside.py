@@ -19,7 +19,7 @@ from .explanation import (
     gradient_flow,
     gradient_x_input,
     integrated_gradients,
-    staged,
+    staged_logits,
     trace,
 )
 from .inference import attention
@@ -86,7 +86,7 @@ class InsideMixin(PredictionMixin):
     def _staged(self, sequences: Sequences) -> Iterator[np.ndarray]:
         """Yield the stages; the caller checks, since a generator checks only at its first stage."""
         with Workers(effective_n_threads(self.n_jobs), self._dtype) as workers:
-            for logits in staged(self._network, self.parameters_, sequences, workers):
+            for logits in staged_logits(self._network, self.parameters_, sequences, workers):
                 yield exp(self._log_proba(finite(logits)))
 
     @available_if(attends)
@@ -248,11 +248,11 @@ class InsideMixin(PredictionMixin):
             if n_steps is not None:
                 raise ValueError(f'n_steps={n_steps} is for method="integrated_gradients".')
             return self._inferred(gradient_x_input, X, explained)
-        found, missed = self._inferred(integrated_gradients, X, explained, n_steps)
-        wrong = missed.any(axis=1)
+        found, wrong_sums = self._inferred(integrated_gradients, X, explained, n_steps)
+        wrong = wrong_sums.any(axis=1)
         if wrong.any():
             row = wrong.argmax()
-            total, change = missed[row]
+            total, change = wrong_sums[row]
             message = (
                 f"The attributions of sequence {row} sum to {total:.3g}, not to F(x) - F(0) = "
                 f"{change:.3g}: between 0 and x, the network's output changes too abruptly."
