@@ -25,7 +25,7 @@ from seqnets import (
     plots,
     trajectory,
 )
-from seqnets.display import MOST_COLUMNS, weightiest
+from seqnets.display import MOST_COLUMNS, choose_spaced_steps
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -400,7 +400,7 @@ def test_the_largest_bars_are_named_first(pyplot):
     named = [int(label[1:]) for label in tick_labels(display)]
     assert 5 < len(named) < 20
     assert np.abs(values).argmax() in named
-    assert weightiest(np.array([1.0, 5.0, 4.0, 3.0, 2.0, 6.0]), 2) == [1, 3, 5]
+    assert choose_spaced_steps(np.array([1.0, 5.0, 4.0, 3.0, 2.0, 6.0]), 2) == [1, 3, 5]
 
 
 @pytest.mark.compiled  # no kernel runs here
@@ -639,13 +639,13 @@ def test_forty_classes_leave_room_for_their_ways():
 
 
 def test_states_that_never_change_are_one_point():
-    points, shares = trajectory.flattened(np.ones((3, 4), np.float32))
+    points, shares = trajectory.project_to_plane(np.ones((3, 4), np.float32))
     assert not points.any()
     assert not shares.any()
-    points, shares = trajectory.flattened(np.array([[1.0], [3.0]]))
+    points, shares = trajectory.project_to_plane(np.array([[1.0], [3.0]]))
     assert np.abs(points).tolist() == [[1, 0], [1, 0]]
     assert shares.tolist() == [1, 0]
-    assert trajectory.flattened(np.empty((0, 4)))[0].shape == (0, 2)
+    assert trajectory.project_to_plane(np.empty((0, 4)))[0].shape == (0, 2)
 
 
 @pytest.mark.parametrize("of_a_part", [False, True])

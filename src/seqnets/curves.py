@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import inspection
-from .display import LINES, Display, literal, looks, whole_numbers
+from .display import LINES, Display, literal, looks, set_integer_ticks
 
 
 class LossCurveDisplay(Display):
@@ -102,7 +102,7 @@ class LossCurveDisplay(Display):
         >>> display.figure_ is figure
         True
         """
-        ax = self._start(ax)
+        ax = self._set_axes(ax)
         curves = {"training": self.loss_curve, "validation": self.validation_loss_curve}
         for (name, curve), line in zip(curves.items(), LINES, strict=False):
             if curve is not None:
@@ -116,7 +116,7 @@ class LossCurveDisplay(Display):
             best = int(np.nanargmin(losses))
             ax.plot(best + 1, self.validation_loss_curve[best], "o", fillstyle="none", ms=10,
                     color=ax.lines[-1].get_color(), label=name)  # fmt: skip
-        whole_numbers(ax.xaxis)
+        set_integer_ticks(ax.xaxis)
         ax.set(xlabel="epoch", ylabel="loss", title="loss by epoch")
         ax.legend()
         return self
@@ -206,7 +206,7 @@ class GradientFlowDisplay(Display):
         >>> [float(norm) for norm in display.ax_.lines[0].get_ydata()]
         [0.1, 2.0]
         """
-        ax = self._start(ax)
+        ax = self._set_axes(ax)
         lengths = sorted((len(h) for each in self.norms for h in each.values()), reverse=True)
         longest = lengths[(len(lengths) - 1) // 10] if lengths else 0
         marker = "." if longest < 50 else ""
@@ -219,7 +219,7 @@ class GradientFlowDisplay(Display):
             medians = np.nanmedian(table, axis=0) if longest else places
             medians = np.where(medians > 0, medians, np.nan)  # a log axis has no 0
             ax.plot(places, medians, line, color=color, marker=marker, label=literal(name))
-        whole_numbers(ax.xaxis)
+        set_integer_ticks(ax.xaxis)
         ax.set(yscale="log", xlabel="steps from the last one read", ylabel="|d loss / d h|",
                title="gradient flow")  # fmt: skip
         self._name_lines()

@@ -21,7 +21,7 @@ MEANING = {"h": "hidden state", "c": "cell state", "i": "input gate", "f": "forg
            "attention": "weight in the pooling"}  # fmt: skip
 FEW_LINES = 2  # up to so many have their legend inside the axes
 MOST_COLUMNS = 1000  # more could not be told apart
-LABEL, LETTER = 0.17, 0.15  # inches: width of a vertical word, height of each of its letters
+WORD_WIDTH, LETTER_HEIGHT = 0.17, 0.15  # inches: of a vertical word, of each letter
 
 
 class Display:
@@ -38,7 +38,7 @@ class Display:
     ax_: Any
     figure_: Any
 
-    def _start(self, ax: Any, width: float = 6.4, height: float = 4.0) -> Any:
+    def _set_axes(self, ax: Any, width: float = 6.4, height: float = 4.0) -> Any:
         try:
             import matplotlib.pyplot as plt
         except ImportError:
@@ -67,10 +67,10 @@ class Display:
             self.ax_.set_xticks(places, [words[t] for t in places])
             self.ax_.set_xlabel("step")
             return
-        apart = max(1, int(np.ceil(n * LABEL / width)))
-        places = range(0, n, apart) if weights is None else weightiest(weights, apart)
+        apart = max(1, int(np.ceil(n * WORD_WIDTH / width)))
+        places = range(0, n, apart) if weights is None else choose_spaced_steps(weights, apart)
         look: dict[str, Any] = {"rotation": 90, "fontsize": "small", "parse_math": False}
-        letters = int(np.clip(height / LETTER, 6, 20))
+        letters = int(np.clip(height / LETTER_HEIGHT, 6, 20))
         self.ax_.set_xticks(places, [shortened(words[t], letters) for t in places], **look)
         self.ax_.set_xlabel("word" if apart == 1 else "word (not all are named)")
 
@@ -177,7 +177,7 @@ def literal(label: Any) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def weightiest(weights: np.ndarray, apart: int) -> list[int]:
+def choose_spaced_steps(weights: np.ndarray, apart: int) -> list[int]:
     """Places at least `apart` from each other, chosen by weight, the largest first."""
     chosen: list[int] = []
     for t in np.argsort(-weights, kind="stable").tolist():
@@ -191,7 +191,7 @@ def looks() -> Iterator[tuple[str, str, str]]:
     return zip(cycle(CLASSES), cycle(LINES), cycle(MARKERS), strict=False)
 
 
-def whole_numbers(axis: Any) -> None:
+def set_integer_ticks(axis: Any) -> None:
     """Put the ticks at whole numbers, whatever the axis had."""
     from matplotlib.ticker import MaxNLocator
 
@@ -202,7 +202,7 @@ def legend_columns(n: int) -> int:
     return -(-n // 15)
 
 
-def beside(labels: Sequence[Any]) -> float:
+def legend_width(labels: Sequence[Any]) -> float:
     """The inches that a legend of these labels takes beside the axes; 0 if it is inside."""
     n, letters = len(labels), max((len(literal(label)) for label in labels), default=0)
     return legend_columns(n) * (0.6 + 0.085 * letters) if n > FEW_LINES else 0.0
@@ -213,7 +213,7 @@ def width_for(words: Sequence[str]) -> float:
     return float(np.clip(1.6 + 0.3 * len(words), 4.0, 14.0))
 
 
-def steps_of(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
+def step_array(trace: dict[str, np.ndarray], name: str) -> np.ndarray:
     """The trace's array of this name, which must have a row or a number per step."""
     names = [key for key in trace if key not in ("pooled", "logits")]
     if name not in names:

@@ -29,7 +29,7 @@ import numpy as np
 from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay
-from .display import Display, beside, literal, looks, meaning, read_one, steps_of, width_for
+from .display import Display, legend_width, literal, looks, meaning, read_one, step_array, width_for
 from .trajectory import TrajectoryDisplay
 
 __all__ = [
@@ -114,7 +114,7 @@ class GateDisplay(Display):
         """
         X, words = read_one(estimator, x)
         (trace,) = inspection.trace(estimator, X)
-        return cls(steps_of(trace, name), words, name).plot(ax=ax)
+        return cls(step_array(trace, name), words, name).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Plot the values, with the units in the order of their means.
@@ -135,7 +135,7 @@ class GateDisplay(Display):
         >>> [float(bar.get_height()) for bar in display.ax_.patches]
         [0.1, 0.9]
         """
-        ax = self._start(ax, width_for(self.words))
+        ax = self._set_axes(ax, width_for(self.words))
         ax.set(title=meaning(self.name))
         if self.values.ndim == 1:
             self._bars(self.values, self.words, literal(self.name))
@@ -236,7 +236,7 @@ class StagedPredictionDisplay(Display):
         """
         n_classes = len(self.classes)
         most = MOST_NAMED + 1  # and others
-        ax = self._start(ax, width_for(self.words) + beside(list(self.classes)[:most]))
+        ax = self._set_axes(ax, width_for(self.words) + legend_width(list(self.classes)[:most]))
         shared = n_classes == 2 and np.allclose(self.probabilities.sum(axis=1), 1)
         few = len(self.words) <= 60
         highest = self.probabilities.max(axis=0, initial=0)
@@ -375,7 +375,7 @@ class AttributionDisplay(Display):
         [-0.4, 0.9]
         """
         n = self.attributions.shape[1] if self.attributions.ndim == 2 else 1
-        ax = self._start(ax, width_for(self.words), float(np.clip(1.5 + 0.5 * n, 4, 12)))
+        ax = self._set_axes(ax, width_for(self.words), float(np.clip(1.5 + 0.5 * n, 4, 12)))
         target = literal(self.target)
         ax.set(title=f"for and against {target}")
         if n == 1:

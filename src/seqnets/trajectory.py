@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from . import inspection
-from .display import Display, beside, literal, looks, meaning, shortened, steps_of
+from .display import Display, legend_width, literal, looks, meaning, shortened, step_array
 
 MOST_WORDS = 40  # written along a trajectory
 MOST_TRIES = 500  # to find room for the words; they take half a second
-FEW = 10  # trajectories: up to so many are numbered
+MAX_NUMBERED = 10  # trajectories: up to so many are numbered
 
 
 class TrajectoryDisplay(Display):
@@ -112,12 +112,12 @@ class TrajectoryDisplay(Display):
         """
         X = list(X) if isinstance(X, Iterator) else X
         traces = inspection.trace(estimator, X)
-        states = [np.atleast_2d(steps_of(trace, name).T).T for trace in traces]
+        states = [np.atleast_2d(step_array(trace, name).T).T for trace in traces]
         words, labels = inspection.words(estimator, X), estimator.predict(X) if y is None else y
         check_consistent_length(traces, labels)
         if ".reverse." in name:
             states, words = [h[::-1] for h in states], [names[::-1] for names in words]
-        points, shares = flattened(np.concatenate(states))
+        points, shares = project_to_plane(np.concatenate(states))
         ends = np.cumsum([len(h) for h in states])[:-1]
         classes = inspection.last_step(estimator).classes_ if np.ndim(labels) == 1 else None
         return cls(np.split(points, ends), labels, words, shares, name, classes).plot(ax=ax)
@@ -146,14 +146,14 @@ class TrajectoryDisplay(Display):
         ['bad', 'not']
         """
         rows = list(np.asarray(self.labels))  # iterating over a frame gives its columns
-        labels = [named(label) for label in rows]
+        labels = [label_text(label) for label in rows]
         found = sorted(rows, key=lambda label: np.ravel(label).tolist())
-        classes = map(named, found if self.classes is None else self.classes)
+        classes = map(label_text, found if self.classes is None else self.classes)
         looks_of = zip(dict.fromkeys([*classes, *labels]), looks(), strict=False)
         shown = set(labels)
         styles = {label: look for label, look in looks_of if label in shown}
         alone = len(self.points) == 1  # with its words, which take room
-        ax = self._start(ax, 7.85 if alone else 6.4 + beside([*styles, "first step"]), 4.8)
+        ax = self._set_axes(ax, 7.85 if alone else 6.4 + legend_width([*styles, "first step"]), 4.8)
         for way, label in zip(self.points, labels, strict=True):
             color, line, marker = styles[label]
             crowded = len(self.points) > 20 or len(way) > 200
@@ -174,7 +174,7 @@ class TrajectoryDisplay(Display):
         self._name_lines()
         if alone:
             self._write(self.points[0], self.words[0])
-        elif len(self.points) <= FEW:
+        elif len(self.points) <= MAX_NUMBERED:
             for i, way in enumerate(self.points):
                 for end in way[-1:]:  # an empty text has none
                     ax.annotate(f"{i}", end, (6, 6), textcoords="offset points", fontsize="small")
@@ -204,12 +204,12 @@ class TrajectoryDisplay(Display):
                 break
 
 
-def named(label: Any) -> str:
+def label_text(label: Any) -> str:
     """Return the label, or the labels of a sequence that has several, as a string."""
     return ", ".join(map(str, np.atleast_1d(label)))
 
 
-def flattened(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def project_to_plane(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the states (n, H) in two dimensions, and each dimension's share of the variance."""
     from sklearn.decomposition import PCA  # slow to import
 
