@@ -22,7 +22,7 @@ import numpy as np
 
 from .batches import Batch, Sequences, blocks, make_batch, windows
 from .dropout import NO_MASKS
-from .inference import decision, over_blocks
+from .inference import decision, forward_blocks
 from .layers import Pass, Recurrent
 from .losses import LOSSES
 from .network import Network
@@ -51,7 +51,7 @@ def trace(
         for place, row in enumerate(batch.rows):
             found[row] |= {"pooled": pooled[place], "logits": logits[place]}
 
-    over_blocks(network, parameters, sequences, workers, take, keep_steps=True)
+    forward_blocks(network, parameters, sequences, workers, take, keep_steps=True)
     return found
 
 

@@ -31,7 +31,7 @@ def decision(
     def take(batch: Batch, work: Workspace, batch_logits: np.ndarray) -> None:
         logits[batch.rows] = batch_logits[: batch.rows.size]
 
-    over_blocks(network, parameters, sequences, workers, take)
+    forward_blocks(network, parameters, sequences, workers, take)
     return logits
 
 
@@ -48,11 +48,11 @@ def attention(
         for place, row in enumerate(batch.rows):
             shares[row] = share[place, : batch.lengths[place]].copy()
 
-    over_blocks(network, parameters, sequences, workers, take)
+    forward_blocks(network, parameters, sequences, workers, take)
     return shares
 
 
-def over_blocks(
+def forward_blocks(
     network: Network,
     parameters: Parameters,
     sequences: Sequences,

@@ -25,12 +25,12 @@ from .explanation import (
 from .inference import attention
 from .inputs import read
 from .labels import check_labels, check_same_kind, is_multilabel, make_targets
-from .prediction import PredictionMixin, exp, finite
+from .prediction import PredictionMixin, check_finite, exp
 from .threads import Workers
 from .warn import warn
 
 
-def attends(estimator: Any) -> bool:
+def has_attention(estimator: Any) -> bool:
     """Return True if the network, or the one that fit will make, pools by attention; else raise."""
     network = getattr(estimator, "_network", None)
     if (network.architecture if network else estimator).pooling != "attention":
@@ -87,9 +87,9 @@ class InsideMixin(PredictionMixin):
         """Yield the stages; the caller checks, since a generator checks only at its first stage."""
         with Workers(effective_n_threads(self.n_jobs), self._dtype) as workers:
             for logits in staged_logits(self._network, self.parameters_, sequences, workers):
-                yield exp(self._log_proba(finite(logits)))
+                yield exp(self._log_proba(check_finite(logits)))
 
-    @available_if(attends)
+    @available_if(has_attention)
     @on_snapshot
     def attention_weights(self, X: Any) -> np.ndarray:
         """Return the weight of each step in the pooled state, which is what is classified.
@@ -119,7 +119,7 @@ class InsideMixin(PredictionMixin):
         >>> [weights.shape for weights in clf.fit(X, y).attention_weights([[0, 2, 4], [3, 1]])]
         [(3,), (2,)]
         """
-        return self._inferred(attention, X)
+        return self._read_and_run(attention, X)
 
     @on_snapshot
     def trace(self, X: Any) -> list[dict[str, np.ndarray]]:
@@ -168,7 +168,7 @@ class InsideMixin(PredictionMixin):
         >>> np.allclose(h[2], z[2] * h[1] + (1 - z[2]) * n[2])  # what a GRU does
         True
         """
-        return self._inferred(trace, X)
+        return self._read_and_run(trace, X)
 
     @on_snapshot
     def attributions(
@@ -247,8 +247,8 @@ class InsideMixin(PredictionMixin):
         if method == "gradient_x_input":
             if n_steps is not None:
                 raise ValueError(f'n_steps={n_steps} is for method="integrated_gradients".')
-            return self._inferred(gradient_x_input, X, explained)
-        found, wrong_sums = self._inferred(integrated_gradients, X, explained, n_steps)
+            return self._read_and_run(gradient_x_input, X, explained)
+        found, wrong_sums = self._read_and_run(integrated_gradients, X, explained, n_steps)
         wrong = wrong_sums.any(axis=1)
         if wrong.any():
             row = wrong.argmax()

@@ -278,13 +278,13 @@ def permutation_importance(
         raise TypeError(f"scoring={scoring!r} holds several scorers: give one.")
     scorer = check_scoring(classifier, scoring)
     shuffled = step_shuffled if by == "step" else channel_shuffled
-    score = scorer(classifier, _one_by_one(sequences), y)
+    score = scorer(classifier, _split_sequences(sequences), y)
     n_shared = n = sequences.values.shape[-1]
     if by == "step":  # nothing to shuffle at steps that only the longest sequence has
         n_shared, n = np.sort(np.append(0, sequences.lengths))[-2:].tolist()
     importances = np.zeros((n, n_repeats))
     for place in np.ndindex(n_shared, n_repeats):
-        others = _one_by_one(shuffled(sequences, place[0], random))
+        others = _split_sequences(shuffled(sequences, place[0], random))
         importances[place] = score - scorer(classifier, others, y)
     return Bunch(
         importances=importances,
@@ -334,7 +334,7 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     sequences = read_again(classifier, X)
     if sequences.values.ndim > 1:
         return [[str(t + 1) for t in range(length)] for length in sequences.lengths]
-    numbers = [part.tolist() for part in _one_by_one(sequences)]
+    numbers = [part.tolist() for part in _split_sequences(sequences)]
     if vectorizer is None:
         return [[str(number) for number in part] for part in numbers]
     return _spelled(vectorizer, texts, numbers)
@@ -353,7 +353,7 @@ def _spelled(vectorizer: SequenceVectorizer, texts: Any, rows: list[list[int]]) 
     return names
 
 
-def _one_by_one(sequences: Sequences) -> np.ndarray:
+def _split_sequences(sequences: Sequences) -> np.ndarray:
     """Return an array for each sequence."""
     return ragged(np.split(sequences.values, sequences.offsets[1:-1]))
 

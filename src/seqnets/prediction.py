@@ -64,7 +64,7 @@ class PredictionMixin(BaseEstimator):
         >>> clf.predict([[0, 2, 4], [3, 1]])
         array(['up', 'down'], dtype='<U4')
         """
-        logits = finite(self._inferred(decision, X))
+        logits = check_finite(self._read_and_run(decision, X))
         if is_multilabel(self.n_outputs_, self.out_activation_):
             return (logits > 0).astype(int)
         if self.out_activation_ == "logistic":
@@ -124,7 +124,7 @@ class PredictionMixin(BaseEstimator):
         >>> clf.predict_log_proba([[3, 1]]).round(2)
         array([[-0.02, -3.92]])
         """
-        return self._log_proba(finite(self._inferred(decision, X)))
+        return self._log_proba(check_finite(self._read_and_run(decision, X)))
 
     @on_snapshot
     def decision_function(self, X: Any) -> np.ndarray:
@@ -152,7 +152,7 @@ class PredictionMixin(BaseEstimator):
         >>> clf.decision_function([[0, 2, 4], [3, 1]]) > 0
         array([ True, False])
         """
-        logits = finite(self._inferred(decision, X)).astype(np.float64)
+        logits = check_finite(self._read_and_run(decision, X)).astype(np.float64)
         return logits.ravel() if self.n_outputs_ == 1 else logits
 
     def __getstate__(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class PredictionMixin(BaseEstimator):
         LOG_PROBAS[self.out_activation_](logits, log_proba)
         return log_proba
 
-    def _inferred(self, function: Callable, X: Any, *arguments: Any) -> Any:
+    def _read_and_run(self, function: Callable, X: Any, *arguments: Any) -> Any:
         """Return what `inference` or `explanation` makes of X with this network."""
         if "parameters_" not in vars(self):  # else it can't fail, and takes 0.1 ms
             check_is_fitted(self)
@@ -211,7 +211,7 @@ def exp(log_proba: np.ndarray) -> np.ndarray:
         return np.exp(log_proba)
 
 
-def finite(logits: np.ndarray) -> np.ndarray:
+def check_finite(logits: np.ndarray) -> np.ndarray:
     """Return the logits (n, K), or raise if one is not finite: no probability may be NaN."""
     are_finite = np.isfinite(logits)
     if are_finite.all():
