@@ -39,14 +39,14 @@ def test_rates_equal_scikit_learn_s(name, power_t, initial):
         ours.epoch_ends(7 * epoch)
         theirs.iteration_ends(7 * epoch)
         if epoch % 4 == 0:
-            assert ours.goes_on() == (not theirs.trigger_stopping("", verbose=False))
+            assert ours.should_continue() == (not theirs.trigger_stopping("", verbose=False))
 
 
 @pytest.mark.parametrize("initial", [0.1, 1.0, 5.1e-6, 5e-6, 1.1e-6, 1e-6, 1e-9])
 def test_adaptive_ends_when_scikit_learn_s_does(initial):
     ours, theirs = make("adaptive", initial), SGDOptimizer([], initial, lr_schedule="adaptive")
     n_times = 0
-    while ours.goes_on():
+    while ours.should_continue():
         assert not theirs.trigger_stopping("", verbose=False)
         assert ours.next() == theirs.learning_rate
         n_times += 1
@@ -72,7 +72,7 @@ def test_invscaling_falls_with_the_sequences_seen():
 
 @each_schedule
 def test_schedules_that_go_on_without_improvement(name):
-    assert make(name).goes_on() == (name in ("adaptive", "cosine", "auto"))
+    assert make(name).should_continue() == (name in ("adaptive", "cosine", "auto"))
 
 
 @each_schedule
@@ -136,7 +136,7 @@ def test_cosine_goes_by_steps_alone():
     for epoch in range(1, 9):
         found.extend(rates(schedule, 5))
         schedule.epoch_ends(17 * epoch)
-        schedule.goes_on()
+        schedule.should_continue()
     np.testing.assert_array_equal(found, cosine(40))
 
 

@@ -101,7 +101,7 @@ def test_blocks_may_come_a_few_at_a_time(kind, at_once, monkeypatch):
     """The order of the sums stays: the same bits, with fewer gradients in memory."""
     rows = np.random.RandomState(1).permutation(N)
     loss, expected = gradients(kind, rows)
-    monkeypatch.setattr(training, "AT_ONCE", at_once)
+    monkeypatch.setattr(training, "MIN_BLOCKS_AT_ONCE", at_once)
     again, found = gradients(kind, rows)
     assert again == loss
     for name, dW in expected.items():
@@ -111,11 +111,11 @@ def test_blocks_may_come_a_few_at_a_time(kind, at_once, monkeypatch):
 def test_many_blocks_need_no_more_gradients():
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer("series", workers, plain_sgd())
-        n = 2 * training.AT_ONCE * BLOCK_ROWS
+        n = 2 * training.MIN_BLOCKS_AT_ONCE * BLOCK_ROWS
         sequences = Sequences(np.ones((2 * n, D)), 2 * np.arange(n + 1))
-        assert len(blocks(sequences.lengths)) == 2 * training.AT_ONCE
+        assert len(blocks(sequences.lengths)) == 2 * training.MIN_BLOCKS_AT_ONCE
         trainer.step(sequences, np.resize(TARGETS, (n, 3)), np.ones(n), np.arange(n))
-        assert len(trainer._block_gradients) == training.AT_ONCE + 1
+        assert len(trainer._block_gradients) == training.MIN_BLOCKS_AT_ONCE + 1
 
 
 @each_kind
@@ -341,12 +341,12 @@ class Script:
         loss = self.next(self.validation)
         return loss, -loss
 
-    def train(self, history=None, goes_on=lambda: False, report=lambda: False, **settings):
+    def train(self, history=None, should_continue=lambda: False, report=lambda: False, **settings):
         defaults = {"max_iter": 50, "tol": 0.1, "n_iter_no_change": 2}
         validate = self.validation and self.validate
         history = history or History()
         train(
-            self.epoch, validate, self.parameters, self.judged, history, goes_on, report,
+            self.epoch, validate, self.parameters, self.judged, history, should_continue, report,
             **defaults | settings,
         )  # fmt: skip
         return history
@@ -545,7 +545,7 @@ def test_a_report_of_each_epoch_may_end_training(validated):
 def test_goes_on_as_long_as_it_is_told():
     """As with the learning rate "adaptive": patience begins anew."""
     told = iter([True, True, False])
-    history = Script([3.0] + 99 * [4.0]).train(goes_on=lambda: next(told))
+    history = Script([3.0] + 99 * [4.0]).train(should_continue=lambda: next(told))
     assert history.stopped == "converged"
     assert len(history.loss_curve) == 1 + 3 * 3
 

@@ -285,7 +285,7 @@ def run_epochs(
             parameters,
             judged,
             history,
-            rates.goes_on,
+            rates.should_continue,
             lambda: progress.epoch_ends(history, judged, lambda: recorded(estimator, history)),
             max_iter=max_iter,
             tol=estimator.tol,

@@ -13,15 +13,15 @@ import numpy as np
 from .jit import kernel
 from .schedules import Schedule
 
-VANISHED = 1e-36  # still a normal float32; smaller moments decay into slow subnormal numbers
+MIN_MOMENT = 1e-36  # still a normal float32; smaller moments decay into slow subnormal numbers
 # When a second moment has vanished, the first may be left: a step must not divide it by less.
-LEAST_EPSILON = math.sqrt(VANISHED)
+LEAST_EPSILON = math.sqrt(MIN_MOMENT)
 
 
 @kernel
 def sgd_step(rows, W, dW, velocity, step_size, momentum, nesterov):
     step_size, momentum = W.dtype.type(step_size), W.dtype.type(momentum)
-    vanished, zero = W.dtype.type(VANISHED), W.dtype.type(0)
+    vanished, zero = W.dtype.type(MIN_MOMENT), W.dtype.type(0)
     for i in range(rows.size):
         row = rows[i]
         for k in range(W.shape[1]):
@@ -36,7 +36,7 @@ def adam_step(rows, W, dW, m, v, step_size, beta_1, beta_2, correction, epsilon)
     keep_1, keep_2 = W.dtype.type(beta_1), W.dtype.type(beta_2)
     new_1, new_2 = W.dtype.type(1.0 - beta_1), W.dtype.type(1.0 - beta_2)
     step_size, correction = W.dtype.type(step_size), W.dtype.type(correction)
-    epsilon, vanished, zero = W.dtype.type(epsilon), W.dtype.type(VANISHED), W.dtype.type(0)
+    epsilon, vanished, zero = W.dtype.type(epsilon), W.dtype.type(MIN_MOMENT), W.dtype.type(0)
     for i in range(rows.size):
         row = rows[i]
         for k in range(W.shape[1]):
@@ -51,7 +51,7 @@ def adam_step(rows, W, dW, m, v, step_size, beta_1, beta_2, correction, epsilon)
 def rmsprop_step(rows, W, dW, v, step_size, decay, epsilon):
     keep, new = W.dtype.type(decay), W.dtype.type(1.0 - decay)
     step_size, epsilon = W.dtype.type(step_size), W.dtype.type(epsilon)
-    vanished, zero = W.dtype.type(VANISHED), W.dtype.type(0)
+    vanished, zero = W.dtype.type(MIN_MOMENT), W.dtype.type(0)
     for i in range(rows.size):
         row = rows[i]
         for k in range(W.shape[1]):

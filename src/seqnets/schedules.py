@@ -36,7 +36,7 @@ class Schedule:
     def epoch_ends(self, n_seen: int) -> None:
         """Called after each epoch; `n_seen` sequences have been seen since training began."""
 
-    def goes_on(self) -> bool:
+    def should_continue(self) -> bool:
         """Whether training goes on although the loss has stopped improving."""
         return False
 
@@ -48,7 +48,7 @@ class InvScaling(Schedule):
 
 
 class Adaptive(Schedule):
-    def goes_on(self) -> bool:
+    def should_continue(self) -> bool:
         if self.now <= 1e-6:
             return False
         self.now /= 5
@@ -59,7 +59,7 @@ class Cosine(Schedule):
     held = 0.0  # share of all steps before it begins to fall
     _n_begun = 0
 
-    def goes_on(self) -> bool:
+    def should_continue(self) -> bool:
         return True  # planned to the end; before that, the steps are too large to stop
 
     def next(self) -> float:

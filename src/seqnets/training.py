@@ -21,11 +21,11 @@ from .workspace import Parameters, Workspace
 HALF_LIFE = 3.0  # epochs until weights count half in the running mean
 # The gradients of at least so many blocks of a minibatch are kept before they are summed: without a
 # limit, minibatches of 2,000 sequences would need 125 times the memory of the weights.
-AT_ONCE = 16
+MIN_BLOCKS_AT_ONCE = 16
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
 # NumPy need not warn: a loss or a weight that is not finite raises DivergenceError.
-overflow_is_checked = functools.partial(np.errstate, over="ignore", invalid="ignore")
+ignore_overflow = functools.partial(np.errstate, over="ignore", invalid="ignore")
 
 
 class Trainer:
@@ -88,7 +88,7 @@ class Trainer:
         the rare class, "balanced" weights would lead to a probability of 0.36 instead of 0.5.
         """
         total, mean_weight = 0.0, weights.mean()
-        with overflow_is_checked():
+        with ignore_overflow():
             for rows in minibatches:
                 loss = self.step(sequences, targets, weights, rows, rows.size * mean_weight)
                 total += loss * rows.size / weights.size
@@ -115,7 +115,7 @@ class Trainer:
             seed = self.random.randint(2**31 - 1)  # a block's masks depend on it, not on its thread
         lengths = sequences.offsets[rows + 1] - sequences.offsets[rows]
         parts = [rows[block] for block in blocks(lengths)]
-        at_once = -(-AT_ONCE // self.workers.n_threads) * self.workers.n_threads
+        at_once = -(-MIN_BLOCKS_AT_ONCE // self.workers.n_threads) * self.workers.n_threads
         while len(self._block_gradients) < min(len(parts), at_once + 1):
             self._block_gradients.append(Workspace(self.workers.dtype))
 
@@ -127,7 +127,7 @@ class Trainer:
             # From the second round on, the first place holds the sums so far.
             place = number if number < at_once else 1 + number % at_once
             gradients, window = self._block_gradients[place], self.bptt_steps
-            with overflow_is_checked():  # the epoch's does not hold in other threads
+            with ignore_overflow():  # the epoch's does not hold in other threads
                 logits = self.network.forward(self.parameters, batch, work, masks, window)
                 losses, dlogits = np.empty(part.size), work.array("dlogits", *logits.shape)
                 shares = weights[batch.rows] / total_weight
@@ -265,7 +265,7 @@ def train(
     parameters: Parameters,
     judged: Parameters,
     history: History,
-    goes_on: Callable[[], bool],
+    should_continue: Callable[[], bool],
     report: Callable[[], bool],
     *,
     max_iter: int,
@@ -279,9 +279,9 @@ def train(
     get the values that these had in the best epoch (among equal scores, such as accuracies on few
     sequences, the one with the lowest loss) or, with `judge_start`, before training if no epoch was
     better. Without one, the score is the negative training loss, and the last weights stay.
-    `goes_on` is asked before training ends for lack of improvement. `report` is called after each
-    epoch and may end training, as may an interrupt (Ctrl-C), which before the end of the first
-    epoch is left to the caller.
+    `should_continue` is asked before training ends for lack of improvement. `report` is called
+    after each epoch and may end training, as may an interrupt (Ctrl-C), which before the end of the
+    first epoch is left to the caller.
     """
     best, best_score, best_loss, n_worse = None, -np.inf, np.inf, 0
 
@@ -317,7 +317,7 @@ def train(
                 history.stopped = "callback"
                 break
             if n_worse > n_iter_no_change:
-                if not goes_on():
+                if not should_continue():
                     history.stopped = "converged"
                     break
                 n_worse = 0
