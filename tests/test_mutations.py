@@ -56,7 +56,7 @@ FAULTS = [
     ("bidirectional", NETWORK, "dx += more", "dx[:] = more"),
     ("outputs", NETWORK, "dh[1:] += more", "dh[1:] = more"),
     ("network", NETWORK, 'dpooled *= masks["dense"]', "pass"),
-    ("network", NETWORK, 'multiply(dx, masks[f"layer{i}"], dx)', "pass"),
+    ("network", NETWORK, 'apply_mask(dx, masks[f"layer{i}"], dx)', "pass"),
     ("network", NETWORK, "dx += self._backward(given", "self._backward(given"),
     ("batches", NETWORK, "range(T % n_steps or n_steps,", "range(n_steps,"),
     ("batches", "test_batches", "runs = t < lengths[b]", "runs = t <= lengths[b]"),

@@ -31,9 +31,11 @@ class Bidirectional:
         """The states h for the inputs x (T*B, D), or x[lookup] with lookup (T, B)."""
         h = self.states("h", given.batch, given.work)
         forth = self.forth.forward(given, x, lookup)
-        back = self.back.forward(given, x, from_the_end(lookup, given.batch))
+        back = self.back.forward(given, x, reversed_lookup(lookup, given.batch))
         h[0] = 0
-        for half, states, rows in zip(halves(h), (forth, back), places(given.batch), strict=True):
+        for half, states, rows in zip(
+            split_directions(h), (forth, back), state_rows(given.batch), strict=True
+        ):
             half[:] = states[rows, np.arange(rows.shape[1])]
         return h
 
@@ -47,14 +49,14 @@ class Bidirectional:
     ) -> None:
         """Gradients of the parameters and, in `dx`, of x, from `self.states("dh", ...)`."""
         _, batch, work, _ = given
-        dh = halves(self.states("dh", batch, work))
-        for half, layer, rows in zip(dh, self.directions(), places(batch), strict=True):
+        dh = split_directions(self.states("dh", batch, work))
+        for half, layer, rows in zip(dh, self.directions(), state_rows(batch), strict=True):
             own = layer.states("dh", batch, work)
             own[:] = 0
             own[rows, np.arange(rows.shape[1])] = half
         self.forth.backward(given, x, lookup, dx, gradients)
         more = work.array(f"{self.name}.dx", *dx.shape)
-        self.back.backward(given, x, from_the_end(lookup, batch), more, gradients)
+        self.back.backward(given, x, reversed_lookup(lookup, batch), more, gradients)
         dx += more
 
     def directions(self) -> list[Recurrent]:
@@ -66,7 +68,7 @@ class Bidirectional:
         return work.array(f"{self.name}.both.{name}", T + 1, B, self.n_units)
 
 
-def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
+def reversed_lookup(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
     """The rows of x that each step reads when every sequence is read backward."""
     steps = steps_left(batch) - 1
     if lookup is None:
@@ -77,12 +79,12 @@ def from_the_end(lookup: np.ndarray | None, batch: Batch) -> np.ndarray:
     return np.where(steps < 0, ENDED, rows)
 
 
-def halves(h: np.ndarray) -> list[np.ndarray]:
+def split_directions(h: np.ndarray) -> list[np.ndarray]:
     """The part of h for each direction, after every step."""
     return np.split(h[1:], 2, axis=2)
 
 
-def places(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+def state_rows(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """(T, B) each: the row of a direction's state after each step; 0 (initial) after the end."""
     left = steps_left(batch)
     return np.where(left > 0, np.arange(1, 1 + len(left))[:, np.newaxis], 0), left

@@ -306,7 +306,7 @@ def vanished(arrays: dict[str, np.ndarray], start: int, stop: int) -> bool:
     return not (dh[stop].any() or dc.any() or dh[start + 1 : stop].any())
 
 
-OF_STEPS, OF_STATES = {"n_active", "a", "u_n", "v", "da", "du_n"}, {"h", "c", "dh"}
+STEP_ARRAYS, STATE_ARRAYS = {"n_active", "a", "u_n", "v", "da", "du_n"}, {"h", "c", "dh"}
 
 
 def part_of_arguments(
@@ -314,9 +314,9 @@ def part_of_arguments(
 ) -> dict[str, np.ndarray]:
     """A kernel's arguments; of arrays with a row per step or state, the part for these steps."""
     part = dict(arrays)
-    for name in OF_STEPS & arrays.keys():
+    for name in STEP_ARRAYS & arrays.keys():
         part[name] = arrays[name][start:stop]
-    for name in OF_STATES & arrays.keys():
+    for name in STATE_ARRAYS & arrays.keys():
         part[name] = arrays[name][start : stop + 1]
     return part
 

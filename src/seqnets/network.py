@@ -151,7 +151,7 @@ class Network:
         parts = [Pass(parameters, part, work, masks) for part in windows(batch, window)]
         dx = self._backward(parts[-1], dpooled, gradients, needs_dx)
         for given in parts[-2::-1]:
-            if self.pooling.reads(given.batch, work):
+            if self.pooling.uses_window(given.batch, work):
                 self._states(given)
                 dx += self._backward(given, dpooled, gradients, needs_dx)
         return dx
@@ -181,7 +181,7 @@ class Network:
                 dx = place.array(name, *(x.shape if needs_dx else (0, 0)))
             self.layers[i].backward(given, x, lookup, dx, gradients)
             if dx.size and f"layer{i}" in masks:
-                multiply(dx, masks[f"layer{i}"], dx)
+                apply_mask(dx, masks[f"layer{i}"], dx)
         return dx
 
     def _input(self, i: int, given: Pass, again: bool) -> tuple[np.ndarray, np.ndarray | None]:
@@ -207,11 +207,11 @@ class Network:
             return x, lookup
         kept = work.array(f"layer{i}.kept", *x.shape)
         if not again:
-            multiply(x, masks[f"layer{i}"], kept)
+            apply_mask(x, masks[f"layer{i}"], kept)
         return kept, lookup
 
 
-def multiply(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
+def apply_mask(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
     """out = x * mask; if x holds several steps, each is multiplied with the whole mask."""
     shape = len(x) // max(len(mask), 1), len(mask), x.shape[1]
     np.multiply(x.reshape(shape), mask, out=out.reshape(shape))

@@ -40,7 +40,7 @@ class Pooling:
         *_, best = self._arrays(batch, given.work)
         POOLINGS[self.name][1](batch.start, batch.lengths, dpooled, best, dh)
 
-    def reads(self, window: Batch, work: Workspace) -> bool:
+    def uses_window(self, window: Batch, work: Workspace) -> bool:
         """Whether any part of the pooled state of all steps comes from this window."""
         if self.name not in ("last", "max"):
             return True

@@ -39,7 +39,7 @@ from .jit import inlined, kernel
 
 
 @inlined
-def steps_here(start, length, h):
+def n_steps_in_window(start, length, h):
     """How many of a sequence's steps are in this window."""
     return max(0, min(length - start, h.shape[0] - 1))
 
@@ -47,7 +47,7 @@ def steps_here(start, length, h):
 @kernel
 def last_forward(start, lengths, h, total, best, pooled):
     for row in range(lengths.size):
-        n = steps_here(start, lengths[row], h)
+        n = n_steps_in_window(start, lengths[row], h)
         if n > 0 or start == 0:
             for k in range(h.shape[2]):
                 pooled[row, k] = h[n, row, k]
@@ -70,7 +70,7 @@ def mean_forward(start, lengths, h, total, best, pooled):
         total[:] = 0
         pooled[:] = 0
     for row in range(lengths.size):
-        n = steps_here(start, lengths[row], h)
+        n = n_steps_in_window(start, lengths[row], h)
         for t in range(n):
             for k in range(h.shape[2]):
                 total[row, k] += h[t + 1, row, k]
@@ -85,7 +85,7 @@ def mean_backward(start, lengths, dpooled, best, dh):
     dh[:] = 0
     for row in range(lengths.size):
         share = one / dh.dtype.type(max(lengths[row], 1))
-        for t in range(steps_here(start, lengths[row], dh)):
+        for t in range(n_steps_in_window(start, lengths[row], dh)):
             for k in range(dh.shape[2]):
                 dh[t + 1, row, k] = share * dpooled[row, k]
 
@@ -93,7 +93,7 @@ def mean_backward(start, lengths, dpooled, best, dh):
 @kernel
 def max_forward(start, lengths, h, total, best, pooled):
     for row in range(lengths.size):
-        n = steps_here(start, lengths[row], h)
+        n = n_steps_in_window(start, lengths[row], h)
         if start == 0:
             for k in range(h.shape[2]):
                 pooled[row, k] = h[min(1, n), row, k]
@@ -114,7 +114,7 @@ def best_backward(start, lengths, dpooled, best, dh):
     """The backward pass of "last", "ends" and "max"."""
     dh[:] = 0
     for row in range(lengths.size):
-        n = steps_here(start, lengths[row], dh)
+        n = n_steps_in_window(start, lengths[row], dh)
         for k in range(dh.shape[2]):
             if 0 <= best[row, k] - start < n:
                 dh[best[row, k] - start + 1, row, k] = dpooled[row, k]
@@ -140,7 +140,7 @@ def attention_forward(start, lengths, h, score, scale, total, pooled):
         total[:] = 0
         pooled[:] = 0
     for row in range(lengths.size):
-        n = steps_here(start, lengths[row], h)
+        n = n_steps_in_window(start, lengths[row], h)
         for t in range(n):
             s = np.float64(score[row, start + t])
             if s > scale[row, 0]:  # scale down what was summed before
@@ -168,7 +168,7 @@ def attention_backward(start, lengths, h, v, u, score, scale, total, dpooled, dh
         for k in range(h.shape[2]):
             mean += np.float64(dpooled[row, k] * total[row, k])
         mean /= max(scale[row, 1], 1.0)  # 0 for an empty sequence
-        for t in range(steps_here(start, lengths[row], h)):
+        for t in range(n_steps_in_window(start, lengths[row], h)):
             share = math.exp(np.float64(score[row, start + t]) - scale[row, 0]) / scale[row, 1]
             dshare = 0.0
             for k in range(h.shape[2]):  # pooled = sum of share * h
