@@ -7,7 +7,7 @@ from helpers import with_peak_memory
 from seqnets import batches
 from seqnets.batches import (
     BLOCK_ROWS,
-    FEW_STEPS,
+    MAX_SINGLE_BLOCK_STEPS,
     POOL,
     Sequences,
     blocks,
@@ -141,7 +141,7 @@ def test_blocks_hold_every_row_once_longest_first(n):
 
 def test_blocks_of_short_sequences_have_more_rows(monkeypatch):
     monkeypatch.setattr(batches, "BLOCK_STEPS", 1000)
-    monkeypatch.setattr(batches, "FEW_STEPS", np.inf)
+    monkeypatch.setattr(batches, "MAX_SINGLE_BLOCK_STEPS", np.inf)
     lengths = np.repeat([0, 10, 40, 50, 100], [2000, 250, 30, 30, 20])
     found = blocks(lengths)
     assert [lengths[block].max() for block in found] == [100, 100, 50, 40, 40, 10, 10, 10, 0, 0]
@@ -155,7 +155,7 @@ def test_blocks_of_short_sequences_have_more_rows(monkeypatch):
 )
 def test_blocks_are_of_like_size(n, sizes):
     """Threads that take one each finish together; enough work is split for two threads."""
-    lengths = np.full(n, FEW_STEPS // 20)
+    lengths = np.full(n, MAX_SINGLE_BLOCK_STEPS // 20)
     assert [block.size for block in blocks(lengths)] == sizes
 
 

@@ -165,7 +165,8 @@ import numba
 import numpy as np
 from seqnets import cells, jit
 a, h = np.ones((4, 64), np.float32), np.ones((4, 64), np.float32)
-step = numba.njit(**jit.FLAGS, **jit.WIDE)(cells.rnn_step.py_func)  # from disk it has no text
+# compiled here, since a kernel from disk has no text
+step = numba.njit(**jit.FLAGS, **jit.REGISTER_OPTIONS)(cells.rnn_step.py_func)
 step(4, a, h)
 print(*step.inspect_asm().values())
 """

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .batches import BLOCK_ROWS, FEW_STEPS
+from .batches import BLOCK_ROWS, MAX_SINGLE_BLOCK_STEPS
 from .classifier import RecurrentClassifier
 from .vocabulary import UNKNOWN
 
@@ -52,7 +52,7 @@ def warmup(**parameters: Any) -> None:
         batch_size=2 * BLOCK_ROWS,
     )
     # An id that any embedding has, or a number; two blocks, so that gradients are summed.
-    X = np.full((2 * BLOCK_ROWS, FEW_STEPS // BLOCK_ROWS), UNKNOWN)
+    X = np.full((2 * BLOCK_ROWS, MAX_SINGLE_BLOCK_STEPS // BLOCK_ROWS), UNKNOWN)
     depends_on_X = clf.pooling == "auto" and clf.embedding_dim is None
     poolings = ("last", "max") if depends_on_X else (clf.pooling, clf.pooling)
     for n_classes, pooling in zip((2, 3), poolings, strict=True):

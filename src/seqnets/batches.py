@@ -14,17 +14,18 @@ from .products import TILE_ROWS, whole_tiles
 
 # A block is what one thread takes at a time: `BLOCK_ROWS` sequences, or more short ones, up to
 # `BLOCK_STEPS` steps in all, since fewer calls are faster. More than `BLOCK_ROWS` sequences of more
-# than `FEW_STEPS` steps in all make at least two blocks, so that two threads have work; with fewer
-# steps, they would wait for Python (sentences took twice as long on two threads). Blocks, not
-# threads, decide the order of every sum, so results do not depend on the number of threads.
-BLOCK_ROWS, BLOCK_STEPS, FEW_STEPS = 16, 4096, 2048
+# than `MAX_SINGLE_BLOCK_STEPS` steps in all make at least two blocks, so that two threads have
+# work; with fewer steps, they would wait for Python (sentences took twice as long on two threads).
+# Blocks, not threads, decide the order of every sum, so results do not depend on the number of
+# threads.
+BLOCK_ROWS, BLOCK_STEPS, MAX_SINGLE_BLOCK_STEPS = 16, 4096, 2048
 
 # The number of batches whose sequences are sorted by length together, after shuffling.
 POOL = 16
 
 ENDED = -1  # in place of a token
 
-NOT_YET: dict[str, np.ndarray] = {}  # nothing is projected, see `Batch`
+NO_PROJECTIONS: dict[str, np.ndarray] = {}  # nothing is projected, see `Batch`
 
 
 class Sequences(NamedTuple):
@@ -59,7 +60,7 @@ class Batch(NamedTuple):
     n_active: np.ndarray  # (T,) sequences that still run at step t: the first rows
     x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens
     lookup: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
-    projected: dict[str, np.ndarray] = NOT_YET  # by layer: x W_x + b, if already known
+    projected: dict[str, np.ndarray] = NO_PROJECTIONS  # by layer: x W_x + b, if already known
     start: int = 0  # of a window: its first step's place in the sequences
     window: int = 0  # and its number among the windows
     n_windows: int = 1
@@ -76,7 +77,7 @@ class Batch(NamedTuple):
 
 
 def make_batch(
-    sequences: Sequences, rows: np.ndarray, projected: dict[str, np.ndarray] = NOT_YET
+    sequences: Sequences, rows: np.ndarray, projected: dict[str, np.ndarray] = NO_PROJECTIONS
 ) -> Batch:
     """Cut the sequences `rows` into one batch; with `projected`, tokens are rows of its arrays."""
     values, offsets = sequences
@@ -159,7 +160,7 @@ def blocks(lengths: np.ndarray, rows: int = BLOCK_ROWS) -> list[np.ndarray]:
         return [np.zeros(1, dtype=np.int64)]
     order = np.argsort(-lengths, kind="stable")
     found: list[np.ndarray] = []
-    at_least = 1 if order.size <= rows or lengths.sum() <= FEW_STEPS else 2
+    at_least = 1 if order.size <= rows or lengths.sum() <= MAX_SINGLE_BLOCK_STEPS else 2
     while order.size:
         longest = max(int(lengths[order[0]]), 1)
         most = max(rows, BLOCK_STEPS // longest)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .batches import BLOCK_ROWS, NOT_YET, Batch, Sequences, blocks, distinct, make_batch
+from .batches import BLOCK_ROWS, NO_PROJECTIONS, Batch, Sequences, blocks, distinct, make_batch
 from .network import Network
 from .outputs import Attention
 from .threads import Workers
@@ -65,7 +65,7 @@ def forward_blocks(
     With `keep_steps` the workspace holds the states of all steps, else those of the last few.
     """
     keep_steps = keep_steps or network.architecture.bidirectional
-    lengths, projected = sequences.lengths, NOT_YET
+    lengths, projected = sequences.lengths, NO_PROJECTIONS
     few = lengths.size < PREDICT_ROWS * workers.n_threads
     chosen = blocks(lengths, BLOCK_ROWS if few or keep_steps else PREDICT_ROWS)
     if len(chosen) > 1:

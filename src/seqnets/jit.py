@@ -27,7 +27,7 @@ FLAGS: Any = {
     # ("reassoc"), a kernel from disk can give other bits than the same one freshly compiled.
     "fastmath": {"contract"},
 }
-WIDE = whole_registers()  # for AVX-512; empty for other processors
+REGISTER_OPTIONS = whole_registers()  # for AVX-512; empty for other processors
 
 if hasattr(os, "register_at_fork"):
     # A fork waits until other threads have compiled: else its child would wait for them forever.
@@ -58,7 +58,7 @@ def inlined(function: Callable) -> Callable:
 
 
 def _compiled(function: Callable, flags: dict[str, Any]) -> Callable:
-    compiled = numba.njit(**flags, **WIDE)(function)
+    compiled = numba.njit(**flags, **REGISTER_OPTIONS)(function)
     keep_on_disk(compiled)
     if hasattr(compiled, "_compile_for_args"):  # else Numba is told to compile nothing
         compiled._compile_for_args = functools.partial(_compile, compiled._compile_for_args)

@@ -140,7 +140,7 @@ def in_panels(B: np.ndarray) -> np.ndarray:
 
 
 def in_vectors(n_rows: int, n_panels: int) -> Callable:
-    """In kernels, replace each call of the function by the vector code that `build` writes.
+    """In kernels, replace each call of the function by the code that `build_vector_code` writes.
 
     There is no function call: passing three arrays took a sixth of a tile's time at 64 terms.
     """
@@ -148,7 +148,7 @@ def in_vectors(n_rows: int, n_panels: int) -> Callable:
     def decorate(function: Callable) -> Callable:
         def typed(typing_context, A, B, C, p, i, n_columns, start, stop):
             signature = types.void(A, B, C, *(types.intp,) * 5)
-            return signature, functools.partial(build, n_rows, n_panels)
+            return signature, functools.partial(build_vector_code, n_rows, n_panels)
 
         interpreted = getattr(numba.config, "DISABLE_JIT", False)  # NUMBA_DISABLE_JIT
         return function if interpreted else intrinsic(typed)
@@ -184,7 +184,7 @@ def add_part(A, B, C, p, i, n_columns, start, stop):
     C[i, p * B.shape[2] :][:n_columns] += total
 
 
-def build(
+def build_vector_code(
     n_rows: int,
     n_panels: int,
     context: Any,
