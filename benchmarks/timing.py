@@ -59,7 +59,7 @@ class Result(NamedTuple):
 Row = Callable[[str, Settings], list[Result]]  # called with its own name
 
 
-def named(threads: int) -> str:
+def format_threads(threads: int) -> str:
     """The number of threads, in words."""
     return f"{threads} thread{'s' * (threads > 1)}"
 
