@@ -477,7 +477,9 @@ def test_the_record_has_every_epoch(spy, kind, early_stopping):
 def test_record_of_a_curve_that_rises():
     clf = make_classifier()
     clf.loss_curve_, clf.validation_loss_curve_, clf.validation_scores_ = [], None, None
-    found = fitting.recorded(clf, History([3.0, 1.0, 2.0], [4.0, 2.0, 5.0], [0.1, 0.3, 0.2], 0.3))
+    found = fitting.training_attributes(
+        clf, History([3.0, 1.0, 2.0], [4.0, 2.0, 5.0], [0.1, 0.3, 0.2], 0.3)
+    )
     assert (found["n_iter_"], found["loss_"], found["best_loss_"]) == (3, 2.0, 1.0)
     assert found["validation_loss_curve_"] == [4.0, 2.0, 5.0]
     assert (found["validation_scores_"], found["best_validation_score_"]) == ([0.1, 0.3, 0.2], 0.3)

@@ -286,7 +286,9 @@ def run_epochs(
             judged,
             history,
             rates.should_continue,
-            lambda: progress.epoch_ends(history, judged, lambda: recorded(estimator, history)),
+            lambda: progress.epoch_ends(
+                history, judged, lambda: training_attributes(estimator, history)
+            ),
             max_iter=max_iter,
             tol=estimator.tol,
             n_iter_no_change=patience(estimator, validation is not None),
@@ -295,11 +297,11 @@ def run_epochs(
             judge_start=estimator.t_ > 0 and estimator.scoring == "loss",
         )
     estimator.parameters_, state.optimizer = parameters, optimizer
-    estimator.__dict__.update(recorded(estimator, history))
+    estimator.__dict__.update(training_attributes(estimator, history))
     if history.stopped == "max_iter" and isinstance(rates, Cosine):
         history.stopped = "planned"
     if history.stopped == "interrupted":
-        warn("Training interrupted by user.", UserWarning)
+        warn("Training interrupted by user.")
     return history
 
 
@@ -329,11 +331,11 @@ def validator(
             if not isinstance(estimator.scoring, str):
                 raise
             hint = (
-                'Perhaps the set lacks a class, or the score is for two classes ("f1_macro" and '
-                '"roc_auc_ovr" are of several).'
+                "Perhaps the set lacks a class, or the score is for two classes only: for more, "
+                'there are "f1_macro" and "roc_auc_ovr".'
             )
             if "pos_label" in str(error) and len(estimator.classes_) == 2:
-                hint = 'Labels other than 0 and 1: make_scorer(f1_score, pos_label="yes"), or such.'
+                hint = 'Labels other than 0 and 1 need make_scorer(f1_score, pos_label="yes").'
             message = (
                 f"scoring={estimator.scoring!r} can't judge the validation set: {error}. {hint}"
             )
@@ -361,7 +363,7 @@ def takes_weights(scorer: Callable) -> bool:
     return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def recorded(estimator: Estimator, history: History) -> dict[str, Any]:
+def training_attributes(estimator: Estimator, history: History) -> dict[str, Any]:
     """The attributes that tell how training went, up to now."""
     curve = [*estimator.loss_curve_, *history.loss_curve]
     found = {

@@ -29,10 +29,11 @@ class Progress:
             self._epoch.call_on_fit_task_begin(**self._data)
 
     def epoch_ends(
-        self, history: History, parameters: Parameters, recorded: Callable[[], dict[str, Any]]
+        self, history: History, parameters: Parameters, attributes: Callable[[], dict[str, Any]]
     ) -> bool:
-        """Whether a callback wants training to stop; it may look at the model as it is now, with
-        these parameters and the attributes that `recorded` gives.
+        """Report an epoch; return True if a callback wants training to stop.
+
+        A callback may look at the model as it is now: these parameters and `attributes()`.
         """
         if self.estimator.verbose:
             self._print_line(history)
@@ -41,7 +42,7 @@ class Progress:
         return self._epoch.call_on_fit_task_end(
             **self._data,
             reconstruction_attributes=lambda: (
-                recorded() | {"parameters_": {name: W.copy() for name, W in parameters.items()}}
+                attributes() | {"parameters_": {name: W.copy() for name, W in parameters.items()}}
             ),
         )
 
