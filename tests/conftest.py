@@ -25,10 +25,12 @@ def pytest_configure(config):
     config.true_stderr = os.dup(2)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """As plain Python, what needs compiled code's speed would take hours."""
     if getattr(numba.config, "DISABLE_JIT", False):  # NUMBA_DISABLE_JIT
-        items[:] = [item for item in items if not item.get_closest_marker("compiled")]
+        compiled = [item for item in items if item.get_closest_marker("compiled")]
+        config.hook.pytest_deselected(items=compiled)
+        items[:] = [item for item in items if item not in compiled]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -588,15 +588,18 @@ def test_a_step_is_shuffled_among_those_that_have_it(kind):
     whole, *shuffled = seen
     assert len(shuffled) == 2 * 6  # later steps are in a single sequence
     assert not result.importances[6:].any()
+    last_steps_moved = 0
     for number, others in enumerate(shuffled):
         t = number // 2
         has = [i for i, x in enumerate(X) if len(x) > t]
         for i, x in enumerate(whole):
             rest = np.arange(len(x)) != t
             np.testing.assert_array_equal(others[i][rest], x[rest])
+            last_steps_moved += len(x) == t + 1 and (others[i][t] != x[t]).any()
         before, after = (sorted(x[i][t].tolist() for i in has) for x in (whole, others))
         assert before == after
         assert 1 - result.importances[t, number % 2] == pytest.approx(clf.score(others, y))
+    assert last_steps_moved > 0
     np.testing.assert_allclose(result.importances_mean, result.importances.mean(axis=1))
     np.testing.assert_allclose(result.importances_std, result.importances.std(axis=1))
     assert result.importances_mean[0] > 0
@@ -751,8 +754,9 @@ def test_steps_that_only_resample_for_fit_are_passed_over():
 def test_frozen_estimators_are_as_those_in_them():
     model = text_model()
     steps = make_pipeline(*(FrozenEstimator(step) for _, step in model.steps))
+    twice = make_pipeline(*(FrozenEstimator(FrozenEstimator(step)) for _, step in model.steps))
     expected = inspection.trace(model, TEXTS)
-    for frozen in (FrozenEstimator(model), steps, FrozenEstimator(steps)):
+    for frozen in (FrozenEstimator(model), steps, FrozenEstimator(steps), twice):
         assert inspection.words(frozen, TEXTS) == inspection.words(model, TEXTS)
         assert equal(inspection.trace(frozen, TEXTS), expected)
     with pytest.raises(TypeError, match="not LogisticRegression"):

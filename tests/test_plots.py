@@ -317,6 +317,7 @@ def test_of_a_long_series_each_peak_is_seen():
     (up, edges, _), (down, _, _) = areas(display)
     assert (up.max(), down.min()) == (2, -3)
     assert up.size == down.size <= MOST_COLUMNS
+    assert np.diff(edges).max() <= values.size / MOST_COLUMNS
     peak = up.argmax()
     assert edges[peak] < 12_345 < edges[peak + 1]
 

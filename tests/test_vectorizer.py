@@ -615,10 +615,14 @@ def test_transform_before_fit():
 @pytest.mark.parametrize("analyzer", ["word", "char_wb"])
 def test_an_ngram_range_is_one_n_twice(analyzer, ngram_range):
     vectorizer = SequenceVectorizer(ngram_range=ngram_range, analyzer=analyzer)
-    why = r"\(n, n\).*got .*the reading order" if isinstance(ngram_range, tuple) else ""
-    for call in (vectorizer.build_analyzer, lambda: vectorizer.fit(["a b"])):
-        with pytest.raises(ValueError, match=f"ngram_range.* must be {why}"):
-            call()
+    ours = r"ngram_range must be \(n, n\).*got .*the reading order"
+    with pytest.raises(ValueError, match=ours):
+        vectorizer.build_analyzer()
+    # In fit, scikit-learn refuses what is no tuple.
+    with pytest.raises(
+        ValueError, match=ours if isinstance(ngram_range, tuple) else "ngram_range.* must be "
+    ):
+        vectorizer.fit(["a b"])
 
 
 @pytest.mark.parametrize("parameters", [{"analyzer": "char"}, {"tokenizer": str.split}], ids=str)

@@ -18,7 +18,7 @@ part of the batch's steps; row 0 of a state is then what the step before this pa
     da, du_n              the same memory as a and u_n: on entry what the forward pass has left
                           (RNN: not read), on exit d loss / d a and d loss / d u_n, zero for
                           sequences that have ended. Separate arrays cost up to 6 % of a step
-    gates    (4*H,)       a copy of one row's values, which their gradients overwrite
+    gates    (4*H,)       a copy of one row's values, since their gradients overwrite that row
     dh       (T+1, B, H)  on entry the part of d loss / d h that comes from the layers above; the
                           backward pass adds the part that comes back through time
     dc       (B, H)       d loss / d c, carried from step to step; on entry that of the last c

@@ -380,7 +380,7 @@ def _with_inputs(estimator: Model, X: Any) -> tuple[RecurrentClassifier, Any]:
 
 def _steps(estimator: Any) -> Iterator[Any]:
     """Yield the steps that predict, also those of nested pipelines; or the estimator itself."""
-    if isinstance(estimator, FrozenEstimator):
+    while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
     if not isinstance(estimator, Pipeline):
         yield estimator

@@ -306,6 +306,7 @@ def vanished(arrays: dict[str, np.ndarray], start: int, stop: int) -> bool:
     return not (dh[stop].any() or dc.any() or dh[start + 1 : stop].any())
 
 
+# Kernels' arguments with a row per step, and with a row per state.
 STEP_ARRAYS, STATE_ARRAYS = {"n_active", "a", "u_n", "v", "da", "du_n"}, {"h", "c", "dh"}
 
 

@@ -14,7 +14,8 @@ from .colors import printable
 from .comparison import LabeledTexts
 from .vocabulary import ragged
 
-BYTES_AT_A_TIME, ROWS_AT_A_TIME = 2**15, 256  # of a text file, of a CSV file
+# Labeled at a time, of a text file and of a CSV file.
+BYTES_AT_A_TIME, ROWS_AT_A_TIME = 2**15, 256
 
 
 class UserError(Exception):

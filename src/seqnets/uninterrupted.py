@@ -13,7 +13,8 @@ def uninterrupted(function: Callable, *args: Any) -> Any:
     """Call the function in another thread; an interrupt ends only the waiting for its result.
 
     `Thread.start` and `Thread.join` take locks in Python code; when interrupted, they keep these,
-    and the new thread may wait forever. So this thread calls only functions written in C.
+    and the new thread may wait forever. So the calling thread calls only functions written
+    in C.
     """
     results: SimpleQueue = SimpleQueue()
 

@@ -27,7 +27,8 @@ MARKS = (
     r"\u0eb1-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u0f90-\u0fbc\u102b-\u103e\u1056-\u109d"
     r"\u17b4-\u17d3\u200c\u200d"
 )
-# Words begin with a letter, a digit or "_" and may have apostrophes inside; others are single.
+# Words begin with a letter, a digit or "_" and may have apostrophes inside. Any other character is
+# a word of its own.
 TOKEN_PATTERN = rf"(?u)\w(?:[\w{MARKS}]+|['\u2019](?=\w))*|[^\w\s]"
 MISSING = {"None", "nan", "NaT", "<NA>"}  # what str() makes of them
 
@@ -128,7 +129,7 @@ def learn(
 
 
 def check_none_missing(numbers: Mapping[Any, int], rows: list[np.ndarray]) -> None:
-    """Refuse None and NaN as words: no two NaNs are equal, so that lookups would miss them."""
+    """Refuse None and NaN as words: each NaN is a key of its own, and another one once pickled."""
     for word, number in numbers.items():
         if not isinstance(word, str) and str(word) in MISSING:
             places = [place for place, row in enumerate(rows) if number in row]
