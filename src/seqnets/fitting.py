@@ -85,9 +85,9 @@ def fit_network(
     held_out = X_val, y_val, sample_weight_val
     check_validation_arguments(estimator.early_stopping, *held_out)
     resume = estimator.warm_start and hasattr(estimator, "parameters_")
-    check_before(estimator, resume)
+    check_parameters(estimator, resume)
     data, class_weights = read_training_data(estimator, X, y, sample_weight, resume)
-    state = begin(estimator, resume)
+    state = begin_state(estimator, resume)
     warn_if_like_token_ids(estimator, X, data)
     validation_data = None
     if X_val is None and wants_split(estimator, data):
@@ -125,9 +125,9 @@ def partial_fit_network(
             )
     resume = hasattr(estimator, "parameters_")
     _check_partial_fit_first_call(estimator, classes)
-    check_before(estimator, resume)
+    check_parameters(estimator, resume)
     data, _ = read_training_data(estimator, X, y, sample_weight, resume, estimator.classes_)
-    state = begin(estimator, resume)
+    state = begin_state(estimator, resume)
     if labels.is_multilabel(estimator.n_outputs_, estimator.out_activation_):
         labels.check_order(classes, estimator.classes_)
     warn_if_like_token_ids(estimator, X, data)
@@ -140,14 +140,14 @@ def partial_fit_network(
     progress.fit_ends()
 
 
-def check_before(estimator: Estimator, resume: bool) -> None:
+def check_parameters(estimator: Estimator, resume: bool) -> None:
     """Refuse what is wrong whatever the data are, before reading them."""
     check_nothing_for_tokens(estimator)
     if resume:
         check_same_network(estimator)
 
 
-def begin(estimator: Estimator, resume: bool) -> State:
+def begin_state(estimator: Estimator, resume: bool) -> State:
     """The state to train from: what an earlier call has left, or a new one.
 
     Called after the checks of the data: a call that they refuse draws nothing from the user's

@@ -124,7 +124,7 @@ def warn_if_shifted_or_rescaled(
     total = weights @ inputs.lengths
     if estimator._kind == "tokens" or weights.size < MIN_SERIES or total == 0:
         return
-    moments = sum(np.array([w * x, w * x * x]).sum(axis=1) for x, w in parts(inputs, weights))
+    moments = sum(np.array([w * x, w * x * x]).sum(axis=1) for x, w in iter_parts(inputs, weights))
     means, squares = np.abs(moments / total)
     constant = np.frexp(estimator.input_scale_)[0] == 0.5  # a power of two, see `learn_scale`
     sizes = np.sqrt(squares[~constant & (squares > 0)])  # 1 for the data of fit
@@ -216,7 +216,7 @@ def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequen
     return new
 
 
-def parts(series: Sequences, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def iter_parts(series: Sequences, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield some sequences at a time: their values in float64, and the weight of each step."""
     n = weights.size
     at_once = max(1, STEPS_AT_ONCE * n // len(series.values))
@@ -242,8 +242,8 @@ def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) ->
         weights = np.where(series.lengths > 0, weights, 0)
         weights = weights / weights.max()
         total = weights @ series.lengths
-        mean = sum((w * (x / unit)).sum(axis=0) for x, w in parts(series, weights)) / total
-        squares = ((w * (x / unit - mean) ** 2).sum(axis=0) for x, w in parts(series, weights))
+        mean = sum((w * (x / unit)).sum(axis=0) for x, w in iter_parts(series, weights)) / total
+        squares = ((w * (x / unit - mean) ** 2).sum(axis=0) for x, w in iter_parts(series, weights))
         deviation = np.sqrt(sum(squares) / total)
         deviation = np.maximum(deviation, np.finfo(np.float64).eps)  # less is rounding error
         deviation[lowest == highest] = 1.0

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .files import Arrays, Take, decode_all, encode_all, read_file, write_file
 from .network import Architecture, Network
-from .rules import FITTED, channels, check_fitted, check_names
+from .rules import FITTED, check_fitted, check_names, n_channels
 from .scaler import scaler_of_arrays
 
 # What the user calls
@@ -154,15 +154,15 @@ def build(model: Any, take: Take, depth: int = 0) -> Any:
     """Return the estimator that `model` describes, or raise an error that says what is wrong."""
     if depth > MAX_DEPTH:
         raise ValueError(f"its pipelines are nested more than {MAX_DEPTH} deep")
-    name = member(model, "class", str)
+    name = require(model, "class", str)
     if name not in CLASSES:
         raise ValueError(f"{name!r} is not a class that can be loaded")
-    parameters = decode_all(member(model, "parameters", dict), take)
+    parameters = decode_all(require(model, "parameters", dict), take)
     check_names(parameters, {*CLASSES[name]._get_param_names()} - {"steps", "memory"}, name)
     if name == "Pipeline":
         parameters["steps"] = steps = [
             (step_name, step if step in SKIPPED else build(step, take, depth + 1))
-            for step_name, step in member(model, "steps", list)
+            for step_name, step in require(model, "steps", list)
         ]
         if len(dict(steps)) < len(steps) or {type(name) for name, _ in steps} != {str}:
             raise ValueError("the steps of a Pipeline need distinct names")
@@ -171,29 +171,29 @@ def build(model: Any, take: Take, depth: int = 0) -> Any:
     if name == "Pipeline":
         estimator._validate_steps()
     else:
-        fitted = decode_all(member(model, "fitted", dict), take)
+        fitted = decode_all(require(model, "fitted", dict), take)
         check_fitted(fitted, FITTED[CLASSES[name]], name)
-        vars(estimator).update(fitted, **derived(fitted))
+        vars(estimator).update(fitted, **derived_attributes(fitted))
     return estimator
 
 
-def derived(fitted: dict[str, Any]) -> dict[str, Any]:
+def derived_attributes(fitted: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that follow from those in the file."""
     if "_network" in fitted:
         network = Network(Architecture(*fitted["_network"]))
         more: dict[str, Any] = {"_network": network, "_dtype": np.dtype(fitted["_dtype"])}
         more |= {"n_outputs_": network.dense.n_outputs, "n_layers_": len(network.layers) + 2}
-        return more if fitted["_kind"] == "tokens" else more | {"_n_channels": channels(fitted)}
+        return more if fitted["_kind"] == "tokens" else more | {"_n_channels": n_channels(fitted)}
     if "_scaler" in fitted:
         scaler = scaler_of_arrays(*fitted["_scaler"])
         vars(scaler).update({name: fitted[name] for name in ("mean_", "var_", "scale_")})
         scaler.n_samples_seen_ = np.float64(fitted["n_steps_seen_"])
-        scaler.n_features_in_ = channels(fitted)
+        scaler.n_features_in_ = n_channels(fitted)
         return {"_scaler": scaler}
     return {}
 
 
-def member(model: Any, key: str, kind: type) -> Any:
+def require(model: Any, key: str, kind: type) -> Any:
     """Return what an estimator's description holds under this key."""
     if type(model) is not dict or type(model.get(key)) is not kind:
         raise ValueError(f"{key!r} is missing or not a {kind.__name__}")

@@ -15,7 +15,7 @@ from .network import Architecture, Network
 from .outputs import POOLING_NAMES
 from .scaler import SequenceScaler
 from .vectorizer import SequenceVectorizer
-from .vocabulary import LARGEST_ID, UNKNOWN, checked_ids
+from .vocabulary import LARGEST_ID, UNKNOWN, checked_vocabulary
 
 KINDS = ("2d", "3d", "ragged", "tokens")
 SERIES, TOKENS = KINDS[:3], KINDS[3:]
@@ -110,7 +110,7 @@ def is_activation(name: Any, fitted: dict[str, Any]) -> bool:
     return True
 
 
-def channels(fitted: dict[str, Any]) -> int:
+def n_channels(fitted: dict[str, Any]) -> int:
     """Return the number of features of a step."""
     return 1 if fitted["_kind"] == "2d" else fitted["n_features_in_"]
 
@@ -119,7 +119,7 @@ def is_statistic(x: Any, fitted: dict[str, Any], needed: bool, lowest: float) ->
     """Return whether it is a number per channel, or None if the scaler does not need it."""
     if not needed:
         return x is None
-    return is_array(x, (channels(fitted),), np.float64) and bool((x >= lowest).all())
+    return is_array(x, (n_channels(fitted),), np.float64) and bool((x >= lowest).all())
 
 
 def are_token_ids(ids: Any, fitted: dict[str, Any]) -> bool:
@@ -162,7 +162,7 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "n_features_in_": Rule(
             "the number that fits the network's inputs",
             lambda n, fitted: (
-                is_count(n, 1) and channels(fitted) == Architecture(*fitted["_network"]).n_inputs
+                is_count(n, 1) and n_channels(fitted) == Architecture(*fitted["_network"]).n_inputs
             ),
             SERIES,
         ),
@@ -195,7 +195,7 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "best_validation_score_": Rule("a number or None", lambda x, _: x is None or is_number(x)),
     },
     SequenceVectorizer: {
-        "vocabulary_": Rule("words with their ids", lambda x, _: checked_ids(x) == x),
+        "vocabulary_": Rule("words with their ids", lambda x, _: checked_vocabulary(x) == x),
     },
     SequenceScaler: {
         "_kind": Rule(f"one of {', '.join(SERIES)}", lambda kind, _: kind in SERIES),

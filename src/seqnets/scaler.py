@@ -225,7 +225,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         >>> scaler.inverse_transform([[0.0, 1.0], [0.0]])
         array([array([2., 3.]), array([2.])], dtype=object)
         """
-        return without_feature_names(self)._applied(StandardScaler.inverse_transform, unnamed(X))
+        return without_feature_names(self)._applied(StandardScaler.inverse_transform, as_arrays(X))
 
     def _applied(self, method: Callable, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -270,7 +270,7 @@ def learn_steps(
     return seen
 
 
-def unnamed(X: Any) -> Any:
+def as_arrays(X: Any) -> Any:
     """Return a data frame, or each one in a list, as an array."""
     if isinstance(X, list | tuple):
         return [np.asarray(x) if is_frame(x) else x for x in X]

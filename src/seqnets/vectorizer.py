@@ -16,13 +16,13 @@ from .estimators import CallbackSupportMixin, fit_method
 from .vocabulary import (
     FIRST_WORD,
     TOKEN_PATTERN,
-    checked_ids,
-    learn,
+    checked_vocabulary,
+    ids_to_words,
+    learn_vocabulary,
     look_up,
     padded,
     ragged,
     tokenized,
-    words_of,
 )
 
 SHARED = (  # parameters that are CountVectorizer's
@@ -251,7 +251,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         >>> SequenceVectorizer(vocabulary=["not", "good"]).inverse_transform([[2, 3, 0]])
         [array(['not', 'good'], dtype=object)]
         """
-        return words_of(X, self._words())
+        return ids_to_words(X, self._words())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the words in the order of their ids; for padded output, its column names.
@@ -367,7 +367,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         # A fit without documents gives scikit-learn's warnings of unused parameters
         self._count_vectorizer().set_params(vocabulary=["-"]).fit([])
         limits = self.min_df, self.max_df, self.max_features, self.max_length
-        return learn(self._tokenize(X), *limits)
+        return learn_vocabulary(self._tokenize(X), *limits)
 
     def _pack(self, rows: list[np.ndarray]) -> np.ndarray:
         return ragged(rows) if self.output == "ragged" else padded(rows, self.max_length)
@@ -386,7 +386,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         # CountVectorizer refuses duplicates and warns of capitals, which lowercase text never has
         numbers = self._count_vectorizer().set_params(vocabulary=words).fit([]).vocabulary_
         if isinstance(given, Mapping):
-            return checked_ids(given)
+            return checked_vocabulary(given)
         return {word: number + FIRST_WORD for word, number in numbers.items()}
 
     def __sklearn_tags__(self) -> Tags:

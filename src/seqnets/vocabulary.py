@@ -85,7 +85,7 @@ def tokenized(
         yield list(analyze(document))
 
 
-def learn(
+def learn_vocabulary(
     documents: Iterable[list[Any]],
     min_df: float,
     max_df: float,
@@ -150,7 +150,7 @@ def look_up(
     ]
 
 
-def words_of(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray]:
+def ids_to_words(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray]:
     """The words of sequences of ids; padding is left out."""
     words = {number: word for word, number in vocabulary.items()} | {UNKNOWN: "<unknown>"}
     documents = []
@@ -169,7 +169,7 @@ def words_of(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray
     return documents
 
 
-def checked_ids(vocabulary: Mapping[Any, Any]) -> dict[Any, int]:
+def checked_vocabulary(vocabulary: Mapping[Any, Any]) -> dict[Any, int]:
     """The vocabulary with ids as Python ints; refuse ids that are not allowed or not distinct."""
     for word, number in vocabulary.items():
         if not isinstance(number, int | np.integer) or not FIRST_WORD <= number <= LARGEST_ID:

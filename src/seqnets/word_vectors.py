@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from .estimators import check_unmasked
 from .real_numbers import is_numeric
-from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, checked_ids
+from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, checked_vocabulary
 from .warn import warn
 
 
@@ -79,7 +79,7 @@ def embedding_matrix(
             "of words to vectors, such as {word: model[word] for word in vocabulary if word in "
             "model}."
         )
-    checked_ids(vocabulary)
+    checked_vocabulary(vocabulary)
     pairs: Iterable[tuple[Any, Any]]
     if isinstance(vectors, Mapping):
         pairs, where = vectors.items(), ""
@@ -90,7 +90,7 @@ def embedding_matrix(
     for word, vector in pairs:
         if word in vocabulary:
             n_dims = np.size(vector) if n_dims is None else n_dims
-            found[vocabulary[word]] = checked(word, vector, n_dims)
+            found[vocabulary[word]] = checked_vector(word, vector, n_dims)
     if not found:
         raise ValueError(f"No word of the vocabulary has a vector{where}.")
     if 10 * len(found) < len(vocabulary):
@@ -135,7 +135,7 @@ def read_vectors(path: str | os.PathLike, begins: set[str]) -> Iterator[tuple[st
         raise ValueError(f"{os.fspath(path)!r} is not text in UTF-8: {error}") from error
 
 
-def checked(word: str, vector: Any, n_dims: int) -> np.ndarray:
+def checked_vector(word: str, vector: Any, n_dims: int) -> np.ndarray:
     """Return the vector in float32."""
     check_unmasked(vector, f"The vector of {word!r}", "leave the word out")
     try:
