@@ -28,9 +28,11 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     """As plain Python, what needs compiled code's speed would take hours."""
     if getattr(numba.config, "DISABLE_JIT", False):  # NUMBA_DISABLE_JIT
-        compiled = [item for item in items if item.get_closest_marker("compiled")]
+        plain, compiled = [], []
+        for item in items:
+            (compiled if item.get_closest_marker("compiled") else plain).append(item)
         config.hook.pytest_deselected(items=compiled)
-        items[:] = [item for item in items if item not in compiled]
+        items[:] = plain
 
 
 @pytest.hookimpl(wrapper=True)

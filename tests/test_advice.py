@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import object_array
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
@@ -215,8 +216,7 @@ def test_a_worker_s_warning_is_at_no_line_of_python_s_own(backend, capfd):
 
 def words_as(dtype, lowest=1):
     """Texts as SequenceVectorizer makes them, if the type is int32."""
-    parts = [lowest + np.arange(T, dtype=dtype) for T in (2, 3, 1, 4)]
-    return np.fromiter(parts, dtype=object, count=len(parts))
+    return object_array([lowest + np.arange(T, dtype=dtype) for T in (2, 3, 1, 4)])
 
 
 PADDED = np.int32([[2, 3, 0], [4, 0, 0], [2, 5, 6], [3, 0, 0]])
