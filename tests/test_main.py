@@ -250,10 +250,20 @@ def test_help_names_the_options(capsys):
 @pytest.mark.compiled
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 @pytest.mark.parametrize(  # a terminal signals the folds' processes too
-    ("progress", "terminal"),
-    [("compiling", True), ("ready", True), ("fold 1", True), ("fold 1", False)],
+    ("progress", "terminal", "search_path"),
+    [
+        ("compiling", True, None),
+        ("ready", True, None),
+        ("fold 1", True, None),
+        ("fold 1", False, None),
+        ("fold 1", True, ""),  # without `pgrep`, by which joblib finds what to stop
+    ],
 )
-def test_interrupt_ends_everything_without_a_traceback(progress, terminal, tmp_path):
+def test_interrupt_ends_everything_without_a_traceback(
+    progress, terminal, search_path, tmp_path, monkeypatch
+):
+    if search_path is not None:
+        monkeypatch.setenv("PATH", search_path)
     path = write_csv(tmp_path / "reviews.csv", one_word_decides(2000))
     command = [sys.executable, "-m", "seqnets", path, *COLUMNS]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import unicodedata
 import warnings
 from collections import Counter
@@ -306,6 +307,7 @@ def write_no_more() -> None:
 def exit_on_interrupt(*_: object) -> None:
     """End on Ctrl-C, without a traceback; by default, a fit would keep its model and go on."""
     warnings.simplefilter("ignore")  # joblib warns of folds that it stops
+    threading.excepthook = lambda _: None  # its thread fails if it can't, see `processes_end_too`
     sys.exit(130)
 
 

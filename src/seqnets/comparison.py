@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import random
 import signal
 import sys
@@ -110,7 +111,7 @@ def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[s
     results: dict[str, list[Fold]] = {name: [] for name in candidates}
     runs = [(name, rows) for name in candidates for rows in splits]
     tasks = (delayed(run_fold)(candidates[name], data, rows) for name, rows in runs)
-    with Parallel(n_processes, return_as="generator") as parallel:
+    with processes_end_too(), Parallel(n_processes, return_as="generator") as parallel:
         # Ignored for 20 ms here, but for good in the folds' processes, which this one ends itself.
         with on_interrupt(signal.SIG_IGN):
             running = parallel(tasks)
@@ -125,6 +126,17 @@ def cross_validate(data: LabeledTexts, splits: list, n_processes: int) -> dict[s
                 for warning in dict.fromkeys(text for fold in folds for text in fold.warnings):
                     print_to_stderr(f"  warning: {warning}")
     return results
+
+
+@contextlib.contextmanager
+def processes_end_too() -> Iterator[None]:
+    """If Ctrl-C ends the block, end the folds' processes: without `pgrep`, joblib fails to."""
+    try:
+        yield
+    except SystemExit:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
 
 
 @contextlib.contextmanager
