@@ -17,7 +17,7 @@ from numba import config
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import seqnets
@@ -848,5 +848,9 @@ def test_what_is_not_fitted_or_not_ours_is_refused():
         search.fit([[0], [1], [2], [3]], [0, 1, 0, 1])
         with pytest.raises(TypeError, match="not GridSearchCV; pass its best_estimator_"):
             getattr(inspection, name)(search, [[1.0]], *arguments)
+        tuned = TunedThresholdClassifierCV(LogisticRegression(), cv=2)
+        tuned.fit([[0], [1], [2], [3]], [0, 1, 0, 1])
+        with pytest.raises(TypeError, match="Classifier.*; pass its estimator_"):
+            getattr(inspection, name)(tuned, [[1.0]], *arguments)
     with pytest.raises(NotFittedError):
         inspection.permutation_importance(RecurrentClassifier(), [[1.0]], [0])

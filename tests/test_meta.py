@@ -35,6 +35,8 @@ from sklearn.model_selection import (
 )
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import resample
 
@@ -457,6 +459,19 @@ def test_these_want_two_dimensions(name, kind, message):
     X, y = make(kind)
     with pytest.raises(ValueError, match=message):
         WANT_2D[name](make_classifier(kind, max_iter=1), X, (y == "low").astype(int))
+
+
+def test_a_pipeline_inside_can_restore_the_third_dimension():
+    X, y = make("3d")
+    clf, flat = make_classifier("3d"), X.reshape(N, -1)
+    model = make_pipeline(FunctionTransformer(lambda X: X.reshape(len(X), -1, 2)), clf)
+    known = np.arange(N) % 3 > 0
+    given = np.where(known, y == "low", -1)
+    found = SelfTrainingClassifier(model, threshold=0.99, max_iter=1).fit(flat, given)
+    assert found.labeled_iter_.max() == 0  # nothing was learned but the known labels
+    by_hand = clone(clf).fit(X[known], given[known])
+    np.testing.assert_array_equal(found.predict_proba(flat), by_hand.predict_proba(X))
+    assert_tells_apart(by_hand.predict_proba(X))
 
 
 @pytest.mark.parametrize(

@@ -465,6 +465,9 @@ def test_padded_output_has_columns_of_steps():
     names = side_by_side.get_feature_names_out().tolist()
     assert [name.rpartition("__")[2] for name in names] == ["step0", "step1"] * 2
     assert X.shape == (2, 4)
+    frame = side_by_side.set_output(transform="pandas").fit_transform(texts)
+    assert frame.columns.tolist() == names
+    assert frame.to_numpy().tolist() == X.tolist()
     with pytest.raises(ValueError, match="set max_length"):
         SequenceVectorizer(output="padded").fit(["a"]).get_feature_names_out()
 

@@ -362,7 +362,8 @@ def last_step(estimator: Model) -> RecurrentClassifier:
     """Return the classifier, which may stand at the end of a pipeline."""
     *_, estimator = _steps(estimator)
     if not isinstance(estimator, RecurrentClassifier):
-        hint = "; pass its best_estimator_" if hasattr(estimator, "best_estimator_") else ""
+        inside = [name for name in ("best_estimator_", "estimator_") if hasattr(estimator, name)]
+        hint = f"; pass its {inside[0]}" if inside else ""
         raise TypeError(
             "Inspection needs a RecurrentClassifier or a Pipeline that ends in one, not "
             f"{type(estimator).__name__}{hint}."

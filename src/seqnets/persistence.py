@@ -119,9 +119,12 @@ def describe(estimator: Any, place: str, arrays: Arrays) -> Any:
     """Return the estimator as JSON; put its arrays into `arrays`."""
     cls = type(estimator)
     if cls not in CLASSES.values():
-        kind, names = f"{cls.__module__}.{cls.__qualname__}", ", ".join(CLASSES)
+        kind, names = f"{cls.__module__}.{cls.__qualname__}", ", ".join(c.__name__ for c in FITTED)
         hint = " Save its best_estimator_." if hasattr(estimator, "best_estimator_") else ""
-        raise TypeError(f"{place} is a {kind}; only these can be saved: {names}.{hint}")
+        raise TypeError(
+            f"{place} is a {kind}; only these can be saved: {names} and scikit-learn's Pipeline of "
+            f"them; joblib and skops save others.{hint}"
+        )
     model: dict[str, Any] = {"class": cls.__name__}
     parameters = estimator.get_params(deep=False)
     if cls is Pipeline:

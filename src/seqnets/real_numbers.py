@@ -18,8 +18,8 @@ TEXTS_HINT = (
     "need SequenceVectorizer(analyzer=list)."
 )
 TEXT_COLUMN_HINT = (
-    "Leave that column out, or encode it, for example with OneHotEncoder; if its texts are "
-    f"to be classified, pass that column alone. {TEXTS_HINT}"
+    "Leave that column out, or encode it, for example with OneHotEncoder(sparse_output=False); if "
+    f"its texts are to be classified, pass that column alone. {TEXTS_HINT}"
 )
 NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # also Numbers
 

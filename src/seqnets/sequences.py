@@ -248,7 +248,8 @@ def _check_item(x: Any, name: str) -> None:
         raise TypeError(
             f"{name} is sparse. Counts and tf-idf have lost the order of the words, which is "
             "what a recurrent network reads: turn the texts into sequences with "
-            "SequenceVectorizer."
+            "SequenceVectorizer. For dense columns, OneHotEncoder has sparse_output=False, "
+            "ColumnTransformer sparse_threshold=0."
         )
     for column, dtype in columns:  # pandas' or polars'
         if getattr(dtype, "kind", "-") in "mM" or getattr(dtype, "is_temporal", bool)():

@@ -285,12 +285,13 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         return ragged(sorted(words, key=words.__getitem__))
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Accept only arrays as output: data frames cannot hold sequences of ids.
+        """Accept only arrays as output, which a `ColumnTransformer` may put into a data frame.
 
         Parameters
         ----------
-        transform : {"default"}, default=None
-            The only output supported; None: no change.
+        transform : {"default", "pandas", "polars"}, default=None
+            Anything but "default" needs ``output="padded"`` and a `max_length`, and leaves the
+            data frame to the `ColumnTransformer`. None: no change.
 
         Returns
         -------
@@ -300,16 +301,18 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Raises
         ------
         ValueError
-            If `transform` is anything else, such as "pandas".
+            If `transform` is "pandas" or "polars", but sequences vary in length.
 
         Examples
         --------
         >>> SequenceVectorizer().set_output(transform="default")
         SequenceVectorizer()
         """
-        if transform not in (None, "default"):
+        is_table = self.output == "padded" and self.max_length is not None
+        if transform not in (None, "default") and not is_table:
             raise ValueError(
-                f"SequenceVectorizer has no {transform!r} output: sequences of ids are not a table."
+                f"SequenceVectorizer has no {transform!r} output: sequences of ids are not a table "
+                'without output="padded" and max_length.'
             )
         return self
 
@@ -339,7 +342,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         if not pair or not isinstance(n[0], (int, np.integer)) or n[0] < 1:
             raise ValueError(
                 f"ngram_range must be (n, n) with an int n >= 1, got {n}: CountVectorizer's "
-                "analyzers list all 1-grams before all 2-grams, so the reading order would be lost."
+                "analyzers list all 1-grams before all 2-grams, so the order would be lost. "
+                "With (1, 1), the network sees the words one after another, and so all n-grams."
             )
         shared = {name: getattr(self, name) for name in SHARED}
         # scikit-learn should not warn that a default goes unused
