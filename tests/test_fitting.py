@@ -14,7 +14,8 @@ from seqnets.data import Data
 from seqnets.inputs import as_inputs, read_again
 from seqnets.optimizers import SGD, Adam, AdamW, RMSprop
 from seqnets.parameters import LEARNING_RATES
-from seqnets.training import History, Trainer
+from seqnets.progress import History
+from seqnets.training import Trainer
 
 # Most fits are too short to learn anything.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

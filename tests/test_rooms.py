@@ -54,12 +54,23 @@ def test_only_the_top_imports_the_classifier():
     assert {room for room in TREES if "classifier" in imported_rooms(TREES[room])} <= TOP
 
 
-@pytest.mark.parametrize("room", ["training", "inference", "explanation"])
-def test_training_and_the_network_do_without_scikit_learn(room):
+def rooms_below(room: str) -> set[str]:
+    """The room and all that it imports, directly or through others."""
     below, new = set(), {room}
     while new:
         below |= new
         new = {other for each in new for other in imported_rooms(TREES[each])} - below
+    return below
+
+
+@pytest.mark.parametrize("room", ["sequences", "labels", "vectorizer", "scaler"])
+def test_reading_does_without_the_network(room):
+    assert not rooms_below(room) & {"training", "network", "layers", "cells"}
+
+
+@pytest.mark.parametrize("room", ["training", "inference", "explanation"])
+def test_training_and_the_network_do_without_scikit_learn(room):
+    below = rooms_below(room)
     assert {"network", "threads"} <= below
     modules = {module for each in below for module in imported_modules(TREES[each])}
     assert not {module for module in modules if module.split(".")[0] == "sklearn"}

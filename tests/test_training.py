@@ -7,8 +7,9 @@ from seqnets import training
 from seqnets.batches import BLOCK_ROWS, Sequences, blocks
 from seqnets.network import Architecture, Network
 from seqnets.optimizers import SGD, Adam, AdamW
+from seqnets.progress import History
 from seqnets.threads import Workers
-from seqnets.training import Average, DivergenceError, History, Trainer, train
+from seqnets.training import Average, DivergenceError, Trainer, train
 
 pytestmark = pytest.mark.usefixtures("several_blocks")
 

@@ -12,7 +12,7 @@ from . import labels
 from .batches import Sequences
 from .data import Data, Validation
 from .inputs import Estimator
-from .training import History
+from .progress import History
 from .warn import warn
 
 LAST_EPOCHS = 5

@@ -45,10 +45,10 @@ from .inputs import (
 from .losses import LOSSES
 from .optimizers import Optimizer
 from .parameters import build_network, build_optimizer, build_trainer, patience, schedule_of
-from .progress import Progress
+from .progress import History, Progress
 from .schedules import SCHEDULES, Cosine
 from .threads import Workers, one_blas_thread
-from .training import Average, History, train
+from .training import Average, train
 from .vocabulary import UNKNOWN
 from .warn import warn
 from .workspace import Parameters

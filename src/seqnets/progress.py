@@ -1,13 +1,27 @@
-"""What is told while training runs: a line per epoch, and scikit-learn's callbacks."""
+"""What is recorded and told of training: curves, a line per epoch, scikit-learn's callbacks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from .training import History
-from .workspace import Parameters
+import numpy as np
+
+
+@dataclass
+class History:
+    """What happened in this training, epoch by epoch."""
+
+    loss_curve: list[float] = field(default_factory=list)
+    validation_loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    best_validation_score: float | None = None
+    lowest_validation_loss: float = np.inf
+    n_before: int = 0  # epochs of earlier trainings
+    keeps_start: bool = False  # no epoch was better than the weights before
+    stopped: str = "max_iter"  # or "planned", "converged", "callback", "interrupted"
 
 
 class Progress:
@@ -29,7 +43,10 @@ class Progress:
             self._epoch.call_on_fit_task_begin(**self._data)
 
     def epoch_ends(
-        self, history: History, parameters: Parameters, attributes: Callable[[], dict[str, Any]]
+        self,
+        history: History,
+        parameters: dict[str, np.ndarray],
+        attributes: Callable[[], dict[str, Any]],
     ) -> bool:
         """Report an epoch; return True if a callback wants training to stop.
 

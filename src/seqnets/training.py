@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from .layers import add_to_rows
 from .losses import LOSSES
 from .network import Network
 from .optimizers import Optimizer, clip_by_global_norm, update_mean
+from .progress import History
 from .threads import Workers
 from .workspace import Parameters, Workspace
 
@@ -243,20 +243,6 @@ def all_finite(parameters: Parameters) -> bool:
 
 class DivergenceError(Exception):
     """The loss or a weight is no longer finite."""
-
-
-@dataclass
-class History:
-    """What happened in this training, epoch by epoch."""
-
-    loss_curve: list[float] = field(default_factory=list)
-    validation_loss_curve: list[float] = field(default_factory=list)
-    validation_scores: list[float] = field(default_factory=list)
-    best_validation_score: float | None = None
-    lowest_validation_loss: float = np.inf
-    n_before: int = 0  # epochs of earlier trainings
-    keeps_start: bool = False  # no epoch was better than the weights before
-    stopped: str = "max_iter"  # or "planned", "converged", "callback", "interrupted"
 
 
 def train(
