@@ -162,7 +162,10 @@ def warn_of_scoring(estimator: Estimator, where: str) -> None:
 
 
 def warn_if_like_token_ids(estimator: Estimator, X: Any, data: Data) -> None:
-    """Warn of series that look like `SequenceVectorizer`'s output: int32 from 1 on, then zeros."""
+    """Warn of series that look like `SequenceVectorizer`'s output: int32 from 1 on, then zeros.
+
+    A matrix without a zero may well be a sensor's.
+    """
     if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
         return
     dtypes = {getattr(x, "dtype", None) for x in (X if estimator._kind == "ragged" else [X])}
@@ -172,7 +175,7 @@ def warn_if_like_token_ids(estimator: Estimator, X: Any, data: Data) -> None:
         like_ids = data.sequences.values.min(initial=np.inf) >= 1
     else:
         ids = X > 0
-        like_ids = X.min() >= 0 and (ids[:, 1:] <= ids[:, :-1]).all()
+        like_ids = X.min() == 0 and (ids[:, 1:] <= ids[:, :-1]).all()
     if like_ids:
         warn(
             "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "
