@@ -631,6 +631,17 @@ def test_attention_weights_are_the_shares_in_the_pooled_state(kind, bidirectiona
         np.testing.assert_array_equal(clf.attention_weights(take(X, [i]))[0], shares[i])
 
 
+def test_attention_learns_nothing_from_a_single_step():
+    """Its share is 1 whatever the weights; their gradient is 0, not what rounding leaves."""
+    X, fitted = [[1], [2], [3]] * 4, []
+    for max_iter in (1, 5):
+        clf = make_classifier("tokens", pooling="attention", alpha=0.0, max_iter=max_iter)
+        fitted.append(clf.fit(X, Y).parameters_)
+    for name in ("attention.W", "attention.b", "attention.v"):
+        np.testing.assert_array_equal(fitted[0][name], fitted[1][name])
+    assert not np.array_equal(fitted[0]["dense.W"], fitted[1]["dense.W"])
+
+
 def test_attention_weights_leave_padding_out():
     clf = make_classifier("tokens", pooling="attention").fit([[1, 2, 3], [4, 5]] * 6, Y % 2)
     a, b = clf.attention_weights([[0, 2, 0, 3, 1], [2, 3, 1]])

@@ -649,6 +649,13 @@ def test_states_that_never_change_are_one_point():
     assert trajectory.project_to_plane(np.empty((0, 4)))[0].shape == (0, 2)
 
 
+def test_small_changes_of_large_states_are_seen():
+    states = np.array([[0.0, 0], [4, 0], [4, 1], [0, 1]]) * 1e-6
+    points, shares = trajectory.project_to_plane(states + 1000)
+    assert np.ptp(points, axis=0) == pytest.approx([4e-6, 1e-6], rel=1e-3)
+    assert shares == pytest.approx([16 / 17, 1 / 17], rel=1e-3)
+
+
 @pytest.mark.parametrize("of_a_part", [False, True])
 def test_axes_may_be_given(of_a_part, pyplot):
     figure = pyplot.figure(layout="constrained")

@@ -355,7 +355,7 @@ def test_a_missing_word_is_refused(missing):
 
 
 def test_words_that_can_t_be_counted():
-    with pytest.raises(TypeError, match="Document 1 holds what can't be a word: unhashable type"):
+    with pytest.raises(TypeError, match="Document 1 holds what can't be a word: .*unhashable type"):
         SequenceVectorizer(analyzer=list).fit([["a"], [["a", "b"]]])
 
 

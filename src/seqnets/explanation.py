@@ -209,7 +209,8 @@ def integrated_gradients(
     """Integrated gradients, shaped as by `gradient_x_input`, and an array (n, 2) of wrong sums.
 
     A row of that holds the sum and F(x) - F(0), or zeros if they are close enough. The integral has
-    `n_steps` equal steps; None: the steps that miss most are halved until the sum is close enough.
+    `n_steps` equal steps; None: the steps with the largest errors are halved until the sum, and
+    what single steps and features contribute to it, are close enough.
     """
     found = np.empty(sequences.lengths.size, dtype=object)
     wrong_sums, reader = np.zeros((found.size, 2)), without_embedding(network)
@@ -226,7 +227,8 @@ def integrated_gradients(
             points = {}
             for row, path in paths.items() if n_steps is None else ():
                 wrong_sums[row] = path.wrong_sum()
-                if wrong_sums[row].any() and (midpoints := path.midpoints()).size:
+                unfinished = wrong_sums[row].any() or path.is_rough()
+                if unfinished and (midpoints := path.midpoints()).size:
                     points[row] = midpoints
         for row, path in paths.items():
             found[row] = path.integral()
@@ -279,28 +281,34 @@ class Path:
         self.dF.insert(place, dF)
 
     def integral(self) -> np.ndarray:
-        weights, _ = self._steps()
+        weights, *_ = self._steps()
         return sum(w * dF for w, dF in zip(weights, self.dF, strict=True))
 
     def wrong_sum(self) -> tuple[float, float]:
         """The integral's sum and what it should be, or zeros if they are close enough."""
-        _, missing = self._steps()
+        _, missing, _ = self._steps()
         change, size = self.F[-1] - self.F[0], abs(self.integral()).sum()
         near = abs(missing.sum()) <= max(TOLERANCE * abs(change), ROUNDING * size)
         return (0.0, 0.0) if near else (change - missing.sum(), change)
 
+    def is_rough(self) -> bool:
+        """Whether single attributions may be far off, although their sum is right."""
+        *_, bend = self._steps()
+        return bend.sum() > ROUGHNESS * abs(self.integral()).sum()
+
     def midpoints(self) -> np.ndarray:
-        """The midpoints of the steps that miss most, if not too short and within `MAX_STEPS`."""
-        missing, width = abs(self._steps()[1]), np.diff(self.s)
-        (chosen,) = np.nonzero((missing > missing.max() / 4) & (width > MIN_STEP_WIDTH))
-        worst_first = chosen[np.argsort(-missing[chosen], kind="stable")][: MAX_STEPS - width.size]
+        """The midpoints of the steps that bend most, if not too short and within `MAX_STEPS`."""
+        bend, width = self._steps()[2], np.diff(self.s)
+        (chosen,) = np.nonzero((bend > bend.max() / 4) & (width > MIN_STEP_WIDTH))
+        worst_first = chosen[np.argsort(-bend[chosen], kind="stable")][: MAX_STEPS - width.size]
         return np.array(self.s)[worst_first] + width[worst_first] / 2
 
-    def _steps(self) -> tuple[np.ndarray, np.ndarray]:
-        """The weight of each point in the integral, and what each step misses of F's change.
+    def _steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The weight of each point in the integral, what each step misses of F's change, and its
+        bend: what the trapezoid rule would miss.
 
-        The trapezoid rule gives half a step to each end. But where a maximum moves to another time
-        step, the gradient jumps; the mean slope of F over the whole step tells where.
+        That rule gives half a step to each end. But where a maximum moves to another time step, the
+        gradient jumps; the mean slope of F over the whole step tells where.
         """
         width, change = np.diff(self.s), np.diff(self.F)
         slopes = np.array([dF.sum() for dF in self.dF])
@@ -309,10 +317,14 @@ class Path:
         np.divide(change / width - last, first - last, out=share, where=first != last)
         share = share.clip(0, 1)
         weights = np.append(width * share, 0) + np.append(0, width * (1 - share))
-        return weights, change - width * (share * first + (1 - share) * last)
+        missing = change - width * (share * first + (1 - share) * last)
+        return weights, missing, abs(change - width * (first + last) / 2)
 
 
 TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it
+# Of the sum of absolute values, by which the steps may bend in all. When only the sum had to be
+# right, an attribution in a series could be wrong by half of the largest; now, by a tenth of it.
+ROUGHNESS = 1e-2
 ROUNDING = 1e-5  # of the sum of absolute values: if they cancel, the limit of single precision
 MIN_STEPS, MAX_STEPS = 16, 256  # steps of the integral
 MIN_STEP_WIDTH = 1e-9  # no shorter step is halved

@@ -138,7 +138,7 @@ def attributions(
     target : label, default=None
         The class whose decision function is explained. None: the class predicted for each sequence.
     n_steps : int, default=None
-        Steps of the integral of "integrated_gradients". None: as many as it takes, up to 256.
+        Steps of the integral of "integrated_gradients". None: as many as are needed, up to 256.
 
     Returns
     -------

@@ -172,7 +172,7 @@ def attention_backward(start, lengths, h, v, u, score, scale, total, dpooled, dh
             share = math.exp(np.float64(score[row, start + t]) - scale[row, 0]) / scale[row, 1]
             dshare = 0.0
             for k in range(h.shape[2]):  # pooled = sum of share * h
-                dshare += np.float64(dpooled[row, k] * h[t + 1, row, k])
+                dshare += np.float64(dpooled[row, k]) * h[t + 1, row, k]
                 dh[t + 1, row, k] = share * dpooled[row, k]
             dscore = u.dtype.type(share * (dshare - mean))
             for k in range(u.shape[2]):  # share = softmax(tanh(u) v)

@@ -216,6 +216,7 @@ def project_to_plane(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points, shares = np.zeros((len(states), 2)), np.zeros(2)
     if (states != states[:1]).any():
         k = min(2, *states.shape)
-        pca = PCA(k, svd_solver="covariance_eigh").fit(states.astype(np.float64))
-        points[:, :k], shares[:k] = pca.transform(states), pca.explained_variance_ratio_
+        pca = PCA(k, svd_solver="covariance_eigh")
+        points[:, :k] = pca.fit_transform(states - states.mean(axis=0, dtype=np.float64))
+        shares[:k] = pca.explained_variance_ratio_
     return points, shares

@@ -342,8 +342,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         if not pair or not isinstance(n[0], (int, np.integer)) or n[0] < 1:
             raise ValueError(
                 f"ngram_range must be (n, n) with an int n >= 1, got {n}: CountVectorizer's "
-                "analyzers list all 1-grams before all 2-grams, so the order would be lost. "
-                "With (1, 1), the network sees the words one after another, and so all n-grams."
+                "analyzers list all 1-grams before all 2-grams, so the reading order would be "
+                "lost. With (1, 1), the network sees all n-grams, since it reads word after word."
             )
         shared = {name: getattr(self, name) for name in SHARED}
         # scikit-learn should not warn that a default goes unused
