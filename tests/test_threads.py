@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 import threading
 import time
 from _thread import start_new_thread
@@ -55,21 +56,33 @@ def test_exceptions_arrive_and_the_workers_live_on(n_threads, error):
         assert workers.map(run, [0, 1]) == [0, 1]
 
 
+def test_the_caller_waits_for_another_thread_s_exception():
+    both_run = threading.Barrier(2, timeout=WAIT)
+
+    def run(work, block):
+        both_run.wait()
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.05)
+            work.check_awaited()
+            raise ValueError("the other's")
+
+    with Workers(2, DTYPE) as workers, pytest.raises(ValueError, match="the other's"):
+        workers.map(run, range(2))
+
+
 def test_after_an_exception_no_block_is_begun():
-    begun, other_runs, may_end = [], threading.Event(), threading.Event()
+    begun, both_run = [], threading.Barrier(2, timeout=WAIT)
 
     def run(work, block):
         begun.append(block)
+        both_run.wait()
         if threading.current_thread() is threading.main_thread():
-            assert other_runs.wait(WAIT)
             raise KeyboardInterrupt
-        other_runs.set()
-        assert may_end.wait(WAIT)
+        while work._call.is_awaited:  # until the main thread has left
+            time.sleep(0.001)
 
-    with Workers(2, DTYPE) as workers:
-        with pytest.raises(KeyboardInterrupt):
-            workers.map(run, range(9))
-        may_end.set()
+    with Workers(2, DTYPE) as workers, pytest.raises(KeyboardInterrupt):
+        workers.map(run, range(9))
     assert len(begun) == 2
 
 
@@ -128,7 +141,7 @@ def test_without_new_threads_the_caller_does_all(monkeypatch):
         def refuse(*_):
             raise RuntimeError("can't start new thread")
 
-        monkeypatch.setattr(workers._pool, "submit", refuse)
+        monkeypatch.setattr(threads, "start_new_thread", refuse)
         assert workers.map(lambda work, block: 10 * block, range(5)) == [0, 10, 20, 30, 40]
 
 
@@ -163,12 +176,96 @@ def test_one_thread_is_the_callers():
     assert all(work is found[0][1] for _, work in found)  # its arrays are kept
 
 
-def test_leaving_ends_the_threads():
-    before = threading.active_count()
-    with Workers(2, DTYPE) as workers:
-        workers.map(lambda work, block: time.sleep(0.01), range(4))
-        assert threading.active_count() > before
-    assert threading.active_count() == before
+@pytest.mark.parametrize("leave", [True, False], ids=["left", "gone"])
+def test_leaving_ends_the_threads(leave):
+    """If Ctrl-C comes just before, they end as soon as the workers are gone."""
+    all_run = threading.Barrier(3, timeout=WAIT)
+
+    def run(work, block):
+        all_run.wait()
+        return threading.get_ident()
+
+    workers = Workers(3, DTYPE)
+    found = {*workers.map(run, range(3)), *workers.map(run, range(3))}
+    assert len(found) == 3
+    assert found <= sys._current_frames().keys()
+    if leave:
+        workers.__exit__()
+    else:
+        del workers
+    deadline = time.monotonic() + WAIT
+    while found & sys._current_frames().keys() != {threading.get_ident()}:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_the_program_s_end_waits_for_a_block():
+    """But not for a user's thread that says it need not, nor for one that waits for a block."""
+    code = """
+import threading, time
+import numpy as np
+from seqnets.threads import Workers
+
+both_run = threading.Barrier(3)
+
+def run(work, block):
+    both_run.wait()
+    if threading.current_thread() is daemon:
+        threading.Event().wait()
+    time.sleep(0.5)
+    print("done", flush=True)
+
+def call():
+    with Workers(2, np.dtype("float32")) as idle, Workers(2, np.dtype("float32")) as workers:
+        idle.map(lambda work, block: time.sleep(0.01), range(2))
+        workers.map(run, range(2))
+
+daemon = threading.Thread(target=call, daemon=True)
+daemon.start()
+both_run.wait()
+"""
+    assert run_python(code, timeout=WAIT) == "done\n"
+
+
+def test_ctrl_c_between_any_two_instructions():
+    """The interrupt gets through, nothing hangs, and no thread stays."""
+    code = """
+import _thread, sys, time
+import numpy as np
+from seqnets.threads import Workers
+
+def maps():
+    with Workers(2, np.dtype("float32")) as workers:
+        for _ in range(2):
+            assert workers.map(lambda work, block: block, range(4)) == [0, 1, 2, 3]
+
+def interrupt(frame, event, argument):
+    global n_left
+    frame.f_trace_opcodes = True
+    n_left -= event == "opcode"
+    if n_left == 0:
+        raise KeyboardInterrupt  # which ends the tracing
+    return interrupt
+
+sys.setswitchinterval(1e-6)  # so that the other thread takes part in most places
+n_interrupts = 0
+while True:
+    n_left = n_interrupts + 1
+    sys._getframe().f_trace_opcodes = True  # for Python 3.12
+    sys.settrace(interrupt)
+    try:
+        maps()
+        sys.settrace(None)
+        break
+    except KeyboardInterrupt:
+        n_interrupts += 1
+assert n_left > 0, "an interrupt got lost"
+assert n_interrupts > 300
+while _thread._count():
+    time.sleep(0.001)
+print("all threads have ended")
+"""
+    assert run_python(code, timeout=2 * WAIT) == "all threads have ended\n"
 
 
 # ----------------------------------------------------------------------------------- BLAS

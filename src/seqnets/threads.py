@@ -7,15 +7,16 @@ import os
 import sys
 import threading
 import weakref
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from .uninterrupted import uninterrupted
+from .uninterrupted import do_jobs, uninterrupted, wait_for
 from .workspace import Call, Workspace
 
 # A prediction leaves a workspace no larger than this to the next one: new arrays would take a
@@ -35,7 +36,9 @@ class Workers:
         self.n_threads, self.dtype = n_threads, dtype
         self._spare: dict[Any, Any] = _spare if spare else {}
         self._idle: list[Workspace] = []  # operations on list and dict are atomic
-        self._pool: Any = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
+        self._n_begun = 0  # threads; each lives until it gets `_end`
+        self._jobs: SimpleQueue = SimpleQueue()
+        self._end = weakref.ref(self, self._jobs.put)  # in case Ctrl-C keeps us from leaving
 
     def map(self, function: Callable[[Workspace, Any], Any], blocks: Iterable) -> list:
         """The results of function(workspace, block), in the order of the blocks.
@@ -45,7 +48,7 @@ class Workers:
         """
         waiting = deque(enumerate(blocks))
         results: list[Any] = [None] * len(waiting)
-        call = Call()
+        call, locks, errors = Call(), [], []
 
         def take() -> None:
             while True:
@@ -55,19 +58,28 @@ class Workers:
                     return
                 results[number] = self._run(function, call, block)
 
-        others: list[Any] = []
-        n_others = min(self.n_threads, len(waiting)) - 1  # none, if there is no pool
+        def help_out(lock: Any) -> None:
+            locks.append(lock)
+            try:
+                take()
+            except BaseException as error:
+                errors.append(error)
+
         try:
             with contextlib.suppress(RuntimeError):  # no new threads at the program's end
-                for _ in range(n_others):
-                    others.append(self._pool.submit(take))
+                for n_others in range(1, min(self.n_threads, len(waiting))):
+                    if n_others > self._n_begun:
+                        start_new_thread(do_jobs, (self._jobs, self._end))
+                        self._n_begun += 1
+                    self._jobs.put(help_out)
             take()
-            for other in others:
-                if not other.cancel():  # what has not begun: in a forked child, it never would
-                    other.result()
+            wait_for(locks)  # not for who has not begun: in a forked child, it never would
+            if errors:
+                raise errors.pop()
         finally:  # after an exception, others end as soon as they can
             waiting.clear()
             call.is_awaited = False
+            wait_for(locks)
         return results
 
     def _run(self, function: Callable, call: Call, block: Any) -> Any:
@@ -85,8 +97,7 @@ class Workers:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._jobs.put(self._end)
         for work in self._idle:
             if work.n_bytes <= SPARE_BYTES:
                 self._spare[self.dtype] = work

@@ -1,7 +1,14 @@
-"""Runs what Ctrl-C must not end halfway in a thread of its own, where no signal is handled."""
+"""Runs what Ctrl-C must not end halfway in a thread of its own, where no signal is handled.
+
+`Thread.start`, `Thread.join` and `ThreadPoolExecutor` take locks in Python code; when interrupted,
+they keep these, and the other thread may wait forever. So the calling thread, which may be the main
+one, calls only functions written in C.
+"""
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 from _thread import start_new_thread
 from collections.abc import Callable
@@ -10,12 +17,7 @@ from typing import Any
 
 
 def uninterrupted(function: Callable, *args: Any) -> Any:
-    """Call the function in another thread; an interrupt ends only the waiting for its result.
-
-    `Thread.start` and `Thread.join` take locks in Python code; when interrupted, they keep these,
-    and the new thread may wait forever. So the calling thread calls only functions written
-    in C.
-    """
+    """Call the function in another thread; an interrupt ends only the waiting for its result."""
     results: SimpleQueue = SimpleQueue()
 
     def run() -> None:
@@ -41,3 +43,27 @@ def uninterrupted(function: Callable, *args: Any) -> Any:
         return result
     finally:
         del error  # else it and this frame would keep each other, and the arguments, alive
+
+
+def do_jobs(jobs: SimpleQueue, end: Any) -> None:
+    """In a thread of its own, call one after the other with a lock, held until it returns."""
+    while (job := jobs.get()) is not end:
+        lock = threading.RLock()
+        with lock:
+            _at_work.append(lock)
+            job(lock)
+            _at_work.remove(lock)
+        del job  # else what it refers to would stay while this waits
+    jobs.put(end)  # for the next thread
+
+
+def wait_for(locks: list) -> None:
+    """Wait until all are released. One may do so twice, as an RLock is given to its owner again."""
+    for lock in locks.copy():
+        lock.acquire()
+
+
+_at_work: list[Any] = []  # locks of all jobs
+atexit.register(wait_for, _at_work)  # compiled code may crash if it runs while Python ends
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_at_work.clear)
