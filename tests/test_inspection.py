@@ -184,10 +184,15 @@ def test_padding_tokens_are_no_steps():
         np.testing.assert_array_equal(padded[name], plain[name])
 
 
-def test_attention_in_the_trace_is_that_of_attention_weights():
-    clf, X = fitted("rnn", "tokens", "attention"), make("tokens")
-    for found, weights in zip(clf.trace(X), clf.attention_weights(X), strict=True):
-        np.testing.assert_array_equal(found["attention"], weights)
+@each_kind
+@each_direction
+@each_dtype
+def test_attention_in_the_trace_is_that_of_attention_weights(kind, bidirectional, dtype):
+    clf, X = fitted("rnn", kind, "attention", bidirectional, dtype), make(kind)
+    for i, (found, weights) in enumerate(zip(clf.trace(X), clf.attention_weights(X), strict=True)):
+        np.testing.assert_array_equal(found["attention"], weights, strict=True)
+        assert weights.dtype == np.float64
+        assert len(X[i]) == 0 or weights.sum() == pytest.approx(1, abs=1e-12)
 
 
 # --------------------------------------------------------------------- staged predictions
