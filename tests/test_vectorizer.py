@@ -4,7 +4,6 @@ import pickle
 import weakref
 from collections import Counter
 
-import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -100,17 +99,6 @@ def test_fit_leaves_parameters_and_returns_self():
     vectorizer.transform(REVIEWS)
     vectorizer.get_feature_names_out()
     assert vars(vectorizer) == fitted
-
-
-def test_clone_pickle_joblib(tmp_path):
-    vectorizer = SequenceVectorizer(min_df=2, max_length=5).fit(REVIEWS)
-    expected = ids(vectorizer.transform(REVIEWS))
-    joblib.dump(vectorizer, tmp_path / "vectorizer")
-    for copy in (pickle.loads(pickle.dumps(vectorizer)), joblib.load(tmp_path / "vectorizer")):
-        assert ids(copy.transform(REVIEWS)) == expected
-    copy = clone(vectorizer)
-    assert copy.get_params() == vectorizer.get_params() and not hasattr(copy, "vocabulary_")
-    assert ids(copy.fit_transform(REVIEWS)) == expected
 
 
 # ---------------------------------------------------------------- against CountVectorizer
@@ -261,6 +249,7 @@ def test_a_given_vocabulary_needs_no_fit(vocabulary, expected):
         ({"a": 2.0}, r"vocabulary\['a'\] is 2.0, expected"),
         ({"a": "2"}, r"vocabulary\['a'\] is '2', expected"),
         ({"a": 2, "b": 2}, "one id to several words"),
+        ("good", "vocabulary='good' is a string"),
     ],
 )
 def test_a_wrong_vocabulary_is_refused(vocabulary, message):
@@ -320,11 +309,6 @@ def test_a_table_of_words_is_to_be_lists(form):
 def test_a_column_of_lists_is_to_be_passed_as_one():
     with pytest.raises(ValueError, match="pass one column of it"):
         SequenceVectorizer(analyzer=list).fit(pd.DataFrame({"w": [["a"], ["b"]]}))
-
-
-def test_lists_of_words_need_an_analyzer():
-    with pytest.raises(TypeError, match=r"Document 0 is \['good', 'film'\], .*analyzer=list"):
-        SequenceVectorizer().fit([["good", "film"]])
 
 
 def test_a_string_is_no_list_of_words():
@@ -437,23 +421,19 @@ def test_ids_in_a_frame_are_read_by_rows(frame):
     ("X", "message"),
     [
         ([[2], [2, 9]], "Sequence 1 holds 9, which is not an id: .* up to 4"),
-        ([[3, -1]], "Sequence 0 holds -1"),
+        ([[3]], "Sequence 0 holds 3, which is not an id"),  # a gap of the vocabulary
+        ([[2, -1]], "Sequence 0 holds -1"),
         ([[2.5]], "Sequence 0 holds 2.5"),
         ([[np.nan]], "Sequence 0 holds nan"),
         ([["a"]], "Sequence 0 holds 'a'"),
-        ([2, 3], "Sequence 0 is not 1-D"),
-        ([[2], [[2, 3], [3, 2]]], "Sequence 1 is not 1-D"),
+        ([2, 4], "Sequence 0 is not 1-D"),
+        ([[2], [[2, 4], [4, 2]]], "Sequence 1 is not 1-D"),
     ],
 )
 def test_inverse_transform_refuses_what_is_no_id(X, message):
-    vectorizer = SequenceVectorizer(vocabulary={"a": 2, "b": 4, "c": 3})
+    vectorizer = SequenceVectorizer(vocabulary={"a": 2, "b": 4})
     with pytest.raises(ValueError, match=message):
         vectorizer.inverse_transform(X)
-
-
-def test_ids_in_the_gaps_of_a_vocabulary_are_no_ids():
-    with pytest.raises(ValueError, match="holds 3, which is not an id"):
-        SequenceVectorizer(vocabulary={"a": 2, "b": 4}).inverse_transform([[3]])
 
 
 def test_padded_output_has_columns_of_steps():
@@ -470,11 +450,6 @@ def test_padded_output_has_columns_of_steps():
     assert frame.to_numpy().tolist() == X.tolist()
     with pytest.raises(ValueError, match="set max_length"):
         SequenceVectorizer(output="padded").fit(["a"]).get_feature_names_out()
-
-
-def test_a_string_is_no_vocabulary():
-    with pytest.raises(ValueError, match="vocabulary='good' is a string"):
-        SequenceVectorizer(vocabulary="good").fit(["good"])
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -549,7 +524,7 @@ def test_containers_of_documents(container):
         (["a", 3], TypeError, "Document 1 is 3, expected a string"),
         (np.arange(3), TypeError, r"Document 0 is .*0.*, expected a string"),
         (["a", b"b"], TypeError, "Document 1 is b'b', expected a string: decode it"),
-        ([["a", "b"]], TypeError, r"Document 0 is \['a', 'b'\], expected a string"),
+        ([["a", "b"]], TypeError, r"Document 0 is \['a', 'b'\], expected .*analyzer=list"),
         (None, TypeError, "Expected an iterable of documents, got None"),
         (5, TypeError, "Expected an iterable of documents, got 5"),
     ],
@@ -628,12 +603,6 @@ def test_an_ngram_range_is_one_n_twice(analyzer, ngram_range):
         vectorizer.fit(["a b"])
 
 
-@pytest.mark.parametrize("parameters", [{"analyzer": "char"}, {"tokenizer": str.split}], ids=str)
-def test_a_pattern_that_is_not_used_may_be_wrong(parameters):
-    with pytest.warns(UserWarning, match="'token_pattern' will not be used"):
-        SequenceVectorizer(token_pattern="(", **parameters).fit(["a b"])
-
-
 @pytest.mark.parametrize(
     ("token_pattern", "message"),
     [(None, "token_pattern=None"), ("(", r"token_pattern='\(': missing")],
@@ -655,8 +624,8 @@ def test_parameters_are_checked_in_transform_too():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"tokenizer": str.split, "token_pattern": r"\w"}, "'token_pattern' will not be used"),
-        ({"analyzer": "char", "token_pattern": r"\w"}, "'token_pattern' will not be used"),
+        ({"tokenizer": str.split, "token_pattern": "("}, "'token_pattern' will not be used"),
+        ({"analyzer": "char", "token_pattern": "("}, "'token_pattern' will not be used"),
         ({"analyzer": "char", "stop_words": ["a"]}, "'stop_words' will not be used"),
         ({"analyzer": str.split, "ngram_range": (2, 2)}, "'ngram_range' will not be used"),
         ({"analyzer": str.split, "preprocessor": str.lower}, "'preprocessor' will not be used"),
