@@ -287,18 +287,6 @@ def test_at_most_32_takes_an_epoch(steps_per_epoch, every):
     assert taken == [step % every == 0 for step in range(1, 13)]
 
 
-@pytest.mark.parametrize("steps_per_epoch", [32, 96, 320])
-def test_a_weight_counts_half_after_its_half_life(steps_per_epoch):
-    source = {"a": np.ones(1)}
-    average = Average(source, all_rows(source), steps_per_epoch)
-    for _ in range(60 * steps_per_epoch):
-        average.update()
-    source["a"][:] = 0
-    for _ in range(6 * steps_per_epoch):
-        average.update()
-    assert average.parameters["a"][0] == pytest.approx(0.25, rel=1e-5)
-
-
 def test_the_mean_is_of_what_changes():
     source = {"a": np.ones((3, 1)), "b": np.ones(2)}
     average = Average(source, {"a": np.array([0, 2])}, 32)
@@ -306,15 +294,6 @@ def test_the_mean_is_of_what_changes():
     average.update()
     assert average.parameters["a"].tolist() == [[5], [1], [5]]
     assert average.parameters["b"] is source["b"]
-
-
-def test_the_start_weights_have_no_share_in_the_mean():
-    source = {"a": np.full(1, 1e6)}
-    average = Average(source, all_rows(source), 32)
-    for value in (1.0, 1.0, 1.0):
-        source["a"][:] = value
-        average.update()
-        assert average.parameters["a"][0] == pytest.approx(1.0, rel=1e-15)
 
 
 # ------------------------------------------------------------------------------ the epochs
