@@ -115,18 +115,6 @@ def test_beside_a_validation_set(kind, warm_start, in_epoch):
     assert_diverges(clf.fit, X, y, **validation, in_epoch=in_epoch)
 
 
-@each_kind
-@each_dtype
-def test_new_classes_and_features_are_forgotten(kind, dtype):
-    X, y = make(kind)
-    clf = make_classifier(kind, dtype=dtype).fit(X, y)
-    expected = clf.predict_proba(X)
-    others = [10 + x if kind == "tokens" else np.c_[x, x] for x in X]
-    assert_diverges(clf.set_params(**TOO_LONG).fit, others, y.astype(str))
-    assert clf.classes_.tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(clf.predict_proba(X), expected)
-
-
 @each_early_stopping
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_the_epoch_is_that_of_the_overflow(early_stopping, warm_start):

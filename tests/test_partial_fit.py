@@ -445,14 +445,6 @@ def test_embeddings_of_other_ids_are_refused():
             clf.set_params(embeddings=other).fit(make("tokens"), Y)
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_series_have_no_embeddings(method):
-    clf = make_classifier("series", warm_start=True).fit(make("series"), Y)
-    clf.set_params(embeddings=np.zeros((9, 3)))
-    with pytest.raises(ValueError, match="embeddings is for token ids only"):
-        getattr(clf, method)(make("series"), Y)
-
-
 def test_early_stopping_and_warm_start():
     """Each fit sets a validation set aside, and begins with the weights that the last one kept."""
     settings = {"early_stopping": True, "validation_fraction": 0.3}
