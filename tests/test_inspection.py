@@ -320,21 +320,6 @@ def test_gradient_x_input_of_series_by_central_differences(cell, bidirectional, 
         assert relative_error(attributions[int(name)], x * gradient) < 1e-6
 
 
-@pytest.mark.compiled
-@each_cell
-@each_pooling
-def test_gradient_x_input_of_tokens_by_central_differences(cell, pooling):
-    clf = copy.deepcopy(fitted(cell, "tokens", pooling))
-    X = [[5, 2, 7]]  # each word once: then its occurrence is its row of the embedding
-    chosen, embedding = chosen_classes(clf, X), clf.parameters_["embedding"]
-    (attribution,) = clf.attributions(X)
-    gradients = central_differences(
-        lambda: decision_of(clf, X, chosen).sum(), {"embedding": embedding}
-    )
-    of_rows = (gradients["embedding"] * embedding).sum(axis=1)
-    assert relative_error(attribution, of_rows[inputs(clf, X)[0]]) < 1e-6
-
-
 @functools.cache
 def learned(cell, kind, pooling):
     """A model that has learned something: the sign of the sum of a channel, or a word."""
