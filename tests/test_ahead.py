@@ -12,19 +12,6 @@ pytestmark = [
 ]
 
 
-class Kernels(event.Listener):
-    """The kernels that are compiled."""
-
-    def __init__(self):
-        self.names = set()
-
-    def on_start(self, event):
-        self.names.add(event.data["dispatcher"].py_func.__name__)
-
-    def on_end(self, event):
-        pass
-
-
 @pytest.mark.parametrize(
     ("parameters", "n_classes", "n_steps"),
     [
@@ -42,10 +29,9 @@ def test_nothing_is_left_to_compile(parameters, n_classes, n_steps):
     y = np.arange(24) % n_classes
 
     clf = seqnets.RecurrentClassifier(**parameters, max_iter=2, early_stopping=True)
-    kernels = Kernels()
-    with event.install_listener("numba:compile", kernels):
+    with event.install_recorder("numba:compile") as compilations:
         clf.fit(X, y).predict_proba(X[:3])
-    assert not kernels.names
+    assert not {each.data["dispatcher"].py_func.__name__ for _, each in compilations.buffer}
 
 
 def test_what_is_compiled_is_what_is_asked_for():
