@@ -60,18 +60,6 @@ def checked(y, n=None):
         pd.Series(["b", "a", "b"], dtype="string"),
         pl.Series(["b", "a", "b"]),
     ],
-    ids=[
-        "words",
-        "numbers",
-        "floats",
-        "bools",
-        "tuple",
-        "object",
-        "pandas",
-        "category",
-        "string",
-        "polars",
-    ],
 )
 def test_one_label_a_sequence(y):
     found = checked(y)
