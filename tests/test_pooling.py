@@ -85,36 +85,12 @@ def test_windows_change_no_bit(pooling, cuts, dtype):
     np.testing.assert_array_equal(in_windows[1][1:], whole[1][1:])
 
 
-@pytest.mark.parametrize("pooling", POOLINGS.keys() - {"ends"})
-def test_after_each_window_stands_what_is_pooled_so_far(pooling):
-    random = np.random.default_rng(5)
-    h = make_states(random, LENGTHS, 5, np.float64)
-    forward, (B, H) = POOLINGS[pooling][0], h.shape[1:]
-    pooled, total, best = np.empty((B, H)), np.empty((B, H)), np.empty((B, H), np.int64)
-    for t in range(len(h) - 1):
-        forward(t, LENGTHS, h[t : t + 2], total, best, pooled)
-        short = np.minimum(LENGTHS, t + 1)
-        so_far, _ = run(pooling, short, h[: t + 2], pooled)
-        np.testing.assert_array_equal(pooled, so_far)
-
-
 def test_a_mean_of_many_states_in_float32():
     """If it were summed in float32, it would be off by 0.0001."""
     h = np.full((2**20 + 1, 4, 1), 0.3, np.float32)
     batch = SimpleNamespace(start=0, lengths=np.full(4, 2**20))
     given = SimpleNamespace(batch=batch, work=Workspace(h.dtype))
     np.testing.assert_allclose(Pooling("mean", 1).forward(given, h), h[0], rtol=1e-7)
-
-
-@each_dtype
-def test_last_and_max_copy_states_bit_by_bit(dtype):
-    h = make_states(np.random.default_rng(1), LENGTHS, 5, dtype)
-    own = [h[1 : length + 1, row] for row, length in enumerate(LENGTHS)]
-    for pooling, pick in (("last", lambda steps: steps[-1]), ("max", lambda steps: steps.max(0))):
-        pooled, _ = run(pooling, LENGTHS, h, np.zeros(h.shape[1:], dtype))
-        for row, steps in enumerate(own):
-            expected = pick(steps) if len(steps) else np.zeros(5)
-            np.testing.assert_array_equal(pooled[row], expected)
 
 
 @each_dtype
