@@ -109,16 +109,6 @@ def test_a_few_words_of_a_large_vocabulary_need_no_table_of_it():
     assert peak < 10**5
 
 
-@each_kind
-def test_a_batch_of_empty_sequences(kind):
-    _, sequences = make(kind)
-    batch = make_batch(sequences, np.array([5, 1]))
-    assert batch.rows.tolist() == [5, 1]
-    assert batch.lengths.tolist() == [0] * TILE_ROWS
-    assert batch.n_active.size == 0
-    assert batch.x.shape == ((0, D) if kind == "series" else (0,))
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_batch_keeps_the_dtype(dtype):
     _, (values, offsets) = make("series")
