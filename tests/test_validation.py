@@ -16,7 +16,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, f1_score, get_scorer, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.utils import estimator_html_repr
 
 from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer, labels
 
@@ -550,29 +549,7 @@ def test_every_argument_can_be_requested():
         assert requests == dict.fromkeys(names, True)
 
 
-# ------------------------------------------------------------- shown, named, configured
-
-
-SHOWN = {
-    "classifier": (make_classifier(), make("series")),
-    "vectorizer": (SequenceVectorizer(), TEXTS),
-    "scaler": (SequenceScaler(), make("series")),
-    "pipeline": (make_pipeline(SequenceVectorizer(), make_classifier("tokens")), TEXTS),
-}
-
-
-@pytest.mark.parametrize("name", SHOWN)
-def test_html_tells_whether_it_is_fitted(name):
-    """Says whether it is fitted, and the name of each estimator."""
-    estimator, X = SHOWN[name]
-    y = None if name in ("vectorizer", "scaler") else np.resize(Y, len(X))
-    for fitted in (False, True):
-        estimator = estimator.fit(X, y) if fitted else clone(estimator)
-        for html in (estimator_html_repr(estimator), estimator._repr_html_()):
-            assert ("<span>Fitted</span>" in html) == fitted
-            assert ("<span>Not fitted</span>" in html) != fitted
-            for part in estimator if name == "pipeline" else [estimator]:
-                assert type(part).__name__ in html
+# ----------------------------------------------------------------------- frames and files
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
