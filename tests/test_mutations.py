@@ -63,7 +63,7 @@ FAULTS = [
     ("batches", "test_batches", 'part[np.argsort(lengths[part], kind="stable")]', "part"),
     ("training", TRAINING, "weights[batch.rows] / total_weight", "weights[batch.rows]"),
     ("training", "test_dropout", "seed = self.random.randint(2**31 - 1)", "seed = 0"),
-    ("training", NETWORK, "total[:] = 0", "pass"),
+    ("training", TRAINING, "total[:] = 0", "pass"),
     ("training", TRAINING, "other in others:", "other in others[1:]:"),
     ("workspace", TRAINING, "self._filled.clear()", "pass"),
     ("batches", "test_batches", "found, places[tokens]", "found, tokens"),

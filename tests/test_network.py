@@ -1,4 +1,4 @@
-"""The whole network and a step of its training against the twins and central differences."""
+"""The whole network against the twins and central differences."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from seqnets.dropout import NO_DROPOUT, NO_MASKS, Dropout
 from seqnets.initializers import EMBEDDING_SCALE
 from seqnets.losses import LOSSES
 from seqnets.network import Architecture, Network
-from seqnets.optimizers import SGD, Adam
 from seqnets.outputs import POOLING_NAMES
-from seqnets.threads import Workers
-from seqnets.training import Trainer
 from seqnets.workspace import GivenUpError, Workspace
 
 D, N_TOKENS = 2, 6
@@ -519,78 +516,3 @@ def test_both_precisions_start_alike(cell, kind):
         assert value.dtype == np.float32
         assert value.flags.c_contiguous and value.flags.writeable
         np.testing.assert_array_equal(value, double[name].astype(np.float32))
-
-
-# ------------------------------------------------------------------------- a training step
-
-
-class NaiveOptimizer:
-    """The twins' step, row by row, with each row's memory."""
-
-    def __init__(self, optimizer):
-        self.optimizer, self.memory, self.t = optimizer, {}, 0
-
-    def step(self, parameters, gradients, used):
-        self.t += 1
-        o = self.optimizer
-        for name, W in parameters.items():
-            dW = gradients[name]
-            rows = [None] if not isinstance(W[0], list) else range(len(W))
-            for row in rows:
-                if name == "embedding" and row not in used:
-                    continue
-                w, g = (W, dW) if row is None else (W[row], dW[row])
-                start = [naive.zeros(len(w)), naive.zeros(len(w))]
-                m, v = self.memory.get((name, row), start)
-                if isinstance(o, SGD):
-                    args = o.learning_rate, o.momentum, o.nesterov
-                    w_new, m = naive.sgd_step(w, g, m, *args)
-                else:
-                    args = o.learning_rate, o.beta_1, o.beta_2, o.epsilon
-                    w_new, m, v = naive.adam_step(w, g, m, v, self.t, *args)
-                w[:] = w_new
-                self.memory[name, row] = [m, v]
-
-
-@pytest.mark.usefixtures("several_blocks")
-@pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize(
-    "make_optimizer",
-    [
-        lambda: SGD(0.1, 0.9, False),
-        lambda: SGD(0.1, 0.9, True),
-        lambda: Adam(0.01, 0.9, 0.99, 1e-4),
-    ],
-    ids=["sgd", "nesterov", "adam"],
-)
-@each_kind
-@pytest.mark.parametrize(("cell", "n_outputs"), [("rnn", 3), ("lstm", 1), ("gru", 3)])
-def test_training_steps_equal_their_twin(cell, n_outputs, kind, make_optimizer, n_threads):
-    """Several blocks, the last one with empty sequences only, then fewer; penalty and clipping."""
-    alpha, max_norm = 0.3, 0.05
-    network, parameters = make_network(cell, kind, "mean", (3, 2), n_outputs)
-    lengths = [*np.resize([3, 1, 4, 2, 0, 1], 40), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-    sequences, targets, weights = make_data(kind, lengths, n_outputs)
-    twin = {name: naive.plain(value) for name, value in parameters.items()}
-    twin_optimizer = NaiveOptimizer(make_optimizer())
-
-    order = np.random.RandomState(1).permutation(len(lengths))
-    clipped = []
-    with Workers(n_threads, np.dtype(np.float64)) as workers:
-        trainer = Trainer(
-            network, parameters, make_optimizer(), workers,
-            loss=loss_name(n_outputs), alpha=alpha, max_grad_norm=max_norm,
-        )  # fmt: skip
-        for rows in (order, order[:3], order[5:25]):
-            loss = trainer.step(join(sequences), targets, weights, rows)
-            chosen = [sequences[row] for row in rows]
-            twin_loss, gradients, _, _ = naive.loss_and_gradients(
-                twin, cell, "mean", chosen, targets[rows], weights[rows], alpha
-            )
-            clipped.append(naive.global_norm(gradients) > max_norm)
-            gradients = naive.clip_by_global_norm(gradients, max_norm)
-            twin_optimizer.step(twin, gradients, {*np.concatenate(chosen).ravel().tolist()})
-            assert_close(loss, twin_loss)
-            for name, value in parameters.items():
-                assert_close(value, twin[name])
-    assert any(clipped)

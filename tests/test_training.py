@@ -14,7 +14,7 @@ from seqnets.training import Average, DivergenceError, Trainer, train
 pytestmark = pytest.mark.usefixtures("several_blocks")
 
 N, D, N_TOKENS = 2 * BLOCK_ROWS + 5, 2, 6
-LENGTHS = np.resize([3, 1, 0, 2], N)
+LENGTHS = np.append(np.resize([3, 1, 4, 2], N - 2), [0, 0])  # some of every block have steps
 TARGETS = np.eye(3)[np.arange(N) % 3]
 WEIGHTS = np.linspace(0.5, 2.0, N)
 
@@ -45,7 +45,10 @@ def adam():
 def make_trainer(kind, workers, optimizer, alpha=0.0, max_grad_norm=None):
     n_tokens = N_TOKENS if kind == "tokens" else None
     network = Network(Architecture("gru", D, (3, 2), "mean", 3, n_tokens, False))
-    parameters = network.initialize(np.random.RandomState(0), np.dtype(np.float64))
+    random = np.random.RandomState(0)
+    parameters = network.initialize(random, np.dtype(np.float64))
+    for W in parameters.values():  # none is zero
+        W += random.normal(scale=0.3, size=W.shape)
     return Trainer(
         network, parameters, optimizer, workers,
         loss="softmax", alpha=alpha, max_grad_norm=max_grad_norm,
