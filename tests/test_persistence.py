@@ -862,20 +862,6 @@ while True:
 """
 
 
-FITTING = """
-import sys
-import seqnets
-def scoring(*_):
-    print("writing", flush=True)
-    return 0.0
-clf = seqnets.RecurrentClassifier(
-    "rnn", 2, max_iter=10**6, n_iter_no_change=10**6, early_stopping=True, scoring=scoring
-)
-clf.fit([[0.0, 1.0], [1.0, 0.0]] * 20, [0, 1] * 20)
-seqnets.save(clf.set_params(scoring="loss"), sys.argv[1])
-"""
-
-
 def signaled(program, arguments, number, seconds=0.0):
     """Run the program until it says that it is writing, and a little longer."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
@@ -899,22 +885,6 @@ def test_a_save_that_is_stopped_leaves_the_old_file(number, tmp_path):
     signaled(STOPPED, [MODELS / "texts-1.seqnets", path], number)
     assert path.read_bytes() == b"old"
     assert len(os.listdir(tmp_path)) == (2 if number == signal.SIGKILL else 1)
-
-
-@not_windows
-@pytest.mark.parametrize(
-    "number", [getattr(signal, "SIGKILL", None), signal.SIGINT], ids=["SIGKILL", "SIGINT"]
-)
-def test_a_fit_that_is_stopped_leaves_a_whole_file(number, tmp_path):
-    """If killed, the old one; if interrupted, the new one, of a model that has learned less."""
-    path, old = tmp_path / "model", (MODELS / "series-1.seqnets").read_bytes()
-    path.write_bytes(old)
-    signaled(FITTING, [path], number, seconds=0.2)
-    assert os.listdir(tmp_path) == ["model"]
-    assert (path.read_bytes() == old) == (number == signal.SIGKILL)
-    model = seqnets.load(path)
-    if number == signal.SIGINT:
-        assert len(model.loss_curve_) == model.n_iter_ > 0
 
 
 @not_windows
