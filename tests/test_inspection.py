@@ -155,11 +155,6 @@ def test_trace_holds_what_the_prediction_was_made_of(cell, kind, bidirectional, 
     for i, found in enumerate(traces):
         assert {array.dtype for array in found.values()} == {np.dtype(dtype)}
         np.testing.assert_array_equal(found["logits"], decision[i])
-        if len(X[i]) and bidirectional:
-            ends = [found["layer1.h"][-1], found["layer1.reverse.h"][0]]
-            np.testing.assert_array_equal(found["pooled"], np.concatenate(ends))
-        elif len(X[i]):
-            np.testing.assert_array_equal(found["pooled"], found["layer1.h"][-1])
     (alone,) = clf.trace(X[5:6])
     for name, array in alone.items():
         np.testing.assert_array_equal(array, traces[5][name])
