@@ -110,7 +110,6 @@ def test_a_cell_without_a_product_has_no_recurrent_dropout():
 
 @pytest.mark.parametrize(("kind", "same"), [("series", 0.0), ("tokens", 0.3)])
 def test_auto_is_some_for_tokens_and_none_for_series(kind, same):
-    """0.3 for tokens, none for series."""
     auto, given = (make_classifier(kind, **parameters).fit(make(kind), np.arange(40) % 3)
                    for parameters in ({}, {"dropout": same}))  # fmt: skip
     assert auto.loss_curve_ == given.loss_curve_
@@ -145,16 +144,6 @@ def test_without_dropout_the_generator_is_left_alone():
     before = clf._state.random.get_state()[1].tolist()
     clf.fit(X, y)
     assert clf._state.random.get_state()[1].tolist() == before
-
-
-def test_embedding_dropout_is_of_tokens():
-    y = np.arange(40) % 3
-    clf = make_classifier("series", embedding_dropout=0.5)
-    with pytest.raises(ValueError, match="embedding_dropout is for token ids only"):
-        clf.fit(make("series"), y)
-    settings = [{"dropout": 0.0}, {"dropout": 0.0, "embedding_dropout": 0.5}]
-    a, b = (make_classifier("tokens", **s).fit(make("tokens"), y) for s in settings)
-    assert a.loss_curve_ != b.loss_curve_
 
 
 def test_masks_are_drawn_anew_in_each_batch_and_block(monkeypatch):
