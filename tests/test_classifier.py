@@ -90,11 +90,10 @@ def test_a_second_fit_forgets_the_first(first, then):
             np.testing.assert_equal(vars(clf).get(name), vars(anew).get(name), err_msg=name)
 
 
-@each_kind
 @pytest.mark.parametrize("method", METHODS)
-def test_methods_before_fit_say_so(kind, method):
+def test_methods_before_fit_say_so(method):
     with pytest.raises(NotFittedError, match="not fitted yet"):
-        getattr(make_classifier(kind), method)(make(kind))
+        getattr(make_classifier("2d"), method)(make("2d"))
 
 
 def test_a_seed_repeats_itself_and_a_generator_goes_on():
@@ -232,18 +231,16 @@ def test_probabilities_and_labels_follow_from_the_outputs(n_classes, n_outputs, 
 # -------------------------------------------------------------------------------- weights
 
 
-@each_kind
-def test_weights_of_any_form(kind):
-    X, weights = make(kind), np.arange(N) % 4 + 1
-    clf = make_classifier(kind).fit(X, Y, weights / 1.0)
-    assert not np.array_equal(clf.loss_curve_, fit(kind).loss_curve_)
+def test_weights_of_any_form():
+    X, weights = make("2d"), np.arange(N) % 4 + 1
+    clf = make_classifier("2d").fit(X, Y, weights / 1.0)
+    assert not np.array_equal(clf.loss_curve_, fit("2d").loss_curve_)
     for form in [weights, weights.astype(np.float32), weights.tolist(), pd.Series(weights)]:
-        assert_same_weights(clf, make_classifier(kind).fit(X, Y, sample_weight=form))
+        assert_same_weights(clf, make_classifier("2d").fit(X, Y, sample_weight=form))
 
 
-@each_kind
-def test_weights_of_one_are_none(kind):
-    assert_same_weights(fit(kind), make_classifier(kind).fit(make(kind), Y, np.ones(N)))
+def test_weights_of_one_are_none():
+    assert_same_weights(fit("2d"), make_classifier("2d").fit(make("2d"), Y, np.ones(N)))
 
 
 @each_kind
@@ -273,22 +270,21 @@ def test_weight_2_is_the_row_twice(kind, solver):
     assert_same_weights(a, b, 1e-8)
 
 
-@each_kind
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_class_weights_are_sample_weights(kind, early_stopping):
-    X, y = make(kind), np.resize(["a", "a", "b", "a", "b", "c"], N)
+def test_class_weights_are_sample_weights(early_stopping):
+    X, y = make("2d"), np.resize(["a", "a", "b", "a", "b", "c"], N)
     weights = np.linspace(1, 2, N)
     parameters = {"early_stopping": early_stopping, "validation_fraction": 0.3}
     given = {"a": 0.5, "b": 2.0, "c": 3.0}
     counts = np.bincount(np.searchsorted(["a", "b", "c"], y), weights)
     balanced = dict(zip("abc", counts.sum() / (3 * counts), strict=True))
     for class_weight, of_class in [(given, given), ("balanced", balanced)]:
-        a = make_classifier(kind, class_weight=class_weight, **parameters).fit(X, y, weights)
-        b = make_classifier(kind, **parameters)
+        a = make_classifier("2d", class_weight=class_weight, **parameters).fit(X, y, weights)
+        b = make_classifier("2d", **parameters)
         b.fit(X, y, weights * [of_class[label] for label in y])
         assert_same_weights(a, b)
         assert a.validation_loss_curve_ == b.validation_loss_curve_
-    assert not np.array_equal(a.loss_curve_, fit(kind, y, **parameters).loss_curve_)
+    assert not np.array_equal(a.loss_curve_, fit("2d", y, **parameters).loss_curve_)
 
 
 # ------------------------------------------------------------------------------ the model
