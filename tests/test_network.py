@@ -379,20 +379,11 @@ def assert_options_equal_their_twins(cell, kind, pooling, option, lengths, close
 @each_pair
 @each_kind
 @pytest.mark.parametrize("window", [1, 3, 4])
-def test_truncated_gradients_equal_their_twins(cell, kind, pooling, window):
+@pytest.mark.parametrize("in_stretches", [False, True])
+def test_truncated_gradients_equal_their_twins(cell, kind, pooling, window, in_stretches, request):
     """Two layers and every kind of dropout; of 7 steps, the first window has 1, 1 or 3."""
-    assert_truncated_gradients_equal_their_twins(cell, kind, pooling, window)
-
-
-@pytest.mark.usefixtures("stretches_of_two_steps")
-@each_pair
-@each_kind
-@pytest.mark.parametrize("window", [3, 4])
-def test_truncated_gradients_equal_their_twins_in_stretches(cell, kind, pooling, window):
-    assert_truncated_gradients_equal_their_twins(cell, kind, pooling, window)
-
-
-def assert_truncated_gradients_equal_their_twins(cell, kind, pooling, window):
+    if in_stretches:
+        request.getfixturevalue("stretches_of_two_steps")
     network, parameters = make_network(cell, kind, pooling, (3, 2), 3)
     dropout, lengths = Dropout(0.3, 0.3, 0.3), (3, 0, 7, 4, 1, 1, 6)
     assert_equals_its_twin(network, parameters, kind, lengths, dropout, window)
