@@ -314,7 +314,6 @@ def test_a_vectorizer_takes_no_weights():
     ("fitted", "given", "kind"),
     [
         ("2d", lambda: FORMS["2d"]("float64").tolist(), "2d"),
-        ("2d", lambda: list(FORMS["2d"]("float64")), "2d"),
         ("2d", lambda: pd.DataFrame(FORMS["2d"]("float64")), "2d"),
         ("3d", lambda: FORMS["3d"]("float64").tolist(), "3d"),
         ("ragged", lambda: [x.tolist() for x in ragged("float64")], "ragged"),

@@ -566,7 +566,6 @@ def test_names_of_columns(frame, method):
     assert clf.feature_names_in_.tolist() == ["a", "b", "c"]
     assert clf.feature_names_in_.dtype == object
     assert clf.n_features_in_ == 3
-    validation = {"y_val": Y}
     for call, y in [(train, [Y]), (clf.predict, []), (clf.predict_proba, [])]:
         with pytest.raises(ValueError, match="(?s)feature names.*unseen.*- aa"):
             call(others, *y)
@@ -575,7 +574,7 @@ def test_names_of_columns(frame, method):
         with pytest.warns(UserWarning, match="X does not have valid feature names"):
             call(plain, *y)
     with pytest.raises(ValueError, match="X_val: (?s:.)*must be in the same order"):
-        clf.fit(X, Y, X_val=swapped, **validation)
+        clf.fit(X, Y, X_val=swapped, y_val=Y)
     named = make_classifier().fit(plain, Y)
     assert not hasattr(named, "feature_names_in_")
     with pytest.warns(UserWarning, match="X has feature names, but RecurrentClassifier was fitted"):
