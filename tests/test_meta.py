@@ -4,6 +4,8 @@ X is 3-D or ragged wherever scikit-learn lets it through, else 2-D; the last tes
 meta-estimators that refuse it, and why.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from helpers import object_array, take
@@ -351,6 +353,75 @@ def test_labels_tell_more_than_their_permutations(kind):
         assert found == np.mean([fit_score(clf, X, shuffled, *rows) for rows in parts])
 
 
+# --------------------------------------------------------- those that want two dimensions
+
+
+def test_one_vs_one_is_the_fits_of_pairs():
+    X, y = make("2d", 3)
+    clf = make_classifier("2d")
+    found = OneVsOneClassifier(clf).fit(X, y)
+    pairs = itertools.combinations(found.classes_, 2)
+    for member, (first, second) in zip(found.estimators_, pairs, strict=True):
+        rows = np.flatnonzero((y == first) | (y == second))
+        by_hand = clone(clf).fit(X[rows], (y[rows] == second).astype(int))
+        np.testing.assert_array_equal(member.predict_proba(X), by_hand.predict_proba(X))
+
+
+def test_a_chain_s_second_link_reads_the_first_label():
+    X, y = make("2d", 3)
+    Y = np.transpose([y == "low", y == "high"]).astype(int)
+    clf = make_classifier("2d")
+    chain = ClassifierChain(clf).fit(X, Y)
+    first = clone(clf).fit(X, Y[:, 0])
+    second = clone(clf).fit(np.c_[X, Y[:, 0]], Y[:, 1])
+    expected = second.predict_proba(np.c_[X, first.predict(X)])[:, 1]
+    np.testing.assert_array_equal(chain.predict_proba(X)[:, 1], expected)
+    assert_tells_apart(expected)
+
+
+def test_self_training_learns_from_what_it_is_sure_of():
+    X, y = make("2d")
+    given = np.where(np.arange(N) % 3, (y == "low").astype(int), -1)
+    clf = make_classifier("2d", max_iter=12)
+    found = SelfTrainingClassifier(clf, threshold=0.9, max_iter=1).fit(X, given)
+    known = given >= 0
+    proba = clone(clf).fit(X[known], given[known]).predict_proba(X)
+    labels = np.where(~known & (proba.max(axis=1) > 0.9), proba.argmax(axis=1), given)
+    assert found.transduction_.tolist() == labels.tolist()
+    assert set(labels[~known]) == {-1, 0, 1}
+    by_hand = clone(clf).fit(X[labels >= 0], labels[labels >= 0])
+    np.testing.assert_array_equal(found.predict_proba(X), by_hand.predict_proba(X))
+
+
+def test_elimination_drops_the_column_that_matters_least():
+    X, y = make("2d")
+    clf = make_classifier("2d")
+
+    def importances(fitted):
+        given = X if fitted.n_features_in_ == 3 else X[:, [0, 1]]
+        return permutation_importance(fitted, given, y, random_state=0).importances_mean
+
+    found = RFE(clf, n_features_to_select=2, importance_getter=importances).fit(X, y)
+    sizes = abs(importances(clone(clf).fit(X, y)))  # RFE squares them
+    assert found.ranking_.argmax() == sizes.argmin()
+    kept = X[:, found.support_]
+    np.testing.assert_array_equal(
+        found.predict_proba(X), clone(clf).fit(kept, y).predict_proba(kept)
+    )
+
+
+def test_selection_keeps_the_column_that_scores_best():
+    X, y = make("2d")
+    clf = make_classifier("2d")
+    found = SequentialFeatureSelector(clf, n_features_to_select=1, cv=folds(2, y)).fit(X, y)
+    scores = [
+        np.mean([fit_score(clf, X[:, [column]], y, *parts) for parts in folds(2, y)])
+        for column in range(3)
+    ]
+    assert found.get_support(indices=True).tolist() == [np.argmax(scores)]
+    assert len(set(scores)) > 1
+
+
 def test_partial_dependence_is_the_mean_of_predictions():
     X, y = make("2d")
     clf = make_classifier("2d").fit(X, y)
@@ -365,27 +436,14 @@ def test_partial_dependence_is_the_mean_of_predictions():
 
 # These check X themselves and want two dimensions, before any classifier sees it.
 WANT_2D = {
-    "RFE": lambda clf, X, y: RFE(clf, importance_getter=last_matters_most).fit(X, y),
+    "RFE": lambda clf, X, y: RFE(clf).fit(X, y),
     "SequentialFeatureSelector": lambda clf, X, y: SequentialFeatureSelector(clf).fit(X, y),
     "BaggingClassifier": lambda clf, X, y: BaggingClassifier(clf, 2).fit(X, y),
     "OneVsOneClassifier": lambda clf, X, y: OneVsOneClassifier(clf).fit(X, y),
     "ClassifierChain": lambda clf, X, y: ClassifierChain(clf).fit(X, np.transpose([y, y])),
-    "SelfTrainingClassifier": lambda clf, X, y: SelfTrainingClassifier(clf).fit(
-        X, np.where(np.arange(N) % 3, y, -1)
-    ),
+    "SelfTrainingClassifier": lambda clf, X, y: SelfTrainingClassifier(clf).fit(X, y),
     "permutation_importance": lambda clf, X, y: permutation_importance(clf.fit(X, y), X, y),
 }
-
-
-def last_matters_most(clf):
-    return np.arange(clf.n_features_in_)
-
-
-@pytest.mark.parametrize("name", WANT_2D)
-def test_these_take_two_dimensions(name):
-    X, y = make("2d")
-    found = WANT_2D[name](make_classifier("2d", max_iter=1), X, (y == "low").astype(int))
-    assert not hasattr(found, "predict") or len(found.predict(X)) == N
 
 
 @pytest.mark.parametrize("name", WANT_2D)
