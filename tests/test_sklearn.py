@@ -1,13 +1,16 @@
-"""RecurrentClassifier among scikit-learn's tools: its checks, pipelines, processes."""
+"""RecurrentClassifier among scikit-learn's tools: its checks, pipelines, searches, processes."""
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import run_python
+from joblib import Parallel, delayed
 from naive import CELLS
 from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import (
     check_estimator,
@@ -78,18 +81,121 @@ def test_no_check_is_missing(classifier):
     assert len(names(classifier)) > 50
 
 
-# ------------------------------------------------------------------- pipelines and processes
+# --------------------------------------------------------------------------------- texts
+
+
+def make_texts(n=40):
+    """Texts whose first word decides the label."""
+    random = np.random.RandomState(0)
+    first, labels = ["good", "bad"] * (n // 2), ["yes", "no"] * (n // 2)
+    rest = random.choice(["a", "good", "bad", "film"], size=(n, 4))
+    return [" ".join([word, *words]) for word, words in zip(first, rest, strict=True)], labels
+
+
+def make_pipe(output="ragged", **parameters):
+    parameters = {"embedding_dim": 4, "hidden_layer_sizes": 3, "max_iter": 3} | parameters
+    return make_pipeline(
+        SequenceVectorizer(output=output),
+        RecurrentClassifier(n_jobs=1, random_state=0, **parameters),
+    )
+
+
+@pytest.mark.parametrize(
+    "form", [list, tuple, np.array, lambda X: np.array(X, dtype=object), pd.Series, iter]
+)
+def test_texts_of_every_form(form):
+    texts, y = make_texts()
+    expected = make_pipe().fit(texts, y).predict_proba(texts)
+    if form is iter:  # only in predict: a generator has no length to compare with y's
+        found = make_pipe().fit(texts, y).predict_proba(form(texts))
+    else:
+        found = make_pipe().fit(form(texts), form(y) if form is pd.Series else y)
+        found = found.predict_proba(form(texts))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_ids_of_every_form(cell):
+    """List, object array and padded matrix: one fit, one prediction, to the last bit."""
+    texts, y = make_texts()
+    texts = [text[: 4 + 3 * i] for i, text in enumerate(texts)]
+    rows = SequenceVectorizer().fit_transform(texts)
+    forms = [
+        rows,
+        list(rows),
+        [row.tolist() for row in rows],
+        SequenceVectorizer(output="padded").fit_transform(texts),
+        SequenceVectorizer(output="padded", max_length=50).fit_transform(texts),
+        pd.Series(list(rows)),
+    ]
+    clf = RecurrentClassifier(cell, 3, embedding_dim=4, max_iter=3, n_jobs=1, random_state=0)
+    models = [clone(clf).fit(X, y) for X in forms]
+    expected = models[0].decision_function(rows)
+    assert np.ptp(expected) > 0
+    for X, model in zip(forms, models, strict=True):
+        np.testing.assert_array_equal(model.decision_function(rows), expected)
+        np.testing.assert_array_equal(models[0].decision_function(X), expected)
 
 
 def test_pipelines_of_ragged_and_padded_output():
-    texts, y = ["good film", "bad film , so bad", "a good one", "so bad"] * 9, ["yes", "no"] * 18
-    clf = RecurrentClassifier("gru", 3, embedding_dim=4, max_iter=3, n_jobs=1, random_state=0)
-    a, b = (
-        make_pipeline(SequenceVectorizer(output=output), clone(clf)).fit(texts, y)
-        for output in ("ragged", "padded")
-    )
-    for X in (texts, ["good film film film film film film film", "", "unheard of"]):
-        np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+    texts, y = make_texts()
+    a, b = make_pipe("ragged").fit(texts, y), make_pipe("padded").fit(texts, y)
+    np.testing.assert_array_equal(a.predict_proba(texts), b.predict_proba(texts))
+    unseen = ["good film film film film film film film", "", "unheard of"]
+    np.testing.assert_array_equal(a.predict_proba(unseen), b.predict_proba(unseen))
+
+
+def test_steps_before_the_classifier():
+    random = np.random.RandomState(0)
+    X = pd.DataFrame(random.normal(50, 20, size=(30, 4)), columns=list("abcd"))
+    y = np.where(X["a"] < X["d"], "up", "down")
+    clf = RecurrentClassifier("gru", 4, max_iter=3, n_jobs=1, random_state=0)
+    pipe = make_pipeline(StandardScaler(), clone(clf)).fit(X, y)
+    scaled = StandardScaler().fit_transform(X)
+    np.testing.assert_array_equal(pipe.predict_proba(X), clf.fit(scaled, y).predict_proba(scaled))
+    pipe = make_pipeline(StandardScaler().set_output(transform="pandas"), clone(clf)).fit(X, y)
+    assert pipe[-1].feature_names_in_.tolist() == list("abcd")
+
+
+# ------------------------------------------------------------------- series and ids in tools
+
+
+def make(kind, n=36):
+    """Sequences whose first step decides between three classes."""
+    random = np.random.RandomState(0)
+    y = np.arange(n) % 3
+    if kind == "3d":
+        X = random.normal(size=(n, 4, 2))
+        X[np.arange(n), 0, 0] = 3 * y
+        return X, y
+    X = [random.normal(size=(T, 2)) for T in random.randint(1, 6, n)]
+    for x, label in zip(X, y, strict=True):
+        x[0, 0] = 3 * label
+    if kind == "tokens":
+        X = [np.array([2 + y[i], *random.randint(5, 9, len(x))]) for i, x in enumerate(X)]
+    return X, y
+
+
+def make_classifier(kind, **parameters):
+    defaults = {"hidden_layer_sizes": 4, "max_iter": 3, "n_jobs": 1, "random_state": 0}
+    defaults["embedding_dim"] = 3 if kind == "tokens" else None
+    return RecurrentClassifier(**defaults | parameters)
+
+
+each_kind = pytest.mark.parametrize("kind", ["3d", "ragged", "tokens"])
+each_cell = pytest.mark.parametrize("cell", CELLS)
+
+
+@each_kind
+@each_cell
+def test_clone_and_parameters(kind, cell):
+    X, y = make(kind)
+    clf = make_classifier(kind, cell=cell, hidden_layer_sizes=[4, 3])
+    copy = clone(clf.fit(X, y))
+    assert copy.get_params() == clf.get_params()
+    assert {name for name in vars(copy) if name.endswith("_")} == set()
+    np.testing.assert_array_equal(copy.fit(X, y).decision_function(X), clf.decision_function(X))
+    assert f"cell='{cell}'" in repr(make_classifier(kind, cell=cell)) or cell == "lstm"
 
 
 LOAD_AND_PREDICT = """if True:
@@ -114,11 +220,20 @@ LOAD_AND_PREDICT = """if True:
 @pytest.mark.compiled
 def test_what_is_loaded_compiles_nothing(tmp_path):
     """Models in a fresh process, also on read-only memory, run the kernels that are there."""
-    X, settings = [[2, 5, 6], [3], [4, 8, 5, 7], [2]] * 9, {"max_iter": 2, "n_jobs": 1}
-    clfs = [RecurrentClassifier(cell, 4, embedding_dim=3, **settings) for cell in CELLS]
-    for clf in clfs:
-        clf.fit(X, [0, 1, 2, 0] * 9)
+    X, y = make("tokens")
+    clfs = [make_classifier("tokens", cell=cell).fit(X, y) for cell in CELLS]
     expected = [clf.decision_function(X) for clf in clfs]
     joblib.dump((clfs, X), tmp_path / "models")
     run_python(LOAD_AND_PREDICT, tmp_path / "models", tmp_path / "decisions")
     np.testing.assert_array_equal(joblib.load(tmp_path / "decisions"), expected)
+
+
+@each_kind
+def test_processes_predict_as_their_parent(kind):
+    X, y = make(kind)
+    clf = make_classifier(kind, n_jobs=None).fit(X, y)
+    expected = clf.predict_proba(X)
+    found = Parallel(n_jobs=2)(delayed(clf.predict_proba)(X) for _ in range(4))
+    np.testing.assert_array_equal(found, [expected] * 4)
+    found = Parallel(n_jobs=2, prefer="threads")(delayed(clf.predict_proba)(X) for _ in range(4))
+    np.testing.assert_array_equal(found, [expected] * 4)
