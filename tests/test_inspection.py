@@ -379,7 +379,7 @@ def test_the_integral_finds_a_cliff():
     """A trapezoid rule with 1,024 equal steps may miss it."""
     path, add = cliff(height=4.0, width=1e-6)
     while path.wrong_sum() != (0, 0):
-        for s in path.midpoints():
+        for s in path.midpoints(is_settled=True):
             add(s)
     assert len(path.s) < 150
     np.testing.assert_allclose(path.integral(), [8, 0], rtol=explanation.TOLERANCE)
@@ -389,14 +389,14 @@ def test_an_integral_has_no_more_steps_than_it_may(monkeypatch):
     path = explanation.Path()
     for s in np.linspace(0, 1, 17):  # a wave, of which every step misses something
         path.add(s, np.sin(200 * s), np.array([200 * np.cos(200 * s)]))
-    wanted = path.midpoints()
+    wanted = path.midpoints(is_settled=True)
     assert wanted.size > 4
     monkeypatch.setattr(explanation, "MAX_STEPS", 20)
-    np.testing.assert_array_equal(path.midpoints(), wanted[:4])
-    *_, bend = path._steps()
-    assert bend[np.searchsorted(path.s, wanted[0]) - 1] == bend.max()
+    np.testing.assert_array_equal(path.midpoints(is_settled=True), wanted[:4])
+    _, missing, _ = path._steps()
+    assert abs(missing)[np.searchsorted(path.s, wanted[0]) - 1] == abs(missing).max()
     monkeypatch.setattr(explanation, "MAX_STEPS", 16)
-    assert path.midpoints().size == 0
+    assert path.midpoints(is_settled=True).size == 0
 
 
 def test_an_integral_that_misses_its_sum_warns(monkeypatch):
@@ -422,7 +422,7 @@ def test_an_integral_that_is_no_number_ends(value):
 
 def test_a_jump_is_not_halved_for_ever():
     path = explanation.Path()
-    while midpoints := path.midpoints().tolist() if path.s else [0.0, 1.0]:
+    while midpoints := path.midpoints(is_settled=True).tolist() if path.s else [0.0, 1.0]:
         for s in midpoints:
             path.add(s, float(s > 0.3), np.zeros(2))
     assert len(path.s) < 40
@@ -448,7 +448,7 @@ def test_integrated_gradients_are_the_integral(cell, pooling):
         assert_close(part, expected, 3e-3 * abs(expected).sum())
     found = clf.attributions(X, "integrated_gradients", target=True)
     for part, expected in zip(found, integral, strict=True):
-        assert_close(part, expected, 0.03 * abs(expected).max())
+        assert_close(part, expected, 0.07 * abs(expected).max())
 
 
 @each_method

@@ -192,8 +192,8 @@ class InsideMixin(PredictionMixin):
         n_steps : int, default=None
             Number of equal steps of the integral. None: 16 at first; the steps with the largest
             errors are halved, up to 256 in all, until the attributions sum to F(x) - F(0) within
-            1e-3 of it (or 1e-5 of the sum of their absolute values, the limit of single precision),
-            and until the trapezoid rule's errors add up to at most 1e-2 of that sum.
+            1e-3 of it (or 1e-5 of the sum of their absolute values, the limit of single precision)
+            and further points change none of them by more than 0.02 of the largest.
 
         Returns
         -------
