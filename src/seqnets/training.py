@@ -264,7 +264,8 @@ def train(
     With a validation set, the score is that of the weights `judged` on it. At the end, `parameters`
     get the values that these had in the best epoch (among equal scores, such as accuracies on few
     sequences, the one with the lowest loss) or, with `judge_start`, before training if no epoch was
-    better. Without one, the score is the negative training loss, and the last weights stay.
+    better; an array that is in both never changes. Without one, the score is the negative training
+    loss, and the last weights stay.
     `should_continue` is asked before training ends for lack of improvement. `report` is called
     after each epoch and may end training, as may an interrupt (Ctrl-C), which before the end of the
     first epoch is left to the caller.
