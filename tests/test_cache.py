@@ -229,6 +229,16 @@ def test_what_others_can_write_is_not_unpickled(place, tmp_path, which, mode, ru
 
 
 @pytest.mark.skipif(not POSIX, reason="Windows keeps others out by itself")
+def test_plants_do_not_run(kept, tmp_path):
+    place = with_kernels(kept, tmp_path)
+    for path in [path for path in place.rglob("*") if path.is_file()]:
+        path.write_bytes(pickle.dumps(Plant(tmp_path / "marker")))
+    place.chmod(0o777)
+    assert_one_warning(run(USE, NUMBA_CACHE_DIR=str(place)), kept)
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.skipif(not POSIX, reason="Windows keeps others out by itself")
 def test_the_owner_is_the_user_or_root(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     for owner in (0, 1000):

@@ -4,12 +4,14 @@ import copy
 import itertools
 import re
 
+import joblib
+import naive
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from helpers import assert_as_before, assert_same_weights, bits, snapshot, take
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from seqnets import RecurrentClassifier
 from seqnets.network import Network
@@ -90,10 +92,29 @@ def test_a_second_fit_forgets_the_first(first, then):
             np.testing.assert_equal(vars(clf).get(name), vars(anew).get(name), err_msg=name)
 
 
+@each_kind
 @pytest.mark.parametrize("method", METHODS)
-def test_methods_before_fit_say_so(method):
+def test_methods_before_fit_say_so(kind, method):
     with pytest.raises(NotFittedError, match="not fitted yet"):
-        getattr(make_classifier("2d"), method)(make("2d"))
+        getattr(make_classifier(kind), method)(make(kind))
+
+
+@each_kind
+def test_a_failed_fit_changes_nothing(kind, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError("in the middle of the first step")
+
+    new, old = make_classifier(kind), fit(kind)
+    states = [snapshot(clf) for clf in (new, old)]
+    expected = old.decision_function(make(kind))
+    with monkeypatch.context() as patch:
+        patch.setattr(Network, "backward", fail)
+        for clf in (new, old):
+            with pytest.raises(MemoryError, match="first step"):
+                clf.fit(make(kind, seed=1), ["a", "b"] * (N // 2))
+    for clf, state in zip((new, old), states, strict=True):
+        assert_as_before(clf, state)
+    np.testing.assert_array_equal(old.decision_function(make(kind)), expected)
 
 
 def test_a_seed_repeats_itself_and_a_generator_goes_on():
@@ -120,7 +141,33 @@ def test_one_sequence_is_enough():
     assert clf.predict([[[0.0, 1.0]]]).tolist() == ["only"]
 
 
-# ------------------------------------------------------------- precision and names of X
+# ------------------------------------------------------------------- X in the form it has
+
+
+FORMS = {
+    "fortran": lambda X, _: np.asfortranarray(X),
+    "byte order": lambda X, _: X.astype(X.dtype.newbyteorder(">")),
+    "strided": lambda X, _: np.repeat(X, 2, axis=-1)[..., ::2],
+    "reversed": lambda X, _: np.ascontiguousarray(X[::-1])[::-1],
+    "memory map": lambda X, path: joblib.load(joblib.dump(X, path)[0], mmap_mode="r"),
+    "objects": lambda X, _: X.astype(object),
+    "lists": lambda X, _: X.tolist(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@each_kind
+def test_other_forms_of_the_same_numbers(kind, form, tmp_path):
+    if kind in ("2d", "3d"):
+        X = make(kind)
+        other = FORMS[form](X, tmp_path / "X")
+    else:
+        X = [x for x in make(kind) if len(x)]
+        other = [FORMS[form](x, tmp_path / str(i)) for i, x in enumerate(X)]
+    y = Y[: len(X)]
+    a, b = make_classifier(kind).fit(X, y), make_classifier(kind).fit(other, y)
+    assert_same_weights(a, b)
+    np.testing.assert_array_equal(a.decision_function(X), a.decision_function(other))
 
 
 @pytest.mark.parametrize("kind", ["2d", "3d", "ragged"])
@@ -139,6 +186,18 @@ def test_series_compute_in_their_own_type(kind, given, computed):
     expected = clf.decision_function(cast(X, given))
     for other in [np.float32, np.float64]:  # predict computes as fit did
         np.testing.assert_array_equal(clf.decision_function(cast(X, other)), expected)
+
+
+@pytest.mark.parametrize("kind", ["2d", "3d", "ragged"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_unit_of_series_does_not_matter(kind, dtype):
+    """Volts or millivolts; powers of two, which round nothing, give the same to the last bit."""
+    found = []
+    for unit in [1.0, 2.0**-40, 2.0**40]:
+        X = [np.float32(x) * np.float32(unit) for x in make(kind)]
+        X = X if kind == "ragged" else np.array(X)
+        found.append(make_classifier(kind, dtype=dtype).fit(X, Y).decision_function(X))
+    np.testing.assert_array_equal(found, [found[0]] * 3)
 
 
 @pytest.mark.parametrize("low", [0.0, -1.0])
@@ -163,9 +222,23 @@ def test_tokens_compute_in_float32(dtype, computed):
     assert {W.dtype for W in clf.parameters_.values()} == {np.dtype(computed)}
 
 
+@pytest.mark.parametrize(("kind", "n"), [("2d", 4), ("3d", 3), ("ragged", 3), ("tokens", None)])
+def test_n_features_in(kind, n):
+    clf = fit(kind)
+    assert getattr(clf, "n_features_in_", None) == n
+    assert not hasattr(clf, "feature_names_in_")
+
+
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
-def test_columns_of_tokens_are_no_features(library):
-    clf = make_classifier("tokens").fit(library.DataFrame({"a": Y + 1, "b": Y}), Y)
+def test_a_frame_is_its_array_with_names(library):
+    X = make("2d")
+    frame = library.DataFrame(dict(zip("abcd", X.T, strict=True)))
+    clf = make_classifier("2d").fit(frame, Y)
+    assert clf.feature_names_in_.tolist() == list("abcd")
+    assert_same_weights(clf, fit("2d"))
+    np.testing.assert_array_equal(clf.predict_proba(frame), fit("2d").predict_proba(X))
+    tokens = library.DataFrame({"a": Y + 1, "b": Y})
+    clf = make_classifier("tokens").fit(tokens, Y)
     assert not hasattr(clf, "feature_names_in_")
     assert not hasattr(clf, "n_features_in_")
 
@@ -188,14 +261,27 @@ def test_columns_of_tokens_are_no_features(library):
     ],
     ids=repr,
 )
-def test_labels_of_every_type(labels):
-    X, y = make("2d"), np.resize(labels[::-1], N)
-    clf = make_classifier("2d").fit(X, y)
+@each_kind
+def test_labels_of_every_type(kind, labels):
+    X, y = make(kind), np.resize(labels[::-1], N)
+    clf = make_classifier(kind).fit(X, y)
     np.testing.assert_array_equal(clf.classes_, labels, strict=True)
     np.testing.assert_array_equal(clf.predict(X), labels[clf.predict_proba(X).argmax(axis=1)])
     assert clf.predict(X).dtype == labels.dtype
     assert clf.score(X, y) == np.mean(clf.predict(X) == y)
-    assert_same_weights(clf, fit("2d", np.searchsorted(labels, y)))
+    assert_same_weights(clf, fit(kind, np.searchsorted(labels, y)))
+    for form in (list, pd.Series, lambda y: pd.Series(y, index=range(5, 5 + N))):
+        assert_same_weights(clf, fit(kind, form(y)))
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        assert_same_weights(clf, fit(kind, y[:, np.newaxis]))
+
+
+def test_one_class_is_certain():
+    clf = fit("tokens", ["yes"] * N)
+    X = make("tokens", seed=1)
+    assert clf.predict(X).tolist() == ["yes"] * N
+    np.testing.assert_array_equal(clf.predict_proba(X), np.ones((N, 1)))
+    np.testing.assert_array_equal(clf.predict_log_proba(X), np.zeros((N, 1)))
 
 
 @pytest.mark.parametrize(
@@ -228,19 +314,30 @@ def test_probabilities_and_labels_follow_from_the_outputs(n_classes, n_outputs, 
     assert n_classes == 1 or proba.min() == 0
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_probabilities_of_large_outputs(dtype):
+    clf, X = fit("ragged", dtype=dtype), make("ragged", seed=1)
+    clf.parameters_["dense.b"] += 1e6
+    proba = clf.predict_proba(X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(proba, 1 / 3, atol=0.2)
+
+
 # -------------------------------------------------------------------------------- weights
 
 
-def test_weights_of_any_form():
-    X, weights = make("2d"), np.arange(N) % 4 + 1
-    clf = make_classifier("2d").fit(X, Y, weights / 1.0)
-    assert not np.array_equal(clf.loss_curve_, fit("2d").loss_curve_)
+@each_kind
+def test_weights_of_any_form(kind):
+    X, weights = make(kind), np.arange(N) % 4 + 1
+    clf = make_classifier(kind).fit(X, Y, weights / 1.0)
+    assert not np.array_equal(clf.loss_curve_, fit(kind).loss_curve_)
     for form in [weights, weights.astype(np.float32), weights.tolist(), pd.Series(weights)]:
-        assert_same_weights(clf, make_classifier("2d").fit(X, Y, sample_weight=form))
+        assert_same_weights(clf, make_classifier(kind).fit(X, Y, sample_weight=form))
 
 
-def test_weights_of_one_are_none():
-    assert_same_weights(fit("2d"), make_classifier("2d").fit(make("2d"), Y, np.ones(N)))
+@each_kind
+def test_weights_of_one_are_none(kind):
+    assert_same_weights(fit(kind), make_classifier(kind).fit(make(kind), Y, np.ones(N)))
 
 
 @each_kind
@@ -270,32 +367,49 @@ def test_weight_2_is_the_row_twice(kind, solver):
     assert_same_weights(a, b, 1e-8)
 
 
+@each_kind
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_class_weights_are_sample_weights(early_stopping):
-    X, y = make("2d"), np.resize(["a", "a", "b", "a", "b", "c"], N)
+def test_class_weights_are_sample_weights(kind, early_stopping):
+    X, y = make(kind), np.resize(["a", "a", "b", "a", "b", "c"], N)
     weights = np.linspace(1, 2, N)
     parameters = {"early_stopping": early_stopping, "validation_fraction": 0.3}
     given = {"a": 0.5, "b": 2.0, "c": 3.0}
     counts = np.bincount(np.searchsorted(["a", "b", "c"], y), weights)
     balanced = dict(zip("abc", counts.sum() / (3 * counts), strict=True))
     for class_weight, of_class in [(given, given), ("balanced", balanced)]:
-        a = make_classifier("2d", class_weight=class_weight, **parameters).fit(X, y, weights)
-        b = make_classifier("2d", **parameters)
+        a = make_classifier(kind, class_weight=class_weight, **parameters).fit(X, y, weights)
+        b = make_classifier(kind, **parameters)
         b.fit(X, y, weights * [of_class[label] for label in y])
         assert_same_weights(a, b)
         assert a.validation_loss_curve_ == b.validation_loss_curve_
-    assert not np.array_equal(a.loss_curve_, fit("2d", y, **parameters).loss_curve_)
+    assert not np.array_equal(a.loss_curve_, fit(kind, y, **parameters).loss_curve_)
+
+
+def test_a_class_of_weight_0_is_known_and_never_predicted():
+    parameters = {"class_weight": {0: 0.0, 1: 1.0, 2: 1.0}, "learning_rate_init": 0.1}
+    clf = fit("3d", max_iter=20, **parameters)
+    assert clf.classes_.tolist() == [0, 1, 2]
+    assert set(clf.predict(make("3d"))) <= {1, 2}
 
 
 # ------------------------------------------------------------------------------ the model
 
 
-def test_parameters_are_plain_arrays():
-    clf = fit("tokens", hidden_layer_sizes=(5, 2), embedding_dim=7)
-    assert {type(W) for W in clf.parameters_.values()} == {np.ndarray}
+@pytest.mark.parametrize("cell", naive.CELLS)
+def test_names_and_shapes_of_parameters(cell):
+    clf = fit("tokens", cell=cell, hidden_layer_sizes=(5, 2), embedding_dim=7)
     n_ids = len(np.unique(np.concatenate(make("tokens"))))  # with 1, the unknown
-    assert clf.parameters_["embedding"].shape == (n_ids, 7)
+    expected = {"embedding": (n_ids, 7), "dense.W": (2, 3), "dense.b": (3,)}
+    for name, D, H in (("layer0", 7, 5), ("layer1", 5, 2)):
+        of_layer = naive.shapes(cell, D, H)
+        expected |= {f"{name}.{key}": shape for key, shape in of_layer.items()}
+    assert {name: W.shape for name, W in clf.parameters_.items()} == expected
+    assert all(type(W) is np.ndarray for W in clf.parameters_.values())
     assert clf.n_layers_ == 4  # input and output count, as they do in MLPClassifier
+    clf = fit("3d", ["a", "b"] * (N // 2), cell=cell)
+    assert "embedding" not in clf.parameters_
+    assert clf.parameters_["layer0.W_x"].shape == naive.shapes(cell, 3, 3)["W_x"]
+    assert clf.parameters_["dense.W"].shape == (3, 1)
 
 
 @pytest.mark.parametrize(
@@ -303,9 +417,8 @@ def test_parameters_are_plain_arrays():
 )
 def test_hidden_layer_sizes_of_every_form(sizes):
     wanted = [5, 2] if np.size(sizes) == 2 else [4]
-    clf = fit("ragged", hidden_layer_sizes=sizes)
-    assert [len(W) for name, W in clf.parameters_.items() if name.endswith("W_h")] == wanted
-    assert clf.hidden_layer_sizes is sizes
+    parameters = fit("ragged", hidden_layer_sizes=sizes).parameters_
+    assert [W.shape[0] for name, W in parameters.items() if name.endswith("W_h")] == wanted
 
 
 TICKS = itertools.count()
@@ -438,9 +551,13 @@ def test_every_parameter_has_its_wrong_values():
     ("y", "message"),
     [
         (Y[:-1], rf"inconsistent numbers of samples: \[{N}, {N - 1}\]"),
+        (np.linspace(0, 1, N), "continuous"),
+        (np.c_[Y, Y], "zeros and ones, one column per label, but"),
         (None, "y"),
         ("yes", r"1d array"),
         (np.where(Y == 1, nan, Y), "y contains NaN"),
+        (np.where(Y == 1, inf, Y), "y contains infinity"),
+        (np.full(N, inf), "y contains infinity"),
     ],
 )
 def test_labels_that_are_refused(no_kernel, y, message):
@@ -468,6 +585,52 @@ def test_weights_that_are_refused(no_kernel, weights, message):
     assert_as_before(no_kernel, before)
 
 
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [({0: 1.0, 1: 1.0}, "classes.*2.*class_weight"), ({0: 0.0, 1: 0.0, 2: 0.0}, "[Ww]eights.*0")],
+)
+def test_class_weights_that_do_not_fit(no_kernel, class_weight, message):
+    clf = no_kernel.set_params(class_weight=class_weight)
+    before = snapshot(clf)
+    if 2 not in class_weight:
+        class_weight["of no class"] = 1.0
+    with pytest.raises(ValueError, match=message):
+        clf.fit(make("2d"), Y)
+    assert_as_before(clf, before)
+
+
+def test_an_empty_validation_set(no_kernel):
+    clf = no_kernel.set_params(early_stopping=True, validation_fraction=0.01)
+    with pytest.raises(ValueError, match="validation_fraction=0.01 of 12 sequences"):
+        clf.fit(make("2d"), Y)
+
+
+# ------------------------------------------------------------------------------ attention
+
+
+@each_kind
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_attention_weights_are_the_shares_in_the_pooled_state(kind, bidirectional):
+    """Each sequence has shares for its own steps, which give its pooled state by hand."""
+    parameters = {"pooling": "attention", "bidirectional": bidirectional, "dtype": "float64"}
+    clf, X = fit(kind, learning_rate_init=0.1, **parameters), make(kind)
+    shares = clf.attention_weights(X)
+    assert len(shares) == N
+    for share, x in zip(shares, X, strict=True):
+        T = len(x)
+        assert share.shape == (T,)
+        assert share.dtype == np.float64
+        assert T == 0 or share.sum() == pytest.approx(1, abs=1e-12)
+        assert (share > 0).all()
+    assert max(np.ptp(share) for share in shares if len(share)) > 1e-3
+    for share, seen in zip(shares, clf.trace(X), strict=True):
+        states = [seen[name] for name in ("layer0.h", "layer0.reverse.h") if name in seen]
+        by_hand = share @ np.concatenate(states, axis=1)
+        np.testing.assert_allclose(by_hand, seen["pooled"], rtol=0, atol=1e-14)
+    for i in (0, 3):
+        np.testing.assert_array_equal(clf.attention_weights(take(X, [i]))[0], shares[i])
+
+
 def test_attention_learns_nothing_from_a_single_step():
     """Its share is 1 whatever the weights; their gradient is 0, not what rounding leaves."""
     X, fitted = [[1], [2], [3]] * 4, []
@@ -477,6 +640,12 @@ def test_attention_learns_nothing_from_a_single_step():
     for name in ("attention.W", "attention.b", "attention.v"):
         np.testing.assert_array_equal(fitted[0][name], fitted[1][name])
     assert not np.array_equal(fitted[0]["dense.W"], fitted[1]["dense.W"])
+
+
+def test_attention_weights_leave_padding_out():
+    clf = make_classifier("tokens", pooling="attention").fit([[1, 2, 3], [4, 5]] * 6, Y % 2)
+    a, b = clf.attention_weights([[0, 2, 0, 3, 1], [2, 3, 1]])
+    assert a.tolist() == b.tolist()
 
 
 def test_other_poolings_have_no_attention_weights():

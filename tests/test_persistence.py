@@ -396,7 +396,11 @@ def test_what_cannot_be_saved_is_named(tmp_path):
     ("name", "change", "message"),
     [
         ("dense.W", lambda W: W[:-1], r"parameters_\['dense.W'\] is float64 \(2, 1\), expected"),
+        ("dense.W", lambda W: W.astype(np.float16), "is float16 .*, expected float64"),
+        ("layer0.b", lambda W: W.astype(np.float32), "is float32 .*, expected float64"),
+        ("layer0.W_h", lambda W: np.asfortranarray(W), "is not C-contiguous"),
         ("layer0.W_h", lambda W: W * np.nan, "holds NaN or inf"),
+        ("layer0.W_h", lambda W: W.tolist(), "is list, expected float64"),
     ],
 )
 def test_weights_set_by_hand_are_checked(name, change, message, tmp_path):
@@ -862,6 +866,20 @@ while True:
 """
 
 
+FITTING = """
+import sys
+import seqnets
+def scoring(*_):
+    print("writing", flush=True)
+    return 0.0
+clf = seqnets.RecurrentClassifier(
+    "rnn", 2, max_iter=10**6, n_iter_no_change=10**6, early_stopping=True, scoring=scoring
+)
+clf.fit([[0.0, 1.0], [1.0, 0.0]] * 20, [0, 1] * 20)
+seqnets.save(clf.set_params(scoring="loss"), sys.argv[1])
+"""
+
+
 def signaled(program, arguments, number, seconds=0.0):
     """Run the program until it says that it is writing, and a little longer."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
@@ -885,6 +903,22 @@ def test_a_save_that_is_stopped_leaves_the_old_file(number, tmp_path):
     signaled(STOPPED, [MODELS / "texts-1.seqnets", path], number)
     assert path.read_bytes() == b"old"
     assert len(os.listdir(tmp_path)) == (2 if number == signal.SIGKILL else 1)
+
+
+@not_windows
+@pytest.mark.parametrize(
+    "number", [getattr(signal, "SIGKILL", None), signal.SIGINT], ids=["SIGKILL", "SIGINT"]
+)
+def test_a_fit_that_is_stopped_leaves_a_whole_file(number, tmp_path):
+    """If killed, the old one; if interrupted, the new one, of a model that has learned less."""
+    path, old = tmp_path / "model", (MODELS / "series-1.seqnets").read_bytes()
+    path.write_bytes(old)
+    signaled(FITTING, [path], number, seconds=0.2)
+    assert os.listdir(tmp_path) == ["model"]
+    assert (path.read_bytes() == old) == (number == signal.SIGKILL)
+    model = seqnets.load(path)
+    if number == signal.SIGINT:
+        assert len(model.loss_curve_) == model.n_iter_ > 0
 
 
 @not_windows

@@ -7,11 +7,16 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_validate
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from seqnets import SequenceScaler, SequenceVectorizer
+from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer
 
 SCALERS = [SequenceScaler(), SequenceScaler(with_mean=False), SequenceScaler(with_std=False)]
 LENGTHS = [3, 1, 5, 2, 4]
@@ -65,14 +70,6 @@ def assert_same_form(found, X):
     else:
         assert found.dtype == object
         assert [np.shape(x) for x in found] == [np.shape(x) for x in X]
-
-
-def assert_same_statistics(found, expected):
-    for name in ("mean_", "var_", "scale_"):
-        one, other = getattr(found, name), getattr(expected, name)
-        assert (one is None) == (other is None)
-        if one is not None:
-            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 # ---------------------------------------------------------------- scikit-learn's own checks
@@ -140,6 +137,28 @@ def test_what_fit_tells(form, n_features):
 
 
 @each_form
+def test_mean_0_and_deviation_1(form):
+    found = joined(SequenceScaler().fit_transform(FORMS[form]("float64")))
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-13)
+    np.testing.assert_allclose(found.std(axis=0), 1, rtol=1e-13)
+
+
+def test_padding_stays_and_does_not_count():
+    """The same numbers as without it, whatever the number of steps."""
+    X = np.full((5, 9, 2), np.nan)
+    X[:, :5] = padded("float64")
+    scaler = SequenceScaler().fit(X)
+    without = SequenceScaler().fit(ragged("float64"))
+    np.testing.assert_array_equal(scaler.mean_, without.mean_)
+    assert scaler.n_steps_seen_ == sum(LENGTHS)
+    found = scaler.transform(X)
+    assert found.shape == X.shape
+    assert np.isnan(found).all(axis=2).sum(axis=1).tolist() == [9 - T for T in LENGTHS]
+    for x, expected in zip(found, without.transform(ragged("float64")), strict=True):
+        np.testing.assert_array_equal(x[: len(expected)], expected)
+
+
+@each_form
 @each_dtype
 @each_parameters
 def test_inverse_transform_undoes_transform(form, dtype, parameters):
@@ -169,7 +188,11 @@ def test_parts_teach_what_the_whole_does(form, parameters):
     for part in (X[:2], X[2:3], X[3:]):
         if len(part):
             assert parts.partial_fit(part) is parts
-    assert_same_statistics(parts, whole)
+    for name in ("mean_", "var_", "scale_"):
+        found, expected = getattr(parts, name), getattr(whole, name)
+        assert (found is None) == (expected is None)
+        if expected is not None:
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     assert parts.n_steps_seen_ == whole.n_steps_seen_
     for x, expected in zip(parts.transform(X), whole.transform(X), strict=True):
         np.testing.assert_allclose(x, expected, rtol=0, atol=1e-12)
@@ -190,6 +213,16 @@ def test_a_constant_channel_becomes_0(value):
     np.testing.assert_allclose(found[:, 0].std(), 1, rtol=1e-12)
 
 
+@each_form
+def test_each_sequence_alone(form):
+    """What becomes of a sequence does not depend on those beside it."""
+    X = FORMS[form]("float64")
+    scaler = SequenceScaler().fit(X)
+    together = scaler.transform(X)
+    for i in (1, 2):
+        np.testing.assert_array_equal(scaler.transform(X[i : i + 1])[0], together[i])
+
+
 # ---------------------------------------------------------------------------------- weights
 
 WEIGHTS = [0.5, 2.0, 0.0, 1.5, 3.0]
@@ -202,6 +235,14 @@ def weighted(X):
 
 def lengths(X):
     return [len(joined([x])) if len(x) else 0 for x in X]
+
+
+def assert_same_statistics(found, expected):
+    for name in ("mean_", "var_", "scale_"):
+        one, other = getattr(found, name), getattr(expected, name)
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 @each_form
@@ -301,6 +342,21 @@ def test_parts_whose_weights_have_no_sum():
     assert scaler.n_steps_seen_ == 1.6e308
 
 
+def test_weights_are_routed_to_where_they_are_wanted():
+    X, y = ragged("float64"), np.array([0, 1, 0, 1, 1])
+    wanted = SequenceScaler().fit(X, sample_weight=WEIGHTS)
+    with sklearn.config_context(enable_metadata_routing=True):
+        for wants in (True, False):
+            scaler = SequenceScaler().set_fit_request(sample_weight=wants)
+            last = DummyClassifier().set_fit_request(sample_weight=True)
+            pipe = make_pipeline(scaler, last).fit(X, y, sample_weight=WEIGHTS)
+            expected = wanted if wants else SequenceScaler().fit(X)
+            np.testing.assert_array_equal(pipe[0].mean_, expected.mean_)
+        SequenceScaler().set_partial_fit_request(sample_weight=True)
+    pipe.fit(X, y, sequencescaler__sample_weight=WEIGHTS)
+    np.testing.assert_array_equal(pipe[0].mean_, wanted.mean_)
+
+
 def test_a_vectorizer_takes_no_weights():
     """Though its fit is wrapped as the scaler's is."""
     with pytest.raises(TypeError, match="unexpected keyword argument 'sample_weight'"):
@@ -314,8 +370,12 @@ def test_a_vectorizer_takes_no_weights():
     ("fitted", "given", "kind"),
     [
         ("2d", lambda: FORMS["2d"]("float64").tolist(), "2d"),
+        ("2d", lambda: list(FORMS["2d"]("float64")), "2d"),
         ("2d", lambda: pd.DataFrame(FORMS["2d"]("float64")), "2d"),
+        ("2d", lambda: FORMS["2d"]("float64").astype(object), "2d"),
         ("3d", lambda: FORMS["3d"]("float64").tolist(), "3d"),
+        ("3d", lambda: np.asfortranarray(FORMS["3d"]("float64")), "3d"),
+        ("3d", lambda: FORMS["3d"]("float64").astype(">f8"), "3d"),
         ("ragged", lambda: [x.tolist() for x in ragged("float64")], "ragged"),
         ("ragged", lambda: tuple(ragged("float64")), "ragged"),
         ("ragged", lambda: pd.Series(ragged("float64"), index=list("abcde")), "ragged"),
@@ -346,6 +406,11 @@ def test_arrays_given_one_by_one(fitted, container):
         np.testing.assert_array_equal(np.reshape(x, expected.shape), expected)
 
 
+def test_integers_become_float64():
+    found = SequenceScaler().fit_transform([[1, 2], [4, 5]])
+    np.testing.assert_allclose(found, (np.array([[1, 2], [4, 5]]) - 3) / np.sqrt(2.5))
+
+
 @each_form
 def test_x_stays_as_it_is(form):
     """Whether it is read-only or not; and no result shares its memory."""
@@ -370,9 +435,17 @@ NAN, INF = np.array([[1.0, 2.0], [3.0, np.nan]]), np.array([[1.0, 2.0], [3.0, np
     ("X", "error", "message"),
     [
         (NAN, ValueError, r"X\[1\] holds nan at step 1; series must be finite"),
+        ([NAN[0], INF], ValueError, "features per step, but others have"),
         ([NAN[:1], INF], ValueError, r"X\[1\] holds inf at step 1, feature 1"),
         (np.stack([INF, NAN]), ValueError, r"X\[0\] holds inf at step 1, feature 1"),
+        (np.full((2, 3, 1), np.nan), ValueError, r"X\[0\] is NaN at every step"),
         (["a b", "c"], TypeError, "X holds strings"),
+        ([["a", "b"], ["c"]], TypeError, "X holds strings"),
+        (sparse.csr_matrix(np.eye(2)), TypeError, "X is sparse"),
+        (np.ma.masked_array(np.eye(2)), TypeError, "X is a masked array"),
+        (np.eye(2) + 1j, ValueError, "Complex data not supported"),
+        (np.zeros((2, 3, 4, 5)), ValueError, r"X has shape \(2, 3, 4, 5\)"),
+        (np.zeros((0, 3)), ValueError, r"0 sample\(s\)"),
     ],
 )
 def test_what_is_no_series_is_refused(X, error, message):
@@ -494,6 +567,13 @@ def test_a_data_frame_keeps_its_index():
     assert set(found.dtypes) == {np.dtype("float32")}
 
 
+def test_columns_of_another_order_are_refused():
+    X = pd.DataFrame(FORMS["2d"]("float64"), columns=["a", "b"])
+    scaler = SequenceScaler().fit(X)
+    with pytest.raises(ValueError, match="feature names should match"):
+        scaler.transform(X[["b", "a"]])
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.parametrize("form", ["3d", "3d padded", "ragged", "ragged 1-D"])
 def test_no_data_frame_of_3d_and_ragged_series(form, library):
@@ -511,6 +591,53 @@ def test_no_data_frame_of_2d_series_as_ragged_ones():
     scaler = SequenceScaler().fit(FORMS["ragged 1-D"]("float64")).set_output(transform="pandas")
     with pytest.raises(ValueError, match="is for 2-D series"):
         scaler.transform(FORMS["2d"]("float64"))
+
+
+@each_form
+@each_parameters
+def test_clone_and_pickle(form, parameters):
+    X = FORMS[form]("float64")
+    scaler = SequenceScaler(**parameters).fit(X)
+    expected = joined(scaler.transform(X))
+    copy = pickle.loads(pickle.dumps(scaler))
+    np.testing.assert_array_equal(joined(copy.transform(X)), expected)
+    copy.partial_fit(X)  # learns for itself
+    assert (copy.n_steps_seen_, scaler.n_steps_seen_) == (2 * len(expected), len(expected))
+    anew = clone(scaler)
+    assert anew.get_params() == scaler.get_params()
+    assert not hasattr(anew, "mean_")
+    np.testing.assert_array_equal(joined(anew.fit_transform(X)), expected)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("form", ["3d", "ragged"])
+def test_cross_validation_fits_on_the_training_folds_alone(form):
+    y = np.arange(12) % 2
+    X = np.random.RandomState(0).normal(np.arange(12).reshape(12, 1, 1), size=(12, 3, 2))
+    if form == "ragged":
+        X = pd.Series([x[: 1 + i % 3] for i, x in enumerate(X)]).to_numpy()
+    classifier = RecurrentClassifier("rnn", 2, max_iter=2, n_jobs=1, random_state=0)
+    pipe = make_pipeline(SequenceScaler(), classifier)
+    found = cross_validate(pipe, X, y, cv=3, return_estimator=True, return_indices=True)
+    for fold in range(3):
+        train, test = found["indices"]["train"][fold], found["indices"]["test"][fold]
+        fitted, score = found["estimator"][fold], found["test_score"][fold]
+        steps = np.concatenate(list(X[train]))
+        reference = StandardScaler().fit(steps)
+        np.testing.assert_array_equal(fitted[0].mean_, reference.mean_)
+        assert fitted[0].n_steps_seen_ == len(steps)
+        by_hand = clone(classifier).fit([reference.transform(x) for x in X[train]], y[train])
+        scaled = [reference.transform(x) for x in X[test]]
+        assert score == by_hand.score(scaled, y[test])
+        np.testing.assert_array_equal(fitted.predict_proba(X[test]), by_hand.predict_proba(scaled))
+
+
+@pytest.mark.parametrize("form", ["2-D", "data frame"])
+def test_tables_become_frames_if_the_configuration_asks_for_them(form):
+    X = np.arange(12.0).reshape(4, 3)
+    with sklearn.config_context(transform_output="pandas"):
+        found = SequenceScaler().fit_transform(X if form == "2-D" else pd.DataFrame(X))
+    np.testing.assert_array_equal(found.to_numpy(), SequenceScaler().fit_transform(X))
 
 
 def test_cubes_are_refused_if_the_configuration_asks_for_frames():

@@ -8,6 +8,7 @@ from helpers import assert_same_weights, bits, with_peak_memory
 from naive import CELLS
 
 from seqnets import RecurrentClassifier
+from seqnets.inference import WINDOW_STEPS
 from seqnets.outputs import POOLING_NAMES
 
 pytestmark = [
@@ -54,6 +55,22 @@ def test_a_lag_within_the_steps_is_learned_and_one_beyond_is_not():
         parameters = {"hidden_layer_sizes": 8, "early_stopping": False, "random_state": 0}
         clf = RecurrentClassifier("gru", **parameters, bptt_steps=10, max_iter=30, tol=0)
         assert (clf.fit(X_lag, y).score(X_lag, y) > 0.95) == learned
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("pooling", POOLING_NAMES)
+@pytest.mark.parametrize("kind", ["series", "tokens"])
+def test_predictions_of_long_sequences_depend_on_themselves_alone(kind, pooling):
+    window = WINDOW_STEPS // 4  # for a single sequence, which takes a tile of rows
+    lengths = [2 * window + 3, window + 1, window, window - 1, 3, 2 * window] * 3
+    X, embedding_dim = make_series(lengths), None
+    if kind == "tokens":
+        X, embedding_dim = [np.abs(x[:, 0] * 3).astype(int) + 1 for x in X], 3
+    clf = fit(X, np.arange(len(X)) % 3, pooling=pooling, embedding_dim=embedding_dim, max_iter=1)
+    expected = clf.decision_function(X)
+    assert len(np.unique(expected, axis=0)) > 10
+    alone = [clf.decision_function(X[i : i + 1])[0] for i in range(len(X))]
+    np.testing.assert_array_equal(alone, expected)
 
 
 @pytest.mark.compiled

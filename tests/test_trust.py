@@ -52,17 +52,28 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize(
-    "method", ["predict", "decision_function", "trace", "attributions", "staged_predict_proba",
-               "fit", "partial_fit"]
-)  # fmt: skip
+    "method", ["predict", "decision_function", "trace", "attributions", "staged_predict_proba"]
+)
 def test_weights_that_a_kernel_could_not_index(wrong, method):
-    clf, name = fit(warm_start=True), "layer0.W_h"
+    clf, name = fit(), "layer0.W_h"
     if WRONG[wrong] is None:
         del clf.parameters_[name]
     else:
         clf.parameters_[name] = WRONG[wrong](clf.parameters_[name])
     with pytest.raises(ValueError, match=r"parameters_.*layer0\.W_h"):
-        list(getattr(clf, method)(make(), *[Y] * method.endswith("fit")))
+        list(getattr(clf, method)(make()))
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_training_does_not_go_on_from_them(wrong):
+    clf, name = fit(warm_start=True), "dense.W"
+    if WRONG[wrong] is None:
+        del clf.parameters_[name]
+    else:
+        clf.parameters_[name] = WRONG[wrong](clf.parameters_[name])
+    for go_on in (clf.fit, clf.partial_fit):
+        with pytest.raises(ValueError, match=r"parameters_.*dense\.W"):
+            go_on(make(), Y)
 
 
 OTHERS_WRONG = [
@@ -335,6 +346,14 @@ def test_a_number_far_beyond_those_of_fit(cell, dtype, value):
     X[3, 2, 1] = value
     assert_probabilities(clf, X)
     np.testing.assert_array_equal(np.delete(clf.decision_function(X), 3, axis=0), expected)
+
+
+@each_cell
+def test_constant_series_are_all_alike(cell):
+    X = np.full((12, 5, 2), 7.0)
+    clf = fit(X, cell=cell)
+    assert_probabilities(clf, X)
+    assert len(np.unique(clf.predict_proba(X), axis=0)) == 1
 
 
 @pytest.mark.compiled  # more than a minute as plain Python
