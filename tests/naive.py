@@ -424,14 +424,13 @@ def loss_and_gradients(
     sequences: list,
     targets,
     weights=None,
-    alpha: float = 0.0,
     loss: str | None = None,
     masks: list[dict] | None = None,
     cuts: tuple[int, ...] = (),
 ) -> tuple[float, dict[str, list], list[Matrix], Matrix]:
     """Loss of a batch, its gradients, the gradient of each sequence's input, and the logits.
 
-    loss = (sum_i w_i loss_i + alpha / 2 * sum of all squared weights) / sum_i w_i
+    loss = sum_i w_i loss_i / sum_i w_i
 
     `parameters` are named embedding, layer0.W_x, layer0.W_h, layer0.b (layer0.b_h), layer1.W_x,
     ..., dense.W, dense.b; with an embedding the sequences hold its row numbers, and the input is
@@ -446,7 +445,7 @@ def loss_and_gradients(
     one_loss = LOSSES[loss or ("softmax" if len(parameters["dense.b"]) > 1 else "logistic")]
     total_weight = sum(weights)
 
-    total, gradients = squared_weights(parameters, alpha / total_weight)
+    total, gradients = 0.0, zeros_like_keys(parameters)
     dinputs, logits = [], []
     masks = [{} for _ in sequences] if masks is None else masks
     for sequence, target, weight, mask in zip(sequences, targets, weights, masks, strict=True):
@@ -632,19 +631,6 @@ def layer(parameters: dict, name: str, mask: dict) -> dict[str, list]:
     keys = ("W_x", "W_h", "b", "b_h")
     p = {key: parameters[f"{name}.{key}"] for key in keys if f"{name}.{key}" in parameters}
     return p | ({"m": mask[f"{name}.h"]} if f"{name}.h" in mask else {})
-
-
-def squared_weights(parameters: dict, alpha: float) -> tuple[float, dict[str, list]]:
-    """alpha / 2 * the sum of all squared weights, and its gradients alpha * W.
-
-    Weights are the matrices of products: no embedding, no bias.
-    """
-    total, gradients = 0.0, zeros_like_keys(parameters)
-    for name, W in parameters.items():
-        if name.endswith((".W", ".W_x", ".W_h", ".v")):
-            total += alpha / 2 * sum(w * w for w in flat(W))
-            gradients[name] = [[alpha * w for w in row] for row in W]
-    return total, gradients
 
 
 def accumulate(total: list, values: list) -> None:
