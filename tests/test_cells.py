@@ -45,8 +45,11 @@ def make_sequences(random, lengths, D, H, dtype=np.float64):
     ]
 
 
-def make_arrays(random, cell, p, sequences):
-    """The kernels' arrays for sequences sorted by length; garbage where no sequence runs."""
+def make_arrays(random, cell, p, sequences, tokens=False):
+    """The kernels' arrays for sequences sorted by length; garbage where no sequence runs.
+
+    As for `tokens`, the distinct inputs may be projected once and looked up.
+    """
     dtype, H, GH = p["b"].dtype, sequences[0]["h0"].size, p["b"].size
     lengths = np.array([len(s["x"]) for s in sequences])
     n, T = lengths.size, lengths.max()
@@ -69,6 +72,9 @@ def make_arrays(random, cell, p, sequences):
         dv=garbage(B, H),
         du=garbage(B, GH),
         gates=garbage(4 * H),
+        lookup=np.full((T, B if tokens else 0), -1),
+        xW=garbage(0, GH),
+        dxW=garbage(0, GH),
     )
     arrays.v = arrays.h[:-1]
     if "W_h" in p:
@@ -77,9 +83,16 @@ def make_arrays(random, cell, p, sequences):
     for row, s in enumerate(sequences):
         T = len(s["x"])
         arrays.x[:T, row] = s["x"]
-        arrays.a[:T, row] = s["x"].astype(float) @ p["W_x"] + p["b"]
+        if not tokens:
+            arrays.a[:T, row] = s["x"].astype(float) @ p["W_x"] + p["b"]
         arrays.h[0, row], arrays.c[0, row] = s["h0"], s["c0"]
         arrays.dh[: T + 1, row] = s["dh"]
+    if tokens:
+        runs = np.arange(n) < arrays.n_active[:, np.newaxis]
+        distinct, places = np.unique(arrays.x[:, :n][runs], axis=0, return_inverse=True)
+        arrays.lookup[:, :n][runs] = places
+        arrays.xW = (distinct.astype(float) @ p["W_x"] + p["b"]).astype(dtype)
+        arrays.dxW = np.zeros_like(arrays.xW)
     return arrays
 
 
@@ -127,6 +140,7 @@ def test_every_cell_has_a_twin():
 
 @each_dtype
 @each_cell
+@pytest.mark.parametrize("tokens", [False, True], ids=["series", "tokens"])
 @pytest.mark.parametrize(
     ("lengths", "D", "H"),
     [
@@ -140,11 +154,15 @@ def test_every_cell_has_a_twin():
     ],
     ids=["ragged", "wide", "one sequence", "one step", "one unit", "full", "no step"],
 )
-def test_kernels_equal_their_twins(cell, lengths, D, H, dtype):
+def test_kernels_equal_their_twins(cell, lengths, D, H, tokens, dtype):
     random = np.random.default_rng(0)
     p = make_parameters(random, cell, D, H, dtype)
     sequences = make_sequences(random, lengths, D, H, dtype)
-    v = make_arrays(random, cell, p, sequences)
+    if tokens:
+        vectors = random.normal(size=(3, D)).astype(dtype)
+        for s in sequences:
+            s["x"] = vectors[random.integers(3, size=len(s["x"]))]
+    v = make_arrays(random, cell, p, sequences, tokens)
     entry = SimpleNamespace(h=v.h.copy(), dh=v.dh.copy())
     forward(cell, v)
     backward(cell, v)
@@ -183,6 +201,10 @@ def test_kernels_equal_their_twins(cell, lengths, D, H, dtype):
         assert_close(product_over_steps(v.h[:-1], through_h), total["W_h"], close)
     if "b_h" in p:
         assert_close(v.du_n.sum(axis=(0, 1), dtype=float), total["b_h"], close)
+
+    by_token = np.zeros(v.dxW.shape)
+    np.add.at(by_token, v.lookup[v.lookup >= 0], v.da[:, : v.lookup.shape[1]][v.lookup >= 0])
+    assert_close(v.dxW, by_token, close)
 
     # Where no sequence runs: gradients of zero, and states as they were.
     for t, n in enumerate(v.n_active):

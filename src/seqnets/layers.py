@@ -2,7 +2,7 @@
 
 Only h W_h has to wait for the step before it and, backward, da W_h^T for the step after it. All
 else that is linear (forward x W_x; backward dW_x, dW_h and dx) is a matrix product over all steps,
-or over a long stretch of them.
+over a long stretch of them or, for tokens, over the distinct ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 from . import cells, initializers
 from .batches import Batch
 from .dropout import Masks
-from .jit import kernel
 from .products import OWN_SUMS, add_product, add_sums, whole_tiles
 from .workspace import Gradients, Parameters, Workspace
 
@@ -116,17 +115,10 @@ class Recurrent:
         A window starts from the states that the window before it has left.
         """
         parameters, batch, work, _ = given
-        arrays = self._arguments(self.cell.forward, given)
+        xW = None if lookup is None else self._projected(given, x)
+        arrays = self._arguments(self.cell.forward, given, lookup, xW)
         if lookup is None:
             self.project(parameters, x, arrays["a"].reshape(len(x), arrays["a"].shape[2]), work)
-        else:
-            rows = batch.projected.get(self.name)
-            if rows is None:
-                rows = work.array(f"{self.name}.x W_x", len(x), arrays["a"].shape[2])
-                if batch.window == 0:
-                    self.project(parameters, x, rows, work)
-            # Rows after a sequence's end are not read: any values will do.
-            rows.take(lookup, axis=0, out=arrays["a"], mode="clip")
         states = {"h", "c"} & arrays.keys()
         for name in states:
             arrays[name][0] = self._carried(name, batch, work)[batch.window] if batch.window else 0
@@ -137,6 +129,16 @@ class Recurrent:
             for name in states:
                 self._carried(name, batch, work)[batch.window + 1] = arrays[name][-1]
         return arrays["h"]
+
+    def _projected(self, given: Pass, x: np.ndarray) -> np.ndarray:
+        """x W_x + b of the distinct tokens, computed in the first window if it is not known."""
+        parameters, batch, work, _ = given
+        xW = batch.projected.get(self.name)
+        if xW is None:
+            xW = work.array(f"{self.name}.xW", len(x), self.cell.n_gates * self.n_units)
+            if batch.window == 0:
+                self.project(parameters, x, xW, work)
+        return xW
 
     def project(
         self, parameters: Parameters, x: np.ndarray, rows: np.ndarray, work: Workspace
@@ -160,13 +162,14 @@ class Recurrent:
         without `gradients`, they are not computed.
         """
         parameters, batch, work, masks = given
-        arrays = self._arguments(self.cell.backward, given)
         (T, B), H = batch.shape, self.n_units
+        dxW = None
+        if lookup is not None:
+            dxW = work.array(f"{self.name}.dxW", len(x), self.cell.n_gates * H)
+            dxW[:] = 0
+        arrays = self._arguments(self.cell.backward, given, lookup, dxW)
         if "dc" in arrays:
             arrays["dc"][:] = 0
-        if lookup is not None:
-            rows = work.array(f"{self.name}.da x", len(x), arrays["da"].shape[2])
-            rows[:] = 0
         for start, stop in stretches(T, B):
             steps = slice(start * B, stop * B)
             if stop < T and vanished(arrays, start, stop):
@@ -181,8 +184,6 @@ class Recurrent:
             if lookup is None:
                 x_part = x[steps].reshape(stop - start, B, x.shape[1])
                 self._project_backward(parameters, n_active, x_part, da, sums, dx[steps])
-            else:
-                add_to_rows(lookup[start:stop], da, rows)
             if "du_n" in part:
                 du_n = part["du_n"]
                 sums.add_rows("b_h", du_n.reshape(-1, H))
@@ -190,10 +191,10 @@ class Recurrent:
             if self.cell.has_product:
                 v = self._recurrent_input(batch, work, masks)[start:stop]
                 sums.add_steps("W_h", n_active, v, da)
-        if lookup is not None:
+        if dxW is not None:
             sums = Sums(self.name, gradients, work, first=batch.is_last)
             all_rows = np.array([len(x)])
-            self._project_backward(parameters, all_rows, x[np.newaxis], rows[np.newaxis], sums, dx)
+            self._project_backward(parameters, all_rows, x[np.newaxis], dxW[np.newaxis], sums, dx)
 
     def _project_backward(
         self,
@@ -244,22 +245,28 @@ class Recurrent:
             return work.array(f"{self.name}.v", *batch.shape, self.n_units)
         return self.states("h", batch, work)[:-1]
 
-    def _arguments(self, compiled: Callable, given: Pass) -> dict[str, np.ndarray]:
+    def _arguments(
+        self, compiled: Callable, given: Pass, lookup: np.ndarray | None, xW: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """A kernel's arguments by name; for a backward pass, `xW` is the gradient's place."""
         parameters, batch, work, masks = given
         (T, B), H = batch.shape, self.n_units
         GH, states = self.cell.n_gates * H, (T + 1, B, H)
+        if lookup is None or xW is None:
+            lookup, xW = np.empty((T, 0), np.int64), work.array("no xW", 0, GH)
         shapes = {
             "a": (T, B, GH), "u": (B, GH), "u_n": (T, B, H), "h": states, "c": states,
             "dh": states, "dc": (B, H), "dv": (B, H), "du": (B, GH), "gates": (4 * H,),
         }  # fmt: skip
         places = {"da": "a", "du_n": "u_n"}  # memory that a gradient takes over
+        known = {"n_active": batch.n_active, "lookup": lookup, "xW": xW, "dxW": xW}
         arrays = {}
         for name in argument_names(compiled):
             own, place = f"{self.name}.{name}", places.get(name, name)
             if place in shapes:
                 arrays[name] = work.array(f"{self.name}.{place}", *shapes[place])
-            elif name == "n_active":
-                arrays[name] = batch.n_active
+            elif name in known:
+                arrays[name] = known[name]
             elif name == "W_h":
                 arrays[name] = work.panels(own, parameters[own])
             elif name == "W_hT":
@@ -307,7 +314,8 @@ def vanished(arrays: dict[str, np.ndarray], start: int, stop: int) -> bool:
 
 
 # Kernels' arguments with a row per step, and with a row per state.
-STEP_ARRAYS, STATE_ARRAYS = {"n_active", "a", "u_n", "v", "da", "du_n"}, {"h", "c", "dh"}
+STEP_ARRAYS = {"n_active", "lookup", "a", "u_n", "v", "da", "du_n"}
+STATE_ARRAYS = {"h", "c", "dh"}
 
 
 def part_of_arguments(
@@ -364,14 +372,3 @@ class Sums(NamedTuple):
     def add_rows(self, key: str, rows: np.ndarray) -> None:
         """Add the sum of the rows, as a product: NumPy's sum takes 2 to 7 times as long."""
         self.add(key, np.ones(len(rows), rows.dtype), rows)
-
-
-@kernel
-def add_to_rows(lookup, da, rows):
-    """rows[lookup[t, b]] += da[t, b], except where the lookup is -1."""
-    for t in range(lookup.shape[0]):
-        for b in range(lookup.shape[1]):
-            row = lookup[t, b]  # read here: inside the loop, it would keep LLVM from vectorizing
-            if row >= 0:
-                for k in range(da.shape[2]):
-                    rows[row, k] += da[t, b, k]

@@ -61,6 +61,15 @@ def rmsprop_step(rows, W, dW, v, step_size, decay, epsilon):
 
 
 @kernel
+def add_to_rows(rows, dW, total):
+    """total[rows] += dW."""
+    for i in range(rows.size):
+        row = rows[i]  # read here: inside the loop, it would keep LLVM from vectorizing
+        for k in range(dW.shape[1]):
+            total[row, k] += dW[i, k]
+
+
+@kernel
 def add_squares(dW, squares):
     """squares[k] += dW[:, k]^2, in float64; LLVM vectorizes sums per column, not a sum of all."""
     for row in range(dW.shape[0]):

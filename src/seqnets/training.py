@@ -10,10 +10,9 @@ import numpy as np
 
 from .batches import Sequences, blocks, distinct, make_batch
 from .dropout import NO_DROPOUT, NO_MASKS, Dropout
-from .layers import add_to_rows
 from .losses import LOSSES
 from .network import Network
-from .optimizers import Optimizer, clip_by_global_norm, update_mean
+from .optimizers import Optimizer, add_to_rows, clip_by_global_norm, update_mean
 from .progress import History
 from .threads import Workers
 from .workspace import Parameters, Workspace
@@ -184,8 +183,7 @@ class Trainer:
                 total[:] = 0
                 ends = np.cumsum([words.size for words in tokens])
                 for part, here in zip(parts, np.split(places, ends[:-1]), strict=True):
-                    rows_of_part = part.array(name, here.size, W.shape[1])
-                    add_to_rows(here[np.newaxis], rows_of_part[np.newaxis], total)
+                    add_to_rows(here, part.array(name, here.size, W.shape[1]), total)
             else:
                 total, *others = (part.array(name, *W.shape) for part in parts)
                 for other in others:
