@@ -427,10 +427,13 @@ def test_pooling_goes_by_the_steps_of_the_first_series(n_steps, other, pooling, 
     first, then = (random.normal(size=(N, T, 1)) for T in (n_steps, other))
     clf = make_classifier(warm_start=True)
     for X in (first, then):
-        assert pooling_of(clf.fit(X, Y), X) == pooling
+        assert pooling_of(clf.fit(X, Y), X) == clf.pooling_ == pooling
     save(clf, tmp_path / "model")
-    assert pooling_of(load(tmp_path / "model").fit(then, Y), then) == pooling
-    assert pooling_of(clf.set_params(warm_start=False).fit(then, Y), then) != pooling
+    loaded = load(tmp_path / "model")
+    assert loaded.pooling_ == pooling
+    assert pooling_of(loaded.fit(then, Y), then) == loaded.pooling_ == pooling
+    clf.set_params(warm_start=False).fit(then, Y)
+    assert pooling_of(clf, then) == clf.pooling_ != pooling
 
 
 @pytest.mark.parametrize("n_steps", [3, 50])

@@ -182,6 +182,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         else one per class.
     out_activation_ : {"logistic", "softmax"}
         The activation of the output layer.
+    pooling_ : {"last", "mean", "max", "attention"}
+        The pooling in use: with `pooling="auto"`, the one that fit has chosen.
 
     See Also
     --------

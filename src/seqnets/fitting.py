@@ -198,6 +198,7 @@ def prepare(
     network.check(estimator.parameters_, estimator._dtype)  # `embeddings` may shrink meanwhile
     estimator._network = network
     estimator.n_layers_ = len(network.layers) + 2
+    estimator.pooling_ = network.architecture.pooling
     return data._replace(sequences=as_inputs(estimator, data.sequences))
 
 

@@ -186,6 +186,7 @@ def derived_attributes(fitted: dict[str, Any]) -> dict[str, Any]:
         network = Network(Architecture(*fitted["_network"]))
         more: dict[str, Any] = {"_network": network, "_dtype": np.dtype(fitted["_dtype"])}
         more |= {"n_outputs_": network.dense.n_outputs, "n_layers_": len(network.layers) + 2}
+        more["pooling_"] = network.architecture.pooling
         return more if fitted["_kind"] == "tokens" else more | {"_n_channels": n_channels(fitted)}
     if "_scaler" in fitted:
         scaler = scaler_of_arrays(*fitted["_scaler"])
