@@ -43,7 +43,7 @@ FAULTS = [
     ("pooling", "test_pooling", "> pooled[row, k] else", ">= pooled[row, k] else"),
     ("pooling", NETWORK, "share * (dshare - mean)", "share * dshare"),
     ("pooling", NETWORK, "total[row, k] *= less", "total[row, k] *= 1"),
-    ("layers", NETWORK, "dxW[:] = 0", "pass"),
+    ("layers", NETWORK, 'arrays["dxW"][:] = 0', "pass"),
     ("layers", NETWORK, 'arrays["dc"][:] = 0', "pass"),
     ("layers", NETWORK, "first=stop == T", "first=True"),
     ("layers", NETWORK, " and batch.is_last", ""),

@@ -115,10 +115,11 @@ class Recurrent:
         A window starts from the states that the window before it has left.
         """
         parameters, batch, work, _ = given
-        xW = None if lookup is None else self._projected(given, x)
-        arrays = self._arguments(self.cell.forward, given, lookup, xW)
+        arrays = self._arguments(self.cell.forward, given, x, lookup)
         if lookup is None:
             self.project(parameters, x, arrays["a"].reshape(len(x), arrays["a"].shape[2]), work)
+        elif batch.window == 0 and self.name not in batch.projected:
+            self.project(parameters, x, arrays["xW"], work)
         states = {"h", "c"} & arrays.keys()
         for name in states:
             arrays[name][0] = self._carried(name, batch, work)[batch.window] if batch.window else 0
@@ -130,23 +131,13 @@ class Recurrent:
                 self._carried(name, batch, work)[batch.window + 1] = arrays[name][-1]
         return arrays["h"]
 
-    def _projected(self, given: Pass, x: np.ndarray) -> np.ndarray:
-        """x W_x + b of the distinct tokens, computed in the first window if it is not known."""
-        parameters, batch, work, _ = given
-        xW = batch.projected.get(self.name)
-        if xW is None:
-            xW = work.array(f"{self.name}.xW", len(x), self.cell.n_gates * self.n_units)
-            if batch.window == 0:
-                self.project(parameters, x, xW, work)
-        return xW
-
     def project(
-        self, parameters: Parameters, x: np.ndarray, rows: np.ndarray, work: Workspace
+        self, parameters: Parameters, x: np.ndarray, xW: np.ndarray, work: Workspace
     ) -> None:
-        """rows = x W_x + b."""
+        """xW = x W_x + b."""
         W_x = f"{self.name}.W_x"
-        rows[:] = parameters[f"{self.name}.b"]
-        add_product(len(x), x, work.panels(W_x, parameters[W_x]), rows)
+        xW[:] = parameters[f"{self.name}.b"]
+        add_product(len(x), x, work.panels(W_x, parameters[W_x]), xW)
 
     def backward(
         self,
@@ -163,11 +154,8 @@ class Recurrent:
         """
         parameters, batch, work, masks = given
         (T, B), H = batch.shape, self.n_units
-        dxW = None
-        if lookup is not None:
-            dxW = work.array(f"{self.name}.dxW", len(x), self.cell.n_gates * H)
-            dxW[:] = 0
-        arrays = self._arguments(self.cell.backward, given, lookup, dxW)
+        arrays = self._arguments(self.cell.backward, given, x, lookup)
+        arrays["dxW"][:] = 0
         if "dc" in arrays:
             arrays["dc"][:] = 0
         for start, stop in stretches(T, B):
@@ -191,10 +179,10 @@ class Recurrent:
             if self.cell.has_product:
                 v = self._recurrent_input(batch, work, masks)[start:stop]
                 sums.add_steps("W_h", n_active, v, da)
-        if dxW is not None:
+        if lookup is not None:  # all rows of x count as one step
             sums = Sums(self.name, gradients, work, first=batch.is_last)
-            all_rows = np.array([len(x)])
-            self._project_backward(parameters, all_rows, x[np.newaxis], dxW[np.newaxis], sums, dx)
+            n_rows, dxW = np.array([len(x)]), arrays["dxW"][np.newaxis]
+            self._project_backward(parameters, n_rows, x[np.newaxis], dxW, sums, dx)
 
     def _project_backward(
         self,
@@ -246,27 +234,31 @@ class Recurrent:
         return self.states("h", batch, work)[:-1]
 
     def _arguments(
-        self, compiled: Callable, given: Pass, lookup: np.ndarray | None, xW: np.ndarray | None
+        self, compiled: Callable, given: Pass, x: np.ndarray, lookup: np.ndarray | None
     ) -> dict[str, np.ndarray]:
-        """A kernel's arguments by name; for a backward pass, `xW` is the gradient's place."""
+        """A kernel's arguments by name."""
         parameters, batch, work, masks = given
         (T, B), H = batch.shape, self.n_units
         GH, states = self.cell.n_gates * H, (T + 1, B, H)
-        if lookup is None or xW is None:
-            lookup, xW = np.empty((T, 0), np.int64), work.array("no xW", 0, GH)
+        R = len(x)
+        if lookup is None:
+            R, lookup = 0, np.empty((T, 0), np.int64)
+        known = {"n_active": batch.n_active, "lookup": lookup}
+        if self.name in batch.projected:
+            known["xW"] = batch.projected[self.name]
         shapes = {
-            "a": (T, B, GH), "u": (B, GH), "u_n": (T, B, H), "h": states, "c": states,
-            "dh": states, "dc": (B, H), "dv": (B, H), "du": (B, GH), "gates": (4 * H,),
+            "xW": (R, GH), "dxW": (R, GH), "a": (T, B, GH), "u": (B, GH), "u_n": (T, B, H),
+            "h": states, "c": states, "dh": states, "dc": (B, H), "dv": (B, H), "du": (B, GH),
+            "gates": (4 * H,),
         }  # fmt: skip
         places = {"da": "a", "du_n": "u_n"}  # memory that a gradient takes over
-        known = {"n_active": batch.n_active, "lookup": lookup, "xW": xW, "dxW": xW}
         arrays = {}
         for name in argument_names(compiled):
             own, place = f"{self.name}.{name}", places.get(name, name)
-            if place in shapes:
-                arrays[name] = work.array(f"{self.name}.{place}", *shapes[place])
-            elif name in known:
+            if name in known:
                 arrays[name] = known[name]
+            elif place in shapes:
+                arrays[name] = work.array(f"{self.name}.{place}", *shapes[place])
             elif name == "W_h":
                 arrays[name] = work.panels(own, parameters[own])
             elif name == "W_hT":
