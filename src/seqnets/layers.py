@@ -2,7 +2,7 @@
 
 Only h W_h has to wait for the step before it and, backward, da W_h^T for the step after it. All
 else that is linear (forward x W_x; backward dW_x, dW_h and dx) is a matrix product over many steps;
-of tokens, only the distinct ones go through x W_x, dW_x and dx.
+for tokens, x W_x, dW_x and dx take each distinct one once.
 """
 
 from __future__ import annotations
