@@ -4,17 +4,21 @@ Steps come in windows, one after another; `start` is a window's first step. The 
 window continues from what the one before has left in `pooled`, `total`, `best` and `scale`;
 afterwards, `pooled` is the result for all steps so far.
 
+T steps of a window, B sequences, H units:
+
+lengths (B,)         of the whole sequences
 h       (T+1, B, H)  states of a window: row t+1 is what its step t leaves
 pooled  (B, H)       zero, the initial state, for an empty sequence
 total   (B, H)       "mean", "attention": the sum that is divided, in float64 (a float32 sum of
                      1,000,000 states can be off by 1 %); "max": the new maximum, in h's dtype
 best    (B, H)       "last", "ends", "max": the step whose state was taken, -1 for none
 dh      (T+1, B, H)  every number is overwritten
-u       (T, B, A)    "attention": on entry h W + b; the forward pass leaves its tanh
-v       (A, 1)       the learned query (context vector)
+u       (T, B, H)    "attention": on entry h W + b; `attention_scores` leaves its tanh
+v       (H, 1)       the learned query (context vector)
 score   (B, T_all)   u v of all steps
 scale   (B, 2)       the largest score so far, and the sum of exp(score - largest)
-dv      (A, 1)       each window adds its gradient of v
+du      (T, B, H)    d loss / d (h W + b)
+dv      (H, 1)       each window adds its gradient of v
 
 last  h[length]
 ends  for two directions side by side: h[length] of the first and h[1] of the second, where each
