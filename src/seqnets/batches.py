@@ -58,8 +58,8 @@ class Batch(NamedTuple):
     rows: np.ndarray  # (n,) which sequences these are, in the order of the first n rows
     lengths: np.ndarray  # (B,)
     n_active: np.ndarray  # (T,) sequences that still run at step t: the first rows
-    x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens
-    lookup: np.ndarray | None  # (T, B) rows of x, -1 where ended; None for series
+    x: np.ndarray  # (T * B, D) series, zero where ended; or the distinct tokens, if not `projected`
+    lookup: np.ndarray | None  # (T, B) rows of x or `projected`, -1 where ended; None for series
     projected: dict[str, np.ndarray] = NO_PROJECTIONS  # by layer: x W_x + b, if already known
     start: int = 0  # of a window: its first step's place in the sequences
     window: int = 0  # and its number among the windows
