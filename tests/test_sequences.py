@@ -378,6 +378,8 @@ def test_where_nan_is_padding():
     X = with_value(CUBE, (2, 0), np.nan)
     with pytest.raises(ValueError, match=r"X\[2\] holds nan.*padding only after .* last step"):
         read_series(RecurrentClassifier(), X, None)
+    with pytest.raises(ValueError, match=r"X\[2\] holds nan.*leave out padding"):
+        read_series(RecurrentClassifier(), list(X), None)
 
 
 def test_a_column_of_strings_is_named():

@@ -132,8 +132,10 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
         series = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-    of_padding = "; NaN is padding only after a sequence's last step; fill gaps"
-    series = _finite(series, of_padding if kind == "3d" else "")
+    hint = "; fill gaps, and leave out padding, which a list does not need"
+    if kind == "3d":
+        hint = "; NaN is padding only after a sequence's last step; fill gaps"
+    series = _finite(series, hint)
     if not reset and len(series.values) == 0:  # no step tells how many features there are
         series = series._replace(values=series.values.reshape(0, estimator.n_features_in_))
     n_features = series.values.shape[1]
