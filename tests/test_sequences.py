@@ -565,7 +565,14 @@ def test_one_step_of_many_features_may_be_many_steps():
         read(np.reshape(TABLE, (4, 1, 3)))
 
 
-@pytest.mark.parametrize("X", [np.array([["1.5", "2"]] * 4), pd.DataFrame({"a": ["1e3"] * 4})])
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.array([["1.5", "2"]] * 4),
+        pd.DataFrame({"a": ["1e3"] * 4}),
+        [["1", "2"], ["3"]],
+    ],
+)
 def test_numbers_as_strings(X):
     with pytest.raises(TypeError, match=r"X holds strings.*If they are numbers, pass X.astype"):
         read(X)
