@@ -258,7 +258,7 @@ def test_ids_with_an_embedding_give_none_either():
 
 def test_one_hot_labels_are_told_from_several():
     one_hot = np.eye(3, dtype=int)[Y]
-    with pytest.warns(UserWarning, match=r"a single 1 in each row.*pass y.argmax\(axis=1\)"):
+    with pytest.warns(UserWarning, match=r"a single 1 in each row.*pass np.argmax\(y, axis=1\)"):
         make_classifier().fit(make(), one_hot)
     clf = make_classifier()
     with pytest.warns(UserWarning, match="a single 1 in each row"):

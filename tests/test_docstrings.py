@@ -83,6 +83,13 @@ def test_the_readme_makes_sequences_of_tables():
     table = pd.DataFrame({"run": [7, 7, 3, 7], "temp": [1.0, 2, 3, 4], "vibration": [5, 6, 7, 8]})
     found = [x.to_numpy().tolist() for x in eval(rows, {"table": table})]
     assert found == [[[1, 5], [2, 6], [4, 8]], [[3, 7]]]
+    labels, events = (
+        re.search(rf"`(table\.groupby.*?{end})`", readme)[1]
+        for end in (r"first\(\)", r"agg\(list\)")
+    )
+    table = pd.DataFrame({"run": [7, 7, 3], "event": ["b", "a", "c"], "label": [1, 1, 0]})
+    assert eval(labels, {"table": table}).tolist() == [1, 0]
+    assert eval(events, {"table": table}).tolist() == [["b", "a"], ["c"]]
     table = pd.DataFrame({"a": [[1, 2], [3]], "b": [[4, 5], [6]]})
     found = [x.tolist() for x in eval(cells, {"table": table, "np": np})]
     assert found == [[[1, 4], [2, 5]], [[3, 6]]]

@@ -121,8 +121,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         The score on the validation set, weighted by its sample and class weights: "loss" is the
         negative loss; else any scikit-learn scorer. None: the accuracy. The loss decides ties.
     class_weight : dict or "balanced", default=None
-        Weights of the classes, multiplied by `sample_weight`. "balanced": the sum of all sample
-        weights / (n_classes * the sum of the class's own). Not for multilabel y.
+        Weights of the classes (1 if the dict lacks one), times `sample_weight`. "balanced": the sum
+        of all sample weights / (n_classes * the sum of the class's own). Not for multilabel y.
     warm_start : bool, default=False
         Whether fit continues for `max_iter` more epochs where the previous fit left off: with its
         weights and standardization and, if that fit had `warm_start=True`, its optimizer and random

@@ -44,7 +44,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         check_zeros_and_ones(table)
         return table.astype(int)
     if table.ndim == 2 and table.shape[1] == 1:
-        message = "A column-vector y was passed when a 1d array was expected: pass y.ravel()."
+        message = "A column-vector y was passed when a 1d array was expected: pass np.ravel(y)."
         warn(message, DataConversionWarning)
     y = column_or_1d(table)
     assert_all_finite(y, input_name="y")
@@ -98,7 +98,7 @@ def warn_if_one_hot(y: np.ndarray) -> None:
     if y.ndim == 2 and len(y) >= 10 and (y.sum(axis=1) == 1).all():  # with fewer, it may be chance
         warn(
             "y has two dimensions and a single 1 in each row. It is read as several labels per "
-            "sequence (multilabel); if it holds one-hot classes, pass y.argmax(axis=1)."
+            "sequence (multilabel); if it holds one-hot classes, pass np.argmax(y, axis=1)."
         )
 
 

@@ -21,6 +21,10 @@ TEXT_COLUMN_HINT = (
     "Leave that column out, or encode it, for example with OneHotEncoder(sparse_output=False); if "
     f"its texts are to be classified, pass that column alone. {TEXTS_HINT}"
 )
+NUMBERS_HINT = (
+    " If they are numbers, pass X.astype(float), or, if X is a list, "
+    "[np.asarray(x, dtype=float) for x in X]."
+)
 NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # also Numbers
 
 
@@ -41,7 +45,7 @@ def demand_real_numbers(X: Any, name: str, advice: str = TEXTS_HINT) -> None:
         shown = f"has dtype {X.dtype}" if of_no_strings else f"is {reprlib.repr(X[:])}"
         raise TypeError(
             f"X holds strings, but series and token ids are numbers: {name} {shown}. {advice}"
-            + (" If they are numbers, pass X.astype(float)." if is_numeric(X) else "")
+            + (NUMBERS_HINT if is_numeric(X) else "")
         )
     if isinstance(X, complex) or kind == "c":
         given = f"has dtype {X.dtype}" if np.ndim(X) else f"is {X}"

@@ -30,6 +30,7 @@ from .warn import warn
 
 FLOAT, FLOATS = np.dtype(np.float64), [np.float64, np.float32]
 FLOAT32 = {"float32", "Float32", "float[pyarrow]"}  # as pandas calls them
+SERIES_HINT = "numeric series need embedding_dim=None"
 MAX_TEXTS_PER_ROW = 4  # padded, side by side in one X
 
 
@@ -50,14 +51,17 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
         values, offsets = _join_sequences(X)
         if values.shape[1] != 1:
             raise ValueError(
-                f"Token sequences have one id per step, but those of X have {values.shape[1]}."
+                f"Token sequences have one id per step, but those of X have {values.shape[1]}; "
+                f"{SERIES_HINT}."
             )
     else:
         shape = np.shape(X)
         if len(shape) not in (0, 2):
+            one = len(shape) == 1
+            hint = ". Pass a single sequence x as [x]" if one else f"; {SERIES_HINT}"
             raise ValueError(
                 f"X has shape {shape}: token ids are (n_sequences, n_steps), or a list of "
-                "sequences (n_steps,). Pass a single sequence x as [x]."
+                f"sequences (n_steps,){hint}."
             )
         if not _is_matrix(X):
             X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
@@ -90,7 +94,7 @@ def _hint_at(number: float) -> str:
         return "; pad with 0"
     if number > LARGEST_ID and number.is_integer():  # as hashes are
         return "; SequenceVectorizer(analyzer=list) numbers any others"
-    series = "; numeric series need embedding_dim=None, numbers can't be mixed with texts"
+    series = f"; {SERIES_HINT}, numbers can't be mixed with texts"
     return "" if number.is_integer() else series
 
 
@@ -128,8 +132,10 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
         series = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-    of_padding = "; NaN is padding only after a sequence's last step; fill gaps"
-    series = _finite(series, of_padding if kind == "3d" else "")
+    hint = "; fill gaps, and leave out padding, which a list does not need"
+    if kind == "3d":
+        hint = "; NaN is padding only after a sequence's last step; fill gaps"
+    series = _finite(series, hint)
     if not reset and len(series.values) == 0:  # no step tells how many features there are
         series = series._replace(values=series.values.reshape(0, estimator.n_features_in_))
     n_features = series.values.shape[1]
