@@ -53,7 +53,7 @@ def told(history, y, y_val=None, classes=(0, 1), weights=None):
         validation = Validation(None, targets(y_val), np.ones(len(y_val)), None, None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitting.warn_of_a_poor_fit(clf, history, data, validation)
+        fitting.warn_of_a_poor_fit(clf, history, data, validation, may_be_ids=False)
     assert {w.category for w in caught} <= {ConvergenceWarning}
     return [str(w.message) for w in caught]
 
@@ -247,6 +247,16 @@ def test_texts_without_an_embedding_are_one_warning(method, X):
 )
 def test_series_give_no_warning_of_texts(X):
     make_classifier(tol=10.0).fit(X, [0, 1, 0, 1])
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize(("shift", "told"), [(0, True), (0.5, False), (-1, False)])
+def test_a_poor_fit_of_whole_numbers_may_be_one_of_ids(recwarn, shift, told):
+    X, y = np.random.RandomState(0).randint(0, 50, (60, 6)) + shift, np.arange(60) % 2
+    make_classifier(max_iter=1, tol=10.0).fit(X, y)
+    assert (
+        any("if they are token ids, set embedding_dim" in str(w.message) for w in recwarn) == told
+    )
 
 
 def test_ids_with_an_embedding_give_none_either():

@@ -705,7 +705,12 @@ REFUSED = {
     "groups with their keys": (
         list(pd.DataFrame({"run": [0, 0, 1], "a": [1.0, 2.0, 3.0]}).groupby("run")),
         TypeError,
-        r"X\[0\] is a group's key and its frame: pass \[x for _, x in groups\]",
+        r"X\[0\] is a group's key and its data: pass \[x for _, x in groups\]",
+    ),
+    "columns of groups with their keys": (
+        list(pd.DataFrame({"run": [0, 0, 1], "a": [1.0, 2.0, 3.0]}).groupby("run")["a"]),
+        TypeError,
+        r"X\[0\] is a group's key and its data: pass \[x for _, x in groups\]",
     ),
     "missing sequences": (
         pd.Series([np.ones(2), None, np.ones(3), np.ones(1)]),
@@ -762,6 +767,7 @@ def test_what_is_no_sequences(monkeypatch, call, kind, name):
         ("fit", "tokens", CUBE, r"\(4, 3, 2\): token ids .*; .*embedding_dim=None"),
         ("predict", "3d", with_value(CUBE, (2, slice(None)), np.nan), r"X\[2\] is NaN at every"),
         ("predict", "3d", np.ones((1, 3, 3)), "X has 3 features, but.*expecting 2 features"),
+        ("predict", "3d", np.ones((1, 2, 9)), r"X has 9 features.* 2 features.*swapaxes\(1, 2\)"),
         ("predict", "3d", np.ones((1, 3, 1)), "X has 1 features, but.*expecting 2 features"),
         ("predict", "3d", np.ones((1, 3, 2, 1)), r"\(1, 3, 2, 1\)"),
         ("predict", "3d", np.ones((1, 2)), r"X has 1 features.*expecting 2.* x as \[x\]."),

@@ -336,6 +336,9 @@ def test_a_missing_word_is_refused(missing):
     for max_length, where in ((None, "Document 1"), (2, "A document")):
         with pytest.raises(TypeError, match=f"{where} holds .* as a word: leave it out, or give"):
             SequenceVectorizer(analyzer=list, max_length=max_length).fit(documents)
+    fitted = SequenceVectorizer(analyzer=list).fit([["a"]])
+    with pytest.raises(TypeError, match="Document 1 holds .* as a word: leave it out, or give"):
+        fitted.transform(documents)
 
 
 def test_words_that_can_t_be_counted():

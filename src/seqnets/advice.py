@@ -30,11 +30,17 @@ USUAL_REASONS = (
     "outliers in series, a small max_iter, labels that do not depend on X."
 )
 
+IDS_HINT = "X holds whole numbers only: if they are token ids, set embedding_dim (64, for example)."
+
 
 def warn_of_a_poor_fit(
-    estimator: Estimator, history: History, data: Data, validation: Validation | None
+    estimator: Estimator,
+    history: History,
+    data: Data,
+    validation: Validation | None,
+    may_be_ids: bool,
 ) -> None:
-    """Give one warning at most, of the worst problem."""
+    """Give one warning at most, of the worst problem; X `may_be_ids` that were read as series."""
     if history.stopped == "interrupted":
         return
     guessed, true = (
@@ -56,8 +62,11 @@ def warn_of_a_poor_fit(
             "optimization hasn't converged yet."
         )
     loss = np.median(curve[-LAST_EPOCHS:]) if validation is None else history.lowest_validation_loss
-    if 0 < HALF_LEARNED * guessing < loss and (hint := describe_flat_series(data.sequences)):
-        message = f"{message or compare_with_guessing('loss', loss, guessing)} {hint}"
+    if 0 < HALF_LEARNED * guessing < loss:
+        if hint := describe_flat_series(data.sequences):
+            message = f"{message or compare_with_guessing('loss', loss, guessing)} {hint}"
+        elif message and may_be_ids:
+            message = f"{message} {IDS_HINT}"
     if message:
         warn(message, ConvergenceWarning)
 
@@ -159,6 +168,14 @@ def warn_of_scoring(estimator: Estimator, where: str) -> None:
     """Warn that scoring has no effect without a validation set."""
     if estimator.scoring != "loss":
         warn(f"scoring={estimator.scoring!r} has no effect {where}.")
+
+
+def may_be_token_ids(estimator: Estimator, sequences: Sequences) -> bool:
+    """Whether X, read as univariate series, holds whole numbers from 0 on, as ids are."""
+    if estimator._kind not in ("ragged", "2d") or sequences.values.shape[1] > 1:
+        return False
+    values = sequences.values[: SAMPLE * SAMPLE]  # enough to tell
+    return bool((values >= 0).all() and (values % 1 == 0).all())
 
 
 def warn_if_like_token_ids(estimator: Estimator, X: Any, data: Data) -> None:

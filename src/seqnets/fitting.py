@@ -16,7 +16,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from . import labels
-from .advice import warn_if_like_token_ids, warn_of_a_poor_fit, warn_of_scoring
+from .advice import (
+    may_be_token_ids,
+    warn_if_like_token_ids,
+    warn_of_a_poor_fit,
+    warn_of_scoring,
+)
 from .batches import minibatches
 from .data import (
     Data,
@@ -89,6 +94,7 @@ def fit_network(
     data, class_weights = read_training_data(estimator, X, y, sample_weight, resume)
     state = begin_state(estimator, resume)
     warn_if_like_token_ids(estimator, X, data)
+    may_be_ids = may_be_token_ids(estimator, data.sequences)  # before they are standardized
     validation_data = None
     if X_val is None and wants_split(estimator, data):
         # A warm start keeps the seed, so it is not judged on sequences it was trained on before.
@@ -107,7 +113,7 @@ def fit_network(
     schedule = schedule_of(estimator, data.weights.size, may_plan=validation is None)
     history = run_epochs(estimator, data, validation, state, progress, schedule)
     estimator._state = state if estimator.warm_start else None
-    warn_of_a_poor_fit(estimator, history, data, validation)
+    warn_of_a_poor_fit(estimator, history, data, validation, may_be_ids)
     progress.fit_ends()
 
 

@@ -148,8 +148,9 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
                 "If it is (n_sequences, n_features, n_steps), pass X.swapaxes(1, 2)."
             )
     elif n_features != estimator.n_features_in_:
-        alone = getattr(X, "ndim", 0) == 2 and X.shape[1] == estimator.n_features_in_
-        hint = " Pass a single sequence x as [x]." if alone else ""
+        hint = ""
+        if getattr(X, "ndim", 0) in (2, 3) and X.shape[1] == estimator.n_features_in_:
+            hint = " Pass X.swapaxes(1, 2)." if X.ndim == 3 else " Pass a single sequence x as [x]."
         raise ValueError(
             f"X has {n_features} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input.{hint}"
@@ -247,8 +248,8 @@ def _check_item(x: Any, name: str) -> None:
     check_unmasked(x, name, "leave steps out")
     if hasattr(x, "collect"):
         raise TypeError(f"{name} is a {type(x).__name__}: collect() it first.")
-    if isinstance(x, tuple) and len(x) == 2 and is_frame(x[1]):
-        raise TypeError(f"{name} is a group's key and its frame: pass [x for _, x in groups].")
+    if isinstance(x, tuple) and len(x) == 2 and hasattr(x[1], "to_numpy"):
+        raise TypeError(f"{name} is a group's key and its data: pass [x for _, x in groups].")
     columns = list(zip(x.columns, x.dtypes, strict=True)) if is_frame(x) else []
     if sparse.issparse(x) or {type(t).__name__ for _, t in columns} == {"SparseDtype"}:
         raise TypeError(

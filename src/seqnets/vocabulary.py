@@ -131,23 +131,34 @@ def learn_vocabulary(
 def check_none_missing(numbers: Mapping[Any, int], rows: list[np.ndarray]) -> None:
     """Refuse None and NaN as words: each NaN is a key of its own, and another one once pickled."""
     for word, number in numbers.items():
-        if not isinstance(word, str) and str(word) in MISSING:
+        if is_missing(word):
             places = [place for place, row in enumerate(rows) if number in row]
-            where = f"Document {places[0]}" if places else "A document"  # beyond max_length
-            raise TypeError(
-                f"{where} holds {word!r} as a word: leave it out, or give it a name, such as "
-                '"missing".'
-            )
+            refuse_missing(word, f"Document {places[0]}" if places else "A document")  # cut off
+
+
+def is_missing(word: Any) -> bool:
+    return not isinstance(word, str) and str(word) in MISSING
+
+
+def refuse_missing(word: Any, where: str) -> None:
+    raise TypeError(
+        f'{where} holds {word!r} as a word: leave it out, or give it a name, such as "missing".'
+    )
 
 
 def look_up(
     documents: Iterable[list[Any]], vocabulary: Mapping[Any, int], max_length: int | None
 ) -> list[np.ndarray]:
-    """The documents as ids."""
-    return [
-        np.array([vocabulary.get(word, UNKNOWN) for word in words[:max_length]], dtype=np.int32)
-        for words in documents
-    ]
+    """The documents as ids; words that are None or NaN are refused, as in fit."""
+    rows = []
+    for place, words in enumerate(documents):
+        row = [vocabulary.get(word, UNKNOWN) for word in words[:max_length]]
+        if UNKNOWN in row:
+            for word, number in zip(words, row, strict=False):
+                if number == UNKNOWN and is_missing(word):
+                    refuse_missing(word, f"Document {place}")
+        rows.append(np.array(row, dtype=np.int32))
+    return rows
 
 
 def ids_to_words(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.ndarray]:
