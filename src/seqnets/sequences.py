@@ -60,7 +60,7 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
                 "sequences (n_steps,). Pass a single sequence x as [x]."
             )
         if not _is_matrix(X):
-            X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+            X = check_array(X, dtype=None, ensure_all_finite=False)
         values, offsets = _from_matrix(_as_numbers(X, "X"))
     values = values.reshape(-1)
     if values.dtype.kind == "f":
@@ -126,7 +126,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
         series = _join_sequences(X)
         named = _with_names(X)
     else:
-        X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
+        X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True)
         series = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
     of_padding = "; NaN is padding only after a sequence's last step; fill gaps"
     series = _finite(series, of_padding if kind == "3d" else "")
