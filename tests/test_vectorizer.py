@@ -336,6 +336,7 @@ def test_a_missing_word_is_refused(missing):
     for max_length, where in ((None, "Document 1"), (2, "A document")):
         with pytest.raises(TypeError, match=f"{where} holds .* as a word: leave it out, or give"):
             SequenceVectorizer(analyzer=list, max_length=max_length).fit(documents)
+    SequenceVectorizer(analyzer=list).fit([[str(missing)]])  # but a text may have this word
 
 
 def test_words_that_can_t_be_counted():
