@@ -90,6 +90,8 @@ def test_split_is_stratified():
     assert sorted(training + validation) == list(range(y.size))
     assert [training, validation] == [sorted(training), sorted(validation)]  # as X has them
     assert np.bincount(y[validation]).tolist() == [12, 3, 1]
+    _, validation = split(np.zeros(10**5, int), validation_fraction=np.float16(0.75))
+    assert len(validation) == 75_000  # more than a float16 can be
 
 
 def test_classes_of_one_member_stay_in_training():
