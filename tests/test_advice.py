@@ -13,6 +13,7 @@ from seqnets import RecurrentClassifier, fitting, labels
 from seqnets.batches import Sequences
 from seqnets.data import Data, Validation
 from seqnets.training import History
+from seqnets.warn import warn
 
 # Most fits are too short to learn anything.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -37,8 +38,11 @@ def make_classifier(**parameters):
     return RecurrentClassifier("rnn", **defaults | parameters)
 
 
-def told(history, y, y_val=None, classes=(0, 1), weights=None):
-    """The warnings about such a training; y and y_val are indices into the classes."""
+def told(history, y, y_val=None, classes=(0, 1), weights=None, own=1.0):
+    """The warnings about such a training; y and y_val are indices into the classes.
+
+    The two series begin at 1 and -1; `own` is the deviation of each.
+    """
     clf = make_classifier()
     clf.classes_ = np.array(classes)
     _, clf.out_activation_ = labels.n_outputs_and_activation(clf.classes_[y], clf.classes_)
@@ -46,7 +50,7 @@ def told(history, y, y_val=None, classes=(0, 1), weights=None):
     def targets(y):
         return labels.make_targets(clf.classes_[y], clf.classes_)
 
-    series = Sequences(np.array([[1.0], [-1.0], [1.0], [-1.0]]), np.array([0, 2, 4]))
+    series = Sequences(np.array([[1.0], [1 - 2 * own], [-1.0], [2 * own - 1]]), np.array([0, 2, 4]))
     weights = np.ones(len(y)) if weights is None else np.array(weights)
     data, validation = Data(series, None, targets(y), weights, None), None
     if y_val is not None:
@@ -187,6 +191,16 @@ def test_series_at_levels_of_their_own_are_told(recwarn, level, warns, early_sto
     assert not warns or 0 < float(found[1]) < 0.05
 
 
+@each_early_stopping
+@pytest.mark.parametrize(("loss", "warns"), [(0.34, False), (0.35, True)])
+def test_levels_are_no_matter_once_half_is_learned(loss, warns, early_stopping):
+    """Half of guessing's loss: by the last epochs, or by the best one on the validation set."""
+    history = History([0.01 if early_stopping else loss] * 5, stopped="callback")
+    history.lowest_validation_loss = loss if early_stopping else np.inf
+    found = told(history, [0, 1], y_val=[0, 1] if early_stopping else None, own=0.01)
+    assert ["subtract its mean" in message for message in found] == [True] * warns
+
+
 @pytest.mark.filterwarnings("error")
 def test_one_class_is_nothing_to_warn_of():
     """Neither few sequences to judge by nor different levels."""
@@ -209,6 +223,11 @@ def test_a_worker_s_warning_is_at_no_line_of_python_s_own(backend, capfd):
     places += [warning.filename for warning in caught]
     assert len(places) == 2
     assert all("advice.py" in place for place in places)
+
+
+def test_code_without_a_module_has_warnings_too():
+    with pytest.warns(UserWarning, match="^here$"):
+        exec("warn('here')", {"warn": warn})
 
 
 # -------------------------------------------------------------------- ids taken for numbers
@@ -238,6 +257,7 @@ def test_texts_without_an_embedding_are_one_warning(method, X):
         words_as(np.int64),
         words_as(np.float32),
         words_as(np.int32, lowest=-1),
+        list(words_as(np.int32)),
         PADDED.astype(np.int64),
         PADDED[:, ::-1].copy(),
         -PADDED,

@@ -88,7 +88,10 @@ def test_split_is_stratified():
     y = np.random.RandomState(0).permutation(np.repeat([0, 1, 2], [40, 10, 4]))
     training, validation = split(y, validation_fraction=0.3)
     assert sorted(training + validation) == list(range(y.size))
+    assert [training, validation] == [sorted(training), sorted(validation)]  # as X has them
     assert np.bincount(y[validation]).tolist() == [12, 3, 1]
+    _, validation = split(np.zeros(10**5, int), validation_fraction=np.float16(0.75))
+    assert len(validation) == 75_000  # more than a float16 can be
 
 
 def test_classes_of_one_member_stay_in_training():
@@ -545,12 +548,15 @@ def test_a_minibatch_is_all_there_is_at_most():
     [("adamw", "alpha", np.float16(1e-4)), ("adamw", "max_grad_norm", np.float32(0.1)),
      ("adamw", "n_jobs", np.uint8(1)), ("adam", "beta_1", np.float16(0.5)),
      ("adam", "beta_2", np.float16(0.5)), ("adam", "epsilon", np.float16(0.5)),
-     ("adam", "learning_rate_init", np.float16(0.01)), ("sgd", "momentum", np.float16(0.5))],
+     ("adam", "learning_rate_init", np.float16(0.01)), ("sgd", "momentum", np.float16(0.5)),
+     ("adam", "dropout", np.float16(0.1)), ("adam", "recurrent_dropout", np.float16(0.1)),
+     ("adam", "embedding_dropout", np.float16(0.1)), ("adam", "max_iter", np.int8(50))],
 )  # fmt: skip
 def test_numbers_of_every_type_compute_as_python_s_own(solver, name, value):
     """1 - step * alpha is 1 in float16: no weight would decay; kernels take no such numbers."""
+    kind = "tokens" if name == "embedding_dropout" else "series"
     a, b = (
-        make_classifier(solver=solver, **{name: one}).fit(make(), Y)
+        make_classifier(kind=kind, solver=solver, **{name: one}).fit(make(kind), Y)
         for one in (value, value.item())
     )
     assert_same_weights(a, b)

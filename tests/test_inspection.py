@@ -399,6 +399,24 @@ def test_an_integral_has_no_more_steps_than_it_may(monkeypatch):
     assert path.midpoints(is_settled=True).size == 0
 
 
+def test_an_even_slope_needs_no_more_points():
+    """Every second one would have given the same."""
+    path = explanation.Path()
+    for s in np.linspace(0, 1, 17):
+        path.add(s, s**2, np.array([2 * s]))
+    assert path.is_settled()
+
+
+def test_an_integral_has_the_steps_asked_for(monkeypatch):
+    seen, add = [], explanation.Path.add
+    monkeypatch.setattr(
+        explanation.Path, "add", lambda path, s, F, dF: (seen.append(s), add(path, s, F, dF))
+    )
+    clf, X = fitted("lstm", "series"), make("series")
+    clf.attributions(X[:1], "integrated_gradients", n_steps=4)
+    assert sorted(seen) == [0, 0.25, 0.5, 0.75, 1]
+
+
 def test_an_integral_that_misses_its_sum_warns(monkeypatch):
     monkeypatch.setattr(explanation, "MAX_STEPS", 17)
     monkeypatch.setattr(explanation, "TOLERANCE", 0)

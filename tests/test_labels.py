@@ -213,6 +213,13 @@ def test_classes_and_outputs(y, classes, expected):
     check_outputs(found, *expected)
 
 
+@pytest.mark.parametrize(("n", "activation"), [(1, "logistic"), (2, "softmax")])
+def test_classes_that_no_fit_gives_as_many_outputs(n, activation):
+    """The kernel would write two columns of probabilities where there is room for one."""
+    with pytest.raises(ValueError, match=f"don't fit the network's {n} outputs"):
+        check_outputs(np.arange(n), n, activation)
+
+
 def test_targets_of_two_classes_are_one_number():
     y = np.array(["b", "a", "a", "b"])
     found = make_targets(y, np.array(["a", "b"]))

@@ -180,6 +180,9 @@ def test_a_feature_may_be_still_for_a_while():
     clf, first = make_classifier("series"), make("series")
     clf.partial_fit(first, Y, classes=[0, 1, 2])
     clf.partial_fit([x * [1.0, *[1e-3] * (x.shape[1] - 1)] for x in first], Y)
+    mean, moves = clf.input_mean_, np.arange(first[0].shape[1]) == 0
+    with pytest.warns(UserWarning, match=r"1e\+02 times as much"):
+        clf.partial_fit([mean + 100 * moves * (x - mean) for x in first], Y)
 
 
 def test_a_feature_that_was_constant_may_vary_a_little():

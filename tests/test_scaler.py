@@ -175,7 +175,8 @@ def test_names_of_channels_are_checked_where_x_has_them():
     frames = [pd.DataFrame(np.ones((T, 2)), columns=["x", "y"]) for T in (2, 3)]
     scaler = SequenceScaler().fit(frames)
     scaled = scaler.transform(frames)
-    np.testing.assert_array_equal(joined(scaler.inverse_transform(scaled)), joined(frames))
+    for given in (scaled, [pd.DataFrame(x, columns=["x", "y"]) for x in scaled]):
+        np.testing.assert_array_equal(joined(scaler.inverse_transform(given)), joined(frames))
     with pytest.raises(ValueError, match="must be in the same order"):
         scaler.transform([frame[["y", "x"]] for frame in frames])
 

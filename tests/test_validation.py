@@ -609,6 +609,8 @@ def test_rows_of_a_frame_that_are_steps():
     for y in (Y, Y.tolist(), pd.Series(Y)):
         with pytest.raises(ValueError, match=r"60 rows, .* y has 30 labels.*one step.*groupby"):
             make_classifier().fit(X, y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        make_classifier().fit(X.to_numpy(), Y)
 
 
 @pytest.mark.filterwarnings("ignore:y has two dimensions")

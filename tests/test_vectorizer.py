@@ -339,6 +339,7 @@ def test_a_missing_word_is_refused(missing):
     fitted = SequenceVectorizer(analyzer=list).fit([["a"]])
     with pytest.raises(TypeError, match="Document 1 holds .* as a word: leave it out, or give"):
         fitted.transform(documents)
+    SequenceVectorizer(analyzer=list).fit([[str(missing)]])  # but a text may have this word
 
 
 def test_words_that_can_t_be_counted():
@@ -460,7 +461,7 @@ def test_padded_output_has_columns_of_steps():
 def test_set_output_is_one_clear_error(container):
     vectorizer = SequenceVectorizer()
     pipeline = make_pipeline(vectorizer, FunctionTransformer())
-    for estimator in (vectorizer, pipeline):
+    for estimator in (vectorizer, pipeline, SequenceVectorizer(output="padded")):
         with pytest.raises(ValueError, match=f"SequenceVectorizer has no '{container}' output"):
             estimator.set_output(transform=container)
         assert estimator.set_output(transform="default") is estimator
@@ -516,7 +517,7 @@ def test_containers_of_documents(container):
         (pd.DataFrame({"text": ["a"]}), ValueError, r"1-D .* got a DataFrame: .* X\[\"text\"\]"),
         (np.array([["a"]]), ValueError, r"1-D .* got a ndarray: .* X\[:, 0\]"),
         (np.array("a"), ValueError, "1-D .* got a ndarray"),
-        (pl.DataFrame({"text": ["a"]}), ValueError, "1-D .* got a DataFrame: pass one column"),
+        (pl.DataFrame({"a": ["b"], "c": ["d"]}), ValueError, "1-D .* got a DataFrame: pass one c"),
         (pl.Series(["a", None]), TypeError, "Document 1 is None, expected a string"),
         ({"text": ["a"]}, ValueError, "1-D .* got a dict"),
         ({"a", "b"}, TypeError, "documents in a fixed order, got a set: pass a list"),
@@ -524,7 +525,7 @@ def test_containers_of_documents(container):
         (pd.Series(["a", "b", None]), TypeError, "Document 2 is (nan|None), expected a string"),
         ([np.nan, "a"], TypeError, "Document 0 is nan, expected a string: leave it out"),
         (["a", pd.NA], TypeError, "Document 1 is <NA>, expected a string: leave it out"),
-        (["a", 3], TypeError, "Document 1 is 3, expected a string"),
+        (["a", 3], TypeError, "Document 1 is 3, expected a string .other objects need a callable"),
         (np.arange(3), TypeError, r"Document 0 is .*0.*, expected a string"),
         (["a", b"b"], TypeError, "Document 1 is b'b', expected a string: decode it"),
         ([["a", "b"]], TypeError, r"Document 0 is \['a', 'b'\], expected .*analyzer=list"),

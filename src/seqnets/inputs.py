@@ -217,14 +217,13 @@ def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequen
 
 
 def iter_parts(series: Sequences, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield some sequences at a time: their values in float64, and the weight of each step."""
+    """Yield some sequences at a time: their values, and each step's weight as a float64 column."""
     n = weights.size
     at_once = max(1, STEPS_AT_ONCE * n // len(series.values))
     for start in range(0, n, at_once):
         stop = min(start + at_once, n)
-        values = series.values[series.offsets[start] : series.offsets[stop]]
         steps = np.repeat(weights[start:stop], series.lengths[start:stop])
-        yield values.astype(np.float64, copy=False), steps[:, np.newaxis]
+        yield series.values[series.offsets[start] : series.offsets[stop]], steps[:, np.newaxis]
 
 
 def learn_scale(estimator: Estimator, series: Sequences, weights: np.ndarray) -> None:

@@ -97,7 +97,6 @@ def are_classes(classes: Any, _: dict[str, Any]) -> bool:
     """Return whether they are as `labels.find_classes` finds them."""
     return (
         type(classes) is np.ndarray
-        and classes.ndim == 1
         and classes.size > 0
         and not (classes.dtype.kind == "f" and not np.isfinite(classes).all())
         and np.array_equal(np.unique(classes), classes)

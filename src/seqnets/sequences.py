@@ -64,7 +64,7 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
                 f"sequences (n_steps,){hint}."
             )
         if not _is_matrix(X):
-            X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+            X = check_array(X, dtype=None, ensure_all_finite=False)
         values, offsets = _from_matrix(_as_numbers(X, "X"))
     values = values.reshape(-1)
     if values.dtype.kind == "f":
@@ -130,7 +130,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
         series = _join_sequences(X)
         named = _with_names(X)
     else:
-        X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True, input_name="X")
+        X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True)
         series = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
     hint = "; fill gaps, and leave out padding, which a list does not need"
     if kind == "3d":
