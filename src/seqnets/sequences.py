@@ -31,6 +31,7 @@ from .warn import warn
 FLOAT, FLOATS = np.dtype(np.float64), [np.float64, np.float32]
 FLOAT32 = {"float32", "Float32", "float[pyarrow]"}  # as pandas calls them
 SERIES_HINT = "numeric series need embedding_dim=None"
+CHANNELS_FIRST = "If it is (n_sequences, n_features, n_steps), pass X.swapaxes(1, 2)."
 MAX_TEXTS_PER_ROW = 4  # padded, side by side in one X
 
 
@@ -145,12 +146,12 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
         if kind == "3d" and X.shape[1] == 1 and X.shape[2] > 1:
             warn(
                 f"X has shape {X.shape}, which is one step of {X.shape[2]} features per sequence. "
-                "If it is (n_sequences, n_features, n_steps), pass X.swapaxes(1, 2)."
+                + CHANNELS_FIRST
             )
     elif n_features != estimator.n_features_in_:
         hint = ""
         if getattr(X, "ndim", 0) in (2, 3) and X.shape[1] == estimator.n_features_in_:
-            hint = " Pass X.swapaxes(1, 2)." if X.ndim == 3 else " Pass a single sequence x as [x]."
+            hint = " " + (CHANNELS_FIRST if X.ndim == 3 else "Pass a single sequence x as [x].")
         raise ValueError(
             f"X has {n_features} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input.{hint}"
