@@ -261,6 +261,7 @@ def test_texts_without_an_embedding_are_one_warning(method, X):
         PADDED.astype(np.int64),
         PADDED[:, ::-1].copy(),
         -PADDED,
+        0 * PADDED,
         1 + PADDED,
     ],
     ids=str,

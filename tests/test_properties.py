@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:X has feature names:UserWarning"),
     pytest.mark.filterwarnings("ignore:X has shape .* which is one step:UserWarning"),
+    pytest.mark.filterwarnings("ignore:X looks like token ids:UserWarning"),
     pytest.mark.filterwarnings("ignore:X.* holds 0 at step .* between other ids:UserWarning"),
 ]
 

@@ -192,7 +192,7 @@ def warn_if_like_token_ids(estimator: Estimator, X: Any, data: Data) -> None:
         like_ids = data.sequences.values.min(initial=np.inf) >= 1
     else:
         ids = X > 0
-        like_ids = X.min() == 0 and (ids[:, 1:] <= ids[:, :-1]).all()
+        like_ids = X.min() == 0 and ids.any() and (ids[:, 1:] <= ids[:, :-1]).all()
     if like_ids:
         warn(
             "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "
