@@ -185,7 +185,7 @@ def warn_if_like_token_ids(estimator: Estimator, X: Any, data: Data) -> None:
     """
     if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
         return
-    dtypes = {getattr(x, "dtype", None) for x in X}
+    dtypes = {getattr(x, "dtype", None) for x in (X if estimator._kind == "ragged" else [X])}
     if dtypes != {np.dtype(np.int32)}:
         return
     if estimator._kind == "ragged":
