@@ -49,7 +49,14 @@ from .inputs import (
 )
 from .losses import LOSSES
 from .optimizers import Optimizer
-from .parameters import build_network, build_optimizer, build_trainer, patience, schedule_of
+from .parameters import (
+    build_network,
+    build_optimizer,
+    build_trainer,
+    network_attributes,
+    patience,
+    schedule_of,
+)
 from .progress import History, Progress
 from .schedules import SCHEDULES, Cosine
 from .threads import Workers, one_blas_thread
@@ -202,9 +209,7 @@ def prepare(
         }
         add_tokens(estimator.parameters_, state, known, new)
     network.check(estimator.parameters_, estimator._dtype)  # `embeddings` may shrink meanwhile
-    estimator._network = network
-    estimator.n_layers_ = len(network.layers) + 2
-    estimator.pooling_ = network.architecture.pooling
+    estimator.__dict__.update(network_attributes(network))
     return data._replace(sequences=as_inputs(estimator, data.sequences))
 
 

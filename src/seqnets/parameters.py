@@ -126,6 +126,12 @@ def build_network(estimator: Estimator, mean_length: float | None = None) -> Net
     return Network(architecture)
 
 
+def network_attributes(network: Network) -> dict[str, Any]:
+    """The fitted attributes that follow from the network alone."""
+    pooling = network.architecture.pooling
+    return {"_network": network, "n_layers_": len(network.layers) + 2, "pooling_": pooling}
+
+
 def schedule_of(estimator: Estimator, n_sequences: int, may_plan: bool) -> str:
     """The name of a call's schedule; by default "auto" for few series, so that steps end at 0.
 

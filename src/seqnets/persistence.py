@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .files import Arrays, Take, decode_all, encode_all, read_file, write_file
 from .network import Architecture, Network
+from .parameters import network_attributes
 from .rules import FITTED, check_fitted, check_names, n_channels
 from .scaler import scaler_of_arrays
 
@@ -184,9 +185,8 @@ def derived_attributes(fitted: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that follow from those in the file."""
     if "_network" in fitted:
         network = Network(Architecture(*fitted["_network"]))
-        more: dict[str, Any] = {"_network": network, "_dtype": np.dtype(fitted["_dtype"])}
-        more |= {"n_outputs_": network.dense.n_outputs, "n_layers_": len(network.layers) + 2}
-        more["pooling_"] = network.architecture.pooling
+        more = network_attributes(network)
+        more |= {"n_outputs_": network.dense.n_outputs, "_dtype": np.dtype(fitted["_dtype"])}
         return more if fitted["_kind"] == "tokens" else more | {"_n_channels": n_channels(fitted)}
     if "_scaler" in fitted:
         scaler = scaler_of_arrays(*fitted["_scaler"])

@@ -71,7 +71,7 @@ def tokenized(
                 hint = ": decode it"
             elif isinstance(document, list | tuple):
                 hint = "; lists of words need analyzer=list"
-            elif str(document) in MISSING:
+            elif is_missing(document):
                 hint = ': leave it out, or put "" in its place'
             shown = reprlib.repr(document)
             raise TypeError(f"Document {place} is {shown}, expected a string{hint}.")
