@@ -92,7 +92,7 @@ FAULTS = [
     ("explanation", "test_inspection", "pooling.n_units).copy()", "pooling.n_units)"),
     ("explanation", "test_inspection", "blocks(sequences.lengths, 1)", "[np.arange(1)]"),
     ("explanation", "test_inspection", "width * (1 - share))\n", "width * share)\n"),
-    ("explanation", "test_inspection", "(array[:T, place][::-1] if", "(array[:T, place] if"),
+    ("explanation", "test_inspection", "(part[::-1] if", "(part if"),
 ]
 
 

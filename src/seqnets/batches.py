@@ -75,6 +75,11 @@ class Batch(NamedTuple):
         """Whether this is the last window, or the whole batch."""
         return self.window + 1 == self.n_windows
 
+    def split(self, array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Each sequence's row, and its own steps of an array (T, B, ...)."""
+        for place, row in enumerate(self.rows):
+            yield row, array[: self.lengths[place], place]
+
 
 def make_batch(
     sequences: Sequences, rows: np.ndarray, projected: dict[str, np.ndarray] = NO_PROJECTIONS

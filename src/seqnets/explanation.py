@@ -45,9 +45,7 @@ def trace(
         for direction, reverse in iter_directions(network):
             store_arrays(direction.traces(batch, work), batch, found, reverse)
         if isinstance(network.pooling, Attention):
-            store_arrays(
-                {"attention": network.pooling.shares(batch, work).T}, batch, found, reverse=False
-            )
+            store_arrays({"attention": network.pooling.shares(batch, work).T}, batch, found)
         for place, row in enumerate(batch.rows):
             found[row] |= {"pooled": pooled[place], "logits": logits[place]}
 
@@ -63,13 +61,15 @@ def iter_directions(network: Network) -> Iterator[tuple[Recurrent, bool]]:
 
 
 def store_arrays(
-    arrays: dict[str, np.ndarray], batch: Batch, found: list[dict[str, np.ndarray]], reverse: bool
+    arrays: dict[str, np.ndarray],
+    batch: Batch,
+    found: list[dict[str, np.ndarray]],
+    reverse: bool = False,
 ) -> None:
     """Give each sequence its part of arrays (T, B, ...); `reverse` if it was read from its end."""
-    for place, row in enumerate(batch.rows):
-        T = batch.lengths[place]
-        for name, array in arrays.items():
-            found[row][name] = (array[:T, place][::-1] if reverse else array[:T, place]).copy()
+    for name, array in arrays.items():
+        for row, part in batch.split(array):
+            found[row][name] = (part[::-1] if reverse else part).copy()
 
 
 def staged_logits(
@@ -113,9 +113,8 @@ def logits_of_prefixes(
         T, B, H = pooled.shape
         found = network.dense.forward(parameters, pooled.reshape(T * B, H), work)
         found = found.reshape(T, B, found.shape[1])
-        for place, row in enumerate(batch.rows):
-            own = slice(*sequences.offsets[row : row + 2])
-            logits[own] = found[: batch.lengths[place], place]
+        for row, part in batch.split(found):
+            logits[slice(*sequences.offsets[row : row + 2])] = part
 
     workers.map(run, blocks(sequences.lengths))
     return logits
@@ -367,8 +366,8 @@ def store_attributions(
     values = values.reshape(*batch.shape, values.shape[1]).astype(np.float64)
     if sequences.values.ndim == 1:
         values = values.sum(axis=2)
-    for place, row in enumerate(batch.rows):
-        found[row] = values[: batch.lengths[place], place].copy()
+    for row, part in batch.split(values):
+        found[row] = part.copy()
 
 
 # ------------------------------------------------------------------------ shuffling

@@ -44,9 +44,8 @@ def attention(
     shares = np.empty(sequences.offsets.size - 1, dtype=object)
 
     def take(batch: Batch, work: Workspace, batch_logits: np.ndarray) -> None:
-        share = shares_of(batch, work)
-        for place, row in enumerate(batch.rows):
-            shares[row] = share[place, : batch.lengths[place]].copy()
+        for row, share in batch.split(shares_of(batch, work).T):
+            shares[row] = share.copy()
 
     forward_blocks(network, parameters, sequences, workers, take)
     return shares
