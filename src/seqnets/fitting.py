@@ -52,13 +52,13 @@ from .optimizers import Optimizer
 from .parameters import (
     build_network,
     build_optimizer,
+    build_schedule,
     build_trainer,
     network_attributes,
     patience,
-    schedule_of,
 )
 from .progress import History, Progress
-from .schedules import SCHEDULES, Cosine
+from .schedules import Cosine
 from .threads import Workers, one_blas_thread
 from .training import Average, train
 from .vocabulary import UNKNOWN
@@ -117,8 +117,8 @@ def fit_network(
             estimator, "without a validation set: set early_stopping=True or give X_val"
         )
     progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
-    schedule = schedule_of(estimator, data.weights.size, may_plan=validation is None)
-    history = run_epochs(estimator, data, validation, state, progress, schedule)
+    may_plan = validation is None
+    history = run_epochs(estimator, data, validation, state, progress, may_plan)
     estimator._state = state if estimator.warm_start else None
     warn_of_a_poor_fit(estimator, history, data, validation, may_be_ids)
     progress.fit_ends()
@@ -147,8 +147,7 @@ def partial_fit_network(
     warn_of_scoring(estimator, "in partial_fit, which has no validation set")
     data = prepare(estimator, state, data, None, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
-    schedule = schedule_of(estimator, data.weights.size, may_plan=False)
-    run_epochs(estimator, data, None, state, progress, schedule)
+    run_epochs(estimator, data, None, state, progress, may_plan=False)
     estimator._state = state
     progress.fit_ends()
 
@@ -254,7 +253,7 @@ def run_epochs(
     validation: Validation | None,
     state: State,
     progress: Progress,
-    schedule: str,
+    may_plan: bool,
 ) -> History:
     """Train, and record how it went."""
     sequences, lengths = data.sequences, data.sequences.lengths
@@ -268,8 +267,8 @@ def run_epochs(
     optimizer = build_optimizer(estimator)
     if type(optimizer) is type(state.optimizer):
         optimizer.resume(state.optimizer)
-    optimizer.schedule = rates = SCHEDULES[schedule](
-        optimizer.learning_rate, estimator.power_t, max_iter * steps_per_epoch, estimator.t_
+    optimizer.schedule = rates = build_schedule(
+        estimator, optimizer.learning_rate, lengths.size, max_iter * steps_per_epoch, may_plan
     )
     parameters = judged = dict(estimator.parameters_)  # a dict that no callback changes
     with Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers:

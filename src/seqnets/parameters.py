@@ -16,7 +16,7 @@ from .layers import CELLS
 from .network import Architecture, Network
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from .outputs import POOLING_NAMES
-from .schedules import SCHEDULES
+from .schedules import SCHEDULES, Schedule
 from .threads import Workers
 from .training import Trainer
 from .workspace import Parameters
@@ -132,17 +132,20 @@ def network_attributes(network: Network) -> dict[str, Any]:
     return {"_network": network, "n_layers_": len(network.layers) + 2, "pooling_": pooling}
 
 
-def schedule_of(estimator: Estimator, n_sequences: int, may_plan: bool) -> str:
-    """The name of a call's schedule; by default "auto" for few series, so that steps end at 0.
+def build_schedule(
+    estimator: Estimator, rate: float, n_sequences: int, n_steps: int, may_plan: bool
+) -> Schedule:
+    """A call's schedule; by default "auto" for few series, so that steps end at 0.
 
     It is "constant" for other data; if the call may not plan, because a validation set tells when
     to stop or the call is one of many; and if the user wants to end sooner or to go on later.
     """
-    if estimator.learning_rate != "auto":
-        return estimator.learning_rate
-    few = estimator._kind != "tokens" and n_sequences < FEW_SERIES
-    to_the_end = estimator.n_iter_no_change == "auto" and not estimator.warm_start
-    return "auto" if may_plan and few and to_the_end else "constant"
+    name = estimator.learning_rate
+    if name == "auto":
+        few = estimator._kind != "tokens" and n_sequences < FEW_SERIES
+        to_the_end = estimator.n_iter_no_change == "auto" and not estimator.warm_start
+        name = "auto" if may_plan and few and to_the_end else "constant"
+    return SCHEDULES[name](rate, estimator.power_t, n_steps, estimator.t_)
 
 
 def patience(estimator: Estimator, validated: bool) -> float:

@@ -6,8 +6,8 @@ adaptive    divided by 5 whenever training would stop for lack of improvement, u
 cosine      at step s of S: initial * (s + 1) / w in the first w steps, then
             initial * (1 + cos(pi (s - w) / (S - w))) / 2 (Loshchilov & Hutter 2017; the linear
             warm-up of Goyal et al. 2017)
-auto        for few series (see `parameters.schedule_of`): as cosine, but it stays initial for half
-            of the steps and falls in the second half (as "warmup-stable-decay" of Hu et al. 2024)
+auto        for few series (see `parameters.build_schedule`): as cosine, but it falls in the second
+            half of the steps only (as "warmup-stable-decay" of Hu et al. 2024)
 
 The first three are those of scikit-learn's `MLPClassifier`.
 """
