@@ -87,7 +87,7 @@ def select_weighted(
     """The sequences with a weight above 0: all others, whatever their labels, are ignored."""
     rows = np.flatnonzero(weights)
     weights = labels.weigh(weights[rows], class_weights, y[rows], estimator.classes_)
-    check_sum(weights)
+    check_total(weights)
     rows, weights = rows[weights > 0], weights[weights > 0]
     if rows.size == 0:
         raise ValueError("All weights are 0: no sequence is left.")
@@ -105,7 +105,7 @@ def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
     return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
 
 
-def check_sum(weights: np.ndarray, what: str = "sample_weight times the class weights") -> None:
+def check_total(weights: np.ndarray, what: str = "sample_weight times the class weights") -> None:
     """Refuse weights that can't be divided by their sum, unless all of them are 0."""
     with np.errstate(over="ignore"):
         total = weights.sum()

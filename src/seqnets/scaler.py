@@ -14,7 +14,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .data import check_sum, read_weights
+from .data import check_total, read_weights
 from .estimators import CallbackSupportMixin, fit_method, on_snapshot, without_feature_names
 from .real_numbers import is_frame
 from .sequences import is_ragged, read_series
@@ -260,7 +260,7 @@ def learn_steps(
         return seen + len(series.values)
     weights = np.ones(series.lengths.size) if weights is None else weights
     of_steps = np.repeat(weights, series.lengths)
-    check_sum(of_steps, "sample_weight of each step")
+    check_total(of_steps, "sample_weight of each step")
     values = series.values.astype(np.float64, copy=False)  # weights are rounded to its dtype
     scaler.partial_fit(values, sample_weight=of_steps)
     seen = float(seen + of_steps.sum())
