@@ -40,7 +40,6 @@ from .inputs import (
     Estimator,
     as_inputs,
     check_embeddings,
-    check_nothing_for_tokens,
     check_token_ids,
     had_embeddings,
     learn_scale,
@@ -54,6 +53,7 @@ from .parameters import (
     build_optimizer,
     build_schedule,
     build_trainer,
+    check_token_parameters,
     network_attributes,
     patience,
 )
@@ -154,7 +154,7 @@ def partial_fit_network(
 
 def check_parameters(estimator: Estimator, resume: bool) -> None:
     """Refuse what is wrong whatever the data are, before reading them."""
-    check_nothing_for_tokens(estimator)
+    check_token_parameters(estimator)
     if resume:
         check_same_network(estimator)
 

@@ -54,20 +54,6 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     return sequences
 
 
-def check_nothing_for_tokens(estimator: Estimator) -> None:
-    """Refuse parameters that would be ignored because X holds series."""
-    if estimator.embedding_dim is not None:
-        return
-    given = {
-        "embeddings": estimator.embeddings is not None,
-        "train_embeddings=False": not estimator.train_embeddings,
-        "embedding_dropout": estimator.embedding_dropout > 0,
-    }
-    for name, is_given in given.items():
-        if is_given:
-            raise ValueError(f"{name} is for token ids only: if X holds them, set embedding_dim.")
-
-
 def read_again(estimator: Estimator, X: Any) -> Sequences:
     """Series or ids of the kind that fit was given."""
     if estimator._kind == "tokens":

@@ -96,6 +96,20 @@ def hidden_layer_sizes(given: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
+def check_token_parameters(estimator: Estimator) -> None:
+    """Refuse parameters for tokens where X holds series, which would ignore them."""
+    if estimator.embedding_dim is not None:
+        return
+    given = {
+        "embeddings": estimator.embeddings is not None,
+        "train_embeddings=False": not estimator.train_embeddings,
+        "embedding_dropout": estimator.embedding_dropout > 0,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise ValueError(f"{name} is for token ids only: if X holds them, set embedding_dim.")
+
+
 def build_network(estimator: Estimator, mean_length: float | None = None) -> Network:
     """Build a new network for sequences of this mean length; without it, that of an earlier fit."""
     sizes = hidden_layer_sizes(estimator.hidden_layer_sizes)
