@@ -52,14 +52,14 @@ class Network:
         self.architecture = architecture
         self.embedding = None if n_tokens is None else Embedding(n_tokens, n_inputs)
         self.layers: list[Recurrent | Bidirectional] = []
+        layer_class = Bidirectional if bidirectional else Recurrent
         for i, n_units in enumerate(sizes):
-            direction = Bidirectional if bidirectional else Recurrent
-            self.layers.append(direction(f"layer{i}", cell, n_inputs, n_units))
+            self.layers.append(layer_class(f"layer{i}", cell, n_inputs, n_units))
             n_inputs = self.layers[-1].n_units
         if bidirectional and pooling == "last":
             pooling = "ends"
-        kind = Attention if pooling == "attention" else Pooling
-        self.pooling = kind(pooling, n_inputs)
+        pooling_class = Attention if pooling == "attention" else Pooling
+        self.pooling = pooling_class(pooling, n_inputs)
         self.dense = Dense(n_inputs, n_outputs)
         embedding = [] if self.embedding is None else [self.embedding]
         self.parts = [*embedding, *self.layers, self.pooling, self.dense]
