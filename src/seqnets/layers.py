@@ -325,20 +325,20 @@ def part_of_arguments(
 class Sums(NamedTuple):
     """Sums gradients of a part of the network over stretches and windows.
 
-    The `first` overwrites the old sums. Without `totals`, nothing is summed.
+    With `first`, old sums are overwritten. Without `gradients`, nothing is summed.
     """
 
     name: str
-    totals: Gradients
+    gradients: Gradients
     work: Workspace
     first: bool
 
     def add(self, key: str, left: np.ndarray, right: np.ndarray) -> None:
         """Add the product of the two."""
-        if self.totals is None:
+        if self.gradients is None:
             return
         shape = left.shape[:-1] + right.shape[1:]
-        total = self.totals.array(f"{self.name}.{key}", *shape)
+        total = self.gradients.array(f"{self.name}.{key}", *shape)
         if self.first:
             np.matmul(left, right, out=total)
         else:
@@ -355,8 +355,8 @@ class Sums(NamedTuple):
         if not OWN_SUMS:
             columns = left.reshape(-1, left.shape[2]).T
             self.add(key, columns, right.reshape(-1, right.shape[2]))
-        elif self.totals is not None:
-            total = self.totals.array(f"{self.name}.{key}", left.shape[2], right.shape[2])
+        elif self.gradients is not None:
+            total = self.gradients.array(f"{self.name}.{key}", left.shape[2], right.shape[2])
             if self.first:
                 total[:] = 0
             add_sums(n_active, left, right, total)
