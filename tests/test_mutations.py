@@ -89,7 +89,7 @@ FAULTS = [
     ("dropout", "test_dropout", "/ dtype.type(1 - p)", "/ dtype.type(1)"),
     ("inference", "test_invariances", "network.architecture.bidirectional", "False"),
     ("explanation", "test_inspection", "(batch.x * dx, batch, seq", "(dx, batch, seq"),
-    ("explanation", "test_inspection", "pooling.n_units).copy()", "pooling.n_units)"),
+    ("explanation", "test_inspection", "pooled(batch, work).copy()", "pooled(batch, work)"),
     ("explanation", "test_inspection", "blocks(sequences.lengths, 1)", "[np.arange(1)]"),
     ("explanation", "test_inspection", "width * (1 - share))\n", "width * share)\n"),
     ("explanation", "test_inspection", "(part[::-1] if", "(part if"),

@@ -40,7 +40,7 @@ def trace(
     found: list[dict[str, np.ndarray]] = [{} for _ in sequences.lengths]
 
     def take(batch: Batch, work: Workspace, logits: np.ndarray) -> None:
-        pooled = work.array("pooled", batch.lengths.size, network.pooling.n_units).copy()
+        pooled = network.pooling.pooled(batch, work).copy()
         logits = logits.copy()
         for direction, reverse in iter_directions(network):
             store_arrays(direction.traces(batch, work), batch, found, reverse)

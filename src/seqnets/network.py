@@ -144,7 +144,7 @@ class Network:
         computed again (truncated BPTT; Williams & Peng 1990).
         """
         needs_dx = needs_dx and (window is None or self.embedding is not None)
-        pooled = work.array("pooled", batch.lengths.size, self.pooling.n_units)
+        pooled = self.pooling.pooled(batch, work)
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
         if "dense" in masks:
             dpooled *= masks["dense"]

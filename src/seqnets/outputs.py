@@ -47,6 +47,10 @@ class Pooling:
         *_, best = self._arrays(window, work)
         return bool(((best >= window.start) & (best < window.start + window.n_active.size)).any())
 
+    def pooled(self, batch: Batch, work: Workspace) -> np.ndarray:
+        """(B, H): where the forward pass leaves the pooled state."""
+        return work.array("pooled", batch.lengths.size, self.n_units)
+
     def _arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shape = batch.lengths.size, self.n_units
         best = work.array("best", *shape, dtype=np.int64)
@@ -54,7 +58,7 @@ class Pooling:
             total = work.array("new maximum", *shape)
         else:
             total = work.array("total", *shape, dtype=np.float64)
-        return work.array("pooled", *shape), total, best
+        return self.pooled(batch, work), total, best
 
 
 class Attention(Pooling):
