@@ -260,15 +260,17 @@ def train(
     """Run epochs until the score stops improving.
 
     With a validation set, the score is that of the weights `judged` on it. At the end, `parameters`
-    get the values that these had in the best epoch (among equal scores, such as accuracies on few
-    sequences, the one with the lowest loss) or, with `judge_start`, before training if no epoch was
-    better; an array that is in both never changes. Without one, the score is the negative training
-    loss, and the last weights stay.
+    get the values that these had in the best epoch: of equal scores, such as accuracies on few
+    sequences, the one with the lowest loss. With `judge_start`, the weights before training are
+    judged like those of an epoch. An array that is in both never changes.
+
+    Without a validation set, the score is the negative training loss, and the last weights stay.
     `should_continue` is asked before training ends for lack of improvement. `report` is called
     after each epoch and may end training, as may an interrupt (Ctrl-C), which before the end of the
     first epoch is left to the caller.
     """
-    best, best_score, best_loss, n_worse = None, -np.inf, np.inf, 0
+    best: Parameters = {}
+    best_score, best_loss, n_worse = -np.inf, np.inf, 0
 
     def judge(validate: Callable[[], tuple[float, float]]) -> tuple[float, float]:
         """The loss and score on the validation set; the best weights are kept."""
@@ -307,7 +309,7 @@ def train(
                     break
                 n_worse = 0
     except KeyboardInterrupt:
-        unusable = best is None and not all_finite(parameters)
+        unusable = not best and not all_finite(parameters)
         if not history.loss_curve or unusable:
             raise
         history.stopped = "interrupted"
@@ -321,5 +323,5 @@ def train(
             "large: try a smaller learning_rate_init, a smaller max_grad_norm, for long sequences "
             'bptt_steps or dtype="float64", or series without outliers.'
         ) from None
-    for name, W in (best or {}).items():
+    for name, W in best.items():
         parameters[name][:] = W
