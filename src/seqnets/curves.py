@@ -210,7 +210,8 @@ class GradientFlowDisplay(Display):
         lengths = sorted((len(h) for each in self.norms for h in each.values()), reverse=True)
         longest = lengths[(len(lengths) - 1) // 10] if lengths else 0
         marker = "." if longest < 50 else ""
-        names, places = self.norms[0] if self.norms else (), np.arange(1 - longest, 1)
+        names = self.norms[0] if self.norms else ()
+        places = np.arange(1 - longest, 1)
         for name, (color, line, _) in zip(names, looks(), strict=False):
             table = np.full((len(self.norms), longest), np.nan)
             for row, each in zip(table[:, ::-1], self.norms, strict=True):

@@ -313,7 +313,8 @@ class Path:
         These miss most if only the sum is wrong, and bend most if the integral is not settled.
         """
         _, missing, bend = self._steps()
-        error, width = abs(missing) if is_settled else bend, np.diff(self.s)
+        error = abs(missing) if is_settled else bend
+        width = np.diff(self.s)
         (chosen,) = np.nonzero((error > error.max() / 4) & (width > MIN_STEP_WIDTH))
         worst_first = chosen[np.argsort(-error[chosen], kind="stable")][: MAX_STEPS - width.size]
         return np.array(self.s)[worst_first] + width[worst_first] / 2
@@ -375,14 +376,15 @@ def store_attributions(
 
 def step_shuffled(sequences: Sequences, t: int, random: np.random.RandomState) -> Sequences:
     """The sequences with their steps t, if they have one, permuted among them."""
-    values, steps = sequences.values.copy(), (sequences.offsets[:-1] + t)[sequences.lengths > t]
+    values = sequences.values.copy()
+    steps = (sequences.offsets[:-1] + t)[sequences.lengths > t]
     values[steps] = values[random.permutation(steps)]
     return sequences._replace(values=values)
 
 
 def channel_shuffled(sequences: Sequences, d: int, random: np.random.RandomState) -> Sequences:
     """The sequences, each with channel d of another, stretched to fit; empty ones stay empty."""
-    values, (lengths, offsets) = sequences.values.copy(), (sequences.lengths, sequences.offsets)
+    values, lengths, offsets = sequences.values.copy(), sequences.lengths, sequences.offsets
     rows = np.flatnonzero(lengths)
     row, other = np.repeat((rows, random.permutation(rows)), lengths[rows], axis=1)  # of each step
     t = np.arange(row.size) - offsets[row]

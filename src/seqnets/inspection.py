@@ -324,7 +324,8 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     >>> inspection.words(model, ["Not so bad"])
     [['not', '[so]', 'bad']]
     """
-    X, vectorizer = list(X) if isinstance(X, Iterator) else X, None
+    vectorizer = None
+    X = list(X) if isinstance(X, Iterator) else X
     classifier = last_step(estimator)
     for step in list(_steps(estimator))[:-1]:
         if isinstance(step, SequenceVectorizer):

@@ -116,7 +116,8 @@ class Attention(Pooling):
     def shares(self, batch: Batch, work: Workspace) -> np.ndarray:
         """(B, T): the weight of each step, after the forward pass; zero after a sequence's end."""
         score, scale = self._score_arrays(batch, work)
-        share, own = np.zeros(score.shape), np.arange(score.shape[1]) < batch.lengths[:, np.newaxis]
+        share = np.zeros(score.shape)
+        own = np.arange(score.shape[1]) < batch.lengths[:, np.newaxis]
         np.subtract(score, scale[:, :1], out=share, where=own)
         with np.errstate(under="ignore"):
             np.exp(share, out=share, where=own)

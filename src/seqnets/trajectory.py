@@ -113,7 +113,8 @@ class TrajectoryDisplay(Display):
         X = list(X) if isinstance(X, Iterator) else X
         traces = inspection.trace(estimator, X)
         states = [np.atleast_2d(step_array(trace, name).T).T for trace in traces]
-        words, labels = inspection.words(estimator, X), estimator.predict(X) if y is None else y
+        words = inspection.words(estimator, X)
+        labels = estimator.predict(X) if y is None else y
         check_consistent_length(traces, labels)
         if ".reverse." in name:
             states, words = [h[::-1] for h in states], [names[::-1] for names in words]
