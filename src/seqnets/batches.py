@@ -31,7 +31,7 @@ NO_PROJECTIONS: dict[str, np.ndarray] = {}  # nothing is projected, see `Batch`
 class Sequences(NamedTuple):
     """n sequences laid end to end: sequence i is values[offsets[i]:offsets[i + 1]]."""
 
-    values: np.ndarray  # (total, D) series, or (total,) rows of the embedding
+    values: np.ndarray  # (total, D) series, or (total,) token ids or rows of the embedding
     offsets: np.ndarray  # (n + 1,)
 
     @property
@@ -156,19 +156,19 @@ def windows(batch: Batch, n_steps: int | None) -> list[Batch]:
     return parts
 
 
-def blocks(lengths: np.ndarray, rows: int = BLOCK_ROWS) -> list[np.ndarray]:
+def blocks(lengths: np.ndarray, n_rows: int = BLOCK_ROWS) -> list[np.ndarray]:
     """Divide sequences of these lengths into blocks of similar lengths, longest first.
 
-    A block has at most `rows` sequences, or more if they are short.
+    A block has at most `n_rows` sequences, or more if they are short.
     """
     if lengths.size == 1:  # saves a twentieth of a short prediction's time
         return [np.zeros(1, dtype=np.int64)]
     order = np.argsort(-lengths, kind="stable")
     found: list[np.ndarray] = []
-    at_least = 1 if order.size <= rows or lengths.sum() <= MAX_SINGLE_BLOCK_STEPS else 2
+    at_least = 1 if order.size <= n_rows or lengths.sum() <= MAX_SINGLE_BLOCK_STEPS else 2
     while order.size:
         longest = max(int(lengths[order[0]]), 1)
-        most = max(rows, BLOCK_STEPS // longest)
+        most = max(n_rows, BLOCK_STEPS // longest)
         n_blocks = max(math.ceil(order.size / most), at_least - len(found))
         n = min(whole_tiles(math.ceil(order.size / n_blocks)), most)  # of similar size
         # A long sequence pads those beside it: take fewer while a large block is mostly padding.
