@@ -120,7 +120,7 @@ class Recurrent:
             self.project(parameters, x, arrays["a"].reshape(len(x), arrays["a"].shape[2]), work)
         elif batch.window == 0 and self.name not in batch.projected:
             self.project(parameters, x, arrays["xW"], work)
-        states = {"h", "c"} & arrays.keys()
+        states = STATE_ARRAYS & arrays.keys()
         for name in states:
             arrays[name][0] = self._carried(name, batch, work)[batch.window] if batch.window else 0
         for start, stop in reversed([*stretches(*batch.shape)]):  # Ctrl-C waits for a kernel's end
