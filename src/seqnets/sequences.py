@@ -136,7 +136,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     hint = "; fill gaps, and leave out padding, which a list does not need"
     if kind == "3d":
         hint = "; NaN is padding only after a sequence's last step; fill gaps"
-    series = _finite(series, hint)
+    series = _as_finite_floats(series, hint)
     if not reset and len(series.values) == 0:  # no step tells how many features there are
         series = series._replace(values=series.values.reshape(0, estimator.n_features_in_))
     n_features = series.values.shape[1]
@@ -169,7 +169,7 @@ def _read_2d(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
     X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=reset)
     hint = "; fill gaps, such as with SimpleImputer" if names else ""
     hint += "; if some end early, pass a list of series without padding"
-    return _finite(_from_matrix(X), hint, names)
+    return _as_finite_floats(_from_matrix(X), hint, names)
 
 
 def is_ragged(X: Any) -> bool:
@@ -370,7 +370,7 @@ def _from_padded(X: np.ndarray) -> Sequences:
     return Sequences(X[real], np.concatenate(([0], np.cumsum(lengths))))
 
 
-def _finite(series: Sequences, hint: str, columns: Sequence = ()) -> Sequences:
+def _as_finite_floats(series: Sequences, hint: str, columns: Sequence = ()) -> Sequences:
     dtype = np.float32 if series.values.dtype == np.float32 else np.float64
     series = series._replace(values=np.ascontiguousarray(series.values, dtype=dtype))
     finite = np.isfinite(series.values)
