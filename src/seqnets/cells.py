@@ -154,8 +154,8 @@ def lstm_step_backward(n, da, gates, c_before, c, dh, dc):
             into = gates[i + k]
             da[row, i + k] = flush(dc[row, k] * gates[g + k] * into * (one - into))
         for k in range(H):  # c = f * c_before + i * g, w.r.t. g
-            new = gates[g + k]
-            da[row, g + k] = flush(dc[row, k] * gates[i + k] * (one - new * new))
+            candidate = gates[g + k]
+            da[row, g + k] = flush(dc[row, k] * gates[i + k] * (one - candidate * candidate))
         for k in range(H):  # c = f * c_before + i * g, w.r.t. f and c_before
             keep = gates[f + k]
             da[row, f + k] = flush(dc[row, k] * c_before[row, k] * keep * (one - keep))
