@@ -1,4 +1,4 @@
-"""What many tests do: compare models, see that nothing changed, measure memory, run programs."""
+"""What many tests do: make, compare and watch models, measure memory, run programs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ SOURCES = Path(seqnets.__file__).parents[1], Path(__file__).parent
 def object_array(items):
     """A 1-D array of these objects, whatever they are."""
     return np.fromiter(items, dtype=object, count=len(items))
+
+
+def small_model(kind="series", **parameters):
+    """A classifier that is quick to fit, and of which a longer fit begins like a shorter one."""
+    defaults = {"cell": "rnn", "hidden_layer_sizes": 3, "batch_size": 8, "max_iter": 3}
+    defaults |= {"learning_rate": "constant", "n_jobs": 1, "random_state": 0}
+    if kind == "tokens":
+        defaults["embedding_dim"] = 2
+    return seqnets.RecurrentClassifier(**defaults | parameters)
 
 
 def take(X, rows):

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import object_array
+from helpers import object_array, small_model
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
@@ -33,9 +33,7 @@ def make():
 
 
 def make_classifier(**parameters):
-    defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
-    defaults |= {"batch_size": 8, "validation_fraction": 0.3, "learning_rate": "constant"}
-    return RecurrentClassifier("rnn", **defaults | parameters)
+    return small_model(**{"validation_fraction": 0.3} | parameters)
 
 
 def told(history, y, y_val=None, classes=(0, 1), weights=None, own=1.0):

@@ -4,11 +4,11 @@ import types
 
 import numpy as np
 import pytest
-from helpers import assert_as_before, assert_same_weights, snapshot, with_peak_memory
+from helpers import assert_as_before, assert_same_weights, small_model, snapshot, with_peak_memory
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
-from seqnets import RecurrentClassifier, data, fitting, inputs, load, optimizers, save
+from seqnets import data, fitting, inputs, load, optimizers, save
 from seqnets.batches import Sequences
 from seqnets.data import Data
 from seqnets.inputs import as_inputs, read_again
@@ -36,12 +36,8 @@ def make(kind="series", n=N):
 
 
 def make_classifier(kind="series", **parameters):
-    defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
-    defaults |= {"batch_size": 8, "dtype": "float64", "validation_fraction": 0.3}
-    defaults["learning_rate"] = "constant"  # so that a longer fit begins like a shorter one
-    if kind == "tokens":
-        defaults["embedding_dim"] = 2
-    return RecurrentClassifier("rnn", **defaults | parameters)
+    defaults = {"dtype": "float64", "validation_fraction": 0.3}
+    return small_model(kind, **defaults | parameters)
 
 
 @pytest.fixture

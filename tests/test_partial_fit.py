@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import assert_same_weights, contents
+from helpers import assert_same_weights, contents, small_model
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 
@@ -36,12 +36,8 @@ def make(kind, seed=0, low=1, high=9):
 
 
 def make_classifier(kind, **parameters):
-    defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
-    defaults |= {"batch_size": 8, "dtype": "float64", "tol": 0.0}
-    defaults["learning_rate"] = "constant"  # so that a longer fit begins like a shorter one
-    if kind == "tokens":
-        defaults["embedding_dim"] = 2
-    return RecurrentClassifier("gru", **defaults | parameters)
+    defaults = {"cell": "gru", "dtype": "float64", "tol": 0.0}
+    return small_model(kind, **defaults | parameters)
 
 
 def assert_same(a, b):

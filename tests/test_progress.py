@@ -7,13 +7,14 @@ import warnings
 import numpy as np
 import pytest
 from helpers import assert_as_before, run_python, snapshot
+from helpers import small_model as make_classifier
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer, progress
+from seqnets import SequenceScaler, SequenceVectorizer, progress
 
 # Most fits are too short to learn anything.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -36,15 +37,6 @@ def make(kind="series", seed=0):
     if kind == "tokens":
         return random.randint(1, 6, size=(N, 4))
     return random.normal(size=(N, 4)) + Y[:, np.newaxis]
-
-
-def make_classifier(kind="series", **parameters):
-    defaults = {"cell": "rnn", "hidden_layer_sizes": 3, "max_iter": 3, "batch_size": 8}
-    defaults |= {"n_jobs": 1, "random_state": 0}
-    defaults["learning_rate"] = "constant"  # so that a longer fit begins like a shorter one
-    if kind == "tokens":
-        defaults["embedding_dim"] = 2
-    return RecurrentClassifier(**defaults | parameters)
 
 
 def validation(kind="series"):

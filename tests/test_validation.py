@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from helpers import assert_as_before, assert_same_weights, object_array, snapshot
+from helpers import assert_as_before, assert_same_weights, object_array, small_model, snapshot
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -48,12 +48,8 @@ def make_validation(kind):
 
 
 def make_classifier(kind="series", **parameters):
-    defaults = {"hidden_layer_sizes": 3, "max_iter": 3, "n_jobs": 1, "random_state": 0}
-    defaults |= {"cell": "rnn", "batch_size": 8, "dtype": "float64", "validation_fraction": 0.3}
-    defaults["learning_rate"] = "constant"  # so that a longer fit begins like a shorter one
-    if kind == "tokens":
-        defaults["embedding_dim"] = 2
-    return RecurrentClassifier(**defaults | parameters)
+    defaults = {"dtype": "float64", "validation_fraction": 0.3}
+    return small_model(kind, **defaults | parameters)
 
 
 def fit(kind="series", weights=None, **parameters):
