@@ -224,8 +224,10 @@ def integrated_gradients(
             s = np.concatenate(list(points.values()))
             for place, F, dF in gradients_at(reader, parameters, sequences, at, s, dlogits, work):
                 paths[at[place]].add(s[place], F, dF)
+            if n_steps is not None:
+                break
             points = {}
-            for row, path in paths.items() if n_steps is None else ():
+            for row, path in paths.items():
                 wrong_sums[row] = path.wrong_sum()
                 is_settled = path.is_settled()
                 unfinished = wrong_sums[row].any() or not is_settled
