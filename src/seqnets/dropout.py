@@ -60,3 +60,9 @@ class Dropout(NamedTuple):
 
 
 NO_DROPOUT, NO_MASKS = Dropout(), Masks()
+
+
+def apply_mask(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
+    """out = x * mask; if x holds several steps, each is multiplied with the whole mask."""
+    shape = len(x) // max(len(mask), 1), len(mask), x.shape[1]
+    np.multiply(x.reshape(shape), mask, out=out.reshape(shape))

@@ -8,7 +8,7 @@ import numpy as np
 
 from .batches import Batch, windows
 from .bidirectional import Bidirectional
-from .dropout import NO_MASKS, Masks
+from .dropout import NO_MASKS, Masks, apply_mask
 from .layers import Embedding, Pass, Recurrent
 from .outputs import Attention, Dense, Pooling
 from .workspace import Gradients, Parameters, Workspace
@@ -209,9 +209,3 @@ class Network:
         if not again:
             apply_mask(x, masks[f"layer{i}"], kept)
         return kept, lookup
-
-
-def apply_mask(x: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
-    """out = x * mask; if x holds several steps, each is multiplied with the whole mask."""
-    shape = len(x) // max(len(mask), 1), len(mask), x.shape[1]
-    np.multiply(x.reshape(shape), mask, out=out.reshape(shape))
