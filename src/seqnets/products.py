@@ -158,7 +158,7 @@ def in_vectors(n_rows: int, n_panels: int) -> Callable:
 
 @in_vectors(TILE_ROWS, 1)
 def add_tile(A, B, C, p, i, n_columns, start, stop):
-    """C[i : i + R, p W :] += A[i : i + R, start:stop] B[p, start:stop, :n_columns], R TILE_ROWS."""
+    """C[i:i+R, p W:] += A[i:i+R, start:stop] B[p, start:stop, :n_columns], R = TILE_ROWS."""
     for row in range(i, i + TILE_ROWS):
         add_part(A, B, C, p, row, n_columns, start, stop)
 
