@@ -47,9 +47,10 @@ from .inputs import (
     warn_if_shifted_or_rescaled,
 )
 from .losses import LOSSES
+from .network import Network
 from .optimizers import Optimizer
 from .parameters import (
-    build_network,
+    build_architecture,
     build_optimizer,
     build_schedule,
     build_trainer,
@@ -196,7 +197,7 @@ def prepare(
         learn_scale(estimator, data.sequences, data.weights)
     shares = data.weights / data.weights.max()  # whose sum does not overflow
     mean_length = np.average(data.sequences.lengths, weights=shares)
-    network = build_network(estimator, None if resume else mean_length)
+    network = Network(build_architecture(estimator, None if resume else mean_length))
     if not resume:
         given = check_embeddings(estimator)[UNKNOWN:] if had_embeddings(estimator) else None
         estimator.parameters_ = network.initialize(state.random, estimator._dtype, given)
@@ -219,7 +220,7 @@ def check_same_network(estimator: Estimator) -> None:
         check_token_ids(estimator)
     changes = ["embedding_dim"]
     if (estimator.embedding_dim is not None) == reads_tokens:
-        changes = build_network(estimator).architecture.changes_since(before)
+        changes = build_architecture(estimator).changes_since(before)
         if estimator.dtype not in ("auto", estimator._dtype.name):
             changes.append("dtype")
         if estimator.embeddings is not None:

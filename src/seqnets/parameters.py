@@ -110,8 +110,8 @@ def check_token_parameters(estimator: Estimator) -> None:
             raise ValueError(f"{name} is for token ids only: if X holds them, set embedding_dim.")
 
 
-def build_network(estimator: Estimator, mean_length: float | None = None) -> Network:
-    """Build a new network for sequences of this mean length; without it, that of an earlier fit."""
+def build_architecture(estimator: Estimator, mean_length: float | None = None) -> Architecture:
+    """The network for sequences of this mean length; without it, for those of an earlier fit."""
     sizes = hidden_layer_sizes(estimator.hidden_layer_sizes)
     if estimator._kind == "tokens":
         n_inputs, n_tokens = int(estimator.embedding_dim), len(estimator.token_ids_)
@@ -128,7 +128,7 @@ def build_network(estimator: Estimator, mean_length: float | None = None) -> Net
             pooling = estimator._network.architecture.pooling
         else:
             pooling = "last" if n_tokens is None and mean_length <= SHORT_SERIES else "max"
-    architecture = Architecture(
+    return Architecture(
         estimator.cell,
         n_inputs,
         sizes,
@@ -137,7 +137,6 @@ def build_network(estimator: Estimator, mean_length: float | None = None) -> Net
         n_tokens,
         estimator.bidirectional,
     )
-    return Network(architecture)
 
 
 def network_attributes(network: Network) -> dict[str, Any]:
