@@ -30,14 +30,14 @@ class Dropout(NamedTuple):
     def draw(
         self,
         seed: tuple[int, int],
-        inputs: dict[str, int],
-        states: dict[str, int],
+        input_widths: dict[str, int],
+        state_widths: dict[str, int],
         batch: Batch,
         dtype: np.dtype,
     ) -> Masks:
         """Masks by what they multiply: "layer0", ..., "dense"; "layer0.h", "layer0.reverse.h".
 
-        `inputs` and `states` are their widths, see `Network.widths`.
+        `Network.widths` has the widths.
         """
         random = np.random.default_rng(seed)
 
@@ -46,7 +46,7 @@ class Dropout(NamedTuple):
             return kept * (dtype.type(1) / dtype.type(1 - p))
 
         masks, n_sequences = {}, batch.lengths.size
-        for name, width in inputs.items():
+        for name, width in input_widths.items():
             of_tokens = name == "layer0" and batch.lookup is not None
             n = whole_tiles(batch.x.size) if of_tokens else n_sequences
             if self.inputs > 0 and (name != "layer0" or of_tokens):
@@ -54,7 +54,7 @@ class Dropout(NamedTuple):
             if self.tokens > 0 and of_tokens:
                 masks[name] = mask(self.tokens, n, 1) * masks.get(name, dtype.type(1))
         if self.states > 0:
-            for name, width in states.items():
+            for name, width in state_widths.items():
                 masks[f"{name}.h"] = mask(self.states, n_sequences, width)
         return masks
 
