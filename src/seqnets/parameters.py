@@ -23,14 +23,12 @@ from .workspace import Parameters
 
 # The best of those tried on the data sets of benchmarks/accuracy.py.
 LEARNING_RATES = {"adam": 0.004, "adamw": 0.004, "rmsprop": 0.001, "sgd": 0.1}
+# Of the next four, benchmarks/README.md has figures.
 TOKEN_DROPOUT = 0.3
-# Of an LSTM's states, if there are enough series: benchmarks/README.md has figures.
-STATE_DROPOUT = 0.2
-# Mean number of steps. The last state keeps little of what is further back: benchmarks/README.md
-# has figures.
-SHORT_SERIES = 40
-# With fewer, epochs are a few noisy steps, which need a planned schedule: benchmarks/README.md has
-# figures. With more, a constant learning rate is as good and takes a fraction of the time.
+STATE_DROPOUT = 0.2  # of an LSTM's states, if there are enough series
+SHORT_SERIES = 40  # steps on average: the last state keeps little of what is further back
+# With fewer, epochs are a few noisy steps, which need a planned schedule. With more, a constant
+# learning rate is as good and takes a fraction of the time.
 FEW_SERIES = 100
 # Epochs: with a validation set, for tokens and for series; without one. Epochs of few sequences
 # have few steps, and a noisy loss: on five small sets of series, with a constant learning rate, the
