@@ -215,12 +215,12 @@ def prepare(
 
 def check_same_network(estimator: Estimator) -> None:
     """Refuse to continue training with another network than the one it began with."""
-    reads_tokens, before = estimator._kind == "tokens", estimator._network.architecture
+    reads_tokens = estimator._kind == "tokens"
     if reads_tokens:
         check_token_ids(estimator)
     changes = ["embedding_dim"]
     if (estimator.embedding_dim is not None) == reads_tokens:
-        changes = build_architecture(estimator).changes_since(before)
+        changes = build_architecture(estimator).changes_since(estimator._network.architecture)
         if estimator.dtype not in ("auto", estimator._dtype.name):
             changes.append("dtype")
         if estimator.embeddings is not None:
