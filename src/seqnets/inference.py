@@ -72,8 +72,8 @@ def forward_blocks(
 
     def run(work: Workspace, rows: np.ndarray) -> None:
         batch = make_batch(sequences, rows, projected)
-        window = None if keep_steps else max(WINDOW_STEPS // batch.lengths.size, 1)
-        take(batch, work, network.forward(parameters, batch, work, window=window))
+        n_steps = None if keep_steps else max(WINDOW_STEPS // batch.lengths.size, 1)
+        take(batch, work, network.forward(parameters, batch, work, window_steps=n_steps))
 
     workers.map(run, chosen)
 

@@ -111,14 +111,14 @@ class Network:
         batch: Batch,
         work: Workspace,
         masks: Masks = NO_MASKS,
-        window: int | None = None,
+        window_steps: int | None = None,
     ) -> np.ndarray:
         """The logits (B, K); what one backward pass needs, and overwrites, stays in `work`.
 
-        With `window` (not if bidirectional), that many steps are computed at a time, and memory is
-        needed for only these. The logits are the same.
+        With `window_steps` (not if bidirectional), that many steps are computed at a time, and
+        memory is needed for only these. The logits are the same.
         """
-        for part in windows(batch, window):
+        for part in windows(batch, window_steps):
             given = Pass(parameters, part, work, masks)
             pooled = self.pooling.forward(given, self._states(given))
         if "dense" in masks:
@@ -133,22 +133,22 @@ class Network:
         work: Workspace,
         gradients: Gradients,
         masks: Masks = NO_MASKS,
-        window: int | None = None,
+        window_steps: int | None = None,
         needs_dx: bool = True,
     ) -> np.ndarray:
         """Fill `gradients`, if given, by the parameters' names; return the gradient of `batch.x`.
 
         It is empty without `needs_dx` (no embedding is trained) and for series in windows. For an
-        embedding, it has a row for each token of `batch.x`. `masks` and `window` are those of the
-        forward pass. No gradient flows from a window to the one before it, whose states are
+        embedding, it has a row for each token of `batch.x`. `masks` and `window_steps` are those of
+        the forward pass. No gradient flows from a window to the one before it, whose states are
         computed again (truncated BPTT; Williams & Peng 1990).
         """
-        needs_dx = needs_dx and (window is None or self.embedding is not None)
+        needs_dx = needs_dx and (window_steps is None or self.embedding is not None)
         pooled = self.pooling.pooled(batch, work)
         dpooled = self.dense.backward(parameters, pooled, dlogits, work, gradients)
         if "dense" in masks:
             dpooled *= masks["dense"]
-        parts = [Pass(parameters, part, work, masks) for part in windows(batch, window)]
+        parts = [Pass(parameters, part, work, masks) for part in windows(batch, window_steps)]
         dx = self._backward(parts[-1], dpooled, gradients, needs_dx)
         for given in parts[-2::-1]:
             if self.pooling.uses_window(given.batch, work):

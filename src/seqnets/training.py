@@ -125,14 +125,14 @@ class Trainer:
                 masks = self.dropout.draw((seed, number), *self.network.widths(), batch, work.dtype)
             # From the second round on, the first place holds the sums so far.
             place = number if number < at_once else 1 + number % at_once
-            gradients, window = self._block_gradients[place], self.bptt_steps
+            gradients, bptt_steps = self._block_gradients[place], self.bptt_steps
             with ignore_overflow():  # the epoch's does not hold in other threads
-                logits = self.network.forward(self.parameters, batch, work, masks, window)
+                logits = self.network.forward(self.parameters, batch, work, masks, bptt_steps)
                 losses, dlogits = np.empty(part.size), work.array("dlogits", *logits.shape)
                 shares = weights[batch.rows] / total_weight
                 self.loss(logits, targets[batch.rows], shares, losses, dlogits)
                 self.network.backward(
-                    self.parameters, batch, dlogits, work, gradients, masks, window, needs_dx
+                    self.parameters, batch, dlogits, work, gradients, masks, bptt_steps, needs_dx
                 )
             return losses.sum(), batch.x if needs_dx else part[:0]
 
