@@ -24,6 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from .ahead import warmup
 from .classifier import RecurrentClassifier
 from .colors import printable
+from .reading import LabeledTexts
 from .vectorizer import SequenceVectorizer
 
 FOLDS = 5
@@ -32,14 +33,6 @@ COMPARED = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
 SHOWN_TEXTS = 4
 SHOWN_CHARACTERS = 110
 SHOWN_LABELS = 10
-
-
-class LabeledTexts(NamedTuple):
-    """Labeled texts and where they are from."""
-
-    name: str
-    texts: np.ndarray
-    labels: np.ndarray
 
 
 class Fold(NamedTuple):

@@ -8,14 +8,23 @@ import sys
 from collections.abc import Iterator
 from importlib import resources
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from .colors import printable
-from .comparison import LabeledTexts
 from .vocabulary import ragged
 
 # Labeled at a time, of a text file and of a CSV file.
 BYTES_AT_A_TIME, ROWS_AT_A_TIME = 2**15, 256
+
+
+class LabeledTexts(NamedTuple):
+    """Labeled texts and where they are from."""
+
+    name: str
+    texts: np.ndarray
+    labels: np.ndarray
 
 
 class UserError(Exception):
