@@ -250,8 +250,10 @@ def gradients_at(
     dlogits: np.ndarray,
     work: Workspace,
 ) -> Iterator[tuple[int, float, np.ndarray]]:
-    """For each of the sequences `rows` at a point s, in any order, yield its place among them,
-    F(s x) and x dF/dx (s x), for tokens summed over D. `dlogits` (n, K): dF / d logits of all n.
+    """Yield F(s x) and x dF/dx (s x), for tokens summed over D, of sequences at points s.
+
+    They come in any order, each after its place in `rows`. `dlogits` (n, K) is dF / d logits of all
+    n sequences.
     """
     for block in blocks(sequences.lengths[rows]):
         batch = as_vectors(parameters, make_batch(sequences, rows[block]))  # in this order

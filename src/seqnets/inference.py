@@ -81,9 +81,9 @@ def forward_blocks(
 def project_tokens(
     network: Network, parameters: Parameters, sequences: Sequences, dtype: np.dtype
 ) -> tuple[Sequences, dict[str, np.ndarray]]:
-    """The sequences as rows of these arrays: x W_x + b of each distinct token, by layer.
+    """The sequences as rows of the arrays beside them: x W_x + b of each distinct token, by layer.
 
-    Of the whole embedding, if the sequences have at least as many steps as it has rows.
+    Of every token, if the sequences have at least as many steps as the embedding has rows.
     """
     if network.embedding is None:
         return sequences, {}
