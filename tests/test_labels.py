@@ -1,5 +1,6 @@
 """Labels of every form, the targets made of them, and the weights of classes."""
 
+import enum
 import re
 
 import numpy as np
@@ -154,6 +155,31 @@ def test_a_missing_label_in_a_list_of_strings(missing):
     with pytest.raises(ValueError, match=r"y\[1\] is .*nan.*not a label|contains NaN"):
         check_labels(["a", missing, "b"], np.ones(3))
     assert check_labels(["a", "nan", "b"], np.ones(3)).tolist() == ["a", "nan", "b"]
+
+
+class Verdict(str, enum.Enum):  # noqa: UP042
+    """Not a `StrEnum`: `str` gives "Verdict.GOOD", which NumPy cuts to four letters."""
+
+    GOOD = "good"
+    POOR = "poor"
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["1", 1], r"^y\[1\] is 1, of which NumPy makes the string '1'"),
+        (["a", True], r"^y\[1\] is True, .* 'True'"),
+        ([["a"], [2.5]], r"^y\[1\] is 2.5, .* '2.5'"),
+        ([Verdict.GOOD, Verdict.POOR], r"^y\[0\] is <Verdict.GOOD: 'good'>, .* 'Verd'"),
+        (["a", "a\0"], r"^y\[1\] is 'a\\x00', .* 'a'"),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:A column-vector y")
+def test_labels_in_a_list_become_no_others(y, message):
+    """Two classes could silently become one."""
+    with pytest.raises(ValueError, match=message):
+        checked(y)
 
 
 @pytest.mark.parametrize(

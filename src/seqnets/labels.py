@@ -37,8 +37,9 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             "The rows of y differ in length: y must be (n,), one label per sequence. "
             f"{MULTILABEL_HINT}"
         ) from error
-    # NumPy makes a string of a NaN among strings.
-    check_each(np.asarray(y, dtype=object) if listed and table.dtype.kind in "US" else table)
+    # NumPy makes strings of the NaN and the numbers among strings.
+    given = np.asarray(y, dtype=object) if listed and table.dtype.kind in "US" else table
+    check_each(given)
     if table.ndim == 2 and table.shape[1] > 1:
         check_consistent_length(lengths, table)
         check_zeros_and_ones(table)
@@ -47,6 +48,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         message = "A column-vector y was passed when a 1d array was expected: pass np.ravel(y)."
         warn(message, DataConversionWarning)
     y = column_or_1d(table)
+    if given is not table:
+        check_same_strings(y, given.ravel())
     assert_all_finite(y, input_name="y")
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")
@@ -77,6 +80,17 @@ def check_each(table: np.ndarray) -> None:
             raise ValueError(f"y[{place[0]}] holds several labels. {MULTILABEL_HINT}")
         if label is None or is_pandas_na(label) or label != label:
             raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
+
+
+def check_same_strings(strings: np.ndarray, given: np.ndarray) -> None:
+    """Refuse labels in a list of which NumPy has made others: 1 and "1" would be one class."""
+    wrong = strings != given
+    if wrong.any():
+        i = wrong.argmax()
+        raise ValueError(
+            f"y[{i}] is {given[i]!r}, of which NumPy makes the string {strings.tolist()[i]!r}: "
+            "pass labels that are all plain strings, or all numbers."
+        )
 
 
 def check_zeros_and_ones(table: np.ndarray) -> None:
