@@ -60,6 +60,7 @@ def checked(y, n=None):
         pd.Series(["b", "a", "b"], dtype="category"),
         pd.Series(["b", "a", "b"], dtype="string"),
         pl.Series(["b", "a", "b"]),
+        [np.array(label) for label in "bab"],  # as np.load gives them, file by file
     ],
 )
 def test_one_label_a_sequence(y):
@@ -205,6 +206,7 @@ def test_labels_in_a_list_become_no_others(y, message):
         (pd.DataFrame({"a": [1, 0], "b": ["yes", "no"]}), ValueError, r"y\[0, 1\] is 'yes'"),
         ([["0", "1"]] * 2, ValueError, r"but y\[0, 0\] is '0'"),
         ([[1], [0, 1]], ValueError, "The rows of y differ in length"),
+        ({0, 1}, ValueError, "y should be a 1d array"),
     ],
 )
 def test_labels_that_cannot_be_used(y, error, message):

@@ -73,10 +73,10 @@ def check_each(table: np.ndarray) -> None:
     types = set(map(type, table.flat)) if table.dtype == object else set()
     if table.dtype.kind == "S" or bytes in types:
         raise ValueError("y holds bytes, which are not labels: decode them to strings.")
-    if types <= {str}:
+    if types <= {str} or table.ndim == 0:  # a set is no array, as `column_or_1d` says
         return
     for place, label in np.ndenumerate(table):
-        if isinstance(label, set | frozenset | list | tuple | np.ndarray):
+        if isinstance(label, set | frozenset | list | tuple) or getattr(label, "ndim", 0) > 0:
             raise ValueError(f"y[{place[0]}] holds several labels. {MULTILABEL_HINT}")
         if label is None or is_pandas_na(label) or label != label:
             raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
