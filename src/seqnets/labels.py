@@ -59,10 +59,16 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     except TypeError as error:
         raise ValueError(f"The labels in y are not of one type: {error}.") from error
     except ValueError as error:
-        if y.dtype == object and (plain := np.asarray(y.tolist()).dtype).kind in "biuf":
-            message = f'Unknown label type: y holds numbers as objects: pass y.astype("{plain}").'
-            raise ValueError(message) from error
-        raise
+        if y.dtype != object:
+            raise
+        kinds = ", ".join(sorted({type(label).__name__ for label in y}))
+        message = (
+            f"y holds objects of type {kinds}, but labels are all strings or all numbers: pass "
+            "[str(label) for label in y]."
+        )
+        if (plain := np.asarray(y.tolist()).dtype).kind in "biuf":
+            message = f'y holds numbers as objects: pass y.astype("{plain}").'
+        raise ValueError(f"Unknown label type: {message}") from error
     return y
 
 
@@ -70,6 +76,8 @@ def check_each(table: np.ndarray) -> None:
     """Refuse what is not a label: bytes and, among objects, missing values and lists of labels."""
     if table.dtype.kind == "T":
         raise ValueError(f"y has dtype {table.dtype}: pass y.astype(object).")
+    if table.dtype.kind == "V":
+        raise ValueError(f"y has dtype {table.dtype}, but labels are one column: pass y[name].")
     types = set(map(type, table.flat)) if table.dtype == object else set()
     if table.dtype.kind == "S" or bytes in types:
         raise ValueError("y holds bytes, which are not labels: decode them to strings.")
