@@ -607,6 +607,11 @@ def test_rows_of_a_frame_that_are_steps():
             make_classifier().fit(X, y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         make_classifier().fit(X.to_numpy(), Y)
+    log = X.assign(event="open", time=pd.Timestamp("2020-01-01"))  # told before these columns are
+    with pytest.raises(ValueError, match=r"60 rows, .* y has 30 labels.*numbers.*one event"):
+        make_classifier().fit(log, Y)
+    with pytest.raises(TypeError, match="collect"):
+        make_classifier().fit(pl.LazyFrame({"a": np.zeros(2 * N)}), Y)
 
 
 @pytest.mark.filterwarnings("ignore:y has two dimensions")

@@ -52,13 +52,8 @@ def read_training_data(
     classes: np.ndarray | None = None,
 ) -> tuple[Data, np.ndarray]:
     """Check X, y and the weights together; also return the classes' weights."""
+    check_rows_have_labels(X, y)
     sequences = (read_again if resume else read_first)(estimator, X)
-    shape = (len(y),) if isinstance(y, list | tuple) else getattr(y, "shape", ())
-    if is_frame(X) and shape and shape[0] < len(X):
-        raise ValueError(
-            f"X has {len(X)} rows, each of which would be one series, but y has {shape[0]} labels. "
-            "If a row is one step, pass a list of frames: [x for _, x in X.groupby(...)]."
-        )
     y = labels.check_labels(y, sequences.lengths)
     weights = read_weights(sample_weight, sequences.lengths)
     rows = np.flatnonzero(weights)
@@ -75,6 +70,18 @@ def read_training_data(
         estimator.class_weight, y[rows], weights[rows], estimator.classes_
     )
     return select_weighted(estimator, sequences, y, weights, class_weights), class_weights
+
+
+def check_rows_have_labels(X: Any, y: Any) -> None:
+    """Refuse a table of steps or events with a label per group, before its dates or strings are."""
+    shape = (len(y),) if isinstance(y, list | tuple) else getattr(y, "shape", ())
+    if is_frame(X) and hasattr(X, "__len__") and shape and shape[0] < len(X):
+        raise ValueError(
+            f"X has {len(X)} rows, each of which would be one series, but y has {shape[0]} labels. "
+            "If a row is one step, pass a list of frames with the columns that hold numbers: "
+            "[x[columns] for _, x in X.groupby(...)]; if it is one event, pass lists of events, "
+            'X.groupby(...)["event"].agg(list), to SequenceVectorizer(analyzer=list).'
+        )
 
 
 def select_weighted(
