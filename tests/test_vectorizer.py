@@ -1,6 +1,8 @@
 """SequenceVectorizer against scikit-learn's CountVectorizer, and against what its page promises."""
 
+import itertools
 import pickle
+import re
 import weakref
 from collections import Counter
 
@@ -327,6 +329,44 @@ def test_what_is_no_list_of_words(document):
     kind = type(document).__name__
     with pytest.raises(TypeError, match=f"Document 1 is a {kind}, .* each is a list of words"):
         SequenceVectorizer(analyzer=list).fit([["a"], document])
+
+
+EVENTS = pd.DataFrame({"user": [1, 1, 2], "event": ["open", "buy", "open"]})
+
+
+@pytest.mark.parametrize(
+    ("groups", "column"),
+    [
+        (EVENTS.groupby("user")["event"], "x"),
+        (list(EVENTS.groupby("user")["event"]), "x"),
+        (EVENTS.groupby("user"), 'x["event"]'),
+        (pl.DataFrame({"user": [1, 1], "event": ["open", "buy"]}).group_by("user"), 'x["event"]'),
+        (list(itertools.groupby("aab")), "x"),
+        ([("u1", ["open", "buy"]), ("u2", ["open"])], "x"),
+        ({"u1": ["open", "buy"], "u2": ["open"]}.items(), "x"),
+    ],
+    ids=["Series", "list", "pandas", "polars", "itertools", "pairs", "items"],
+)
+@pytest.mark.parametrize("params", [{}, {"analyzer": list}], ids=str)
+def test_groups_with_their_keys(groups, column, params):
+    """Neither the key nor the data is a word."""
+    advice = re.escape(f"pass [list({column}) for _, x in X]")
+    fitted = SequenceVectorizer(**params, vocabulary=["open", "buy"])
+    with pytest.raises(TypeError, match=f"Document 0 is a group's key and its data: {advice}"):
+        fitted.transform(groups)
+
+
+def test_a_callable_may_take_groups():
+    vectorizer = SequenceVectorizer(analyzer=lambda group: list(group[1]))
+    assert ids(vectorizer.fit_transform(EVENTS.groupby("user")["event"])) == [[2, 3], [2]]
+
+
+def test_what_to_put_in_place_of_a_missing_list():
+    for missing in (None, np.nan):
+        with pytest.raises(TypeError, match=r"Document 1 .* list of words: leave it .*put \[\] in"):
+            SequenceVectorizer(analyzer=list).fit(pd.Series([["a"], missing]))
+    with pytest.raises(TypeError, match=r"Document 0 is 7, .* list of words; .* as \[document\]"):
+        SequenceVectorizer(analyzer=list).fit([7, 8])
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT], ids=repr)

@@ -63,26 +63,47 @@ def tokenized(
     for place, document in enumerate(X):
         if hasattr(document, "as_py"):  # Arrow's strings are not str, nor equal to one
             document = document.as_py()
-        if not isinstance(document, str) and (
-            not any_type or document is None or isinstance(document, Number)
-        ):
-            hint = " (other objects need a callable preprocessor or analyzer that takes them)"
-            if isinstance(document, bytes):
-                hint = ": decode it"
-            elif isinstance(document, list | tuple):
-                hint = "; lists of words need analyzer=list"
-            elif is_missing(document):
-                hint = ': leave it out, or put "" in its place'
-            shown = reprlib.repr(document)
-            raise TypeError(f"Document {place} is {shown}, expected a string{hint}.")
-        if split and (isinstance(document, NO_LISTS) or len(getattr(document, "shape", (0,))) != 1):
-            raise TypeError(
-                f"Document {place} is a {type(document).__name__}, but with analyzer=list each is "
-                "a list of words; pass a single document as [document]."
-            )
+        check_document(document, place, any_type, split)
         if split and hasattr(document, "tolist") and not isinstance(document, np.ndarray):
             document = document.tolist()  # a tensor's items are hashed by identity
         yield list(analyze(document))
+
+
+def check_document(document: Any, place: int, any_type: bool, split: bool) -> None:
+    """Refuse what is not a string, a list of words or, if `any_type`, something for a callable."""
+    if (split or not any_type) and is_group(document):
+        one = 'x["event"]' if hasattr(document[1], "columns") else "x"
+        raise TypeError(
+            f"Document {place} is a group's key and its data: pass [list({one}) for _, x in X], "
+            "which needs analyzer=list."
+        )
+    if not isinstance(document, str) and (
+        not any_type or document is None or isinstance(document, Number)
+    ):
+        wanted, empty = ("a list of words", "[]") if split else ("a string", '""')
+        hint = " (other objects need a callable preprocessor or analyzer that takes them)"
+        if isinstance(document, bytes):
+            hint = ": decode it"
+        elif isinstance(document, list | tuple):
+            hint = "; lists of words need analyzer=list"
+        elif is_missing(document):
+            hint = f": leave it out, or put {empty} in its place"
+        elif split:
+            hint = "; pass a single document as [document]"
+        shown = reprlib.repr(document)
+        raise TypeError(f"Document {place} is {shown}, expected {wanted}{hint}.")
+    if split and (isinstance(document, NO_LISTS) or len(getattr(document, "shape", (0,))) != 1):
+        raise TypeError(
+            f"Document {place} is a {type(document).__name__}, but with analyzer=list each is "
+            "a list of words; pass a single document as [document]."
+        )
+
+
+def is_group(document: Any) -> bool:
+    """Whether it is a key with its group, as `groupby` of pandas, polars or itertools gives it."""
+    if not isinstance(document, tuple) or len(document) != 2:
+        return False
+    return isinstance(document[1], list | Iterator) or hasattr(document[1], "to_numpy")
 
 
 def learn_vocabulary(
