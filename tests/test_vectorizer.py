@@ -1,5 +1,6 @@
 """SequenceVectorizer against scikit-learn's CountVectorizer, and against what its page promises."""
 
+import enum
 import itertools
 import pickle
 import re
@@ -383,8 +384,18 @@ def test_a_missing_word_is_refused(missing):
 
 
 def test_words_that_can_t_be_counted():
-    with pytest.raises(TypeError, match="Document 1 holds what can't be a word: .*unhashable type"):
-        SequenceVectorizer(analyzer=list).fit([["a"], [["a", "b"]]])
+    vectorizer, documents = SequenceVectorizer(analyzer=list), [["a"], [["a", "b"]]]
+    for call in (vectorizer.fit, vectorizer.fit([["a"]]).transform):
+        with pytest.raises(TypeError, match="Document 1 holds what can't be a word: .*unhashable"):
+            call(documents)
+
+
+def test_words_without_an_order():
+    event = enum.Enum("Event", ["OPEN", "BUY"])
+    vectorizer = SequenceVectorizer(analyzer=list).fit([[event.OPEN, event.BUY, event.OPEN]])
+    assert vectorizer.vocabulary_ == {event.OPEN: 2, event.BUY: 3}
+    with pytest.raises(TypeError, match="Words that occur equally often .* turn them into strings"):
+        vectorizer.fit([[event.OPEN, event.BUY]])
 
 
 def test_words_of_several_types_as_often_have_an_order():

@@ -125,7 +125,7 @@ def learn_vocabulary(
         try:
             row = [numbers[word] for word in words]
         except TypeError as error:
-            raise TypeError(f"Document {place} holds what can't be a word: {error}.") from error
+            raise unhashable(place, error) from error
         counts.update(row)
         document_counts.update(set(row))
         rows.append(np.array(row[:max_length], dtype=np.int32))
@@ -143,10 +143,20 @@ def learn_vocabulary(
             f"No words remain of {len(numbers)}: a word must occur in at least {ceil(low)} and at "
             f"most {floor(high)} of the {len(rows)} documents (min_df={min_df}, max_df={max_df})."
         )
-    kept.sort(key=lambda word: (-counts[numbers[word]], type(word).__name__, word))
+    try:
+        kept.sort(key=lambda word: (-counts[numbers[word]], type(word).__name__, word))
+    except TypeError as error:  # for members of an Enum, for example
+        raise TypeError(
+            f"Words that occur equally often are numbered in their order, but {error}: turn them "
+            "into strings."
+        ) from error
     vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
     ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)
     return vocabulary, [ids[row] for row in rows]
+
+
+def unhashable(place: int, error: TypeError) -> TypeError:
+    return TypeError(f"Document {place} holds what can't be a word: {error}.")
 
 
 def check_none_missing(numbers: Mapping[Any, int], rows: list[np.ndarray]) -> None:
@@ -173,7 +183,10 @@ def look_up(
     """The documents as ids; words that are None or NaN are refused, as in fit."""
     rows = []
     for place, words in enumerate(documents):
-        row = [vocabulary.get(word, UNKNOWN) for word in words[:max_length]]
+        try:
+            row = [vocabulary.get(word, UNKNOWN) for word in words[:max_length]]
+        except TypeError as error:
+            raise unhashable(place, error) from error
         if UNKNOWN in row:
             for word, number in zip(words, row, strict=False):
                 if number == UNKNOWN and is_missing(word):
