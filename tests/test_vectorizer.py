@@ -309,6 +309,15 @@ def test_a_table_of_words_is_to_be_lists(form):
         SequenceVectorizer(analyzer=list).fit(form([[404, 12], [12, 12]]))
 
 
+def test_a_table_of_events_is_to_be_grouped():
+    with pytest.raises(ValueError, match=r"if it is one event, X.groupby\(...\)\[\"event\"\].agg"):
+        SequenceVectorizer(analyzer=list).fit(EVENTS)
+    with pytest.raises(ValueError, match=r"got a dict: pass .* or list\(X.values\(\)\)"):
+        SequenceVectorizer(analyzer=list).fit({"u1": ["open", "buy"], "u2": ["open"]})
+    with pytest.raises(TypeError, match=r"Document 0 is a DataFrame, .* pass one column of each"):
+        SequenceVectorizer(analyzer=list).fit([x for _, x in EVENTS.groupby("user")])
+
+
 def test_a_column_of_lists_is_to_be_passed_as_one():
     with pytest.raises(ValueError, match="pass one column of it"):
         SequenceVectorizer(analyzer=list).fit(pd.DataFrame({"w": [["a"], ["b"]]}))

@@ -50,12 +50,15 @@ def tokenized(
         raise TypeError("Expected documents in a fixed order, got a set: pass a list.")
     shape: tuple[int, ...] = getattr(X, "shape", (0,))
     if split and len(shape) == 2 and shape[1] != 1:  # one column may hold the lists
+        events = '; if it is one event, X.groupby(...)["event"].agg(list)'
         raise ValueError(
             f"Expected a list of lists of words, got a {type(X).__name__}: if each row is a "
-            "sequence, pass np.asarray(X).tolist()."
+            f"sequence, pass np.asarray(X).tolist(){events if hasattr(X, 'columns') else ''}."
         )
     if isinstance(X, Mapping) or len(shape) != 1:
         column = "X[:, 0]" if isinstance(X, np.ndarray) else 'X["text"]'
+        if split and isinstance(X, Mapping):  # of lists, by user
+            column += " or list(X.values())"
         raise ValueError(
             f"Expected a 1-D iterable of documents, got a {type(X).__name__}: pass one column of "
             f'it, such as {column} (in a ColumnTransformer, "text" instead of ["text"]).'
@@ -93,9 +96,12 @@ def check_document(document: Any, place: int, any_type: bool, split: bool) -> No
         shown = reprlib.repr(document)
         raise TypeError(f"Document {place} is {shown}, expected {wanted}{hint}.")
     if split and (isinstance(document, NO_LISTS) or len(getattr(document, "shape", (0,))) != 1):
+        hint = "pass a single document as [document]"
+        if hasattr(document, "columns"):
+            hint = 'pass one column of each, [x["event"] for x in X]'
         raise TypeError(
             f"Document {place} is a {type(document).__name__}, but with analyzer=list each is "
-            "a list of words; pass a single document as [document]."
+            f"a list of words; {hint}."
         )
 
 
