@@ -648,3 +648,15 @@ def test_cubes_are_refused_if_the_configuration_asks_for_frames():
             SequenceScaler().fit_transform(X)
         found = SequenceScaler().set_output(transform="default").fit_transform(X)
     np.testing.assert_array_equal(found, SequenceScaler().fit_transform(X))
+
+
+@pytest.mark.parametrize("output", ["ragged", "padded"])
+def test_words_are_not_to_be_scaled(output):
+    vectorizer = SequenceVectorizer(output=output)
+    X = vectorizer.fit_transform(["not bad", "good"])
+    for method in ("fit", "partial_fit", "fit_transform"):
+        with pytest.warns(UserWarning, match="looks like token ids.*leave SequenceScaler out") as w:
+            getattr(SequenceScaler(), method)(X)
+        assert [warning.filename for warning in w] == [__file__]
+    floats = [x.astype(float) for x in X] if output == "ragged" else X.astype(float)
+    SequenceScaler().fit(floats).transform(X)

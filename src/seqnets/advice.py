@@ -13,6 +13,7 @@ from .batches import Sequences
 from .data import Data, Validation
 from .inputs import Estimator
 from .progress import History
+from .vocabulary import look_like_ids
 from .warn import warn
 
 LAST_EPOCHS = 5
@@ -179,21 +180,8 @@ def may_be_token_ids(estimator: Estimator, sequences: Sequences) -> bool:
 
 
 def warn_if_like_token_ids(estimator: Estimator, X: Any, data: Data) -> None:
-    """Warn of series that look like `SequenceVectorizer`'s output: int32 from 1 on, then zeros.
-
-    A matrix without a zero may well be a sensor's.
-    """
-    if estimator._kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
-        return
-    dtypes = {getattr(x, "dtype", None) for x in (X if estimator._kind == "ragged" else [X])}
-    if dtypes != {np.dtype(np.int32)}:
-        return
-    if estimator._kind == "ragged":
-        like_ids = data.sequences.values.min(initial=np.inf) >= 1
-    else:
-        ids = X > 0
-        like_ids = X.min() == 0 and ids.any() and (ids[:, 1:] <= ids[:, :-1]).all()
-    if like_ids:
+    """Warn of series that look like `SequenceVectorizer`'s output."""
+    if look_like_ids(X, estimator._kind, data.sequences.values):
         warn(
             "X looks like token ids, as SequenceVectorizer makes them, but is read as series of "
             "numbers, since embedding_dim is None. For token ids, set embedding_dim (64, for "

@@ -18,7 +18,8 @@ from .data import check_total, read_weights
 from .estimators import CallbackSupportMixin, fit_method, on_snapshot, without_feature_names
 from .real_numbers import is_frame
 from .sequences import is_ragged, read_series
-from .vocabulary import ragged
+from .vocabulary import look_like_ids, ragged
+from .warn import warn
 
 
 class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -142,6 +143,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
             series, weights = series.take(np.flatnonzero(weights)), weights[weights > 0]
         if first:
             self._kind = kind
+            warn_if_like_token_ids(X, kind, series)
             self._scaler = scaler_of_arrays(self.with_mean, self.with_std)
         else:  # a copy, since StandardScaler learns in place
             self._scaler = copy.deepcopy(self._scaler)
@@ -239,6 +241,16 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def warn_if_like_token_ids(X: Any, kind: str, series: Sequences) -> None:
+    """Warn of a scaler that stands between `SequenceVectorizer` and the classifier."""
+    if look_like_ids(X, kind, series.values):
+        warn(
+            "X looks like token ids, as SequenceVectorizer makes them, whose size means nothing: "
+            "leave SequenceScaler out, and set the classifier's embedding_dim (64, for example). "
+            "For series, pass floats to avoid this warning."
+        )
 
 
 def scaler_of_arrays(with_mean: bool, with_std: bool) -> StandardScaler:

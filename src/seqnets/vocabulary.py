@@ -233,6 +233,22 @@ def checked_vocabulary(vocabulary: Mapping[Any, Any]) -> dict[Any, int]:
     return {word: int(number) for word, number in vocabulary.items()}
 
 
+def look_like_ids(X: Any, kind: str, values: np.ndarray) -> bool:
+    """Whether X, a series with these values, looks like our output: int32 from 1 on, then zeros.
+
+    A matrix without a zero may well be a sensor's.
+    """
+    if kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
+        return False
+    dtypes = {getattr(x, "dtype", None) for x in (X if kind == "ragged" else [X])}
+    if dtypes != {np.dtype(np.int32)}:
+        return False
+    if kind == "ragged":
+        return values.min(initial=np.inf) >= UNKNOWN
+    ids = X > PADDING
+    return bool(X.min() == PADDING and ids.any() and (ids[:, 1:] <= ids[:, :-1]).all())
+
+
 def ragged(rows: list[Any]) -> np.ndarray:
     """A 1-D object array; of rows of the same length, np.array would make a 2-D one."""
     return np.fromiter(rows, dtype=object, count=len(rows))
