@@ -282,6 +282,15 @@ def test_ids_with_an_embedding_give_none_either():
     make_classifier(embedding_dim=2, tol=10.0).fit(words_as(np.int32), [0, 1, 0, 1])
 
 
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize(("n_labels", "told"), [(6, True), (5, False), (1, False)])
+def test_a_poor_fit_may_be_one_of_labels_of_steps(recwarn, n_labels, told):
+    random = np.random.RandomState(0)
+    X, y = random.normal(size=(60, 6)), random.randint(0, 2, (60, n_labels))
+    make_classifier(max_iter=1, tol=10.0).fit(X, y[:, 0] if n_labels == 1 else y)
+    assert any("single steps can't be labeled" in str(w.message) for w in recwarn) == told
+
+
 # --------------------------------------------------------------------------- likely mistakes
 
 

@@ -32,6 +32,10 @@ USUAL_REASONS = (
 )
 
 IDS_HINT = "X holds whole numbers only: if they are token ids, set embedding_dim (64, for example)."
+STEPS_HINT = (
+    "y has as many columns as X has steps, and each column is read as a label of the whole "
+    "sequence; single steps can't be labeled."
+)
 
 
 def warn_of_a_poor_fit(
@@ -68,6 +72,8 @@ def warn_of_a_poor_fit(
             message = f"{message or compare_with_guessing('loss', loss, guessing)} {hint}"
         elif message and may_be_ids:
             message = f"{message} {IDS_HINT}"
+        elif message and may_label_steps(estimator, data):
+            message = f"{message} {STEPS_HINT}"
     if message:
         warn(message, ConvergenceWarning)
 
@@ -169,6 +175,13 @@ def warn_of_scoring(estimator: Estimator, where: str) -> None:
     """Warn that scoring has no effect without a validation set."""
     if estimator.scoring != "loss":
         warn(f"scoring={estimator.scoring!r} has no effect {where}.")
+
+
+def may_label_steps(estimator: Estimator, data: Data) -> bool:
+    """Whether a multilabel y may hold a label for each step."""
+    n_labels = data.targets.shape[1]
+    several = labels.is_multilabel(n_labels, estimator.out_activation_)
+    return several and data.sequences.lengths.max() == n_labels
 
 
 def may_be_token_ids(estimator: Estimator, sequences: Sequences) -> bool:
