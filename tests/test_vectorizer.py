@@ -261,6 +261,22 @@ def test_a_wrong_vocabulary_is_refused(vocabulary, message):
             getattr(SequenceVectorizer(vocabulary=vocabulary), method)(["a b"])
 
 
+@pytest.mark.parametrize(
+    ("vocabulary", "params"),
+    [
+        (["a", None], {}),
+        (pd.Series({"a": 2, "b": 3}), {}),  # a list of its values
+        ([["a", "b"]], {}),
+        ([["a", "b"]], {"analyzer": list}),
+    ],
+    ids=str,
+)
+def test_a_vocabulary_of_what_is_no_word(vocabulary, params):
+    vectorizer = SequenceVectorizer(vocabulary=vocabulary, **params)
+    with pytest.raises(TypeError, match="vocabulary holds .*(None|2|'b').*, which can't be a word"):
+        vectorizer.fit([["a"]] if params else ["a"])
+
+
 def test_tokens_need_not_be_strings():
     vectorizer = SequenceVectorizer(analyzer=list)
     rows = vectorizer.fit_transform([[(1, 2), (3, 4)], [(3, 4)], ((5, 6),)])

@@ -19,6 +19,7 @@ from .vocabulary import (
     checked_vocabulary,
     ids_to_words,
     learn_vocabulary,
+    listed_words,
     look_up,
     padded,
     ragged,
@@ -384,9 +385,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
 
     def _given_vocabulary(self) -> dict[Any, int]:
         given: Any = self.vocabulary
-        if isinstance(given, str):
-            raise ValueError(f"vocabulary={given!r} is a string: give a list or a dict of words.")
-        words = sorted(given) if isinstance(given, (set, frozenset)) else list(given)
+        any_type = callable(self.analyzer) or self.tokenizer is not None
+        words = listed_words(given, any_type)
         # CountVectorizer refuses duplicates and warns of capitals, which lowercase text never has
         numbers = self._count_vectorizer().set_params(vocabulary=words).fit([]).vocabulary_
         if isinstance(given, Mapping):

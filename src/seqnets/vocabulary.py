@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from itertools import count
 from math import ceil, floor
 from numbers import Integral, Number
@@ -218,6 +218,17 @@ def ids_to_words(X: Iterable[Any], vocabulary: Mapping[Any, int]) -> list[np.nda
             )
         documents.append(ragged([words[number] for number in ids]))
     return documents
+
+
+def listed_words(given: Any, any_type: bool) -> list[Any]:
+    """The words of a given vocabulary: strings, unless `any_type`."""
+    if isinstance(given, str):
+        raise ValueError(f"vocabulary={given!r} is a string: give a list or a dict of words.")
+    words = sorted(given) if isinstance(given, set | frozenset) else list(given)
+    for word in words:
+        if not isinstance(word, Hashable if any_type else str):
+            raise TypeError(f"vocabulary holds {word!r}, which can't be a word.")
+    return words
 
 
 def checked_vocabulary(vocabulary: Mapping[Any, Any]) -> dict[Any, int]:
