@@ -70,6 +70,17 @@ def test_one_label_a_sequence(y):
     assert found.tolist() == list(y)
 
 
+class Scalar(bytes):
+    """Stands for Arrow's string, which NumPy reads as an array of bytes."""
+
+    def as_py(self):
+        return self.decode()
+
+
+def test_labels_of_arrow_are_python_s():
+    assert checked([Scalar(b"yes"), Scalar(b"no")]).tolist() == ["yes", "no"]
+
+
 @pytest.mark.parametrize(
     ("given", "dtype"), [([2**60, 2**60 + 1], "Int64"), ([True, False], "boolean")]
 )

@@ -30,6 +30,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     if sparse.issparse(y):
         y = y.toarray()
     listed = isinstance(y, list | tuple)
+    if listed and any(hasattr(t, "as_py") for t in set(map(type, y))):
+        y = [label.as_py() for label in y]  # of Arrow's strings, NumPy would make bytes
     try:  # scikit-learn would make floats of pandas' Int64 and boolean
         table = np.asarray(y)
     except ValueError as error:
