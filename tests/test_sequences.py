@@ -393,8 +393,10 @@ def test_a_column_of_strings_is_named():
 def test_a_missing_number_of_a_frame_has_a_place():
     frames = [pd.DataFrame({"a": pd.array([1.0, 2.0], "Float64"), "b": [1.0, 2.0]})] * 3
     frames.append(pd.DataFrame({"a": pd.array([1.0, None], "Float64"), "b": [1.0, 2.0]}))
-    with pytest.raises(ValueError, match=r"X\[3\] holds nan at step 1, feature 0"):
+    with pytest.raises(ValueError, match=r"X\[3\] holds nan at step 1, column 'a';"):
         read(frames)
+    with pytest.raises(ValueError, match=r"X\[3\] holds nan at step 1, column 'a';"):
+        read([frame[["a"]] for frame in frames])
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     hint = "; fill gaps, and leave out padding, which a list does not need"
     if kind == "3d":
         hint = "; NaN is padding only after a sequence's last step; fill gaps"
-    series = _as_finite_floats(series, hint)
+    series = _as_finite_floats(series, hint, list(named.columns) if is_frame(named) else [])
     if not reset and len(series.values) == 0:  # no step tells how many features there are
         series = series._replace(values=series.values.reshape(0, estimator.n_features_in_))
     n_features = series.values.shape[1]
@@ -387,8 +387,9 @@ def _refuse(allowed: np.ndarray, given: Sequences, rule: str, columns: Sequence 
     i = np.searchsorted(offsets, where[0], side="right") - 1
     step = where[0] - offsets[i]
     place = f"X[{i}] holds {values[where]} at step {step}"
-    if columns:
-        place += f", column {columns[step]!r}"
-    if len(where) > 1 and values.shape[1] > 1:
+    if columns:  # one per feature or, in 2-D series, one per step
+        at = int(where[1]) if len(columns) == values.shape[1] else step
+        place += f", column {columns[at]!r}"
+    elif len(where) > 1 and values.shape[1] > 1:
         place += f", feature {where[1]}"
     raise ValueError(f"{place}; {rule}.")
