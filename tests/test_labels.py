@@ -234,6 +234,12 @@ def test_as_many_labels_as_sequences(y):
         checked(y, 2)
 
 
+def test_a_label_for_each_step():
+    with pytest.raises(ValueError, match="y has 5 labels, as many as X has steps, .* 2 sequences"):
+        check_labels(["a", "a", "b", "b", "b"], np.array([2, 3]))
+    assert check_labels(["a", "b"], np.array([1, 1])).tolist() == ["a", "b"]
+
+
 # ------------------------------------------------------------------------- classes, targets
 
 

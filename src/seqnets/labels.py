@@ -55,6 +55,7 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     assert_all_finite(y, input_name="y")
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")
+    check_not_by_step(lengths, y)
     check_consistent_length(lengths, y)
     try:
         check_classification_targets(y)
@@ -72,6 +73,15 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
             message = f'y holds numbers as objects: pass y.astype("{plain}").'
         raise ValueError(f"Unknown label type: {message}") from error
     return y
+
+
+def check_not_by_step(lengths: np.ndarray, y: np.ndarray) -> None:
+    """Refuse a label for each step, as a table of steps may have them."""
+    if lengths.size < len(y) == lengths.sum():
+        raise ValueError(
+            f"y has {len(y)} labels, as many as X has steps, but there are {lengths.size} "
+            'sequences: pass one label for each, such as table.groupby(...)["label"].first().'
+        )
 
 
 def check_each(table: np.ndarray) -> None:
