@@ -78,7 +78,7 @@ def check_rows_have_labels(X: Any, y: Any) -> None:
     if is_frame(X) and hasattr(X, "__len__") and shape and shape[0] < len(X):
         raise ValueError(
             f"X has {len(X)} rows, each of which would be one series, but y has {shape[0]} labels. "
-            "If a row is one step, pass a list of frames with the columns that hold numbers: "
+            "If a row is one step, pass a list of frames of numbers, without keys and labels: "
             "[x[columns] for _, x in X.groupby(...)]; if it is one event, pass lists of events, "
             'X.groupby(...)["event"].agg(list), to SequenceVectorizer(analyzer=list).'
         )
