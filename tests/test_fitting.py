@@ -561,3 +561,9 @@ def test_numbers_of_every_type_compute_as_python_s_own(solver, name, value):
 def test_sample_weights_are_no_time_spans():
     with pytest.raises(TypeError, match=r"sample_weight has dtype timedelta64\[D\], whose numbers"):
         make_classifier().fit(make(), Y, np.ones(N, "m8[D]"))
+
+
+@pytest.mark.parametrize("weights", ["balanced", {0: 1.0, 1: 2.0}], ids=str)
+def test_sample_weights_are_not_those_of_classes(weights):
+    with pytest.raises(TypeError, match="sample_weight is .*, expected a number for each sequence"):
+        make_classifier().fit(make(), Y, weights)

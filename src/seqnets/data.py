@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import reprlib
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,6 +108,11 @@ def select_weighted(
 def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
     """The sequences' weights (n,), ones if none are given."""
     check_unmasked(given, "sample_weight", "give sequences that should not count a weight of 0")
+    if isinstance(given, str | Mapping):
+        raise TypeError(
+            f"sample_weight is {reprlib.repr(given)}, expected a number for each sequence; weights "
+            "of classes are class_weight."
+        )
     if dtype_kind(given) in "mM":
         raise TypeError(f"sample_weight has dtype {given.dtype}, {DATES}")
     return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
