@@ -564,8 +564,11 @@ def test_float32_stays_in_frames(frame):
 
 
 def test_one_step_of_many_features_may_be_many_steps():
-    with pytest.warns(UserWarning, match=r"X has shape \(4, 1, 3\), which is one step.*swapaxes"):
-        read(np.reshape(TABLE, (4, 1, 3)))
+    cube = np.reshape(TABLE, (4, 1, 3))
+    for X in (cube, list(cube), cube.tolist(), [pd.DataFrame(x) for x in cube]):
+        with pytest.warns(UserWarning, match=r"X has shape \(4, 1, 3\), which is one .*swapaxes"):
+            read(X)
+    read(list(cube[:-1]) + [np.ones((2, 3))])
 
 
 @pytest.mark.parametrize(
@@ -770,7 +773,7 @@ def test_what_is_no_sequences(monkeypatch, call, kind, name):
         ("fit", "tokens", CUBE, r"\(4, 3, 2\): token ids .*; .*embedding_dim=None"),
         ("predict", "3d", with_value(CUBE, (2, slice(None)), np.nan), r"X\[2\] is NaN at every"),
         ("predict", "3d", np.ones((1, 3, 3)), "X has 3 features, but.*expecting 2 features"),
-        ("predict", "3d", np.ones((1, 2, 9)), r"X has 9 features.* 2 features.*swapaxes\(1, 2\)"),
+        ("predict", "3d", np.ones((1, 2, 9)), r"9 features.* 2 features.*swapaxes\(X, 1, 2\)"),
         ("predict", "3d", np.ones((1, 3, 1)), "X has 1 features, but.*expecting 2 features"),
         ("predict", "3d", np.ones((1, 3, 2, 1)), r"\(1, 3, 2, 1\)"),
         ("predict", "3d", np.ones((1, 2)), r"X has 1 features.*expecting 2.* x as \[x\]."),

@@ -316,7 +316,7 @@ def test_weights_reach_the_scorer(scoring):
 
 def test_weights_of_what_is_set_aside_reach_the_scorer():
     """Each stays with its sequence, and is multiplied by the weight of its class."""
-    X, weights = [np.full((1, 2), float(i)) for i in range(N)], 1.0 + np.arange(N)
+    X, weights = [np.full((2, 2), float(i)) for i in range(N)], 1.0 + np.arange(N)
     spy = Spy([0.0] * 3)
     of_class = {"a": 1.0, "b": 2.0, "c": 3.0}
     clf = make_classifier(scoring=spy, early_stopping=True, class_weight=of_class)
@@ -461,7 +461,7 @@ def test_validation_weights_without_a_sum():
 
 
 def test_a_warm_start_is_judged_on_what_it_was_not_trained_on():
-    X, spy = [np.full((1, 2), float(i)) for i in range(N)], Spy([0.0] * 6)
+    X, spy = [np.full((2, 2), float(i)) for i in range(N)], Spy([0.0] * 6)
     clf = make_classifier(scoring=spy, early_stopping=True, warm_start=True).fit(X, Y).fit(X, Y)
     before, after = ([int(x[0, 0]) for x in spy.calls[i][0]] for i in (0, -1))
     assert before == after

@@ -31,7 +31,7 @@ from .warn import warn
 FLOAT, FLOATS = np.dtype(np.float64), [np.float64, np.float32]
 FLOAT32 = {"float32", "Float32", "float[pyarrow]"}  # as pandas calls them
 SERIES_HINT = "numeric series need embedding_dim=None"
-CHANNELS_FIRST = "If it is (n_sequences, n_features, n_steps), pass X.swapaxes(1, 2)."
+CHANNELS_FIRST = "If it is (n_sequences, n_features, n_steps), pass np.swapaxes(X, 1, 2)."
 MAX_TEXTS_PER_ROW = 4  # padded, side by side in one X
 
 
@@ -143,10 +143,10 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     _check_feature_names(estimator, named, reset=reset)
     if reset:
         estimator.n_features_in_ = n_features
-        if kind == "3d" and X.shape[1] == 1 and X.shape[2] > 1:
+        if n_features > 1 and (series.lengths == 1).all() and np.shape(X)[1] == 1:
             warn(
-                f"X has shape {X.shape}, which is one step of {X.shape[2]} features per sequence. "
-                + CHANNELS_FIRST
+                f"X has shape {np.shape(X)}, which is one step of {n_features} features per "
+                f"sequence. {CHANNELS_FIRST}"
             )
     elif n_features != estimator.n_features_in_:
         hint = ""
