@@ -218,8 +218,8 @@ def test_labels_in_a_list_become_no_others(y, message):
         (pd.DataFrame({"a": [1, 0], "b": [pd.NA, 1]}), ValueError, r"^y\[0, 1\] is <NA>"),
         (np.array(["a", 1], dtype=object), ValueError, "^The labels in y are not of one type"),
         (pd.DataFrame({"a": [1, 0], "b": ["yes", "no"]}), ValueError, r"y\[0, 1\] is 'yes'"),
-        ([["0", "1"]] * 2, ValueError, r"but y\[0, 0\] is '0'"),
-        ([[1], [0, 1]], ValueError, "The rows of y differ in length"),
+        ([["0", "1"]] * 2, ValueError, r"but y\[0, 0\] is '0'.*single steps can't be labeled"),
+        ([[1], [0, 1]], ValueError, "The rows of y differ in length.*single steps"),
         ({0, 1}, ValueError, "y should be a 1d array"),
     ],
 )

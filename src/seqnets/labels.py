@@ -18,7 +18,7 @@ from .warn import warn
 
 MULTILABEL_HINT = (
     "For several labels per sequence, pass (n, n_labels) zeros and ones, as from "
-    "sklearn.preprocessing.MultiLabelBinarizer."
+    "sklearn.preprocessing.MultiLabelBinarizer; single steps can't be labeled."
 )
 
 
