@@ -362,7 +362,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
 
     def _tokenize(self, X: Iterable[Any]) -> Iterator[list[Any]]:
         any_type = self.preprocessor is not None or callable(self.analyzer)
-        return tokenized(X, self.build_analyzer(), any_type, split=self.analyzer is list)
+        return tokenized(X, self.build_analyzer(), any_type, are_lists=self.analyzer is list)
 
     def _learn(self, X: Iterable[Any]) -> tuple[dict[Any, int], list[np.ndarray]]:
         """Return the vocabulary and the ids of the documents."""

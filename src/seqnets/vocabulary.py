@@ -33,13 +33,8 @@ TOKEN_PATTERN = rf"(?u)\w(?:[\w{MARKS}]+|['\u2019](?=\w))*|[^\w\s]"
 MISSING = {"None", "nan", "NaT", "<NA>"}  # what str() makes of them
 
 
-def tokenized(
-    X: Iterable[Any], analyze: Callable, any_type: bool, split: bool
-) -> Iterator[list[Any]]:
-    """Yield each document as a list of words.
-
-    Documents must be strings, unless `any_type`; with `split`, they are lists of words already.
-    """
+def check_documents(X: Any, are_lists: bool) -> None:
+    """Refuse what is not an iterable of documents in a fixed order."""
     if isinstance(X, str | bytes):
         raise ValueError(
             "Iterable over raw text documents expected, string object received: pass [text]."
@@ -49,7 +44,7 @@ def tokenized(
     if isinstance(X, set | frozenset):
         raise TypeError("Expected documents in a fixed order, got a set: pass a list.")
     shape: tuple[int, ...] = getattr(X, "shape", (0,))
-    if split and len(shape) == 2 and shape[1] != 1:  # one column may hold the lists
+    if are_lists and len(shape) == 2 and shape[1] != 1:  # one column may hold the lists
         events = '; if it is one event, X.groupby(...)["event"].agg(list)'
         raise ValueError(
             f"Expected a list of lists of words, got a {type(X).__name__}: if each row is a "
@@ -57,24 +52,34 @@ def tokenized(
         )
     if isinstance(X, Mapping) or len(shape) != 1:
         column = "X[:, 0]" if isinstance(X, np.ndarray) else 'X["text"]'
-        if split and isinstance(X, Mapping):  # of lists, by user
+        if are_lists and isinstance(X, Mapping):  # of lists, by user
             column += " or list(X.values())"
         raise ValueError(
             f"Expected a 1-D iterable of documents, got a {type(X).__name__}: pass one column of "
             f'it, such as {column} (in a ColumnTransformer, "text" instead of ["text"]).'
         )
+
+
+def tokenized(
+    X: Iterable[Any], analyze: Callable, any_type: bool, are_lists: bool
+) -> Iterator[list[Any]]:
+    """Yield each document as a list of words.
+
+    Documents must be strings, unless `any_type`; if they `are_lists`, they are split already.
+    """
+    check_documents(X, are_lists)
     for place, document in enumerate(X):
         if hasattr(document, "as_py"):  # Arrow's strings are not str, nor equal to one
             document = document.as_py()
-        check_document(document, place, any_type, split)
-        if split and hasattr(document, "tolist") and not isinstance(document, np.ndarray):
+        check_document(document, place, any_type, are_lists)
+        if are_lists and hasattr(document, "tolist") and not isinstance(document, np.ndarray):
             document = document.tolist()  # a tensor's items are hashed by identity
         yield list(analyze(document))
 
 
-def check_document(document: Any, place: int, any_type: bool, split: bool) -> None:
+def check_document(document: Any, place: int, any_type: bool, are_lists: bool) -> None:
     """Refuse what is not a string, a list of words or, if `any_type`, something for a callable."""
-    if (split or not any_type) and is_group(document):
+    if (are_lists or not any_type) and is_group(document):
         one = 'x["event"]' if hasattr(document[1], "columns") else "x"
         raise TypeError(
             f"Document {place} is a group's key and its data: pass [list({one}) for _, x in X], "
@@ -83,7 +88,7 @@ def check_document(document: Any, place: int, any_type: bool, split: bool) -> No
     if not isinstance(document, str) and (
         not any_type or document is None or isinstance(document, Number)
     ):
-        wanted, empty = ("a list of words", "[]") if split else ("a string", '""')
+        wanted, empty = ("a list of words", "[]") if are_lists else ("a string", '""')
         hint = " (other objects need a callable preprocessor or analyzer that takes them)"
         if isinstance(document, bytes):
             hint = ": decode it"
@@ -91,11 +96,11 @@ def check_document(document: Any, place: int, any_type: bool, split: bool) -> No
             hint = "; lists of words need analyzer=list"
         elif is_missing(document):
             hint = f": leave it out, or put {empty} in its place"
-        elif split:
+        elif are_lists:
             hint = "; pass a single document as [document]"
         shown = reprlib.repr(document)
         raise TypeError(f"Document {place} is {shown}, expected {wanted}{hint}.")
-    if split and (isinstance(document, NO_LISTS) or len(getattr(document, "shape", (0,))) != 1):
+    if are_lists and (isinstance(document, NO_LISTS) or len(getattr(document, "shape", (0,))) != 1):
         hint = "pass a single document as [document]"
         if hasattr(document, "columns"):
             hint = 'pass one column of each, [x["event"] for x in X]'
