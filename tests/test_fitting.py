@@ -355,6 +355,23 @@ def test_an_interrupted_fit_is_a_fit(monkeypatch, kind, early_stopping, epochs):
     assert clf.validation_loss_curve_ == short.validation_loss_curve_
 
 
+@each_kind
+def test_an_epoch_that_is_interrupted_while_it_is_judged_does_not_count(kind):
+    """Neither among the epochs nor among the sequences seen."""
+    scores = iter([0.5, 0.6])
+
+    def scorer(*_):
+        if (score := next(scores, None)) is None:
+            raise KeyboardInterrupt
+        return score
+
+    clf = make_classifier(kind, max_iter=9, early_stopping=True, scoring=scorer)
+    with pytest.warns(UserWarning, match="interrupted"):
+        clf.fit(make(kind), Y)
+    assert (clf.n_iter_, clf.t_) == (2, 2 * 21)
+    assert clf.validation_scores_ == [0.5, 0.6]
+
+
 @each_early_stopping
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_interrupted_before_an_epoch_ends_nothing_changes(monkeypatch, early_stopping, warm_start):

@@ -286,11 +286,10 @@ def run_epochs(
             progress.epoch_begins()
             batches = minibatches(lengths, batch_size, state.random if estimator.shuffle else None)
             loss = trainer.epoch(sequences, data.targets, data.weights, batches)
-            estimator.t_ += lengths.size
-            rates.epoch_ends(estimator.t_)
+            rates.epoch_ends(estimator.t_ + history.n_seen + lengths.size)
             return loss
 
-        history = History(n_before=len(estimator.loss_curve_))
+        history = History(n_before=len(estimator.loss_curve_), n_sequences=lengths.size)
         train(
             epoch,
             validate,
@@ -381,6 +380,7 @@ def training_attributes(estimator: Estimator, history: History) -> dict[str, Any
     found = {
         "loss_curve_": curve,
         "n_iter_": len(curve),
+        "t_": estimator.t_ + history.n_seen,
         "loss_": curve[-1],
         "best_loss_": min(curve),
         "best_validation_score_": history.best_validation_score,

@@ -20,8 +20,14 @@ class History:
     best_validation_score: float | None = None
     lowest_validation_loss: float = np.inf
     n_before: int = 0  # epochs of earlier trainings
+    n_sequences: int = 0  # of each epoch
     keeps_start: bool = False  # no epoch was better than the weights before
     stopped: str = "max_iter"  # or "planned", "converged", "callback", "interrupted"
+
+    @property
+    def n_seen(self) -> int:
+        """Sequences seen in this training, each once per epoch that has ended."""
+        return len(self.loss_curve) * self.n_sequences
 
 
 class Progress:
