@@ -266,17 +266,27 @@ def test_an_unknown_label_is_named_beside_class_weights():
         clf.partial_fit(make("series"), np.where(Y == 1, 7, Y))
 
 
-def test_a_refused_call_draws_nothing_from_a_generator():
-    X, bad = make("series"), [*make("series")[:-1], np.full((2, 2), np.nan)]
-    weights = []
-    for first in (bad, X[:-1]):
-        clf = make_classifier("series", random_state=np.random.RandomState(0))
-        with pytest.raises(ValueError, match="holds nan|inconsistent"):
-            clf.fit(first, Y)
-        weights.append(clf.fit(X, Y).parameters_["layer0.W_h"])
-    expected = make_classifier("series", random_state=np.random.RandomState(0)).fit(X, Y)
-    for W in weights:
-        np.testing.assert_array_equal(W, expected.parameters_["layer0.W_h"])
+def fail(*_):
+    raise RuntimeError
+
+
+@pytest.mark.parametrize("fails_at", ["X", "X_val", "network", "scorer", "training"])
+def test_a_call_that_fails_draws_nothing_from_a_generator(fails_at):
+    """Wherever it fails; a later call has the numbers that it would have had."""
+    X, settings = make("series"), {"batch_size": N, "max_iter": 2}
+    bad = [*X[:-1], np.full((2, 2), np.nan)]
+    wrong, arguments, error = {
+        "X": ({}, {"X": bad}, ValueError),
+        "X_val": ({}, {"X_val": bad, "y_val": Y}, ValueError),
+        "network": ({"bidirectional": True, "bptt_steps": 1}, {}, ValueError),
+        "scorer": ({"scoring": fail, "early_stopping": True}, {}, RuntimeError),
+        "training": ({"learning_rate_init": 1e300, "max_grad_norm": None}, {}, ValueError),
+    }[fails_at]
+    clf = make_classifier("series", random_state=np.random.RandomState(0), **settings | wrong)
+    before = contents(clf)
+    with pytest.raises(error):
+        clf.fit(**{"X": X, "y": Y} | arguments)
+    assert contents(clf) == before
 
 
 @each_kind

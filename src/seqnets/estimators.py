@@ -51,16 +51,24 @@ def atomic(method: Callable) -> Callable:
     """Change the estimator at the end and all at once, or not at all, whatever ends the call.
 
     The method returns the estimator, or something else. All fitted and private attributes are
-    replaced together; the others, such as parameters, keep what has been set meanwhile.
+    replaced together; the others, such as parameters, keep what has been set meanwhile. If the
+    call fails, a generator given as `random_state` is wound back.
     """
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         changed = snapshot(self)
-        result = method(changed, *args, **kwargs)
-        learned = {k: v for k, v in changed.__dict__.items() if is_learned(k)}
-        now = self.__dict__.copy()  # another thread may set a parameter meanwhile
-        self.__dict__ = {k: v for k, v in now.items() if not is_learned(k)} | learned
+        generator = vars(self).get("random_state")
+        before = generator.get_state() if isinstance(generator, np.random.RandomState) else None
+        try:
+            result = method(changed, *args, **kwargs)
+            learned = {k: v for k, v in changed.__dict__.items() if is_learned(k)}
+            now = self.__dict__.copy()  # another thread may set a parameter meanwhile
+            self.__dict__ = {k: v for k, v in now.items() if not is_learned(k)} | learned
+        except BaseException:
+            if before is not None:
+                generator.set_state(before)
+            raise
         return self if result is changed else result
 
     return guarded

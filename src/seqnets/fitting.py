@@ -161,11 +161,7 @@ def check_parameters(estimator: Estimator, resume: bool) -> None:
 
 
 def begin_state(estimator: Estimator, resume: bool) -> State:
-    """The state to train from: what an earlier call has left, or a new one.
-
-    Called after the checks of the data: a call that they refuse draws nothing from the user's
-    generator.
-    """
+    """The state to train from: what an earlier call has left, or a new one."""
     if resume and getattr(estimator, "_state", None) is not None:
         return copy.deepcopy(estimator._state)
     random = check_random_state(estimator.random_state)
