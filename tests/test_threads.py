@@ -371,6 +371,32 @@ def test_where_there_are_no_more_threads(monkeypatch):
         assert limits() == before
 
 
+@pytest.mark.parametrize("which", ["the first", "the second"])
+def test_a_thread_that_has_no_memory_to_begin(which, monkeypatch):
+    """It may end before its first instruction; who waits for its result must learn of it."""
+
+    def dies(function, arguments):
+        return start_new_thread(lambda *_: None, arguments)
+
+    def refused(*_):
+        raise MemoryError
+
+    def wait():
+        go.wait(WAIT)
+        results.append(uninterrupted.uninterrupted(is_one))
+
+    results, go = [], threading.Event()
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    if which == "the first":
+        monkeypatch.setattr(uninterrupted, "start_new_thread", dies)
+    else:
+        monkeypatch.setattr(threading.Thread, "start", refused)
+    go.set()
+    waiting.join(WAIT)
+    assert results == [False]
+
+
 def under_own_limit():
     with threadpool_limits(1, user_api="blas"):
         return limits()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import weakref
 from _thread import start_new_thread
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -20,29 +21,39 @@ def uninterrupted(function: Callable, *args: Any) -> Any:
     """Call the function in another thread; an interrupt ends only the waiting for its result."""
     results: SimpleQueue = SimpleQueue()
 
-    def run() -> None:
+    def run(_: _Life) -> None:
         try:
             results.put((function(*args), None))
         except BaseException as error:
             results.put((None, error))
 
-    def start() -> None:
-        try:
-            threading.Thread(target=run, daemon=False).start()  # the program's end waits for it
-        except RuntimeError:
-            run()
+    def start(life: _Life) -> None:
+        try:  # not a daemon: the program's end waits for it
+            threading.Thread(target=run, args=(life,), daemon=False).start()
+        except (MemoryError, RuntimeError):
+            run(life)
 
+    life = _Life()
+    lost = weakref.ref(life, results.put)  # without memory, a thread may end before it has begun
     try:
-        start_new_thread(start, ())
+        start_new_thread(start, (life,))
     except RuntimeError:  # the system has no more threads for us, or the main thread has ended
-        run()
-    result, error = results.get()
+        run(life)
+    del life
+    outcome = results.get()
+    if outcome is lost:
+        return function(*args)
+    result, error = outcome
     try:
         if error is not None:
             raise error
         return result
     finally:
         del error  # else it and this frame would keep each other, and the arguments, alive
+
+
+class _Life:
+    """Held by the threads that are to call a function: gone, unless one of them could."""
 
 
 def do_jobs(jobs: SimpleQueue, end: Any) -> None:
