@@ -31,6 +31,7 @@ from sklearn.preprocessing import StandardScaler
 
 import seqnets
 from seqnets import RecurrentClassifier, SequenceScaler, SequenceVectorizer, files
+from seqnets import __main__ as cli
 
 MODELS = Path(__file__).parent / "models"
 TEXTS = ["not good , but not bad", "good", "", "a bad film", "never seen a word of this"]
@@ -666,6 +667,28 @@ def test_ids_that_are_not_in_order_are_refused(tmp_path):
 def test_no_such_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="none"):
         seqnets.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize("error", [MemoryError("none left"), OSError(errno.EIO, "broken disk")])
+def test_a_machine_that_fails_is_no_fault_of_the_file(error, monkeypatch, capsys):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(np.lib.format, "read_array", fails)
+    with pytest.raises(type(error)) as info:
+        seqnets.load(MODELS / "texts-1.seqnets")
+    assert info.value is error
+    assert cli.main(["explain", str(MODELS / "texts-1.seqnets"), "good"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "not enough memory" in line or "broken disk" in line
+
+
+def test_a_header_that_python_s_parser_has_no_memory_for(tmp_path):
+    entries = contents(MODELS / "texts-1.seqnets")
+    [name] = [name for name in entries if "dense.W" in name]
+    header = b"\x93NUMPY\x01\x00" + (9000).to_bytes(2, "little") + b"-" * 9000
+    path = write_zip(tmp_path / "model", replaced(entries, name, header))
+    assert error_of(path)
 
 
 # ----------------------------------------------------------------------- mutated files

@@ -50,6 +50,8 @@ def user_errors(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
+    except MemoryError as error:
+        raise UserError(f"{path}: not enough memory") from error
     except ValueError as error:
         raise UserError(error) from error
 

@@ -142,6 +142,9 @@ def read_file(path: str | os.PathLike, build: Callable[[Any, Take], Any]) -> Any
             with zipfile.ZipFile(file) as archive:
                 return read_archive(archive, os.fstat(file.fileno()).st_size, build)
         except Exception as error:  # from zipfile, json, numpy or a check: the file is wrong
+            outside = getattr(error, "errno", None) == errno.EINVAL  # no place in a file
+            if isinstance(error, MemoryError | OSError) and not outside:
+                raise  # the file may be right
             reason = str(error) or type(error).__name__
             raise ValueError(
                 f"{os.fspath(path)!r} is not a valid seqnets file: {reason}"
@@ -184,7 +187,10 @@ def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(info) as entry:
         if np.lib.format.read_magic(entry) != (1, 0):
             raise ValueError(f"{info.filename} is not of version 1.0 of NumPy's format")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+        try:
+            shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+        except MemoryError as error:  # what Python's parser says of deep nesting
+            raise ValueError(f"{info.filename} has a header that can't be read") from error
         expected = entry.tell() + math.prod(shape) * dtype.itemsize
         right = dtype.kind in "biufU" and dtype.itemsize > 0 and min(shape, default=0) >= 0
         if not right or expected != info.file_size:

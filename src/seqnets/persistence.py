@@ -91,8 +91,10 @@ def load(path: str | os.PathLike) -> Any:
 
     Raises
     ------
+    MemoryError
+        If there is not enough memory for the model.
     OSError
-        If the file can't be opened.
+        If the file can't be opened or read.
     ValueError
         If it is not a model, is damaged, or was written by a newer seqnets.
 
