@@ -857,6 +857,8 @@ def test_places_that_take_no_file(check, tmp_path):
         check(clf, tmp_path)
     with pytest.raises(OSError, match="Not a regular file"):
         check(clf, os.devnull)
+    with pytest.raises(OSError, match="Not a regular file"):
+        check(clf, f"{tmp_path}/new/")
     assert not os.listdir(tmp_path)
 
 

@@ -223,6 +223,8 @@ def check_regular(path: Path) -> None:
 def resolve_regular_file(path: str | os.PathLike) -> Path:
     """Where the file is or will be, after following symbolic links."""
     target = Path(os.path.realpath(path))
+    if not os.path.basename(path):  # else "models/", which names no file, would become "models"
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
     check_regular(target)  # a device such as /dev/null would be replaced by a file
     if target.exists():
         target.open("r+b").close()  # raises without write permission, which os.replace ignores
