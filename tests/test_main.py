@@ -282,6 +282,23 @@ def test_interrupt_ends_everything_without_a_traceback(
     assert "Traceback" not in err
 
 
+@pytest.mark.compiled
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_a_second_interrupt_shows_no_traceback_either(tmp_path, monkeypatch):
+    """After the first one, the program still waits for the kernel that is being compiled."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    path = write_csv(tmp_path / "reviews.csv", one_word_decides(20))
+    command = [sys.executable, "-m", "seqnets", path, *COLUMNS]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert any("compiling" in line for line in iter(process.stderr.readline, ""))
+        for _ in range(2):
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == ""
+
+
 def test_a_fold_is_judged_on_what_it_was_not_trained_on():
     texts = np.array(["good", "bad"] * 20, dtype=object)
     labels = np.array(["yes", "no"] * 10 + ["no", "yes"] * 10, dtype=object)

@@ -308,6 +308,8 @@ def write_no_more() -> None:
 
 def exit_on_interrupt(*_: object) -> None:
     """End on Ctrl-C, without a traceback; by default, a fit would keep its model and go on."""
+    if not threading.main_thread().is_alive():  # it ends already, after a kernel's compilation
+        return
     warnings.simplefilter("ignore")  # joblib warns of folds that it stops
     threading.excepthook = lambda _: None  # its thread fails if it can't, see `processes_end_too`
     sys.exit(130)
