@@ -121,12 +121,15 @@ def test_an_interrupt_keeps_what_was_learned(at, saved, reviews, tmp_path, capsy
 
 @pytest.mark.filterwarnings("default")
 def test_progress_is_for_who_looks(quick, reviews, tmp_path, capsys, monkeypatch):
+    losses = set()
     for looks in (False, True):
         monkeypatch.setattr(cli, "is_stderr_terminal", lambda looks=looks: looks)
         assert train(reviews, tmp_path / "model") == 0
+        losses.add(seqnets.load(tmp_path / "model")[-1].loss_)
         out, err = capsys.readouterr()
         assert ("epoch 1/1: loss" in err) == looks
         assert "epoch" not in out
+    assert len(losses) == 1
 
 
 def test_words_need_no_quotes(capsys):
@@ -269,7 +272,7 @@ def test_an_output_that_cannot_be_written_is_told_before_training(
         (one_word_decides(20), ["--text", "x", "--label", "verdict"], "no column 'x'"),
         (one_word_decides(20), ["--text", "review", "--label", "x"], "no column 'x'"),
         (one_word_decides(20), ["--text", "review"], "name a column with --label"),
-        (one_word_decides(20), ["--text", "review", "--label", "review"], "both name 'review'"),
+        (one_word_decides(20), ["--text", "review", "--label", "review "], "both name 'review'"),
         ([("a", "yes"), ("b", "yes")], COLUMNS, "two classes are needed"),
         ([("a", "yes"), ("b", "yes"), ("c", "no")], COLUMNS, "class 'no' has one text"),
     ],
@@ -383,6 +386,7 @@ def test_an_interrupt_of_the_report_leaves_the_model(quick, reviews, tmp_path, m
 def test_labels_are_counted_before_training():
     labels = np.array(["yes"] * 3 + ["\x1b[31mno"] * 2 + ["NaN"], dtype=object)
     assert comparison.format_counts(labels) == "yes (3), \\x1b[31mno (2), NaN (1)"
+    assert comparison.format_counts(np.arange(10).astype(str)).endswith(", 9 (1)")
     assert comparison.format_counts(np.arange(1234).astype(str)).endswith(" and 1,224 more")
 
 
@@ -467,6 +471,8 @@ def test_unusable_texts(tmp_path, capsys, monkeypatch):
     assert f"{path}, line 2: not text in UTF-8: invalid start byte" in failure(
         capsys, "predict", model, str(path)
     )
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"b\xff")))
+    assert "standard input, line 1: not text" in failure(capsys, "predict", model)
     monkeypatch.setattr(reading, "BYTES_AT_A_TIME", 6)
     path.write_bytes(b"a\nb\nc\nd\n\nb\xff\n")
     assert cli.main(["predict", model, str(path)]) == 2
