@@ -84,6 +84,7 @@ def test_a_label_is_no_formula(target):
         plots.GateDisplay(np.eye(3), ["a", "b", "c"], NO_FORMULA),
         plots.GateDisplay(np.ones(3), ["a", "b", "c"], NO_FORMULA),
         plots.GradientFlowDisplay([{NO_FORMULA: np.ones(3)}]),
+        plots.TrajectoryDisplay([np.eye(2)], ["a"], [[NO_FORMULA] * 2], [1, 0], NO_FORMULA),
     ],
 )
 def test_a_name_is_no_formula(display):
