@@ -95,6 +95,15 @@ def test_what_is_saved_has_not_seen_the_held_out_texts(quick, tmp_path, capsys):
     assert model[-1].t_ == 48
 
 
+@pytest.fixture
+def interrupt_ends_the_command():
+    """As in a process of `python -m seqnets`."""
+    before = signal.signal(signal.SIGINT, cli.exit_on_interrupt)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupt_ends_the_command")
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(("at", "saved"), [("epoch_begins", False), ("epoch_ends", True)])
 def test_an_interrupt_keeps_what_was_learned(at, saved, reviews, tmp_path, capsys, monkeypatch):
@@ -213,7 +222,8 @@ def test_labels_are_printed_as_they_come():
     assert process.returncode == 0
 
 
-def test_a_last_line_may_be_empty_or_not_end(tmp_path, capsys):
+def test_a_last_line_may_be_empty_or_not_end(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)  # closed, which does not matter for a file
     path = tmp_path / "texts.txt"
     for content, n in [(b"good\n", 1), (b"good", 1), (b"good\n\n", 2), (b"\n", 1)]:
         path.write_bytes(content)
