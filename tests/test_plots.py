@@ -507,6 +507,17 @@ def test_the_ends_of_a_trajectory_are_named_before_what_is_between():
     assert [text.get_text() for text in display.ax_.texts] == ["third", "first"]
 
 
+def test_words_stay_inside_small_axes(pyplot):
+    _, ax = pyplot.subplots(figsize=(3.2, 2.4))
+    points, words = [np.array([[0, 0], [2, 1], [0, 2]])], [["low", "right", "high"]]
+    display = plots.TrajectoryDisplay(points, ["yes"], words, [0.9, 0.1]).plot(ax=ax)
+    assert [text.get_text() for text in display.ax_.texts] == ["high", "low", "right"]
+    for text in display.ax_.texts:
+        box = text.get_window_extent()
+        assert ax.bbox.y0 <= box.y0
+        assert box.y1 <= ax.bbox.y1
+
+
 def test_of_no_sequence_there_is_nothing_to_draw():
     assert plots.GradientFlowDisplay([]).plot().ax_.lines[:] == []
 
