@@ -15,7 +15,6 @@ import sys, warnings
 import numpy as np
 import seqnets
 
-warnings.simplefilter("ignore")
 random = np.random.RandomState(0)
 
 
@@ -30,7 +29,9 @@ for parameters, n_classes, n_steps in [
     ({"cell": "rnn", "bidirectional": True, "solver": "sgd"}, 2, (120, 150)),
     ({"cell": "rnn", "bidirectional": True, "solver": "sgd"}, 3, (5, 30)),
 ]:
+    warnings.simplefilter("error")
     seqnets.warmup(**parameters)
+    warnings.simplefilter("ignore")
     before = ready()
     X = [random.randint(1, 9, size=T) for T in random.randint(*n_steps, 24)]
     if "embedding_dim" not in parameters:
