@@ -185,6 +185,9 @@ def test_a_feature_that_was_constant_may_vary_a_little():
     clf, first = make_classifier("series"), [np.c_[x, np.full(len(x), 7.0)] for x in make("series")]
     clf.partial_fit(first, Y, classes=[0, 1, 2])
     clf.partial_fit([x + 1e-3 for x in first], Y)
+    mean = clf.input_mean_
+    with pytest.warns(UserWarning, match=r"1e\+02 times as much"):  # which does not hide the others
+        clf.partial_fit([mean + 100 * (x - mean) + 1e-3 for x in first], Y)
 
 
 def test_classes_are_given_once_and_stay():
