@@ -314,6 +314,17 @@ def test_probabilities_and_labels_follow_from_the_outputs(n_classes, n_outputs, 
     assert n_classes == 1 or proba.min() == 0
 
 
+def test_several_labels_follow_from_the_outputs():
+    """Each from its own: it is predicted if it is likelier than not."""
+    X = make("ragged", seed=1)
+    clf = fit("ragged", np.c_[Y == 0, Y > 0, Y == 2].astype(int))
+    z = clf.decision_function(X)
+    assert ((-1 < z) & (z < 0)).any() and ((0 < z) & (z < 1)).any()
+    np.testing.assert_allclose(clf.predict_proba(X), 1 / (1 + np.exp(-z)), rtol=1e-12)
+    np.testing.assert_allclose(clf.predict_log_proba(X), -np.log1p(np.exp(-z)), rtol=1e-12)
+    np.testing.assert_array_equal(clf.predict(X), (z > 0).astype(int), strict=True)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_probabilities_of_large_outputs(dtype):
     clf, X = fit("ragged", dtype=dtype), make("ragged", seed=1)
