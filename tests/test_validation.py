@@ -340,6 +340,10 @@ def test_a_score_that_is_no_number(score, shown):
         fit(scoring=lambda clf, X, y: score)
 
 
+def test_a_score_may_be_an_array_without_axes():
+    assert fit(scoring=lambda clf, X, y: np.array(1)).validation_scores_ == [1.0] * 3
+
+
 @each_kind
 def test_what_weighs_nothing_is_not_there(kind):
     """A label of weight 0 may be unknown, and no scorer gets its sequence."""
