@@ -236,7 +236,7 @@ def words_as(dtype, lowest=1):
     return object_array([lowest + np.arange(T, dtype=dtype) for T in (2, 3, 1, 4)])
 
 
-PADDED = np.int32([[2, 3, 0], [4, 0, 0], [2, 5, 6], [3, 0, 0]])
+PADDED = np.int32([[2, 3, 0], [4, 0, 0], [1, 5, 6], [3, 0, 0]])
 
 
 @pytest.mark.parametrize("X", [words_as(np.int32), PADDED], ids=["ragged", "padded"])
