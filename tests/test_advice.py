@@ -167,6 +167,8 @@ def test_a_class_with_few_to_judge_by_is_told(classes, y):
     history = History([0.7], [9.0], [-9.0], lowest_validation_loss=9.0)
     [message] = told(history, y, y_val=y, classes=classes)
     assert "has 4 sequences of class 'no'" in message
+    [message] = told(history, y, y_val=[*y, *set(y)], classes=classes)  # one more of each
+    assert "few to judge by" not in message
 
 
 @pytest.mark.filterwarnings("always")
@@ -269,9 +271,12 @@ def test_series_give_no_warning_of_texts(X):
 
 
 @pytest.mark.filterwarnings("always")
-@pytest.mark.parametrize(("shift", "told"), [(0, True), (0.5, False), (-1, False)])
-def test_a_poor_fit_of_whole_numbers_may_be_one_of_ids(recwarn, shift, told):
-    X, y = np.random.RandomState(0).randint(0, 50, (60, 6)) + shift, np.arange(60) % 2
+@pytest.mark.parametrize(
+    ("shape", "shift", "told"),
+    [((6,), 0, True), ((6,), 0.5, False), ((6,), -1, False), ((6, 2), 0, False)],
+)
+def test_a_poor_fit_of_whole_numbers_may_be_one_of_ids(recwarn, shape, shift, told):
+    X, y = np.random.RandomState(0).randint(0, 50, (60, *shape)) + shift, np.arange(60) % 2
     make_classifier(max_iter=1, tol=10.0).fit(X, y)
     assert (
         any("if they are token ids, set embedding_dim" in str(w.message) for w in recwarn) == told
