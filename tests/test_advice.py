@@ -201,6 +201,12 @@ def test_levels_are_no_matter_once_half_is_learned(loss, warns, early_stopping):
     assert ["subtract its mean" in message for message in found] == [True] * warns
 
 
+def test_ids_have_no_level_of_their_own():
+    with pytest.warns(ConvergenceWarning) as caught:
+        make_classifier(embedding_dim=2, max_iter=1).fit([[2] * 99 + [3]] * 8, [0, 1] * 4)
+    assert "subtract its mean" not in str(caught[0].message)
+
+
 @pytest.mark.filterwarnings("error")
 def test_one_class_is_nothing_to_warn_of():
     """Neither few sequences to judge by nor different levels."""
