@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from seqnets import RecurrentClassifier, fitting, labels
 from seqnets.batches import Sequences
-from seqnets.data import Data, Validation
+from seqnets.data import Data, Validation, guessing_loss
 from seqnets.training import History
 from seqnets.warn import warn
 
@@ -53,6 +53,7 @@ def told(history, y, y_val=None, classes=(0, 1), weights=None, own=1.0):
     data, validation = Data(series, None, targets(y), weights, None), None
     if y_val is not None:
         validation = Validation(None, targets(y_val), np.ones(len(y_val)), None, None)
+    history.guessing_loss = guessing_loss(clf, data, validation or data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitting.warn_of_a_poor_fit(clf, history, data, validation, may_be_ids=False)
@@ -199,6 +200,18 @@ def test_levels_are_no_matter_once_half_is_learned(loss, warns, early_stopping):
     history.lowest_validation_loss = loss if early_stopping else np.inf
     found = told(history, [0, 1], y_val=[0, 1] if early_stopping else None, own=0.01)
     assert ["subtract its mean" in message for message in found] == [True] * warns
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize(("glitch", "clips"), [(1e6, True), (1.0, False)])
+def test_a_few_values_far_outside_are_told_from_levels(recwarn, glitch, clips):
+    """Subtracting a series' mean, as for series at levels of their own, would not help."""
+    random = np.random.RandomState(0)
+    X, y = random.normal(size=(60, 20)), np.arange(60) % 2
+    X[[3, 8, 40], [1, 5, 9]] *= glitch
+    make_classifier().fit(X, y)
+    found = [str(w.message) for w in recwarn if "input_scale_" in str(w.message)]
+    assert ["clip X" in message for message in found] == [True] * clips
 
 
 def test_ids_have_no_level_of_their_own():

@@ -8,7 +8,7 @@ from helpers import assert_as_before, assert_same_weights, small_model, snapshot
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
-from seqnets import data, fitting, inputs, load, optimizers, save
+from seqnets import data, fitting, inputs, labels, load, optimizers, save
 from seqnets.batches import Sequences
 from seqnets.data import Data
 from seqnets.inputs import as_inputs, read_again
@@ -469,12 +469,22 @@ def test_pooling_auto_counts_a_series_as_often_as_it_weighs():
 
 
 @pytest.mark.parametrize(
-    ("kind", "early_stopping", "n_epochs"),
-    [("tokens", False, 21), ("tokens", True, 4), ("series", False, 21), ("series", True, 11)],
+    ("kind", "early_stopping", "share", "n_epochs"),
+    [
+        ("tokens", False, 0.5, 21),
+        ("tokens", True, 0.89, 4),
+        ("tokens", True, 0.91, 11),
+        ("series", False, 0.5, 21),
+        ("series", True, 0.5, 11),
+    ],
 )
-def test_how_long_an_improvement_is_waited_for(kind, early_stopping, n_epochs):
-    """Plus one epoch, with which the others are compared."""
-    clf = make_classifier(kind, max_iter=40, early_stopping=early_stopping, tol=9.0)
+def test_how_long_an_improvement_is_waited_for(kind, early_stopping, share, n_epochs, monkeypatch):
+    """Plus one epoch, with which the others are compared; `share` is that of guessing's loss."""
+    clf = make_classifier(kind, max_iter=40, early_stopping=early_stopping, tol=9.0, alpha=0.0)
+    clf.set_params(learning_rate_init=1e-12)  # the loss stays what it is at first
+    clf.fit(make(kind), Y)
+    loss = clf.validation_loss_curve_[0] if early_stopping else clf.loss_curve_[0]
+    monkeypatch.setattr(labels, "guessing_loss", lambda *_: loss / share)
     assert clf.fit(make(kind), Y).n_iter_ == 1 + n_epochs
 
 

@@ -325,7 +325,7 @@ class Script:
         return loss, -loss
 
     def train(self, history=None, should_continue=lambda: False, report=lambda: False, **settings):
-        defaults = {"max_iter": 50, "tol": 0.1, "n_iter_no_change": 2}
+        defaults = {"max_iter": 50, "tol": 0.1, "patience": lambda: 2}
         validate = self.validation and self.validate
         history = history or History()
         train(
@@ -341,8 +341,8 @@ STOPS = {
     "better by less than tol": ([3.0, 2.95, 2.94, 2.93], {}),
     "slowly but more than n_iter_no_change": ([3.0, 2.95, 2.9, 2.85], {}),
     "anew after an improvement": ([3.0, 3.0, 3.0, 2.0, 2.0, 1.99, 1.98], {}),
-    "patience 1": ([3.0, 2.0, 2.0, 2.0], {"n_iter_no_change": 1}),
-    "patience 4": ([3.0, 4.0, 4.0, 4.0, 4.0, 4.0], {"n_iter_no_change": 4}),
+    "patience 1": ([3.0, 2.0, 2.0, 2.0], {"patience": lambda: 1}),
+    "patience 4": ([3.0, 4.0, 4.0, 4.0, 4.0, 4.0], {"patience": lambda: 4}),
     "without tol": ([3.0, 2.999, 2.998, 2.997, 2.9971, 2.9972, 2.9973], {"tol": 0.0}),
 }
 

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from . import labels
 from .batches import Sequences
-from .data import Data, Validation
+from .data import Data, Validation, guessing_loss
 from .inputs import Estimator
 from .progress import History
 from .vocabulary import look_like_ids
@@ -24,6 +24,7 @@ RISEN = 3  # times the lowest loss
 # On 17 data sets, the median deviation within a series, as a share of that of all steps, was 0.003
 # to 0.11 where accuracy was near chance until each series' mean was subtracted, else from 0.36 on.
 MAX_FLAT_DEVIATION, HALF_LEARNED, SAMPLE = 0.15, 0.5, 1000
+MAX_INNER_RANGE = 1.0  # from percentile 1 to 99, of a normal distribution 4.7
 ROUNDING = 1e-6  # deviations up to this may be rounding errors of equal numbers
 FEW_TO_JUDGE = 5  # sequences of a class
 USUAL_REASONS = (
@@ -48,16 +49,11 @@ def warn_of_a_poor_fit(
     """Give one warning at most, of the worst problem; X `may_be_ids` that were read as series."""
     if history.stopped == "interrupted":
         return
-    guessed, true = (
-        labels.frequencies(part.targets, part.weights, estimator.out_activation_)
-        for part in (data, data if validation is None else validation)
-    )
-    guessing = labels.guessing_loss(guessed, true)
-    curve = history.loss_curve
+    curve, guessing = history.loss_curve, history.guessing_loss
     if validation is None:
         message = describe_training_problem(history, curve, guessing)
     else:
-        learned = min(curve) < LEARNED * labels.guessing_loss(guessed, guessed)
+        learned = min(curve) < LEARNED * guessing_loss(estimator, data, data)
         message = describe_validation_problem(estimator, history, min(curve), learned, guessing)
         if message and (few := describe_rare_class(estimator, validation.targets)):
             message = f"{message} {few}"
@@ -154,7 +150,15 @@ def describe_flat_series(sequences: Sequences) -> str:
     typical = [np.median(sd) if sd.size else 1.0 for sd in varied]
     if min(typical, default=1.0) > MAX_FLAT_DEVIATION:  # no feature if all series are empty
         return ""
-    feature = f" in feature {np.argmin(typical)}" if len(typical) > 1 else ""
+    d = int(np.argmin(typical))
+    feature = f" in feature {d}" if len(typical) > 1 else ""
+    low, high = np.percentile(np.concatenate(series)[:, d], [1, 99])
+    if high - low < MAX_INNER_RANGE:
+        return (
+            f"Of all values{feature}, 98% lie within {high - low:.2g} times input_scale_, which a "
+            "few far outside have made so large: clip X, for example to its percentiles 1 and 99, "
+            "or, if a series' own scale does not matter, divide by its standard deviation."
+        )
     return (
         f"Half of the series vary by less than {min(typical):.2g} times input_scale_{feature}: if "
         "a series' own level does not matter, subtract its mean; if its own scale does not, divide "

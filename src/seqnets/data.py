@@ -73,6 +73,15 @@ def read_training_data(
     return select_weighted(estimator, sequences, y, weights, class_weights), class_weights
 
 
+def guessing_loss(estimator: Estimator, known: Data, judged: Data | Validation) -> float:
+    """The loss on `judged` of always predicting the frequencies of the classes in `known`."""
+    guessed, true = (
+        labels.frequencies(part.targets, part.weights, estimator.out_activation_)
+        for part in (known, judged)
+    )
+    return labels.guessing_loss(guessed, true)
+
+
 def check_rows_have_labels(X: Any, y: Any) -> None:
     """Refuse a table of steps or events with a label per group, before its dates or strings are."""
     shape = (len(y),) if isinstance(y, list | tuple) else getattr(y, "shape", ())

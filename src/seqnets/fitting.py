@@ -27,6 +27,7 @@ from .data import (
     Data,
     Validation,
     check_validation_arguments,
+    guessing_loss,
     read_training_data,
     read_validation,
     split,
@@ -285,7 +286,11 @@ def run_epochs(
             rates.epoch_ends(estimator.t_ + history.n_seen + lengths.size)
             return loss
 
-        history = History(n_before=len(estimator.loss_curve_), n_sequences=lengths.size)
+        history = History(
+            n_before=len(estimator.loss_curve_),
+            n_sequences=lengths.size,
+            guessing_loss=guessing_loss(estimator, data, validation or data),
+        )
         train(
             epoch,
             validate,
@@ -298,7 +303,7 @@ def run_epochs(
             ),
             max_iter=max_iter,
             tol=estimator.tol,
-            n_iter_no_change=patience(estimator, validation is not None),
+            patience=lambda: patience(estimator, validation is not None, history),
             # Other scores are coarse: the f1 of weights that know nothing can be better than that
             # of the first epochs, and many short fits would then never leave these weights.
             judge_start=estimator.t_ > 0 and estimator.scoring == "loss",

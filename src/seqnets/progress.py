@@ -21,6 +21,7 @@ class History:
     lowest_validation_loss: float = np.inf
     n_before: int = 0  # epochs of earlier trainings
     n_sequences: int = 0  # of each epoch
+    guessing_loss: float = np.nan  # of always predicting the classes' frequencies
     keeps_start: bool = False  # no epoch was better than the weights before
     stopped: str = "max_iter"  # or "planned", "converged", "callback", "interrupted"
 

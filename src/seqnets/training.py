@@ -254,7 +254,7 @@ def train(
     *,
     max_iter: int,
     tol: float,
-    n_iter_no_change: float,
+    patience: Callable[[], float],
     judge_start: bool = False,
 ) -> None:
     """Run epochs until the score stops improving.
@@ -303,7 +303,7 @@ def train(
             if report():
                 history.stopped = "callback"
                 break
-            if n_worse > n_iter_no_change:
+            if n_worse > patience():
                 if not should_continue():
                     history.stopped = "converged"
                     break
