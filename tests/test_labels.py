@@ -79,6 +79,7 @@ class Scalar(bytes):
 
 def test_labels_of_arrow_are_python_s():
     assert checked([Scalar(b"yes"), Scalar(b"no")]).tolist() == ["yes", "no"]
+    assert checked(["yes", Scalar(b"no")]).tolist() == ["yes", "no"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from helpers import object_array
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -660,3 +661,4 @@ def test_words_are_not_to_be_scaled(output):
         assert [warning.filename for warning in w] == [__file__]
     floats = [x.astype(float) for x in X] if output == "ragged" else X.astype(float)
     SequenceScaler().fit(floats).transform(X)
+    SequenceScaler().fit(object_array([np.full((T, 2), T, np.int32) for T in (1, 2)]))  # channels

@@ -1,10 +1,12 @@
 """Threads over blocks, and BLAS limited to one thread meanwhile."""
 
+import gc
 import itertools
 import os
 import sys
 import threading
 import time
+import weakref
 from _thread import start_new_thread
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -369,6 +371,24 @@ def test_where_there_are_no_more_threads(monkeypatch):
         with ThreadPoolExecutor(1) as pool:  # another thread's own limit is not ignored
             assert set(pool.submit(under_own_limit).result(WAIT).values()) == {1}
         assert limits() == before
+
+
+def test_an_error_in_another_thread_keeps_no_argument():
+    """Without a cycle of references, which only the garbage collector would end."""
+
+    class Argument:
+        pass
+
+    argument = Argument()
+    gone = weakref.ref(argument)
+    gc.disable()
+    try:
+        with pytest.raises(TypeError):
+            uninterrupted.uninterrupted(len, argument)
+        del argument
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("which", ["the first", "the second"])

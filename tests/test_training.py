@@ -347,6 +347,13 @@ STOPS = {
 }
 
 
+def test_less_patience_is_no_end_at_once():
+    """The three epochs without improvement before it do not count: two more are one too many."""
+    limits = iter([4, 4, 4, 4, 1, 1, 1])
+    history = Script([3.0, *[4.0] * 9]).train(patience=lambda: next(limits))
+    assert len(history.loss_curve) == 6
+
+
 @pytest.mark.parametrize("validated", [False, True])
 @pytest.mark.parametrize("case", STOPS)
 def test_training_stops_without_improvement(case, validated):

@@ -382,6 +382,12 @@ def test_groups_with_their_keys(groups, column, params):
         fitted.transform(groups)
 
 
+def test_two_words_are_no_group():
+    """A time has `to_numpy`, as a group's data have."""
+    days = [tuple(pd.Timestamp(2026, 1, day) for day in pair) for pair in ((1, 2), (1, 3))]
+    assert ids(SequenceVectorizer(analyzer=list).fit_transform(days)) == [[2, 3], [2, 4]]
+
+
 def test_a_callable_may_take_groups():
     vectorizer = SequenceVectorizer(analyzer=lambda group: list(group[1]))
     assert ids(vectorizer.fit_transform(EVENTS.groupby("user")["event"])) == [[2, 3], [2]]

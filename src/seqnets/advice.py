@@ -152,17 +152,15 @@ def describe_flat_series(sequences: Sequences) -> str:
         return ""
     d = int(np.argmin(typical))
     feature = f" in feature {d}" if len(typical) > 1 else ""
-    low, high = np.percentile(np.concatenate(series)[:, d], [1, 99])
-    if high - low < MAX_INNER_RANGE:
-        return (
-            f"Of all values{feature}, 98% lie within {high - low:.2g} times input_scale_, which a "
-            "few far outside have made so large: clip X, for example to its percentiles 1 and 99, "
-            "or, if a series' own scale does not matter, divide by its standard deviation."
-        )
+    low, high = np.percentile(np.concatenate([x[:, d] for x in series]), [1, 99])
+    outliers = (
+        f" 98% of all values lie within {high - low:.2g} times input_scale_: if the few others are "
+        "errors, clip X to its percentiles 1 and 99, for example."
+    )
     return (
         f"Half of the series vary by less than {min(typical):.2g} times input_scale_{feature}: if "
         "a series' own level does not matter, subtract its mean; if its own scale does not, divide "
-        "by its standard deviation."
+        f"by its standard deviation.{outliers if high - low < MAX_INNER_RANGE else ''}"
     )
 
 

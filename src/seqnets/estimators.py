@@ -59,7 +59,9 @@ def atomic(method: Callable) -> Callable:
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         changed = snapshot(self)
         generator = vars(self).get("random_state")
-        before = generator.get_state() if isinstance(generator, np.random.RandomState) else None
+        before = None
+        if isinstance(generator, np.random.RandomState):
+            before = generator.get_state(legacy=False)  # of any bit generator
         try:
             result = method(changed, *args, **kwargs)
             learned = {k: v for k, v in changed.__dict__.items() if is_learned(k)}

@@ -119,8 +119,8 @@ def fit_network(
             estimator, "without a validation set: set early_stopping=True or give X_val"
         )
     progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
-    may_plan = validation is None
-    history = run_epochs(estimator, data, validation, state, progress, may_plan)
+    may_plan, guessing = validation is None, guessing_loss(estimator, data, validation or data)
+    history = run_epochs(estimator, data, validation, state, progress, may_plan, guessing)
     estimator._state = state if estimator.warm_start else None
     warn_of_a_poor_fit(estimator, history, data, validation, may_be_ids)
     progress.fit_ends()
@@ -252,8 +252,9 @@ def run_epochs(
     state: State,
     progress: Progress,
     may_plan: bool,
+    guessing: float = np.nan,
 ) -> History:
-    """Train, and record how it went."""
+    """Train, and record how it went; `guessing` is its loss on what the network is judged on."""
     sequences, lengths = data.sequences, data.sequences.lengths
     if estimator.t_ > 0:
         advice = "Both stay as first learned: start with more typical series."
@@ -287,9 +288,7 @@ def run_epochs(
             return loss
 
         history = History(
-            n_before=len(estimator.loss_curve_),
-            n_sequences=lengths.size,
-            guessing_loss=guessing_loss(estimator, data, validation or data),
+            n_before=len(estimator.loss_curve_), n_sequences=lengths.size, guessing_loss=guessing
         )
         train(
             epoch,

@@ -31,7 +31,8 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         y = y.toarray()
     listed = isinstance(y, list | tuple)
     if listed and any(hasattr(t, "as_py") for t in set(map(type, y))):
-        y = [label.as_py() for label in y]  # of Arrow's strings, NumPy would make bytes
+        # Of Arrow's strings, NumPy would make bytes.
+        y = [label.as_py() if hasattr(label, "as_py") else label for label in y]
     try:  # scikit-learn would make floats of pandas' Int64 and boolean
         table = np.asarray(y)
     except ValueError as error:

@@ -39,7 +39,7 @@ TOKEN_PATIENCE, SERIES_PATIENCE, LONG_PATIENCE = 3, 10, 20
 # Tokens are given as long as series until the loss is below this share of that of guessing. An LSTM
 # that has to find the order of two words in 200 characters learns next to nothing for 20 epochs:
 # its accuracy rises from 0.56, 0.64 and 0.57 (three seeds) to 0.99, 0.64 and 0.99.
-LEARNED = 0.9
+BARELY_LEARNED = 0.9
 
 AT_LEAST_0 = Interval(Real, 0, None, closed="left")
 ABOVE_0 = Interval(Real, 0, None, closed="neither")
@@ -170,7 +170,7 @@ def patience(estimator: Estimator, validated: bool, history: History) -> float:
         return estimator.n_iter_no_change
     if not validated:
         return LONG_PATIENCE
-    learned = history.lowest_validation_loss < LEARNED * history.guessing_loss
+    learned = history.lowest_validation_loss < BARELY_LEARNED * history.guessing_loss
     return TOKEN_PATIENCE if learned and estimator._kind == "tokens" else SERIES_PATIENCE
 
 

@@ -270,7 +270,7 @@ def train(
     first epoch is left to the caller.
     """
     best: Parameters = {}
-    best_score, best_loss, n_worse = -np.inf, np.inf, 0
+    best_score, best_loss, n_worse, allowed = -np.inf, np.inf, 0, patience()
 
     def judge(validate: Callable[[], tuple[float, float]]) -> tuple[float, float]:
         """The loss and score on the validation set; the best weights are kept."""
@@ -303,7 +303,10 @@ def train(
             if report():
                 history.stopped = "callback"
                 break
-            if n_worse > patience():
+            allowed, before = patience(), allowed
+            if allowed < before:  # epochs that were not too many until now do not count
+                n_worse = 0
+            if n_worse > allowed:
                 if not should_continue():
                     history.stopped = "converged"
                     break

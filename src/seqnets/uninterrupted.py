@@ -30,8 +30,10 @@ def uninterrupted(function: Callable, *args: Any) -> Any:
     def start(life: _Life) -> None:
         try:  # not a daemon: the program's end waits for it
             threading.Thread(target=run, args=(life,), daemon=False).start()
-        except (MemoryError, RuntimeError):
+        except RuntimeError:
             run(life)
+        except MemoryError:  # the thread may have begun, or not
+            pass
 
     life = _Life()
     lost = weakref.ref(life, results.put)  # without memory, a thread may end before it has begun
@@ -44,6 +46,7 @@ def uninterrupted(function: Callable, *args: Any) -> Any:
     if outcome is lost:
         return function(*args)
     result, error = outcome
+    del outcome
     try:
         if error is not None:
             raise error

@@ -82,8 +82,8 @@ def check_document(document: Any, place: int, any_type: bool, are_lists: bool) -
     if (are_lists or not any_type) and is_group(document):
         one = 'x["event"]' if hasattr(document[1], "columns") else "x"
         raise TypeError(
-            f"Document {place} is a group's key and its data: pass [list({one}) for _, x in X], "
-            "which needs analyzer=list."
+            f"Document {place} is a group's key and its data: pass [list({one}) for _, x in X]"
+            f"{'' if are_lists else ', which needs analyzer=list'}."
         )
     if not isinstance(document, str) and (
         not any_type or document is None or isinstance(document, Number)
@@ -114,7 +114,10 @@ def is_group(document: Any) -> bool:
     """Whether it is a key with its group, as `groupby` of pandas, polars or itertools gives it."""
     if not isinstance(document, tuple) or len(document) != 2:
         return False
-    return isinstance(document[1], list | Iterator) or hasattr(document[1], "to_numpy")
+    data = document[1]
+    return (
+        isinstance(data, list | Iterator) or hasattr(data, "to_numpy") and hasattr(data, "__len__")
+    )
 
 
 def learn_vocabulary(
@@ -254,7 +257,7 @@ def look_like_ids(X: Any, kind: str, values: np.ndarray) -> bool:
 
     A matrix without a zero may well be a sensor's.
     """
-    if kind not in ("ragged", "2d") or not isinstance(X, np.ndarray):
+    if kind not in ("ragged", "2d") or not isinstance(X, np.ndarray) or values.shape[1] > 1:
         return False
     dtypes = {getattr(x, "dtype", None) for x in (X if kind == "ragged" else [X])}
     if dtypes != {np.dtype(np.int32)}:
