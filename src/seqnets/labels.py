@@ -58,6 +58,12 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
         raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")
     check_not_by_step(lengths, y)
     check_consistent_length(lengths, y)
+    check_type(y)
+    return y
+
+
+def check_type(y: np.ndarray) -> None:
+    """Refuse labels that are neither all strings nor all whole numbers or booleans."""
     try:
         check_classification_targets(y)
     except TypeError as error:
@@ -65,15 +71,16 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     except ValueError as error:
         if y.dtype != object:
             raise
-        kinds = ", ".join(sorted({type(label).__name__ for label in y}))
-        message = (
-            f"y holds objects of type {kinds}, but labels are all strings or all numbers: pass "
-            "[str(label) for label in y]."
-        )
-        if (plain := np.asarray(y.tolist()).dtype).kind in "biuf":
+        plain = np.asarray(y.tolist()).dtype
+        if plain.kind in "biuf":
             message = f'y holds numbers as objects: pass y.astype("{plain}").'
+        else:
+            kinds = ", ".join(sorted({type(label).__name__ for label in y}))
+            message = (
+                f"y holds objects of type {kinds}, but labels are all strings or all numbers: pass "
+                "[str(label) for label in y]."
+            )
         raise ValueError(f"Unknown label type: {message}") from error
-    return y
 
 
 def check_not_by_step(lengths: np.ndarray, y: np.ndarray) -> None:
