@@ -204,7 +204,7 @@ def test_network_equals_its_twin(cell, kind, pooling, sizes, n_outputs, lengths)
 @each_cell
 @each_kind
 def test_network_equals_its_twin_whoever_sums(cell, kind, monkeypatch):
-    monkeypatch.setattr(layers, "OWN_SUMS", not layers.OWN_SUMS)  # as on other processors
+    monkeypatch.setattr(layers, "OWN_PRODUCTS", not layers.OWN_PRODUCTS)  # as on other processors
     network, parameters = make_network(cell, kind, "max", (5, 4), 3)
     assert_equals_its_twin(network, parameters, kind, (0, 2, 5, 0))
 

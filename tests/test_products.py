@@ -74,7 +74,7 @@ def test_add_product_is_the_product_of_whole_tiles(K, N, dtype):
 
 @each_dtype
 @each_width
-@pytest.mark.parametrize("M", [1, 4, 7])
+@pytest.mark.parametrize("M", [1, 2, 4, 7, 20])
 @pytest.mark.parametrize(
     "n_active",
     [[8, 8, 8], [8, 8, 5, 2, 1], [8] * (DEPTH // 8 + 2), [3], [], [0], [DEPTH + 9]],

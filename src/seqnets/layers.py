@@ -17,7 +17,7 @@ import numpy as np
 from . import cells, initializers
 from .batches import Batch
 from .dropout import Masks
-from .products import OWN_SUMS, add_product, add_sums, whole_tiles
+from .products import OWN_PRODUCTS, add_product, add_sums, whole_tiles
 from .workspace import Gradients, Parameters, Workspace
 
 
@@ -197,8 +197,12 @@ class Recurrent:
         sums.add_steps("W_x", n_active, x, da)
         rows = da.reshape(-1, da.shape[2])
         sums.add_rows("b", rows)
-        if dx.size:
-            np.matmul(rows, parameters[f"{self.name}.W_x"].T, out=dx)
+        W_xT = parameters[f"{self.name}.W_x"].T
+        if dx.size and OWN_PRODUCTS:
+            dx[:] = 0
+            add_product(len(rows), rows, sums.work.panels(f"{self.name}.W_xT", W_xT), dx)
+        elif dx.size:
+            np.matmul(rows, W_xT, out=dx)
 
     def directions(self) -> list[Recurrent]:
         return [self]
@@ -352,7 +356,7 @@ class Sums(NamedTuple):
 
         Our own sums leave out the rows that have ended, in which `right` is zero.
         """
-        if not OWN_SUMS:
+        if not OWN_PRODUCTS:
             columns = left.reshape(-1, left.shape[2]).T
             self.add(key, columns, right.reshape(-1, right.shape[2]))
         elif self.gradients is not None:

@@ -35,6 +35,7 @@ from .jit import kernel
 from .registers import has_avx512
 
 TILE_ROWS = 4  # of a tile, which is one panel wide
+TALL_ROWS = 6  # of a tile of sums over steps: it uses each number of B more often
 STRIP = 64  # rows of C at a time: with many, each panel would read all of A from memory again
 # Bytes of a register, and of a panel's width: the sums of a tile fill half of the registers. Each
 # number of C is summed over k alone, so these sizes change no bit of sums of up to `DEPTH` terms.
@@ -44,6 +45,9 @@ VECTOR, WIDTH = (64, 256) if has_avx512() else (32, 64)
 DEPTH = 2**15 // WIDTH
 UNROLLED = 4  # terms per iteration: one at a time takes 7 % longer at 64 terms, 9 % at 512
 PANELS = 8 * VECTOR // WIDTH  # that a single row takes at once: more sums run independently
+# Bytes of columns up to which half of a panel's registers suffice: at 32 units, a step takes 10 %
+# less time. The fewer shorter ones would only wait for each other.
+NARROW = WIDTH // 2 if VECTOR == 64 else 0
 CONTRACT = ("contract",)  # a product may fuse with the sum that it goes into
 
 
@@ -56,29 +60,27 @@ def whole_tiles(n: int) -> int:
 def add_product(n, A, B, C):
     """C[:n] += A[:n] B, B in panels; rows after n, up to a whole tile, may be added to as well."""
     P, K, W = B.shape
-    in_tiles = n - 1 if n % TILE_ROWS == 1 else n
-    for first in range(0, in_tiles, STRIP):
-        last = min(in_tiles, first + STRIP)
+    full = C.shape[1] // W
+    at_once = full - full % PANELS if n % TILE_ROWS == 1 else 0
+    for first in range(0, n, STRIP):
         for p in range(P):
+            last = min(first + STRIP, n - 1 if p < at_once else n)
             n_columns = min(W, C.shape[1] - p * W)
             for start in range(0, K, DEPTH):
                 stop = min(K, start + DEPTH)
                 for i in range(first, last, TILE_ROWS):
-                    add_tile(A, B, C, p, i, n_columns, start, stop)
-    if in_tiles < n:  # a row alone
-        full = C.shape[1] // W
-        at_once = full - full % PANELS
+                    if NARROW == 0 or n_columns * B.itemsize > NARROW:
+                        add_tile(A, B, C, p, i, n_columns, start, stop)
+                    else:
+                        add_narrow_tile(A, B, C, p, i, n_columns, start, stop)
+    for p in range(0, at_once, PANELS):  # a row alone
         for start in range(0, K, DEPTH):
-            stop = min(K, start + DEPTH)
-            for p in range(0, at_once, PANELS):
-                add_row(A, B, C, p, in_tiles, W, start, stop)
-            for p in range(at_once, P):
-                add_tile(A, B, C, p, in_tiles, min(W, C.shape[1] - p * W), start, stop)
+            add_row(A, B, C, p, n - 1, W, start, min(K, start + DEPTH))
 
 
-# Whether we compute sums over rows ourselves. With the shorter registers, the pieces of rows that a
-# tile reads are too short and too far apart: BLAS, which copies them first, takes 15 to 60 % less.
-OWN_SUMS = VECTOR == 64
+# Whether we also compute the backward pass's products over all steps. With the shorter registers,
+# BLAS takes less time, since the pieces of rows that our sums read are short and far apart.
+OWN_PRODUCTS = VECTOR == 64
 
 
 @kernel
@@ -86,8 +88,8 @@ def add_sums(n_active, A, B, C):
     """C (M, N) += the sum over t of A[t, :n]^T B[t, :n], n = n_active[t]; A (T, R, M), B (T, R, N).
 
     Panels of B are read in place, the last one beyond its row's end; after the last row,
-    `workspace.zeros` leaves room. On a Zen 4, (32 x 50, 64)^T x (32 x 50, 256) runs at 114 GFLOP/s,
-    with BLAS, which takes all rows, at 98.
+    `workspace.zeros` leaves room. (32 x 50, 64)^T x (32 x 50, 256) runs at 250 GFLOP/s on a Zen 5;
+    with BLAS, which takes all rows, at 120.
     """
     T, R, M = A.shape
     N, size = B.shape[2], B.itemsize
@@ -95,7 +97,10 @@ def add_sums(n_active, A, B, C):
     columns = A.reshape(T * R, M).T
     shape, strides = (-(-N // W), T * R, W), (W * size, N * size, size)
     panels = np.lib.stride_tricks.as_strided(B, shape, strides)
-    in_tiles = M - M % TILE_ROWS
+    # From 4 rows on, tiles of 6 and of 4 rows, few of the latter, leave at most one row.
+    in_short = min(-(M // 2) % 3 * TILE_ROWS, M // TILE_ROWS * TILE_ROWS)
+    in_tall = (M - in_short) // TALL_ROWS * TALL_ROWS
+    in_tiles = in_tall + in_short
     for p in range(panels.shape[0]):
         n_columns = min(W, N - p * W)
         first = 0
@@ -104,7 +109,9 @@ def add_sums(n_active, A, B, C):
             if n_active[t] < R or last - first + R > DEPTH or t == T - 1:
                 for start in range(first, last, DEPTH):
                     stop = min(last, start + DEPTH)
-                    for i in range(0, in_tiles, TILE_ROWS):
+                    for i in range(0, in_tall, TALL_ROWS):
+                        add_tall_tile(columns, panels, C, p, i, n_columns, start, stop)
+                    for i in range(in_tall, in_tiles, TILE_ROWS):
                         add_tile(columns, panels, C, p, i, n_columns, start, stop)
                     for i in range(in_tiles, M):
                         add_line(columns, panels, C, p, i, n_columns, start, stop)
@@ -139,45 +146,35 @@ def in_panels(B: np.ndarray) -> np.ndarray:
     return panels
 
 
-def in_vectors(n_rows: int, n_panels: int) -> Callable:
-    """In kernels, replace each call of the function by the code that `build_vector_code` writes.
+def in_vectors(n_rows: int, n_panels: int = 1, n_bytes: int = WIDTH) -> Callable:
+    """A function for kernels, which is replaced by the code that `build_vector_code` writes.
 
     There is no function call: passing three arrays took a sixth of a tile's time at 64 terms.
     """
 
-    def decorate(function: Callable) -> Callable:
-        def typed(typing_context, A, B, C, p, i, n_columns, start, stop):
-            signature = types.void(A, B, C, *(types.intp,) * 5)
-            return signature, functools.partial(build_vector_code, n_rows, n_panels)
+    def typed(typing_context, A, B, C, p, i, n_columns, start, stop):
+        signature = types.void(A, B, C, *(types.intp,) * 5)
+        return signature, functools.partial(build_vector_code, n_rows, n_panels, n_bytes)
 
-        interpreted = getattr(numba.config, "DISABLE_JIT", False)  # NUMBA_DISABLE_JIT
-        return function if interpreted else intrinsic(typed)
+    def interpreted(A, B, C, p, i, n_columns, start, stop):
+        for row, panel in itertools.product(range(i, i + n_rows), range(p, p + n_panels)):
+            add_part(A, B, C, panel, row, n_columns, start, stop)
 
-    return decorate
-
-
-@in_vectors(TILE_ROWS, 1)
-def add_tile(A, B, C, p, i, n_columns, start, stop):
-    """C[i:i+R, p W:] += A[i:i+R, start:stop] B[p, start:stop, :n_columns], R = TILE_ROWS."""
-    for row in range(i, i + TILE_ROWS):
-        add_part(A, B, C, p, row, n_columns, start, stop)
+    disabled = getattr(numba.config, "DISABLE_JIT", False)  # NUMBA_DISABLE_JIT
+    return interpreted if disabled else intrinsic(typed)
 
 
-@in_vectors(1, PANELS)
-def add_row(A, B, C, p, i, n_columns, start, stop):
-    """The same for one row (of a single sequence) by `PANELS` panels, n_columns of each."""
-    for panel in range(p, p + PANELS):
-        add_part(A, B, C, panel, i, n_columns, start, stop)
-
-
-@in_vectors(1, 1)
-def add_line(A, B, C, p, i, n_columns, start, stop):
-    """The same for one row by one panel."""
-    add_part(A, B, C, p, i, n_columns, start, stop)
+# C[i:i+R, p W:] += A[i:i+R, start:stop] B[p, start:stop, :n_columns] for R rows, and for several
+# panels from p on, n_columns of each.
+add_tile = in_vectors(TILE_ROWS)
+add_tall_tile = in_vectors(TALL_ROWS)
+add_narrow_tile = in_vectors(TILE_ROWS, 1, WIDTH // 2)
+add_line = in_vectors(1)
+add_row = in_vectors(1, PANELS)
 
 
 def add_part(A, B, C, p, i, n_columns, start, stop):
-    """The same in NumPy, for these three functions if nothing is compiled."""
+    """The same in NumPy for one row and one panel, if nothing is compiled."""
     total = np.zeros_like(C[i, :n_columns])
     for k in range(start, stop):
         total += A[i, k] * B[p, k, :n_columns]
@@ -187,6 +184,7 @@ def add_part(A, B, C, p, i, n_columns, start, stop):
 def build_vector_code(
     n_rows: int,
     n_panels: int,
+    n_bytes: int,
     context: Any,
     builder: ir.IRBuilder,
     signature: Any,
@@ -195,7 +193,7 @@ def build_vector_code(
     """Write the code: sum over k in registers, then add to C, in whole panels or part of one."""
     kind = signature.args[0].dtype
     number, size = context.get_value_type(kind), kind.bitwidth // 8
-    vector, parts = ir.VectorType(number, VECTOR // size), range(WIDTH // VECTOR)
+    vector, parts = ir.VectorType(number, VECTOR // size), range(n_bytes // VECTOR)
     integer = context.get_value_type(types.intp)
     p, i, n_columns, start, stop = arguments[3:]
     B = context.make_array(signature.args[1])(context, builder, arguments[1])
@@ -208,10 +206,13 @@ def build_vector_code(
         check = {"wraparound": False, "boundscheck": context.enable_boundscheck}
         return cgutils.get_item_pointer(context, builder, array_type, array, place, **check)
 
+    def first_vector(start: Any) -> Any:
+        """A pointer to the vector that begins with this number."""
+        return builder.bitcast(start, vector.as_pointer())
+
     def line(start: Any) -> list[Any]:
-        """Pointers to the vectors that begin with this number."""
-        first = builder.bitcast(start, vector.as_pointer())
-        return [builder.gep(first, [integer(part)]) for part in parts]
+        """Pointers to this vector and those after it."""
+        return [builder.gep(first_vector(start), [integer(part)]) for part in parts]
 
     def load(place: Any) -> Any:
         return builder.load(place, align=size)
@@ -255,14 +256,20 @@ def build_vector_code(
                 for place, sums in zip(line(pointer("C", row, column)), total, strict=True):
                     builder.store(builder.fadd(load(place), builder.load(sums)), place, align=size)
         with narrow:
+            n_vectors = builder.udiv(n_columns, integer(vector.count))
+            done = builder.mul(n_vectors, integer(vector.count))
             for (row, column), total in zip(places, totals, strict=True):
                 sums = cgutils.alloca_once(builder, ir.ArrayType(vector, len(parts)))
                 for part in parts:
                     place = cgutils.gep_inbounds(builder, sums, 0, part)
                     builder.store(builder.load(total[part]), place)
+                with cgutils.for_range(builder, n_vectors) as q:
+                    place = builder.gep(first_vector(pointer("C", row, column)), [q.index])
+                    more = builder.load(cgutils.gep_inbounds(builder, sums, 0, q.index))
+                    builder.store(builder.fadd(load(place), more), place, align=size)
                 numbers = builder.bitcast(sums, number.as_pointer())
-                with cgutils.for_range(builder, n_columns) as q:
-                    place = pointer("C", row, builder.add(column, q.index))
-                    more = builder.load(builder.gep(numbers, [q.index]))
+                with cgutils.for_range_slice(builder, done, n_columns, integer(1)) as (q, _):
+                    place = pointer("C", row, builder.add(column, q))
+                    more = builder.load(builder.gep(numbers, [q]))
                     builder.store(builder.fadd(builder.load(place), more), place)
     return context.get_dummy_value()
