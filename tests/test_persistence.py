@@ -369,6 +369,11 @@ def test_what_cannot_be_saved_is_named(tmp_path):
             TypeError,
             "Pipeline.recurrentclassifier.embeddings can't be saved: .* a ndarray",
         ),
+        (  # which another kind of processor would read as other numbers
+            classifier().fit(series(), (ABC > 0).astype(np.longdouble)),
+            TypeError,
+            "RecurrentClassifier.classes_ can't be saved: .* a ndarray",
+        ),
         (
             make_pipeline(StandardScaler()).fit(frame()),
             TypeError,

@@ -57,7 +57,9 @@ def encode(value: Any, place: str, arrays: Arrays) -> Any:
     if isinstance(value, dict):
         keys = [encode(key, f"{place}: the key {key!r}", arrays) for key in value]
         return {"dict": [keys, [encode(value[k], f"{place}.{k}", arrays) for k in value]]}
-    if type(value) in (np.ndarray, np.memmap) and value.dtype.kind in "biufU":
+    # A long double (type "g") has another meaning on ARM than on x86, and NumPy would not notice.
+    is_plain = type(value) in (np.ndarray, np.memmap) and value.dtype.kind in "biufU"
+    if is_plain and value.dtype.char != "g":
         name = f"{len(arrays)}-{re.sub('[^A-Za-z0-9_.]', '_', place)[-100:]}.npy"
         arrays[name] = np.asarray(value)  # no memory map
         return {"array": name}
