@@ -53,12 +53,8 @@ class Pooling:
 
     def _arrays(self, batch: Batch, work: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shape = batch.lengths.size, self.n_units
-        best = work.array("best", *shape, dtype=np.int64)
-        if self.name == "max":
-            total = work.array("new maximum", *shape)
-        else:
-            total = work.array("total", *shape, dtype=np.float64)
-        return self.pooled(batch, work), total, best
+        total = work.array("total", *shape, dtype=np.float64)
+        return self.pooled(batch, work), total, work.array("best", *shape, dtype=np.int32)
 
 
 class Attention(Pooling):

@@ -10,8 +10,8 @@ lengths (B,)         of the whole sequences
 h       (T+1, B, H)  states of a window: row t+1 is what its step t leaves
 pooled  (B, H)       zero, the initial state, for an empty sequence
 total   (B, H)       "mean", "attention": the sum that is divided, in float64 (a float32 sum of
-                     1,000,000 states can be off by 1 %); "max": the new maximum, in h's dtype
-best    (B, H)       "last", "ends", "max": the step whose state was taken, -1 for none
+                     1,000,000 states can be off by 1 %)
+best    (B, H)       "last", "ends", "max": the step whose state was taken, -1 for none; int32
 dh      (T+1, B, H)  every number is overwritten
 u       (T, B, H)    "attention": on entry h W + b; `attention_scores` leaves its tanh
 v       (H, 1)       the learned query (context vector)
@@ -68,16 +68,22 @@ def ends_forward(start, lengths, h, total, best, pooled):
             best[row, k] = end - 1
 
 
+# The poolings below take all rows at one step, then at the next: a row's sum or maximum is not
+# needed again at once, while it is still being stored. Row by row takes twice as long.
+
+
 @kernel
 def mean_forward(start, lengths, h, total, best, pooled):
     if start == 0:
         total[:] = 0
         pooled[:] = 0
+    for t in range(h.shape[0] - 1):
+        for row in range(lengths.size):
+            if start + t < lengths[row]:
+                for k in range(h.shape[2]):
+                    total[row, k] += h[t + 1, row, k]
     for row in range(lengths.size):
         n = n_steps_in_window(start, lengths[row], h)
-        for t in range(n):
-            for k in range(h.shape[2]):
-                total[row, k] += h[t + 1, row, k]
         if n > 0:
             for k in range(h.shape[2]):
                 pooled[row, k] = total[row, k] / (start + n)
@@ -96,21 +102,19 @@ def mean_backward(start, lengths, dpooled, best, dh):
 
 @kernel
 def max_forward(start, lengths, h, total, best, pooled):
-    for row in range(lengths.size):
-        n = n_steps_in_window(start, lengths[row], h)
-        if start == 0:
+    if start == 0:
+        for row in range(lengths.size):
+            first = min(1, lengths[row])
             for k in range(h.shape[2]):
-                pooled[row, k] = h[min(1, n), row, k]
-                best[row, k] = min(1, n) - 1
-        for t in range(n):
-            for k in range(h.shape[2]):
-                best[row, k] = start + t if h[t + 1, row, k] > pooled[row, k] else best[row, k]
-            # If the maximum is stored where it was read, this becomes a conditional store, which
-            # LLVM does not vectorize; through `total`, the loops take a fifth of the time.
-            for k in range(h.shape[2]):
-                total[row, k] = max(h[t + 1, row, k], pooled[row, k])
-            for k in range(h.shape[2]):
-                pooled[row, k] = total[row, k]
+                pooled[row, k] = h[first, row, k]
+                best[row, k] = first - 1
+    for t in range(h.shape[0] - 1):
+        for row in range(lengths.size):
+            if start + t < lengths[row]:
+                for k in range(h.shape[2]):
+                    if h[t + 1, row, k] > pooled[row, k]:
+                        pooled[row, k] = h[t + 1, row, k]
+                        best[row, k] = start + t
 
 
 @kernel
