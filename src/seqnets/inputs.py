@@ -96,7 +96,7 @@ def embedding_rows(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
     if ids.size > beyond:  # a table of all ids up to there takes less time than a search
         rows = np.zeros(beyond + 1, dtype=np.int64)
         rows[known] = np.arange(1, known.size + 1)
-        return rows[np.minimum(ids, beyond)]
+        return rows.take(ids, mode="clip")
     place = known.searchsorted(ids)
     return np.where(known.take(place, mode="clip") == ids, place + 1, 0)
 
