@@ -75,7 +75,8 @@ import numpy as np
 from seqnets.cells import rnn_step
 
 h = np.empty((1, 3), np.float32)
-rnn_step(1, np.full((1, 3), 0.3, np.float32), h)
+x = np.full((1, 3), 0.3, np.float32)
+rnn_step(1, x, h, np.empty((0, 1), np.int64), np.empty((0, 1), np.float32))
 print(sum(rnn_step.stats.cache_hits.values()), "hits", h.tobytes().hex())
 """
 FIT = """

@@ -123,7 +123,7 @@ for dtype in (np.float32, np.float64):
         C = np.zeros((8, N), dtype)
         products.add_product(n, A, products.in_panels(B), C)
         c, h = np.zeros((2, n, K // 4), dtype)
-        cells.lstm_step(n, A, c.copy(), c, h)
+        cells.lstm_step(n, A, c.copy(), c, h, np.zeros((0, n), np.int64), A)
         dc, gates = np.zeros_like(c), np.zeros(4 * c.shape[1], dtype)
         cells.lstm_step_backward(n, A, gates, c, c, h, dc)
         bits = (array.tobytes().hex() for array in (C[:n], h, dc, A))
@@ -164,10 +164,10 @@ CODE = """
 import numba
 import numpy as np
 from seqnets import cells, jit
-a, h = np.ones((4, 64), np.float32), np.ones((4, 64), np.float32)
+a, h, rows = *np.ones((2, 4, 64), np.float32), np.zeros((1, 4), np.int64)
 # compiled here, since a kernel from disk has no text
 step = numba.njit(**jit.FLAGS, **jit.REGISTER_OPTIONS)(cells.rnn_step.py_func)
-step(4, a, h)
+step(4, a, h, rows, a)
 print(*step.inspect_asm().values())
 """
 
@@ -178,4 +178,6 @@ def test_loops_are_compiled_for_whole_registers():
     """On an Intel processor, too, where LLVM would take registers of half the width."""
     features = binding.get_host_cpu_features().flatten()
     given = {"NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": features}
-    assert re.search(r"vdivps\s+%zmm", run_python(CODE, **given))
+    code = run_python(CODE, **given)
+    assert re.search(r"vdivps\s+%zmm", code)
+    assert "prefetch" in code

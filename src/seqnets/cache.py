@@ -57,7 +57,9 @@ SWITCHES = (  # of Numba, which change the code; set by variables NUMBA_BOUNDSCH
     "USING_SVML",
 )
 
-_sources = {PACKAGE / f"{name}.py" for name in ("activations", "cache", "jit", "registers")}
+# Rooms without kernels that kernels' code depends on.
+USED_BY_KERNELS = "activations", "cache", "jit", "prefetch", "registers"
+_sources = {PACKAGE / f"{name}.py" for name in USED_BY_KERNELS}
 _modified: dict[Path, int] = {}  # when each source was last modified, as of its import
 _warned = False
 _pending_warnings: list[str] = []  # warnings, kept for a thread that runs the user's code

@@ -9,6 +9,7 @@ step before this part has left.
     W_h      (H, G*H)     recurrent weights; W_hT is their transpose; both in panels (`products`)
     xW       (R, G*H)     x W_x + b of R inputs, such as the distinct tokens of a batch
     lookup   (T, B)       which row of xW each step takes; (T, 0) if there is no xW
+    soon                  what is left of lookup for later steps, if their rows are fetched early
     a        (T, B, G*H)  x W_x + b of each step, on entry only if there is no xW; the forward pass
                           leaves the values of the gates there (RNN: the sum inside tanh)
     h, c     (T+1, B, H)  states: row 0 is the initial one, row t+1 is what step t leaves
@@ -62,6 +63,7 @@ import numpy as np
 
 from .activations import sigmoid, tanh
 from .jit import by_precision, inlined, kernel
+from .prefetch import prefetch
 from .products import add_product
 
 # ---------------------------------------------------------------------------------- RNN
@@ -69,10 +71,11 @@ from .products import add_product
 
 @kernel
 def rnn_forward(n_active, lookup, xW, W_h, m, a, h, v):
+    soon = rows_to_fetch(lookup, xW)
     for t in range(n_active.size):
         take_input(n_active[t], lookup[t], xW, a[t])  # a = x W_x + b
         add_recurrent(n_active[t], h[t], m, v[t], W_h, a[t])  # a += (m h) W_h
-        rnn_step(n_active[t], a[t], h[t + 1])
+        rnn_step(n_active[t], a[t], h[t + 1], soon[t + 1 :], xW)
 
 
 @kernel
@@ -84,8 +87,9 @@ def rnn_backward(n_active, lookup, dxW, W_hT, m, da, h, dh, dv):
 
 
 @inlined
-def rnn_step(n, a, h):
+def rnn_step(n, a, h, soon, xW):
     for row in range(n):
+        prefetch(xW, soon, row)
         for k in range(h.shape[1]):
             h[row, k] = tanh(a[row, k])
 
@@ -104,10 +108,11 @@ def rnn_step_backward(n, da, h, dh):
 
 @kernel
 def lstm_forward(n_active, lookup, xW, W_h, m, a, h, c, v):
+    soon = rows_to_fetch(lookup, xW)
     for t in range(n_active.size):
         take_input(n_active[t], lookup[t], xW, a[t])  # a = x W_x + b
         add_recurrent(n_active[t], h[t], m, v[t], W_h, a[t])  # a += (m h) W_h
-        lstm_step(n_active[t], a[t], c[t], c[t + 1], h[t + 1])
+        lstm_step(n_active[t], a[t], c[t], c[t + 1], h[t + 1], soon[t + 1 :], xW)
 
 
 @kernel
@@ -124,10 +129,11 @@ def lstm_backward(n_active, lookup, dxW, W_hT, m, da, gates, c, dh, dc, dv):
 
 
 @inlined
-def lstm_step(n, a, c_before, c, h):
+def lstm_step(n, a, c_before, c, h, soon, xW):
     H = h.shape[1]
     i, f, o, g = 0, H, 2 * H, 3 * H
     for row in range(n):
+        prefetch(xW, soon, row)
         for k in range(g):
             a[row, k] = sigmoid(a[row, k])
         for k in range(H):
@@ -169,6 +175,7 @@ def lstm_step_backward(n, da, gates, c_before, c, dh, dc):
 @kernel
 def gru_forward(n_active, lookup, xW, W_h, b_h, m, a, u, u_n, h, v):
     H = b_h.size
+    soon = rows_to_fetch(lookup, xW)
     for t in range(n_active.size):
         take_input(n_active[t], lookup[t], xW, a[t])  # a = x W_x + b
         u[:] = 0
@@ -176,7 +183,7 @@ def gru_forward(n_active, lookup, xW, W_h, b_h, m, a, u, u_n, h, v):
             for k in range(H):
                 u[row, 2 * H + k] = b_h[k]
         add_recurrent(n_active[t], h[t], m, v[t], W_h, u)  # u = (m h) W_h + (0, 0, b_h)
-        gru_step(n_active[t], a[t], u, u_n[t], h[t], h[t + 1])
+        gru_step(n_active[t], a[t], u, u_n[t], h[t], h[t + 1], soon[t + 1 :], xW)
 
 
 @kernel
@@ -188,10 +195,11 @@ def gru_backward(n_active, lookup, dxW, W_hT, m, da, du, du_n, gates, h, dh, dv)
 
 
 @inlined
-def gru_step(n, a, u, u_n, h_before, h):
+def gru_step(n, a, u, u_n, h_before, h, soon, xW):
     H = h.shape[1]
     r, z, new = 0, H, 2 * H
     for row in range(n):
+        prefetch(xW, soon, row)
         for k in range(new):
             a[row, k] = sigmoid(a[row, k] + u[row, k])
         for k in range(H):
@@ -241,9 +249,10 @@ def gru_step_backward(n, da, du, du_n, gates, h_before, dh, dh_before):
 
 @kernel
 def mingru_forward(n_active, lookup, xW, a, h):
+    soon = rows_to_fetch(lookup, xW)
     for t in range(n_active.size):
         take_input(n_active[t], lookup[t], xW, a[t])  # a = x W_x + b
-        mingru_step(n_active[t], a[t], h[t], h[t + 1])
+        mingru_step(n_active[t], a[t], h[t], h[t + 1], soon[t + 1 :], xW)
 
 
 @kernel
@@ -254,10 +263,11 @@ def mingru_backward(n_active, lookup, dxW, da, gates, h, dh):
 
 
 @inlined
-def mingru_step(n, a, h_before, h):
+def mingru_step(n, a, h_before, h, soon, xW):
     H = h.shape[1]
     z, new = 0, H
     for row in range(n):
+        prefetch(xW, soon, row)
         for k in range(new):
             a[row, k] = sigmoid(a[row, k])
         for k in range(H):  # (1 - z) * n + z * h_before, as above
@@ -307,6 +317,15 @@ def take_input_backward(n, lookup, da, dxW):
         place = lookup[row]
         for k in range(da.shape[1]):
             dxW[place, k] += da[row, k]
+
+
+CACHE_BYTES = 2**22  # an array of x W_x + b up to this size stays in the processor's cache
+
+
+@inlined
+def rows_to_fetch(lookup, xW):
+    """lookup, or nothing if no row has to be fetched early."""
+    return lookup if xW.size * xW.itemsize > CACHE_BYTES else lookup[:0]
 
 
 @inlined
