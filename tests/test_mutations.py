@@ -41,7 +41,7 @@ FAULTS = [
     ("products", "test_products", "panels[n_whole, :, rest:] = 0", "pass"),
     ("products", "test_products", "n_active[t] < R or ", ""),
     ("pooling", "test_pooling", "max(lengths[row], 1))", "max(lengths[row] - 1, 1))"),
-    ("pooling", "test_pooling", "1, row, k] > pooled", "1, row, k] >= pooled"),
+    ("pooling", "test_pooling", "<= pooled[row, k]:", "< pooled[row, k]:"),
     ("pooling", NETWORK, "share * (dshare - mean)", "share * dshare"),
     ("pooling", NETWORK, "total[row, k] *= less", "total[row, k] *= 1"),
     ("layers", NETWORK, 'arrays["dxW"][:] = 0', "pass"),

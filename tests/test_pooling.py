@@ -33,9 +33,8 @@ def run(pooling, lengths, h, dpooled, cuts=()):
     """pooled and dh, in windows that begin at the cuts."""
     forward, backward = POOLINGS[pooling]
     (T, B, H), dtype = h.shape, h.dtype
-    pooled = np.full((B, H), np.nan, dtype)
-    total = np.full((B, H), np.nan, dtype if pooling == "max" else np.float64)
-    best, dh = np.full((B, H), 99, np.int64), np.full((T, B, H), np.nan, dtype)
+    pooled, total = np.full((B, H), np.nan, dtype), np.full((B, H), np.nan)
+    best, dh = np.full((B, H), 99, np.int32), np.full((T, B, H), np.nan, dtype)
     windows = list(itertools.pairwise([0, *cuts, T - 1]))
     for start, end in windows:
         forward(start, lengths, h[start : end + 1], total, best, pooled)

@@ -168,7 +168,6 @@ a, h, rows = *np.ones((2, 4, 64), np.float32), np.zeros((1, 4), np.int64)
 # compiled here, since a kernel from disk has no text
 step = numba.njit(**jit.FLAGS, **jit.REGISTER_OPTIONS)(cells.rnn_step.py_func)
 step(4, a, h, rows, a)
-print(*step.inspect_asm().values())
 """
 
 
@@ -178,6 +177,11 @@ def test_loops_are_compiled_for_whole_registers():
     """On an Intel processor, too, where LLVM would take registers of half the width."""
     features = binding.get_host_cpu_features().flatten()
     given = {"NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": features}
-    code = run_python(CODE, **given)
-    assert re.search(r"vdivps\s+%zmm", code)
-    assert "prefetch" in code
+    assert re.search(
+        r"vdivps\s+%zmm", run_python(CODE + "print(*step.inspect_asm().values())", **given)
+    )
+
+
+@pytest.mark.compiled
+def test_rows_are_fetched_early():
+    assert "@llvm.prefetch" in run_python(CODE + "print(*step.inspect_llvm().values())")

@@ -18,6 +18,7 @@ from naive import CELLS
 import seqnets
 from seqnets import RecurrentClassifier
 from seqnets.estimators import is_learned
+from seqnets.outputs import POOLING_NAMES
 
 pytestmark = [
     pytest.mark.usefixtures("several_blocks"),
@@ -291,6 +292,15 @@ def test_nan_never_leaves(method, name):
     clf.parameters_[name][0, 0] = np.nan
     with pytest.raises(ValueError, match="output for sequence 0 is not finite.*NaN in parameters_"):
         getattr(clf, method)(make())
+
+
+@pytest.mark.parametrize("pooling", POOLING_NAMES)
+def test_nan_from_a_later_step_on(pooling):
+    given = {"cell": "gru", "pooling": pooling, "embedding_dim": 2}
+    clf = fit([[2, 3], [3, 2, 3]], [0, 1], **given)
+    clf.parameters_["embedding"][2] = np.nan  # of the second id, 3
+    with pytest.raises(ValueError, match="output for sequence 0 is not finite"):
+        clf.predict([[2, 3, 2]])
 
 
 # ---------------------------------------------------------------------- extreme numbers

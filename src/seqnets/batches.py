@@ -20,8 +20,8 @@ from .products import TILE_ROWS, whole_tiles
 # threads.
 BLOCK_ROWS, BLOCK_STEPS, MAX_SINGLE_BLOCK_STEPS = 16, 4096, 2048
 
-# Sequences that are read at a time, each from its own place in memory; with all 64 of a block, it
-# takes up to five times as long.
+# Sequences that `lay_out` reads at a time, each from its own place in memory: with all 64 of a
+# prediction's block, it takes up to five times as long. It has to divide a batch's rows.
 READ_ROWS = TILE_ROWS
 
 # The number of batches whose sequences are sorted by length together, after shuffling.

@@ -1,15 +1,16 @@
 """The recurrent cells: their loops over time, forward and backward.
 
 T steps, B rows (the sequences of a batch, longest first, padded to whole tiles), D inputs, H units,
-G gates. All arrays of one call have the same dtype, float32 or float64; only n_active and lookup
-hold integers. The T steps may be a part of the batch's steps; row 0 of a state is then what the
-step before this part has left.
+G gates. All arrays of one call have the same dtype, float32 or float64; only n_active, lookup and
+soon hold integers. The T steps may be a part of the batch's steps; row 0 of a state is then what
+the step before this part has left.
 
     n_active (T,)         number of sequences that still run at step t: these are the first rows
     W_h      (H, G*H)     recurrent weights; W_hT is their transpose; both in panels (`products`)
     xW       (R, G*H)     x W_x + b of R inputs, such as the distinct tokens of a batch
     lookup   (T, B)       which row of xW each step takes; (T, 0) if there is no xW
-    soon                  what is left of lookup for later steps, if their rows are fetched early
+    soon     (T, B)       lookup, if its rows of xW are fetched early, else without rows; a step is
+                          given the part for later steps
     a        (T, B, G*H)  x W_x + b of each step, on entry only if there is no xW; the forward pass
                           leaves the values of the gates there (RNN: the sum inside tanh)
     h, c     (T+1, B, H)  states: row 0 is the initial one, row t+1 is what step t leaves
@@ -325,7 +326,7 @@ CACHE_BYTES = 2**22  # an array of x W_x + b up to this size stays in the proces
 @inlined
 def rows_to_fetch(lookup, xW):
     """lookup, or nothing if no row has to be fetched early."""
-    return lookup if xW.size * xW.itemsize > CACHE_BYTES else lookup[:0]
+    return lookup if xW.nbytes > CACHE_BYTES else lookup[:0]
 
 
 @inlined

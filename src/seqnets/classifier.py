@@ -52,7 +52,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each input of a layer, the dense one included, while
         training; not the numbers of series. One mask serves all steps of a sequence or, for
-        embeddings, each token in a block of the minibatch. "auto": 0.3 for tokens, else 0.
+        embeddings, a token wherever it is in a block of the minibatch. "auto": 0.3 for tokens or 0.
     recurrent_dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each number of a state before its product with W_h
         while training; one mask per sequence (Gal & Ghahramani 2016). "auto": 0.2 for an LSTM
@@ -65,9 +65,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         update changes only the rows of the tokens in the minibatch.
     alpha : float, default=0.0001
         Strength of the L2 penalty alpha / 2 * ||W||^2 on weight matrices (not embeddings or
-        biases), divided by the minibatch's size times the mean sample weight: scale these weights
-        to a mean of 1, since small ones make it strong. For "adamw", the weight decay: each update
-        subtracts learning rate * alpha * W.
+        biases), divided by the product of the minibatch's size and the mean weight (sample weight
+        times class weight): scale weights to a mean of 1, since small ones make it strong. For
+        "adamw", the weight decay: each update subtracts learning rate * alpha * W.
     batch_size : int or "auto", default="auto"
         Sequences per minibatch. "auto": min(32, n_sequences).
     learning_rate : {"auto", "constant", "invscaling", "adaptive", "cosine"}, default="auto"
@@ -75,9 +75,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         (t + 1)^power_t, where t is `t_` after each epoch. "adaptive": divided by 5, until at most
         1e-6, whenever training would otherwise stop for lack of improvement. "cosine": rises during
         the first 5% of `max_iter` epochs and falls to 0 over the rest, all of which are run;
-        thousands of sequences need only a few epochs. "auto": "constant"; but for fewer than 100
-        series without a validation set, if `n_iter_no_change` is "auto" and `warm_start` is False,
-        like "cosine", falling in the second half only.
+        thousands of sequences need only a few epochs. "auto": "constant"; but in fit, for fewer
+        than 100 series without a validation set, if `n_iter_no_change` is "auto" and `warm_start`
+        is False, like "cosine", falling in the second half only.
     learning_rate_init : float or "auto", default="auto"
         The initial learning rate. "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
     power_t : float, default=0.5
@@ -113,9 +113,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Whether to stop by the score on a validation set and keep the weights of the best epoch,
         which are a running mean over the updates of a few epochs (Polyak & Juditsky 1992). Unless
         fit is given `X_val`, a share of the sequences is set aside, stratified by class (not for
-        multilabel y); a class with one member stays in training. "auto": True with `X_val` or at
-        least 1,000 sequences, unless such classes leave at most half of the set. With `warm_start`,
-        fits on the same sequences, with the same labels and weights of 0, set the same ones aside.
+        multilabel y); a class with one member stays in training. "auto": True with `X_val`, or from
+        1,000 sequences on if more than half of the share can be set aside. With `warm_start`, fits
+        on the same sequences, with the same labels and weights of 0, set the same ones aside.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"
@@ -132,8 +132,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     dtype : {"auto", "float32", "float64"}, default="auto"
         The network's precision. "auto": float32 for tokens and for float32 series, else float64.
     n_jobs : int, default=None
-        Number of threads, which does not affect results. -1: one per processor. None: all that this
-        process may use, respecting OMP_NUM_THREADS; in joblib's workers, as many as joblib allows.
+        Number of threads, which does not affect results. None: OMP_NUM_THREADS or, if it is not
+        set, one per physical core that this process may use; in joblib's workers, as many as joblib
+        allows. -1: the same, but all of them in joblib's threads, too; -2: one less, and so on.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, validation set, order of the sequences and dropout.
     verbose : bool or int, default=False
@@ -151,17 +152,19 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     parameters_ : dict of str to ndarray
         The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens,
         row i + 1 for token_ids_[i]; "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h"
-        (n_units, n_gates * n_units), "layer0.b", for a GRU "layer0.b_h", for a second direction
-        "layer0.reverse.W_x", ...; for attention pooling "attention.W", "attention.b",
-        "attention.v"; "dense.W", "dense.b". PyTorch's weight_ih and weight_hh are the transposes of
-        W_x and W_h, its LSTM has the order i, f, g, o; b is bias_ih + bias_hh, except for the GRU's
-        candidate n, where b is bias_ih and b_h is bias_hh.
+        (n_units, n_gates * n_units; not for minGRU), "layer0.b" (n_gates * n_units,), for a GRU
+        "layer0.b_h" (n_units,), for a second direction "layer0.reverse.W_x", ...; then, with n the
+        top layer's units in all directions, for attention pooling "attention.W" (n, n),
+        "attention.b" (n,), "attention.v" (n, 1); "dense.W" (n, n_outputs_), "dense.b"
+        (n_outputs_,). PyTorch's weight_ih and weight_hh are the transposes of W_x and W_h, its LSTM
+        has the order i, f, g, o; b is bias_ih + bias_hh, except for the GRU's candidate n, where b
+        is bias_ih and b_h is bias_hh.
     token_ids_ : ndarray of shape (n_tokens,), int64
         The ids that have a row in the embedding, in ascending order; not set for series.
     input_mean_, input_scale_ : ndarray of shape (n_channels,), float64
         The network reads series as (x - input_mean_) / input_scale_, which has mean 0 and standard
-        deviation 1 on the training set, weighted by sample and class weights (0 for channels that
-        never change there); not set for tokens.
+        deviation 1 on the training set, weighted by sample and class weights (channels that never
+        change there: 0, with a power of two as scale), at most 1e9; not set for tokens.
     n_iter_ : int
         Number of epochs run; like the curves, it includes those before a warm start or partial_fit.
     t_ : int
@@ -179,8 +182,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         The highest score of the last fit, that of the weights kept; None if it had no validation
         set.
     n_layers_, n_outputs_ : int
-        Number of layers, including input and output; number of output units: one for two classes,
-        else one per class.
+        Number of layers, including input and output; number of output units: one for two classes
+        that exclude each other, else one per class or label.
     out_activation_ : {"logistic", "softmax"}
         The activation of the output layer.
     pooling_ : {"last", "mean", "max", "attention"}
@@ -195,9 +198,10 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     -----
     `X` may be a 2-D array or data frame (univariate series, one step per column), a 3-D array
     (n_sequences, n_steps, n_features) whose trailing all-NaN steps are padding, or a list or 1-D
-    object array of sequences of any length, (n_steps,) or (n_steps, n_features). With
-    `embedding_dim`, a 2-D array or a list of sequences holds token ids from 0 to 2^31 - 1, where 0
-    is padding and dropped; id 1 and all ids that fit has not seen share one embedding.
+    object array of arrays of any length, (n_steps,) or (n_steps, n_features). Nested lists of equal
+    length are a 2-D array, others sequences of any length. With `embedding_dim`, a 2-D array or
+    sequences (n_steps,) hold token ids from 0 to 2^31 - 1, where 0 is padding and dropped; id 1 and
+    all ids that fit has not seen share one embedding.
 
     A prediction depends only on its sequence and the model: it has the same bits in any batch, in
     any order and with any number of threads. If a call raises, the estimator is as it was before.
@@ -312,8 +316,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
                 or list of array-like
             The sequences; see Notes of the class.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-            Their labels, strings or numbers; a single class is allowed. If 2-D (multilabel),
-            zeros and ones that say which of several labels each sequence has.
+            Their labels: strings, whole numbers or booleans; a single class is allowed. If 2-D
+            (multilabel), zeros and ones that say which of several labels each sequence has.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0. Sequences of weight 0 are checked and then left out.
         X_val, y_val, sample_weight_val : array-like, default=None
@@ -329,8 +333,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Raises
         ------
         TypeError
-            If `X` holds strings or dates, is sparse or not a list or array, or if any argument is a
-            masked array.
+            If `X` holds strings or dates, is sparse or not a list or array, if weights are strings,
+            dates or a mapping, if `embeddings` is a mapping, or if any argument is a masked array.
         ValueError
             If a parameter, a value in `X`, a shape or a label is not allowed, or if training
             diverges.

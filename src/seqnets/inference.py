@@ -98,6 +98,6 @@ def project_tokens(
     x = network.embedding.forward(parameters, tokens, work)
     projected = {}
     for layer, width in zip(layers, widths, strict=True):
-        projected[layer.name] = np.empty((len(x), width), dtype)
+        projected[layer.name] = work.array(layer.name, len(x), width)  # begins at a cache line
         layer.project(parameters, x, projected[layer.name], work)
     return Sequences(values, sequences.offsets), projected

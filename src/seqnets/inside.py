@@ -145,7 +145,8 @@ class InsideMixin(PredictionMixin):
             - "layer1.h", ..., for the layers above; "layer0.reverse.h", ..., for a second
               direction, whose row t is its state after reading from the last step back to t
             - "attention" (n_steps,), the weights of attention pooling, float64
-            - "pooled" (n_units,), what the output layer reads, and "logits" (n_outputs,)
+            - "pooled" (n_units,), or (2 * n_units,) of both directions, what the output layer
+              reads, and "logits" (n_outputs,)
 
         Raises
         ------

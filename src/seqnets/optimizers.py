@@ -96,7 +96,7 @@ def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> fl
     for gradient in gradients.values():
         add_squares(gradient, squares)
     norm = math.sqrt(squares.sum())
-    if norm > max_norm:
+    if not norm <= max_norm:
         scale = max_norm / norm if norm < math.inf else math.nan
         for gradient in gradients.values():
             gradient *= gradient.dtype.type(scale)

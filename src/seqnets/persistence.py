@@ -28,9 +28,9 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     """Save a fitted estimator to a file that `load` reads, without pickle.
 
     The file holds the parameters and fitted attributes, so that predictions after `load` are the
-    same, bit for bit. It does not hold the state of training: after `load`, `partial_fit` and
-    `warm_start` continue from the weights with a new optimizer and new random numbers. Callbacks
-    and metadata requests are left out, too.
+    same, bit for bit, on processors of one kind. It does not hold the state of training: after
+    `load`, `partial_fit` and `warm_start` continue from the weights with a new optimizer and new
+    random numbers. Callbacks and metadata requests are left out, too.
 
     Parameters
     ----------

@@ -11,7 +11,8 @@ h       (T+1, B, H)  states of a window: row t+1 is what its step t leaves
 pooled  (B, H)       zero, the initial state, for an empty sequence
 total   (B, H)       "mean", "attention": the sum that is divided, in float64 (a float32 sum of
                      1,000,000 states can be off by 1 %)
-best    (B, H)       "last", "ends", "max": the step whose state was taken, -1 for none; int32
+best    (B, H)       "last", "ends", "max": the step whose state was taken, -1 for none; in int32,
+                     of which a register holds as many as of float32
 dh      (T+1, B, H)  every number is overwritten
 u       (T, B, H)    "attention": on entry h W + b; `attention_scores` leaves its tanh
 v       (H, 1)       the learned query (context vector)
@@ -68,8 +69,9 @@ def ends_forward(start, lengths, h, total, best, pooled):
             best[row, k] = end - 1
 
 
-# The poolings below take all rows at one step, then at the next: a row's sum or maximum is not
-# needed again at once, while it is still being stored. Row by row takes twice as long.
+# The mean and the maximum take all rows at one step, then at the next: a row's sum or maximum is
+# not needed again at once, while it is still being stored. Row by row takes two to three times as
+# long.
 
 
 @kernel
@@ -112,7 +114,7 @@ def max_forward(start, lengths, h, total, best, pooled):
         for row in range(lengths.size):
             if start + t < lengths[row]:
                 for k in range(h.shape[2]):
-                    if h[t + 1, row, k] > pooled[row, k]:
+                    if not h[t + 1, row, k] <= pooled[row, k]:  # larger, or NaN, which stays
                         pooled[row, k] = h[t + 1, row, k]
                         best[row, k] = start + t
 

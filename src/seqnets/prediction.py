@@ -138,7 +138,8 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
-            For one or two classes, one number per sequence; with two, above 0 for the second.
+            For one class, or two that exclude each other, one number per sequence; with two, above
+            0 for the second. Else a column for each class or label.
 
         Raises
         ------

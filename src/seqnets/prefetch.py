@@ -2,7 +2,8 @@
 
 Each word of a text takes a row of x W_x + b, from anywhere in an array of many megabytes, and the
 processor can't foresee from where. If it is told while it computes a step's gates, the next step's
-rows are in its cache when that step begins: an LSTM then predicts in 6 % less time.
+rows are in its cache when that step begins (but for the last line of rows that do not begin at
+one): an LSTM then predicts reviews in 6 % less time (Zen 5, 16 MB of x W_x + b).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .workspace import LINE
+LINE = 64  # bytes of a line of the processor's cache
 
-READ, KEEP, DATA = map(ir.IntType(32), (0, 3, 1))  # what `llvm.prefetch` is told
+# What `llvm.prefetch` is told: rw, locality (3: keep it in every cache), cache type.
+READ, KEEP, DATA = map(ir.IntType(32), (0, 3, 1))
 
 
 def typed(typing_context, A, rows, i):
-    return types.void(A, rows, i), build_prefetch_code
+    return types.void(A, rows, types.intp), build_prefetch_code
 
 
 def interpreted(A, rows, i):
@@ -45,6 +47,6 @@ def build_prefetch_code(context: Any, builder: ir.IRBuilder, signature: Any, giv
 
 
 # prefetch(A, rows, i): have the processor fetch the row rows[0, i] of A into its cache, if `rows`
-# has so many columns. It does no harm if A has no such row.
+# has a row. It does no harm if A has no such row, as for -1. Both are C-contiguous; rows is int64.
 disabled = getattr(numba.config, "DISABLE_JIT", False)  # NUMBA_DISABLE_JIT
 prefetch: Any = interpreted if disabled else intrinsic(typed)

@@ -48,7 +48,7 @@ def embedding_matrix(
         If `vocabulary` or `vectors` is of another type.
     ValueError
         If no word has a vector, if a vector is not `n_dims` finite numbers, or if an id is below
-        2, as in scikit-learn's `CountVectorizer`.
+        2 (those of scikit-learn's `CountVectorizer` begin at 0) or occurs twice.
     OSError
         If the file can't be read.
 

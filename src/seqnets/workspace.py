@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from .prefetch import LINE
 from .products import WIDTH, fill_panels, panels_shape
 
-LINE, PAGE = 64, 4096  # bytes, of the cache and of memory
+PAGE = 4096  # bytes of memory that the system hands out at once
 
 Parameters = dict[str, np.ndarray]  # by name
 
