@@ -221,8 +221,9 @@ def train_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m seqnets train",
         parents=[column_options()],
-        description="Train a network on four fifths of the texts, report how many of the others "
-        "it labels correctly, and save it as it is: it is not trained again on all texts.",
+        description="Train a network on four fifths of the texts (fewer if a class has fewer than "
+        "five), report how many of the others it labels correctly, and save it as it is: it is not "
+        "trained again on all texts.",
     )
     parser.add_argument("file", metavar="FILE", help="a CSV file with a header line")
     parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="default: lstm")
