@@ -66,7 +66,7 @@ class InsideMixin(PredictionMixin):
         Notes
         -----
         States do not depend on later steps, so they are computed once; only the outputs are
-        computed at every step. For many sequences, this takes up to five times as long as one
+        computed at every step. For many sequences, this takes two to three times as long as one
         prediction; for a single one of thousands of steps, more than twenty times. If the network
         is `bidirectional`, its second direction starts from the last step, so each prefix is read
         anew: this takes as many predictions as there are steps.
