@@ -52,7 +52,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each input of a layer, the dense one included, while
         training; not the numbers of series. One mask serves all steps of a sequence or, for
-        embeddings, a token wherever it is in a block of the minibatch. "auto": 0.3 for tokens or 0.
+        embeddings, a token wherever it is in a block of the minibatch. "auto": tokens 0.3, else 0.
     recurrent_dropout : float or "auto", default="auto"
         Probability, in [0, 1), of dropping each number of a state before its product with W_h
         while training; one mask per sequence (Gal & Ghahramani 2016). "auto": 0.2 for an LSTM

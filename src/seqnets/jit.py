@@ -11,7 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from .cache import emit_pending_warning, keep_on_disk
 from .registers import whole_registers
@@ -77,6 +77,15 @@ def _compile(compile_for_args: Callable, *args: Any) -> Any:
         result = compile_for_args(*args)
     emit_pending_warning()
     return result
+
+
+def instructions(typed: Callable, interpreted: Callable) -> Any:
+    """Make a function for kernels, which is replaced by the code that Numba gets from `typed`.
+
+    If Numba is told to compile nothing, it is `interpreted`.
+    """
+    disabled = getattr(numba.config, "DISABLE_JIT", False)  # NUMBA_DISABLE_JIT
+    return interpreted if disabled else intrinsic(typed)
 
 
 def by_precision(single: Callable, double: Callable) -> Callable:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from .jit import instructions
 
 LINE = 64  # bytes of a line of the processor's cache
 
@@ -48,5 +48,4 @@ def build_prefetch_code(context: Any, builder: ir.IRBuilder, signature: Any, giv
 
 # prefetch(A, rows, i): have the processor fetch the row rows[0, i] of A into its cache, if `rows`
 # has a row. It does no harm if A has no such row, as for -1. Both are C-contiguous; rows is int64.
-disabled = getattr(numba.config, "DISABLE_JIT", False)  # NUMBA_DISABLE_JIT
-prefetch: Any = interpreted if disabled else intrinsic(typed)
+prefetch = instructions(typed, interpreted)

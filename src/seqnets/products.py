@@ -24,14 +24,12 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .jit import kernel
+from .jit import instructions, kernel
 from .registers import has_avx512
 
 TILE_ROWS = 4  # of a tile, which is one panel wide
@@ -160,8 +158,7 @@ def in_vectors(n_rows: int, n_panels: int = 1, n_bytes: int = WIDTH) -> Callable
         for row, panel in itertools.product(range(i, i + n_rows), range(p, p + n_panels)):
             add_part(A, B, C, panel, row, n_columns, start, stop)
 
-    disabled = getattr(numba.config, "DISABLE_JIT", False)  # NUMBA_DISABLE_JIT
-    return interpreted if disabled else intrinsic(typed)
+    return instructions(typed, interpreted)
 
 
 # C[i:i+R, p W:] += A[i:i+R, start:stop] B[p, start:stop, :n_columns] for R rows, and for several
