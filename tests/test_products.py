@@ -17,6 +17,7 @@ from seqnets.products import (
     WIDTH,
     add_product,
     add_sums,
+    product_plus_rows,
     whole_tiles,
 )
 from seqnets.registers import has_avx512
@@ -70,6 +71,25 @@ def test_add_product_is_the_product_of_whole_tiles(K, N, dtype):
         expected = start[:n] + A[:n].astype(float) @ B
         np.testing.assert_allclose(C[:n], expected, rtol=0, atol=TOLERANCE[dtype] * (1 + K))
         np.testing.assert_array_equal(C[whole_tiles(n) :], start[whole_tiles(n) :])
+
+
+@each_dtype
+@each_width
+@pytest.mark.parametrize("K", [1, 64, DEPTH + 43])
+def test_product_plus_rows_has_the_bits_of_a_product_on_copied_rows(K, N, dtype):
+    random = np.random.default_rng(0)
+    A = random.normal(size=(STRIP + 12, K)).astype(dtype)
+    B = in_panels(random.normal(size=(K, N)).astype(dtype))
+    X = random.normal(size=(9, N)).astype(dtype)
+    for n in (0, 1, 4, 5, 9, STRIP + 1, STRIP + 6):
+        rows = np.full(len(A), -1)  # none is named after n
+        rows[:n] = random.integers(len(X), size=n)
+        expected, C = np.full((2, len(A), N), np.nan, dtype)
+        expected[:n] = X[rows[:n]]
+        add_product(n, A, B, expected)
+        product_plus_rows(n, A, B, X, rows, C)
+        np.testing.assert_array_equal(C[:n], expected[:n])
+        assert np.isnan(C[whole_tiles(n) :]).all()
 
 
 @each_dtype
