@@ -1,7 +1,9 @@
 """Paired measurements: ours and a yardstick in turn, in one process, and the ratios' quartiles.
 
 Whatever else the machine does affects both sides of a pair alike, and a ratio is taken within a
-pair. A turn runs once untimed, to fill the caches again after the other side, then timed.
+pair. A turn is run as long untimed before, as training goes on for longer than a turn: after the
+other side, caches are filled again, its threads look out for more work for 10 to 30 ms, and the
+system takes up to 60 ms to give each of two threads a core of its own.
 """
 
 from __future__ import annotations
@@ -72,7 +74,7 @@ def seconds(run: Callable[..., object], *arguments: Any) -> float:
 
 
 class Turn:
-    """A run repeated often enough to be timed, after one untimed run."""
+    """A run repeated often enough to be timed, and as often before, untimed."""
 
     def __init__(self, run: Run, at_least: float = 0.1) -> None:
         self.run = run
@@ -81,8 +83,12 @@ class Turn:
 
     def __call__(self) -> float:
         """Seconds a call."""
-        self.run()
-        return seconds(lambda: [self.run() for _ in range(self.n)]) / self.n
+        self.repeat()
+        return seconds(self.repeat) / self.n
+
+    def repeat(self) -> None:
+        for _ in range(self.n):
+            self.run()
 
 
 def paired(timers: Sequence[Callable[[], float]], pairs: int) -> np.ndarray:
