@@ -1,9 +1,9 @@
 """Paired measurements: ours and a yardstick in turn, in one process, and the ratios' quartiles.
 
 Whatever else the machine does affects both sides of a pair alike, and a ratio is taken within a
-pair. A turn is run as long untimed before, as training goes on for longer than a turn: after the
-other side, caches are filled again, its threads look out for more work for 10 to 30 ms, and the
-system takes up to 60 ms to give each of two threads a core of its own.
+pair. Before a turn is timed, it runs untimed for 0.1 s: after the other side, caches are filled
+again, its threads look out for more work for 10 to 30 ms, and the system takes up to 60 ms to give
+each of two threads a core of its own. Real training lasts longer.
 """
 
 from __future__ import annotations
@@ -73,21 +73,25 @@ def seconds(run: Callable[..., object], *arguments: Any) -> float:
     return time.perf_counter() - start
 
 
+UNTIMED = 0.1  # seconds
+
+
 class Turn:
-    """A run repeated often enough to be timed, and as often before, untimed."""
+    """A run repeated often enough to be timed, and before for `UNTIMED` seconds."""
 
     def __init__(self, run: Run, at_least: float = 0.1) -> None:
         self.run = run
         run()  # compiles, allocates, finds the best algorithm
-        self.n = max(1, math.ceil(at_least / max(seconds(run), 1e-9)))
+        each = max(seconds(run), 1e-9)
+        self.n, self.n_untimed = (max(1, math.ceil(t / each)) for t in (at_least, UNTIMED))
 
     def __call__(self) -> float:
         """Seconds a call."""
-        self.repeat()
-        return seconds(self.repeat) / self.n
+        self.repeat(self.n_untimed)
+        return seconds(self.repeat, self.n) / self.n
 
-    def repeat(self) -> None:
-        for _ in range(self.n):
+    def repeat(self, n: int) -> None:
+        for _ in range(n):
             self.run()
 
 

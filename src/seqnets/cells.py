@@ -83,8 +83,8 @@ def rnn_forward(n_active, lookup, xW, W_h, m, a, h, v):
 def rnn_backward(n_active, lookup, dxW, W_hT, m, da, h, dh, dv):
     for t in range(n_active.size - 1, -1, -1):
         rnn_step_backward(n_active[t], da[t], h[t + 1], dh[t + 1])
-        add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a += (m h) W_h
-        take_input_backward(n_active[t], lookup[t], da[t], dxW)  # a = x W_x + b
+        recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = v W_h + ..., v = m h
+        take_input_backward(n_active[t], lookup[t], da[t], dxW)  # a = v W_h + x W_x + b
 
 
 @inlined
@@ -120,8 +120,8 @@ def lstm_forward(n_active, lookup, xW, W_h, m, a, h, c, v):
 def lstm_backward(n_active, lookup, dxW, W_hT, m, da, gates, c, dh, dc, dv):
     for t in range(n_active.size - 1, -1, -1):
         lstm_step_backward(n_active[t], da[t], gates, c[t], c[t + 1], dh[t + 1], dc)
-        add_recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a += (m h) W_h
-        take_input_backward(n_active[t], lookup[t], da[t], dxW)  # a = x W_x + b
+        recurrent_backward(n_active[t], da[t], W_hT, m, dv, dh[t])  # a = v W_h + ..., v = m h
+        take_input_backward(n_active[t], lookup[t], da[t], dxW)  # a = v W_h + x W_x + b
 
 
 # There are many short loops over units on purpose: LLVM does not vectorize a loop if it uses too
@@ -192,7 +192,7 @@ def gru_forward(n_active, lookup, xW, W_h, b_h, m, a, u, u_n, h, v):
 def gru_backward(n_active, lookup, dxW, W_hT, m, da, du, du_n, gates, h, dh, dv):
     for t in range(n_active.size - 1, -1, -1):
         gru_step_backward(n_active[t], da[t], du, du_n[t], gates, h[t], dh[t + 1], dh[t])
-        add_recurrent_backward(n_active[t], du, W_hT, m, dv, dh[t])  # u = (m h) W_h + ...
+        recurrent_backward(n_active[t], du, W_hT, m, dv, dh[t])  # u = v W_h + ..., v = m h
         take_input_backward(n_active[t], lookup[t], da[t], dxW)  # a = x W_x + b
 
 
@@ -300,8 +300,8 @@ def mingru_step_backward(n, da, gates, h_before, dh, dh_before):
 
 
 # The next two run in the loop over time, while the rows of a are in the cache. As passes over all
-# steps, before and after the loop, they cost 4 to 7 % of an LSTM's training step on text. Where the
-# product is added to a, it takes the rows of xW itself.
+# steps, before and after the loop, they cost 4 to 7 % of an LSTM's training step on text. In the
+# RNN and the LSTM, `product_plus_rows` reads the rows of xW where they stand.
 
 
 @inlined
@@ -341,7 +341,7 @@ def drop(n, h, m, v):
 
 
 @inlined
-def add_recurrent_backward(n, da, W_hT, m, dv, dh):
+def recurrent_backward(n, da, W_hT, m, dv, dh):
     """dh += m * (da W_h^T)."""
     masked = m.shape[0] > 0
     if masked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -11,7 +12,6 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.cpu import CPUTargetOptions
 from numba.extending import intrinsic, overload
 
 from .cache import emit_pending_warning, keep_on_disk
@@ -30,9 +30,13 @@ FLAGS: Any = {
 }
 REGISTER_OPTIONS = whole_registers()  # for AVX-512; empty for other processors
 # Kernels allocate nothing, so they need not count who refers to an array, as Numba does twice for
-# each view of one, such as a[t]: this took a tenth of an LSTM's backward pass over series.
-if hasattr(CPUTargetOptions, "_nrt"):
-    FLAGS["_nrt"] = False
+# each view of one, such as a[t]: this took a tenth of an LSTM's backward pass over series. The
+# option is private; a version of Numba without it goes on counting.
+with contextlib.suppress(ImportError):
+    from numba.core.cpu import CPUTargetOptions
+
+    if hasattr(CPUTargetOptions, "_nrt"):
+        FLAGS["_nrt"] = False
 
 if hasattr(os, "register_at_fork"):
     # A fork waits until other threads have compiled: else its child would wait for them forever.

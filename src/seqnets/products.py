@@ -73,9 +73,9 @@ def add_product(n, A, B, C):
 def product_plus_rows(n, A, B, X, rows, C):
     """C[:n] = A[:n] B + X[rows[:n]], B in panels; C[:n] += A[:n] B if there are no `rows`.
 
-    Rows after n, up to a whole tile, may be written to as well; X has at least one row for them,
-    which `rows` need not name. A tile adds the row of X to its sums before it stores them. If rows
-    are copied to C first, an LSTM's prediction takes 9 % longer, waiting for 16 MB of X.
+    Rows after n, up to a whole tile, may be written to as well; `rows` has a number for them, too:
+    below 0, it stands for row 0. With `rows`, K is at least 1. A tile adds the row of X to its sums
+    before it stores them. If rows are copied to C first, an LSTM's prediction takes 7 % longer.
     """
     P, K, W = B.shape
     full = C.shape[1] // W
@@ -200,6 +200,54 @@ def add_part(A, B, C, X, rows, p, i, n_columns, start, stop):
     C[i, columns] = before[columns] + total
 
 
+class Operands:
+    """Writes code that finds numbers of A, B, C and X; if Numba checks bounds, they are inside."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> None:
+        self.context, self.builder = context, builder
+        self.types, self.values = signature.args, arguments
+        self.integer = context.get_value_type(types.intp)
+        self.W = self.integer(WIDTH * 8 // signature.args[0].dtype.bitwidth)
+        _, _, self.n_columns, self.start, _ = arguments[5:]
+
+    def pointer(self, name: str, *place: Any) -> Any:
+        """To one number of an array."""
+        which = ["A", "B", "C", "X", "rows"].index(name)
+        array_type, value = self.types[which], self.values[which]
+        array = self.context.make_array(array_type)(self.context, self.builder, value)
+        check = {"wraparound": False, "boundscheck": self.context.enable_boundscheck}
+        return cgutils.get_item_pointer(
+            self.context, self.builder, array_type, array, place, **check
+        )
+
+    def part(self, name: str, *place: Any, n: Any) -> Any:
+        """A pointer to n numbers of a row."""
+        if self.context.enable_boundscheck:
+            last = self.builder.sub(self.builder.add(place[-1], n), self.integer(1))
+            self.pointer(name, *place[:-1], last)
+        return self.pointer(name, *place)
+
+    def panel_row(self, panel: Any, k: Any) -> Any:
+        """A pointer to a row of a panel of B, or of B itself, which may end within the panel."""
+        if self.types[1].ndim == 3:
+            return self.part("B", panel, k, self.integer(0), n=self.W)
+        return self.pointer("B", k, self.builder.mul(panel, self.W))
+
+    def summand(self, row: Any, column: Any) -> Any:
+        """A pointer to what the sums are added to: the row of X, or C for later terms."""
+        builder, zero = self.builder, self.integer(0)
+        found = cgutils.alloca_once_value(builder, self.pointer("C", row, column))
+        rows = self.context.make_array(self.types[4])(self.context, builder, self.values[4])
+        has_rows = builder.icmp_signed(">", rows.nitems, zero)
+        is_first = builder.icmp_signed("==", self.start, zero)
+        with builder.if_then(builder.and_(has_rows, is_first)):
+            given = builder.load(self.pointer("rows", row))
+            named = builder.icmp_signed(">=", given, zero)
+            of_X = builder.select(named, given, zero)
+            builder.store(self.part("X", of_X, column, n=self.n_columns), found)
+        return builder.load(found)
+
+
 def build_vector_code(
     n_rows: int,
     n_panels: int,
@@ -215,16 +263,7 @@ def build_vector_code(
     vector, parts = ir.VectorType(number, VECTOR // size), range(n_bytes // VECTOR)
     integer = context.get_value_type(types.intp)
     p, i, n_columns, start, stop = arguments[5:]
-    rows_of_X = context.make_array(signature.args[4])(context, builder, arguments[4])
-    W, B_in_panels = integer(WIDTH // size), signature.args[1].ndim == 3
-
-    def pointer(name: str, *place: Any) -> Any:
-        """To one number of A, B, X or C; if Numba is told to check bounds, it must be inside."""
-        which = "ABCX".index(name)
-        array_type, value = signature.args[which], arguments[which]
-        array = context.make_array(array_type)(context, builder, value)
-        check = {"wraparound": False, "boundscheck": context.enable_boundscheck}
-        return cgutils.get_item_pointer(context, builder, array_type, array, place, **check)
+    operands = Operands(context, builder, signature, arguments)
 
     def first_vector(start: Any) -> Any:
         """A pointer to the vector that begins with this number."""
@@ -246,35 +285,18 @@ def build_vector_code(
 
     rows = [builder.add(i, integer(row)) for row in range(n_rows)]
     panels = [builder.add(p, integer(panel)) for panel in range(n_panels)]
-    places = [(row, builder.mul(panel, W)) for row in rows for panel in panels]
+    places = [(row, builder.mul(panel, operands.W)) for row in rows for panel in panels]
     zero = ir.Constant(vector, None)
     totals = [[cgutils.alloca_once_value(builder, zero) for _ in parts] for _ in places]
 
-    def panel_row(panel: Any, k: Any) -> Any:
-        """A pointer to the first number of a panel's row, which may be a part of B's own row."""
-        if B_in_panels:
-            return pointer("B", panel, k, integer(0))
-        return pointer("B", k, builder.mul(panel, W))
-
     def add_term(k: Any) -> None:
-        a = [repeat(load(pointer("A", row, k))) for row in rows]
-        b = [[load(place) for place in line(panel_row(panel, k))] for panel in panels]
+        a = [repeat(load(operands.pointer("A", row, k))) for row in rows]
+        b = [[load(place) for place in line(operands.panel_row(panel, k))] for panel in panels]
         for total, (a_k, b_k) in zip(totals, itertools.product(a, b), strict=True):
             for part in parts:
                 product = builder.fmul(a_k, b_k[part], flags=CONTRACT)
                 total_so_far = builder.fadd(builder.load(total[part]), product, flags=CONTRACT)
                 builder.store(total_so_far, total[part])
-
-    def summand(row: Any, column: Any) -> Any:
-        """A pointer to what the sums are added to: the row of X, or C for later terms."""
-        found = cgutils.alloca_once_value(builder, pointer("C", row, column))
-        has_rows = builder.icmp_signed(">", rows_of_X.nitems, integer(0))
-        is_first = builder.icmp_signed("==", start, integer(0))
-        with builder.if_then(builder.and_(has_rows, is_first)):
-            given = builder.load(builder.gep(rows_of_X.data, [row]))
-            named = builder.icmp_signed(">=", given, integer(0))
-            builder.store(pointer("X", builder.select(named, given, integer(0)), column), found)
-        return builder.load(found)
 
     several = integer(UNROLLED)
     rest = builder.sub(stop, builder.srem(builder.sub(stop, start), several))
@@ -283,8 +305,10 @@ def build_vector_code(
             add_term(builder.add(k, integer(more)))
     with cgutils.for_range_slice(builder, rest, stop, integer(1)) as (k, _):
         add_term(k)
-    starts = [(pointer("C", *place), summand(*place)) for place in places]
-    with builder.if_else(builder.icmp_signed("==", n_columns, W)) as (whole, narrow):
+    starts = [
+        (operands.part("C", *place, n=n_columns), operands.summand(*place)) for place in places
+    ]
+    with builder.if_else(builder.icmp_signed("==", n_columns, operands.W)) as (whole, narrow):
         with whole:
             for (place, before), total in zip(starts, totals, strict=True):
                 for to, old, sums in zip(line(place), line(before), total, strict=True):
