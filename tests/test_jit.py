@@ -57,6 +57,19 @@ def difference_is_nan(x, y, out):
         out[i] = np.isnan(x[i] - y[i])
 
 
+@kernel
+def allocate(n, out):
+    x = np.zeros(n)
+    out[0] = x[0]
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif("_nrt" not in FLAGS, reason="this Numba always counts references")
+def test_a_kernel_that_allocates_is_refused():
+    with pytest.raises(numba.TypingError, match="zeros"):
+        allocate(3, np.zeros(1))
+
+
 def test_division_by_zero_gives_infinity():
     x, out = np.array([1.0, -1.0, 0.0, 6.0]), np.empty(4)
     with np.errstate(divide="ignore", invalid="ignore"):  # plain Python gives NumPy's warnings
