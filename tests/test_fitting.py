@@ -484,7 +484,7 @@ def test_how_long_an_improvement_is_waited_for(kind, early_stopping, share, n_ep
     clf.set_params(learning_rate_init=1e-12)  # the loss stays what it is at first
     clf.fit(make(kind), Y)
     loss = clf.validation_loss_curve_[0] if early_stopping else clf.loss_curve_[0]
-    monkeypatch.setattr(labels, "guessing_loss", lambda *_: loss / share)
+    monkeypatch.setattr(labels, "cross_entropy", lambda *_: loss / share)
     assert clf.fit(make(kind), Y).n_iter_ == 1 + n_epochs
 
 

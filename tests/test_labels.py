@@ -18,9 +18,9 @@ from seqnets.labels import (
     check_same_kind,
     class_numbers,
     class_weights,
+    cross_entropy,
     find_classes,
     frequencies,
-    guessing_loss,
     is_multilabel,
     make_targets,
     n_outputs_and_activation,
@@ -445,7 +445,7 @@ def test_weights_of_sequences_times_those_of_their_classes():
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
-def test_guessing_loss_equals_scikit_learn_s(n_classes):
+def test_cross_entropy_equals_scikit_learn_s(n_classes):
     """The log loss if the weighted frequencies are the probabilities of every sequence."""
     random = np.random.RandomState(0)
     y, weights = random.randint(n_classes, size=40), random.uniform(0.1, 3.0, 40)
@@ -454,12 +454,12 @@ def test_guessing_loss_equals_scikit_learn_s(n_classes):
     )
     classes = np.arange(n_classes)
     shares = frequencies(make_targets(y, classes), weights, n_outputs_and_activation(y, classes)[1])
-    found = guessing_loss(shares, shares)
+    found = cross_entropy(shares, shares)
     assert type(found) is float
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_guessing_loss_of_several_labels():
+def test_cross_entropy_of_several_labels():
     """The sum over the columns, each guessed by itself."""
     random = np.random.RandomState(0)
     y, weights = random.uniform(size=(40, 3)) < [0.2, 0.5, 0.9], random.uniform(0.1, 3.0, 40)
@@ -469,7 +469,7 @@ def test_guessing_loss_of_several_labels():
         for column, share in zip(y.T, shares, strict=True)
     )
     shares = frequencies(make_targets(y, np.arange(3)), weights, "logistic")
-    found = guessing_loss(shares, shares)
+    found = cross_entropy(shares, shares)
     assert found == pytest.approx(expected, rel=1e-12)
 
 
@@ -483,9 +483,9 @@ def test_guessing_loss_of_several_labels():
         (np.array([[0.0, 1.0], [1.0, 1.0]]), "logistic", np.log(2)),
     ],
 )
-def test_guessing_loss_of_a_class_that_never_or_always_is(targets, activation, expected):
+def test_cross_entropy_of_a_class_that_never_or_always_is(targets, activation, expected):
     shares = frequencies(targets, np.ones(len(targets)), activation)
-    assert guessing_loss(shares, shares) == pytest.approx(expected)
+    assert cross_entropy(shares, shares) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -496,7 +496,7 @@ def test_guessing_other_data(n_classes):
     activation = n_outputs_and_activation(y, classes)[1]
     known, new = (frequencies(half, np.ones(20), activation) for half in halves)
     expected = log_loss(y[20:], np.tile(np.bincount(y[:20]) / 20, (20, 1)))
-    assert guessing_loss(known, new) == pytest.approx(expected, rel=1e-12)
+    assert cross_entropy(known, new) == pytest.approx(expected, rel=1e-12)
 
 
 def test_weights_do_not_make_a_column_of_ones_uncertain():
@@ -504,8 +504,8 @@ def test_weights_do_not_make_a_column_of_ones_uncertain():
     for seed in range(50):
         weights = np.random.RandomState(seed).uniform(size=20)
         shares = frequencies(np.ones((20, 1)), weights, "logistic")
-        assert guessing_loss(shares, shares) == pytest.approx(0.0, abs=1e-12)
+        assert cross_entropy(shares, shares) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_to_guess_what_never_was_costs_everything():
-    assert guessing_loss(np.array([1.0, 0.0]), np.array([0.5, 0.5])) == np.inf
+    assert cross_entropy(np.array([1.0, 0.0]), np.array([0.5, 0.5])) == np.inf

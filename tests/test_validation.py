@@ -407,7 +407,7 @@ def test_a_named_score_asks_for_the_positive_one_of_two_words():
     ids=str,
 )
 def test_a_score_that_never_moves_is_told(scores, message, recwarn, monkeypatch):
-    monkeypatch.setattr(labels, "guessing_loss", lambda *_: 9.0)
+    monkeypatch.setattr(labels, "cross_entropy", lambda *_: 9.0)
     fit(scoring=Spy(scores), max_iter=9, n_iter_no_change=4)
     found = [str(w.message) for w in recwarn if "after every epoch" in str(w.message)]
     assert len(found) == (message is not None)
@@ -417,7 +417,7 @@ def test_a_score_that_never_moves_is_told(scores, message, recwarn, monkeypatch)
 @pytest.mark.filterwarnings("always")
 @pytest.mark.parametrize(("scores", "warns"), [([0.25] * 3, True), ([0.25, 0.5, 0.75], False)])
 def test_scores_of_an_earlier_fit_are_none_of_this_one(scores, warns, recwarn, monkeypatch):
-    monkeypatch.setattr(labels, "guessing_loss", lambda *_: 9.0)
+    monkeypatch.setattr(labels, "cross_entropy", lambda *_: 9.0)
     clf = fit(scoring=Spy([0.5, *scores]), max_iter=1, warm_start=True)
     recwarn.clear()
     clf.set_params(early_stopping=False).fit(make("series"), Y)

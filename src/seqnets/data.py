@@ -79,7 +79,7 @@ def guessing_loss(estimator: Estimator, known: Data, judged: Data | Validation) 
         labels.frequencies(part.targets, part.weights, estimator.out_activation_)
         for part in (known, judged)
     )
-    return labels.guessing_loss(guessed, true)
+    return labels.cross_entropy(guessed, true)
 
 
 def check_rows_have_labels(X: Any, y: Any) -> None:

@@ -258,7 +258,7 @@ def frequencies(targets: np.ndarray, weights: np.ndarray, activation: str) -> np
     return np.average(targets, axis=0, weights=weights)
 
 
-def guessing_loss(guessed: np.ndarray, true: np.ndarray) -> float:
+def cross_entropy(guessed: np.ndarray, true: np.ndarray) -> float:
     """The mean cross-entropy of always predicting `guessed` for data with the frequencies `true`;
     infinite if a class occurs that is never guessed.
     """
