@@ -3,6 +3,7 @@
 import types
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import assert_as_before, assert_same_weights, small_model, snapshot, with_peak_memory
 from sklearn.exceptions import ConvergenceWarning
@@ -42,13 +43,13 @@ def make_classifier(kind="series", **parameters):
 
 @pytest.fixture
 def spy(monkeypatch):
-    """The sets that fit trains and validates on, before series are standardized."""
+    """The set that fit trains on, before series are standardized."""
     seen = types.SimpleNamespace()
     prepare = fitting.prepare
 
-    def recorded(estimator, state, training, validation, resume):
-        seen.training, seen.validation = training, validation
-        return prepare(estimator, state, training, validation, resume)
+    def recorded(estimator, state, training, resume):
+        seen.training = training
+        return prepare(estimator, state, training, resume)
 
     monkeypatch.setattr(fitting, "prepare", recorded)
     return seen
@@ -141,10 +142,23 @@ def test_when_too_little_is_left_to_set_aside(n, n_validation):
     assert len(training) == 1000 - n_validation
 
 
-def test_tokens_that_are_set_aside_are_known():
-    ids = np.arange(2, 2 + N)
-    clf = make_classifier("tokens", early_stopping=True).fit(ids[:, np.newaxis], Y)
-    np.testing.assert_array_equal(clf.token_ids_, ids)
+@each_kind
+def test_what_is_set_aside_teaches_nothing(spy, kind):
+    """Neither its words nor its mean: the same rows, given as X_val, lead to the same network."""
+    X = make(kind)
+    X[::2] = [x + 20 for x in X[::2]]  # words or levels that not all sequences have
+    clf = make_classifier(kind, early_stopping=True).fit(X, Y)
+    rows = spy.training.rows
+    aside = np.setdiff1d(np.arange(N), rows)
+    X_val = [X[i] for i in aside]
+    given = make_classifier(kind).fit([X[i] for i in rows], Y[rows], X_val=X_val, y_val=Y[aside])
+    assert_same_weights(clf, given)
+    assert clf.validation_loss_curve_ == given.validation_loss_curve_
+    assert 0 < aside.size < N
+    if kind == "tokens":
+        words = np.unique(np.concatenate([X[i] for i in rows]))
+        np.testing.assert_array_equal(clf.token_ids_, words[words > 1])
+        assert not np.isin(np.concatenate(X_val), words).all()
 
 
 # ------------------------------------------------------------------------ standardization
@@ -586,12 +600,19 @@ def test_numbers_of_every_type_compute_as_python_s_own(solver, name, value):
     assert_same_weights(a, b)
 
 
-def test_sample_weights_are_no_time_spans():
-    with pytest.raises(TypeError, match=r"sample_weight has dtype timedelta64\[D\], whose numbers"):
-        make_classifier().fit(make(), Y, np.ones(N, "m8[D]"))
+@pytest.mark.parametrize("form", [np.asarray, list, pd.Series])
+def test_sample_weights_are_no_time_spans(form):
+    with pytest.raises(
+        TypeError, match=r"sample_weight has dtype timedelta64\[.*\], whose numbers"
+    ):
+        make_classifier().fit(make(), Y, form(np.ones(N, "m8[s]")))
 
 
-@pytest.mark.parametrize("weights", ["balanced", {0: 1.0, 1: 2.0}], ids=str)
-def test_sample_weights_are_not_those_of_classes(weights):
+@pytest.mark.parametrize(
+    "weights",
+    ["balanced", {0: 1.0, 1: 2.0}, ["1"] * N, np.array(["1"] * N), pd.Series([1.0] * 29 + ["1"])],
+    ids=["name", "dict", "list", "array", "objects"],
+)
+def test_sample_weights_are_neither_those_of_classes_nor_strings(weights):
     with pytest.raises(TypeError, match="sample_weight is .*, expected a number for each sequence"):
         make_classifier().fit(make(), Y, weights)

@@ -213,7 +213,7 @@ def test_labels_in_a_list_become_no_others(y, message):
         (np.array([True, False], dtype=object), ValueError, r"pass y.astype\(\"bool\"\)"),
         (pd.cut(np.arange(2), 2), ValueError, r"y holds objects of type Interval, .*\[str\(label"),
         (np.array([1, "a"], dtype=object), ValueError, "y holds objects of type int, str"),
-        (np.zeros(2, [("a", int)]), ValueError, r"^y has dtype \[.*pass y\[name\]"),
+        (np.zeros(2, [("a", int)]), ValueError, r"^y has dtype \[.*pass y\[column\]"),
         (np.array(["a"], np.dtypes.StringDType()), ValueError, r"pass y.astype\(object\)"),
         (pd.Series(["a", pd.NA], dtype="string"), ValueError, r"^y\[1\] is <NA>"),
         (pd.DataFrame({"a": [1, 0], "b": [pd.NA, 1]}), ValueError, r"^y\[0, 1\] is <NA>"),

@@ -207,6 +207,27 @@ def test_classes_are_given_once_and_stay():
     assert contents(clf) == before
 
 
+@pytest.mark.parametrize(
+    ("classes", "error", "message"),
+    [
+        (np.ma.masked_array(["a", "b"], [True, False]), TypeError, "classes is a masked array"),
+        (["a", "b", None], ValueError, r"classes\[2\] is None, not a label"),
+        ([0.0, np.nan], ValueError, "classes contains NaN"),
+        ([b"a", b"b"], ValueError, "classes holds bytes"),
+        (
+            np.array(["a", "b"], np.dtypes.StringDType()),
+            ValueError,
+            "classes has dtype StringDType",
+        ),
+    ],
+)
+def test_classes_are_labels(classes, error, message):
+    clf = make_classifier("series")
+    with pytest.raises(error, match=message):
+        clf.partial_fit(make("series")[:2], ["a", "b"], classes=classes)
+    assert not hasattr(clf, "classes_")
+
+
 def test_several_labels_in_parts_are_those_of_a_fit():
     X, several = make("series"), np.c_[Y == 0, Y == 1].astype(int)
     clf = make_classifier("series")

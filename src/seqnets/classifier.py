@@ -316,8 +316,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
                 or list of array-like
             The sequences; see Notes of the class.
         y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
-            Their labels: strings, whole numbers or booleans; a single class is allowed. If 2-D
-            (multilabel), zeros and ones that say which of several labels each sequence has.
+            Their labels: strings, whole numbers, booleans or dates; a single class is allowed. If
+            2-D (multilabel), zeros and ones that say which of several labels each sequence has.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights, at least 0. Sequences of weight 0 are checked and then left out.
         X_val, y_val, sample_weight_val : array-like, default=None

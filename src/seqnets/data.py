@@ -16,7 +16,7 @@ from . import labels
 from .batches import Sequences
 from .estimators import check_unmasked, reworded
 from .inputs import Estimator, as_inputs, read_again, read_first, warn_if_shifted_or_rescaled
-from .real_numbers import DATES, dtype_kind, is_frame
+from .real_numbers import DATES, is_frame
 
 EARLY_STOPPING_FROM = 1000  # sequences; with fewer, a validation set costs more than it gains
 
@@ -117,13 +117,15 @@ def select_weighted(
 def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
     """The sequences' weights (n,), ones if none are given."""
     check_unmasked(given, "sample_weight", "give sequences that should not count a weight of 0")
-    if isinstance(given, str | Mapping):
+    table = np.asarray(given)  # scikit-learn would make numbers of strings and of dates
+    strings = table.dtype.kind in "USTO" and any(isinstance(w, str | bytes) for w in table.flat)
+    if strings or isinstance(given, Mapping):
         raise TypeError(
-            f"sample_weight is {reprlib.repr(given)}, expected a number for each sequence; weights "
-            "of classes are class_weight."
+            f"sample_weight is {reprlib.repr(table.tolist())}, expected a number for each "
+            "sequence; weights of classes are class_weight."
         )
-    if dtype_kind(given) in "mM":
-        raise TypeError(f"sample_weight has dtype {given.dtype}, {DATES}")
+    if table.dtype.kind in "mM":
+        raise TypeError(f"sample_weight has dtype {table.dtype}, {DATES}")
     return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
 
 

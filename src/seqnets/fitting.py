@@ -108,7 +108,7 @@ def fit_network(
     if X_val is None and wants_split(estimator, data):
         # A warm start keeps the seed, so it is not judged on sequences it was trained on before.
         data, validation_data = split(estimator, data, np.random.RandomState(state.seed))
-    data = prepare(estimator, state, data, validation_data, resume)
+    data = prepare(estimator, state, data, resume)
     validation = None
     if validation_data is not None:
         validation = validation_of(estimator, validation_data, X)
@@ -139,6 +139,8 @@ def partial_fit_network(
                 "has: use another value, or call fit."
             )
     resume = hasattr(estimator, "parameters_")
+    if classes is not None:
+        labels.check_classes(classes)
     _check_partial_fit_first_call(estimator, classes)
     check_parameters(estimator, resume)
     data, _ = read_training_data(estimator, X, y, sample_weight, resume, estimator.classes_)
@@ -147,7 +149,7 @@ def partial_fit_network(
         labels.check_order(classes, estimator.classes_)
     warn_if_like_token_ids(estimator, X, data)
     warn_of_scoring(estimator, "in partial_fit, which has no validation set")
-    data = prepare(estimator, state, data, None, resume)
+    data = prepare(estimator, state, data, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
     run_epochs(estimator, data, None, state, progress, may_plan=False)
     estimator._state = state
@@ -177,19 +179,16 @@ def begin_state(estimator: Estimator, resume: bool) -> State:
 # The network
 
 
-def prepare(
-    estimator: Estimator, state: State, data: Data, validation_data: Data | None, resume: bool
-) -> Data:
+def prepare(estimator: Estimator, state: State, data: Data, resume: bool) -> Data:
     """Learn the tokens or the scale of the inputs, and make the network or continue with it.
 
-    Returns the data as the network reads them.
+    Returns the data as the network reads them. Nothing is learned from a validation set: its words
+    that are not in the training set are unknown, as those of new texts will be.
     """
     known = estimator.token_ids_ if resume and estimator._kind == "tokens" else np.empty(0, int)
     new = known[:0]
     if estimator._kind == "tokens":
-        new = learn_tokens(
-            estimator, known, [part.sequences for part in (data, validation_data) if part]
-        )
+        new = learn_tokens(estimator, known, data.sequences)
     elif not resume:
         learn_scale(estimator, data.sequences, data.weights)
     shares = data.weights / data.weights.max()  # whose sum does not overflow
@@ -341,16 +340,19 @@ def validator(
         except ValueError as error:
             if not isinstance(estimator.scoring, str):
                 raise
-            hint = (
-                "Perhaps the set lacks a class, or the score is for two classes only: for more, "
-                'there are "f1_macro" and "roc_auc_ovr".'
-            )
-            if "pos_label" in str(error) and len(estimator.classes_) == 2:
-                hint = 'Labels other than 0 and 1 need make_scorer(f1_score, pos_label="yes").'
-            message = (
-                f"scoring={estimator.scoring!r} can't judge the validation set: {error}. {hint}"
-            )
-            raise reworded(error, message) from error
+            reason, hint = str(error).rstrip("."), "Perhaps the set lacks a class."
+            if len(estimator.classes_) > 2:
+                hint = (
+                    "Perhaps the set lacks a class, or the score is for two classes only: for "
+                    'more, there are "f1_macro" and "roc_auc_ovr".'
+                )
+            elif "pos_label" in reason:
+                hint = (
+                    "Labels other than 0 and 1 need a scorer that names the positive one, such as "
+                    'make_scorer(f1_score, pos_label="yes").'
+                )
+            message = f"scoring={estimator.scoring!r} can't judge the validation set: {reason}."
+            raise reworded(error, f"{message} {hint}") from error
         return mean, checked_score(score, estimator.scoring)
 
     return validate

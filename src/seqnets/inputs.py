@@ -23,7 +23,7 @@ Estimator = Any  # a RecurrentClassifier, whose room is above this one
 
 KIND_ATTRIBUTES = (
     "n_features_in_", "feature_names_in_", "input_mean_", "input_scale_",
-    "token_ids_", "_largest_id",
+    "token_ids_", "_largest_id", "_n_channels",
 )  # fmt: skip
 MAX_INPUT = 1e9  # standard deviations
 # The mean is off by so many standard deviations, or the size by this factor: with at least
@@ -188,12 +188,12 @@ def had_embeddings(estimator: Estimator) -> bool:
     return estimator._kind == "tokens" and estimator._largest_id < LARGEST_ID
 
 
-def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: list[Sequences]) -> np.ndarray:
+def learn_tokens(estimator: Estimator, known: np.ndarray, sequences: Sequences) -> np.ndarray:
     """Add to the known ids the sequences', or all that have embeddings; return the new ones."""
     if had_embeddings(estimator):
         estimator.token_ids_ = np.arange(UNKNOWN + 1, estimator._largest_id + 1)
         return known[:0]
-    given = np.concatenate([part.values for part in sequences])
+    given = sequences.values
     few = given.max(initial=0) < 16 * given.size  # a table up to the largest is small, and faster
     ids = distinct(given)[0] if few else np.unique(given)
     new = ids[(embedding_rows(ids, known) == 0) & (ids != UNKNOWN)]

@@ -92,22 +92,32 @@ def check_not_by_step(lengths: np.ndarray, y: np.ndarray) -> None:
         )
 
 
-def check_each(table: np.ndarray) -> None:
+def check_classes(given: Any) -> None:
+    """Refuse what can't be classes, before scikit-learn sorts them."""
+    check_unmasked(given, "classes", "leave classes out")
+    classes = np.asarray(given)
+    check_each(classes, "classes")
+    assert_all_finite(classes, input_name="classes")
+
+
+def check_each(table: np.ndarray, name: str = "y") -> None:
     """Refuse what is not a label: bytes and, among objects, missing values and lists of labels."""
     if table.dtype.kind == "T":
-        raise ValueError(f"y has dtype {table.dtype}: pass y.astype(object).")
+        raise ValueError(f"{name} has dtype {table.dtype}: pass {name}.astype(object).")
     if table.dtype.kind == "V":
-        raise ValueError(f"y has dtype {table.dtype}, but labels are one column: pass y[name].")
+        raise ValueError(
+            f"{name} has dtype {table.dtype}, but labels are one column: pass {name}[column]."
+        )
     types = set(map(type, table.flat)) if table.dtype == object else set()
     if table.dtype.kind == "S" or bytes in types:
-        raise ValueError("y holds bytes, which are not labels: decode them to strings.")
+        raise ValueError(f"{name} holds bytes, which are not labels: decode them to strings.")
     if types <= {str} or table.ndim == 0:  # a set is no array, as `column_or_1d` says
         return
     for place, label in np.ndenumerate(table):
         if isinstance(label, set | frozenset | list | tuple) or getattr(label, "ndim", 0) > 0:
-            raise ValueError(f"y[{place[0]}] holds several labels. {MULTILABEL_HINT}")
+            raise ValueError(f"{name}[{place[0]}] holds several labels. {MULTILABEL_HINT}")
         if label is None or is_pandas_na(label) or label != label:
-            raise ValueError(f"y[{', '.join(map(str, place))}] is {label!r}, not a label.")
+            raise ValueError(f"{name}[{', '.join(map(str, place))}] is {label!r}, not a label.")
 
 
 def check_same_strings(strings: np.ndarray, given: np.ndarray) -> None:

@@ -43,8 +43,8 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_sequences,) or (n_sequences, n_labels)
-            The most probable class, the first of several that are equally probable; for multilabel
-            y, zeros and ones: 1 where the probability is above 0.5.
+            The class with the highest output, the first of several that are equal; for multilabel
+            y, zeros and ones: 1 where the output is above 0, the probability above 0.5.
 
         Raises
         ------
