@@ -610,9 +610,9 @@ def nested(model, n):
             "scale_ is None, expected a float64 above 0 per channel",
         ),
         (
-            lambda: SequenceScaler(with_std=False).fit(series()),
-            lambda model: model["fitted"].update({"mean_": None}),
-            "mean_ is None, expected a finite float64 per channel",
+            lambda: SequenceScaler(with_mean=False, with_std=False).fit(series()),
+            lambda model: model["fitted"].update({"var_": 1.0}),
+            "var_ is 1.0, expected a float64 of at least 0 per channel, None without mean_",
         ),
         (
             lambda: fitted("pipeline of texts")[0],

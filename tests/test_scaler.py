@@ -118,8 +118,8 @@ def test_equals_standard_scaler_on_the_joined_steps(form, dtype, parameters):
         np.testing.assert_array_equal(getattr(scaler, name), getattr(reference, name))
     assert scaler.n_steps_seen_ == len(steps)
     assert type(scaler.n_steps_seen_) is int
-    np.testing.assert_array_equal(joined(found), reference.transform(steps), strict=True)
-    assert joined(found).dtype == dtype
+    expected = reference.transform(steps.astype(np.float64)).astype(dtype)  # rounded once
+    np.testing.assert_array_equal(joined(found), expected, strict=True)
     assert_same_form(found, X)
     again = scaler.fit_transform(X)
     np.testing.assert_array_equal(joined(again), joined(found))
@@ -485,11 +485,30 @@ def test_numbers_whose_mean_is_not_finite():
         SequenceScaler(with_std=False).fit([[1.7e308, 1.7e308]])
 
 
-def test_parts_go_on_as_they_began():
+@each_parameters
+def test_parameters_may_change_after_fit(parameters):
+    """As StandardScaler's: what is not wanted any more is left out."""
     X = ragged("float64")
-    scaler = SequenceScaler(with_std=False).fit(X).set_params(with_std=True).partial_fit(X)
-    assert scaler.scale_ is None
-    np.testing.assert_array_equal(scaler.mean_, SequenceScaler(with_std=False).fit(X).mean_)
+    scaler = SequenceScaler().fit(X).set_params(**parameters)
+    expected = joined(SequenceScaler(**parameters).fit_transform(X))
+    np.testing.assert_array_equal(joined(scaler.transform(X)), expected)
+    np.testing.assert_array_equal(joined(scaler.partial_fit([X[0][:0]]).transform(X)), expected)
+    np.testing.assert_allclose(joined(scaler.inverse_transform(scaler.transform(X))), joined(X))
+
+
+@pytest.mark.parametrize("name", ["with_mean", "with_std"])
+def test_what_fit_has_not_learned_is_not_used(name):
+    X = ragged("float64")
+    scaler = SequenceScaler(with_mean=False, with_std=False).fit(X).set_params(**{name: True})
+    for method in (scaler.partial_fit, scaler.transform, scaler.inverse_transform):
+        with pytest.raises(ValueError, match=f"{name}=True, but it was False in fit"):
+            method(X)
+
+
+def test_the_mean_of_unix_times_is_0_in_float32():
+    X = (1.7e9 + np.random.RandomState(0).normal(0, 1e3, (50, 20))).astype(np.float32)
+    found = SequenceScaler().fit_transform(X)
+    assert abs(found.mean(dtype=np.float64)) < 1e-7
 
 
 def test_a_fit_that_fails_leaves_the_scaler_as_it_was():
@@ -502,6 +521,13 @@ def test_a_fit_that_fails_leaves_the_scaler_as_it_was():
             method(bad)
         np.testing.assert_array_equal(joined(scaler.transform(X)), joined(expected))
         assert scaler.get_feature_names_out().tolist() == ["x0", "x1"]
+
+
+def test_a_result_that_is_no_table_leaves_the_scaler_as_it_was():
+    scaler = SequenceScaler().fit([[1.0, 2.0]]).set_output(transform="pandas")
+    with pytest.raises(ValueError, match="is for 2-D series"):
+        scaler.fit_transform(ragged("float64"))
+    assert scaler.mean_ == 1.5
 
 
 def test_a_part_that_is_interrupted_leaves_the_scaler_as_it_was(monkeypatch):

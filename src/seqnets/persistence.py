@@ -19,7 +19,6 @@ from .files import Arrays, Take, decode_all, encode_all, read_file, write_file
 from .network import Architecture, Network
 from .parameters import network_attributes
 from .rules import FITTED, check_fitted, check_names, n_channels
-from .scaler import scaler_of_arrays
 
 # What the user calls
 
@@ -151,8 +150,6 @@ def fitted_attributes(estimator: Any, place: str) -> dict[str, Any]:
     except NotFittedError as error:
         raise NotFittedError(f"{place}: {error}") from error
     state = dict(estimator.__getstate__())  # has plain values, not the network
-    if "_scaler" in state:
-        state["_scaler"] = [state["_scaler"].with_mean, state["_scaler"].with_std]
     return {name: state[name] for name in FITTED[type(estimator)] if name in state}
 
 
@@ -178,6 +175,7 @@ def build(model: Any, take: Take, depth: int = 0) -> Any:
         estimator._validate_steps()
     else:
         fitted = decode_all(require(model, "fitted", dict), take)
+        fitted.pop("_scaler", None)  # files from before 0.1.0 have it
         check_fitted(fitted, FITTED[CLASSES[name]], name)
         vars(estimator).update(fitted, **derived_attributes(fitted))
     return estimator
@@ -190,12 +188,6 @@ def derived_attributes(fitted: dict[str, Any]) -> dict[str, Any]:
         more = network_attributes(network)
         more |= {"n_outputs_": network.dense.n_outputs, "_dtype": np.dtype(fitted["_dtype"])}
         return more if fitted["_kind"] == "tokens" else more | {"_n_channels": n_channels(fitted)}
-    if "_scaler" in fitted:
-        scaler = scaler_of_arrays(*fitted["_scaler"])
-        vars(scaler).update({name: fitted[name] for name in ("mean_", "var_", "scale_")})
-        scaler.n_samples_seen_ = np.float64(fitted["n_steps_seen_"])
-        scaler.n_features_in_ = n_channels(fitted)
-        return {"_scaler": scaler}
     return {}
 
 

@@ -114,10 +114,8 @@ def n_channels(fitted: dict[str, Any]) -> int:
     return 1 if fitted["_kind"] == "2d" else fitted["n_features_in_"]
 
 
-def is_statistic(x: Any, fitted: dict[str, Any], needed: bool, lowest: float) -> bool:
-    """Return whether it is a number per channel, or None if the scaler does not need it."""
-    if not needed:
-        return x is None
+def is_statistic(x: Any, fitted: dict[str, Any], lowest: float) -> bool:
+    """Return whether it is a number per channel."""
     return is_array(x, (n_channels(fitted),), np.float64) and bool((x >= lowest).all())
 
 
@@ -168,12 +166,12 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "feature_names_in_": NAMES,
         "input_mean_": Rule(
             "a finite float64 per channel",
-            lambda x, fitted: is_statistic(x, fitted, True, -np.inf),
+            lambda x, fitted: is_statistic(x, fitted, -np.inf),
             SERIES,
         ),
         "input_scale_": Rule(
             "a float64 above 0 per channel",
-            lambda x, fitted: is_statistic(x, fitted, True, SMALLEST),
+            lambda x, fitted: is_statistic(x, fitted, SMALLEST),
             SERIES,
         ),
         "token_ids_": Rule("distinct token ids in order", are_token_ids, TOKENS),
@@ -200,18 +198,21 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "_kind": Rule(f"one of {', '.join(SERIES)}", lambda kind, _: kind in SERIES),
         "n_features_in_": Rule("a whole number of at least 1", lambda n, _: is_count(n, 1)),
         "feature_names_in_": NAMES,
-        "_scaler": Rule("[with_mean, with_std]", lambda x, _: [*map(type, x)] == [bool, bool]),
         "mean_": Rule(
-            "a finite float64 per channel, None without with_mean and with_std",
-            lambda x, fitted: is_statistic(x, fitted, any(fitted["_scaler"]), -np.inf),
+            "a finite float64 per channel or None",
+            lambda x, fitted: x is None or is_statistic(x, fitted, -np.inf),
         ),
         "var_": Rule(
-            "a float64 of at least 0 per channel, None without with_std",
-            lambda x, fitted: is_statistic(x, fitted, fitted["_scaler"][1], 0.0),
+            "a float64 of at least 0 per channel, None without mean_ or with_std",
+            lambda x, fitted: (
+                x is None or (fitted["mean_"] is not None and is_statistic(x, fitted, 0.0))
+            ),
         ),
         "scale_": Rule(
-            "a float64 above 0 per channel, None without with_std",
-            lambda x, fitted: is_statistic(x, fitted, fitted["_scaler"][1], SMALLEST),
+            "a float64 above 0 per channel, None without var_",
+            lambda x, fitted: (
+                x is None if fitted["var_"] is None else is_statistic(x, fitted, SMALLEST)
+            ),
         ),
         "n_steps_seen_": Rule(
             "a finite number of at least 0", lambda x, _: is_number(x) and 0 <= x < np.inf

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
 from .data import check_total, read_weights
-from .estimators import CallbackSupportMixin, fit_method, on_snapshot, without_feature_names
+from .estimators import CallbackSupportMixin, atomic, fit_method, on_snapshot, without_feature_names
 from .real_numbers import is_frame
 from .sequences import is_ragged, read_series
 from .vocabulary import look_like_ids, ragged
@@ -64,6 +62,9 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     """
 
     _kind: str
+    mean_: np.ndarray | None
+    var_: np.ndarray | None
+    scale_: np.ndarray | None
     n_steps_seen_: float
     _parameter_constraints: ClassVar[dict] = {"with_mean": ["boolean"], "with_std": ["boolean"]}
 
@@ -132,7 +133,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         >>> scaler.partial_fit([[6.0, 8.0, 10.0], [12.0]]).mean_
         array([6.])
         """
-        return self._learn(X, sample_weight, first=not hasattr(self, "_scaler"))
+        return self._learn(X, sample_weight, first=not hasattr(self, "n_steps_seen_"))
 
     def _learn(self, X: Any, sample_weight: Any, first: bool) -> SequenceScaler:
         if not first:  # scikit-learn checks parameters in the first call only
@@ -140,27 +141,61 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         series, kind = read_series(self, X, None if first else self._kind)
         weights = None if sample_weight is None else read_weights(sample_weight, series.lengths)
         if weights is not None:
-            series, weights = series.take(np.flatnonzero(weights)), weights[weights > 0]
+            rows = np.flatnonzero(weights)
+            series, weights = series.take(rows), weights[rows]
+        seen: float = 0
+        scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
         if first:
             self._kind = kind
             warn_if_like_token_ids(X, kind, series)
-            self._scaler = scaler_of_arrays(self.with_mean, self.with_std)
-        else:  # a copy, since StandardScaler learns in place
-            self._scaler = copy.deepcopy(self._scaler)
+        else:
+            self._check_learned()
+            seen = self.n_steps_seen_
+            scaler.mean_, scaler.var_, scaler.scale_ = self.mean_, self.var_, self.scale_
+            scaler.n_samples_seen_ = np.float64(seen)
+            scaler.n_features_in_ = series.values.shape[1]
         if len(series.values):
-            seen = 0 if first else self.n_steps_seen_
-            self.n_steps_seen_ = learn_steps(self._scaler, series, weights, seen)
+            self.n_steps_seen_ = learn_steps(scaler, series, weights, seen)
+            self.mean_, self.var_, self.scale_ = scaler.mean_, scaler.var_, scaler.scale_
         elif first:
             unweighted = "" if weights is None else " that have a weight"
             raise ValueError(f"X holds no steps{unweighted}: a scaler needs at least one.")
-        for name in ("mean_", "var_", "scale_"):
-            setattr(self, name, getattr(self._scaler, name))
         learned = (self.mean_, self.var_, self.n_steps_seen_)
         if not all(np.isfinite(x).all() for x in learned if x is not None):
             where = "X holds" if weights is None else "X or sample_weight holds"
             message = f"{where} numbers that are too large: the mean or variance is not finite."
             raise ValueError(message)
         return self
+
+    @atomic  # if the result can't have the form asked for, nothing is learned
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to the series, then standardize them.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Series, as for `fit`.
+        y : None
+            Ignored.
+        **fit_params : dict
+            The `sample_weight` of `fit`.
+
+        Returns
+        -------
+        X_scaled : ndarray or data frame
+            As for `transform`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `fit` and `transform`.
+
+        Examples
+        --------
+        >>> SequenceScaler().fit_transform([[2.0, 4.0]])
+        array([[-1.,  1.]])
+        """
+        return super().fit_transform(X, y, **fit_params)
 
     @on_snapshot
     def transform(self, X: Any) -> Any:
@@ -193,7 +228,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         >>> SequenceScaler().fit([[0.0, 2.0], [4.0, 2.0, 2.0]]).transform([[2.0, 2.0], [2.0]])
         array([array([0., 0.]), array([0.])], dtype=object)
         """
-        scaled = self._applied(StandardScaler.transform, X)
+        scaled = self._applied(X, undo=False)
         container = _get_output_config("transform", self)["dense"]
         if container != "default" and self._kind != "2d":
             raise ValueError(
@@ -227,14 +262,24 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         >>> scaler.inverse_transform([[0.0, 1.0], [0.0]])
         array([array([2., 3.]), array([2.])], dtype=object)
         """
-        return without_feature_names(self)._applied(StandardScaler.inverse_transform, as_arrays(X))
+        return without_feature_names(self)._applied(as_arrays(X), undo=True)
 
-    def _applied(self, method: Callable, X: Any) -> np.ndarray:
+    def _applied(self, X: Any, undo: bool) -> np.ndarray:
         check_is_fitted(self)
+        self._check_learned()
         series, _ = read_series(self, X, self._kind)
-        if len(series.values):
-            series = series._replace(values=method(self._scaler, series.values))
-        return in_form_of(X, self._kind, series)
+        mean = self.mean_ if self.with_mean else 0.0
+        scale = self.scale_ if self.with_std else 1.0
+        x = series.values.astype(np.float64)  # in float32, Unix times are two minutes apart
+        x = x * scale + mean if undo else (x - mean) / scale
+        scaled = series._replace(values=x.astype(series.values.dtype, copy=False))
+        return in_form_of(X, self._kind, scaled)
+
+    def _check_learned(self) -> None:
+        """Refuse parameters, set after fit, that need what it has not learned."""
+        for name, learned in {"with_mean": self.mean_, "with_std": self.scale_}.items():
+            if getattr(self, name) and learned is None:
+                raise ValueError(f"{name}=True, but it was False in fit: call fit again.")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -251,12 +296,6 @@ def warn_if_like_token_ids(X: Any, kind: str, series: Sequences) -> None:
             "leave SequenceScaler out, and set the classifier's embedding_dim (64, for example). "
             "For series, pass floats to avoid this warning."
         )
-
-
-def scaler_of_arrays(with_mean: bool, with_std: bool) -> StandardScaler:
-    """Make a StandardScaler that returns arrays, however scikit-learn is configured."""
-    scaler = StandardScaler(with_mean=with_mean, with_std=with_std)
-    return scaler.set_output(transform="default")
 
 
 @np.errstate(over="ignore", invalid="ignore")  # `_learn` refuses what is not finite
@@ -276,7 +315,6 @@ def learn_steps(
     values = series.values.astype(np.float64, copy=False)  # weights are rounded to its dtype
     scaler.partial_fit(values, sample_weight=of_steps)
     seen = float(seen + of_steps.sum())
-    scaler.n_samples_seen_ = np.float64(seen)  # without mean and deviation, it counts steps
     if scaler.var_ is not None:
         np.maximum(scaler.var_, 0, out=scaler.var_)  # rounding can make a 0 negative
     return seen
