@@ -268,8 +268,8 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         check_is_fitted(self)
         self._check_learned()
         series, _ = read_series(self, X, self._kind)
-        mean = self.mean_ if self.with_mean else 0.0
-        scale = self.scale_ if self.with_std else 1.0
+        mean: Any = self.mean_ if self.with_mean else 0.0
+        scale: Any = self.scale_ if self.with_std else 1.0
         x = series.values.astype(np.float64)  # in float32, Unix times are two minutes apart
         x = x * scale + mean if undo else (x - mean) / scale
         scaled = series._replace(values=x.astype(series.values.dtype, copy=False))
