@@ -193,6 +193,13 @@ def test_a_broken_pickle_is_one_warning(place):
     assert [warning.filename for warning in caught] == [__file__]
 
 
+def test_another_numba_s_context_is_one_warning(place):
+    """It may have no `refresh`."""
+    with pytest.warns(RuntimeWarning, match="can't be kept on disk.*refresh"):
+        assert a_cache().load_overload(SIGNATURES[0], object()) is None
+        cache.emit_pending_warning()
+
+
 # ------------------------------------------------------------------ what others may write
 
 

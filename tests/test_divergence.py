@@ -155,6 +155,17 @@ def test_of_every_cell(cell, dtype):
 
 
 @pytest.mark.compiled  # as above
+@pytest.mark.parametrize("solver", ["adam", "adamw", "rmsprop"])
+def test_a_moment_that_overflows(solver):
+    """A gradient of 1e22 is a float32, its square is not; a step divided by it would be zero."""
+    clf = make_classifier("series", dtype="float32", solver=solver, max_grad_norm=None, alpha=0)
+    X, y = make("series")
+    clf.partial_fit(X, y, classes=[0, 1, 2])
+    clf.parameters_["dense.W"][:] = [-1e22, 0.0, 1e22]
+    assert_diverges(clf.partial_fit, X, y, in_epoch=2)
+
+
+@pytest.mark.compiled  # as above
 @each_kind
 @each_solver
 def test_weights_that_are_huge_but_finite(kind, solver):

@@ -161,12 +161,13 @@ def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
     monkeypatch.setattr(inference, "PREDICT_ROWS", 1)
     monkeypatch.setattr(inference, "BLOCK_ROWS", 1)
     clf, X = model(cell, "max", "tokens", "float32", (5, 3), bidirectional=bidirectional)
-    many, few = clf.decision_function(X), clf.decision_function(X[7:9])
+    often = [[2, 3, 4] * 5, [3, 2] * 5]  # more steps than the embedding has rows
+    many, few, repeated = map(clf.decision_function, (X, X[7:9], often))
     sizes = []
 
     class Few(inference.Workspace):
         def array(self, name, *shape, dtype=None):
-            if name == "embedding":
+            if name == "vectors":
                 sizes.append(shape[0])
             return super().array(name, *shape, dtype=dtype)
 
@@ -174,11 +175,13 @@ def test_a_table_of_all_tokens_changes_no_bit(cell, bidirectional, monkeypatch):
     assert_same_bits(clf.decision_function(X), many)
     assert_same_bits(clf.decision_function(X[7:9]), few)
     assert_same_bits(clf.decision_function(X[7:8]), few[:1])
-    assert sizes == [12, 4]
+    assert_same_bits(clf.decision_function(often), repeated)
+    assert sizes == [12, 4, 12]
     monkeypatch.setattr(inference, "TABLE_BYTES", 0)
     assert_same_bits(clf.decision_function(X), many)
     assert_same_bits(clf.decision_function(X[7:9]), few)
-    assert sizes == [12, 4]
+    assert_same_bits(clf.decision_function(often), repeated)
+    assert sizes == [12, 4, 12]
 
 
 @each_dtype

@@ -11,7 +11,7 @@ from numba import config
 from seqnets import layers
 from seqnets.batches import Sequences, make_batch
 from seqnets.dropout import NO_DROPOUT, NO_MASKS, Dropout
-from seqnets.initializers import EMBEDDING_SCALE
+from seqnets.initializers import EMBEDDING_SCALE, orthogonal
 from seqnets.losses import LOSSES
 from seqnets.network import Architecture, Network
 from seqnets.outputs import POOLING_NAMES
@@ -270,6 +270,20 @@ def stretches_of_two_steps(monkeypatch):
     monkeypatch.setattr(layers, "stretches", lambda T, B: stretches(T, layers.STRETCH_ROWS // 2))
 
 
+@pytest.mark.parametrize("window", [None, 3])
+def test_the_gradient_of_tokens_needs_no_place_for_that_of_parameters(window):
+    """Without one, it stands beside the tokens' vectors, which windows read again."""
+    network, parameters = make_network("gru", "tokens", "mean", (4,), 1)
+    sequences, targets, weights = make_data("tokens", (7, 5, 5, 2), 1)
+    batch, work = make_batch(join(sequences), np.arange(4)), Workspace(np.dtype(float))
+    _, _, dlogits = forward(network, parameters, batch, targets, weights, work, window=window)
+    gradients, dx = backward(network, parameters, batch, dlogits, work, window=window)
+    _, _, dlogits = forward(network, parameters, batch, targets, weights, work, window=window)
+    alone = network.backward(parameters, batch, dlogits, work, None, window_steps=window)
+    assert abs(dx).max() > 0.01
+    np.testing.assert_array_equal(alone, dx)
+
+
 def test_forward_and_backward_end_when_nobody_waits_for_them():
     """They do so after at most `STRETCH_ROWS` rows: Ctrl-C waits until a kernel ends."""
     network, parameters = make_network("lstm", "series", "mean", (3,), 1)
@@ -419,6 +433,14 @@ def test_float32_is_near_float64(cell, kind, pooling):
 
 
 # -------------------------------------------------------------------------- start values
+
+
+@pytest.mark.parametrize("n_units", [1, 4])
+def test_no_orthogonal_matrix_is_preferred(n_units):
+    """So no entry has a preferred sign, as those of LAPACK's factors have."""
+    random = np.random.RandomState(0)
+    found = [orthogonal(random, n_units, 2)[0, [0, n_units]] for _ in range(1000)]
+    np.testing.assert_allclose(np.mean(found, axis=0), 0, atol=0.1)
 
 
 @each_cell

@@ -101,6 +101,16 @@ def test_the_first_of_equal_maxima_takes_the_gradient(dtype):
     assert dh.ravel().tolist() == [0, 0, 3, 0, 0, 0]
 
 
+@each_dtype
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_nan_stays_the_maximum(dtype, place):
+    column = np.array([0.0, 0.3, 0.7, -0.1], dtype)
+    column[place] = np.nan
+    h = np.ascontiguousarray(column[:, None, None])
+    pooled, _ = run("max", np.array([3]), h, np.array([[1]], dtype))
+    assert np.isnan(pooled.item())
+
+
 @each_pooling
 def test_what_stands_after_the_end_does_not_count(pooling):
     random = np.random.default_rng(2)

@@ -21,7 +21,7 @@ from seqnets.products import (
     whole_tiles,
 )
 from seqnets.registers import has_avx512
-from seqnets.workspace import LINE, Workspace
+from seqnets.workspace import LINE, PAGE, Workspace
 
 TOLERANCE = {np.float64: 1e-13, np.float32: 2e-6}
 
@@ -55,6 +55,16 @@ def test_panels_hold_the_columns_side_by_side_and_zeros_after_the_last(K, N, dty
 @each_dtype
 def test_large_panels_lie_on_cache_lines(dtype):
     assert in_panels(np.ones((64, 64), dtype)).ctypes.data % LINE == 0
+
+
+@each_dtype
+@pytest.mark.parametrize("size", [3, PAGE])
+def test_there_is_room_after_an_array_for_a_read_of_full_width(size, dtype):
+    array = base = Workspace(np.dtype(dtype)).array("x", size)
+    while base.base is not None:
+        base = base.base
+    end = base.ctypes.data + base.nbytes
+    assert array.ctypes.data + array.nbytes + WIDTH <= end
 
 
 @each_dtype

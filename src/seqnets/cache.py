@@ -85,8 +85,8 @@ class KernelCache(NullCache):
         record_modification_times({self._source})
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        target_context.refresh()
         with suppress_with_warning():
+            target_context.refresh()
             code = read(*self._place(sig, target_context.codegen()))
             if code is not None:
                 return CompileResult._rebuild(target_context, *pickle.loads(code))

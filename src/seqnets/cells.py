@@ -31,7 +31,7 @@ the step before this part has left.
     dv       (B, H)       d loss / d v of one step
 
 The gradient of a variable is called d + its name. The gates are blocks of H columns in this order:
-RNN a; LSTM i, f, o, g; GRU r, z, n; minGRU z, n.
+RNN a; LSTM i, f, o, g; GRU r, z, n; minGRU z, n. That of gate i begins at column at_i.
 
 In the equations, h' and c' are what a step leaves, s(x) = 1 / (1 + exp(-x)), * is elementwise.
 
@@ -88,20 +88,20 @@ def rnn_backward(n_active, lookup, dxW, W_hT, m, da, h, dh, dv):
 
 
 @inlined
-def rnn_step(n, a, h, soon, xW):
-    for row in range(n):
+def rnn_step(n_rows, a, h, soon, xW):
+    for row in range(n_rows):
         prefetch(xW, soon, row)
         for k in range(h.shape[1]):
             h[row, k] = tanh(a[row, k])
 
 
 @inlined
-def rnn_step_backward(n, da, h, dh):
+def rnn_step_backward(n_rows, da, h, dh):
     one = h.dtype.type(1)
-    for row in range(n):
+    for row in range(n_rows):
         for k in range(h.shape[1]):
             da[row, k] = flush(dh[row, k] * (one - h[row, k] * h[row, k]))  # h = tanh(a)
-    da[n:] = 0
+    da[n_rows:] = 0
 
 
 # --------------------------------------------------------------------------------- LSTM
@@ -130,44 +130,45 @@ def lstm_backward(n_active, lookup, dxW, W_hT, m, da, gates, c, dh, dc, dv):
 
 
 @inlined
-def lstm_step(n, a, c_before, c, h, soon, xW):
+def lstm_step(n_rows, a, c_before, c, h, soon, xW):
     H = h.shape[1]
-    i, f, o, g = 0, H, 2 * H, 3 * H
-    for row in range(n):
+    at_i, at_f, at_o, at_g = 0, H, 2 * H, 3 * H
+    for row in range(n_rows):
         prefetch(xW, soon, row)
-        for k in range(g):
+        for k in range(at_g):
             a[row, k] = sigmoid(a[row, k])
         for k in range(H):
-            a[row, g + k] = tanh(a[row, g + k])
+            a[row, at_g + k] = tanh(a[row, at_g + k])
         for k in range(H):
-            c[row, k] = a[row, f + k] * c_before[row, k] + a[row, i + k] * a[row, g + k]
+            i, f, g = a[row, at_i + k], a[row, at_f + k], a[row, at_g + k]
+            c[row, k] = f * c_before[row, k] + i * g
         for k in range(H):
-            h[row, k] = a[row, o + k] * tanh(c[row, k])
+            h[row, k] = a[row, at_o + k] * tanh(c[row, k])
 
 
 @inlined
-def lstm_step_backward(n, da, gates, c_before, c, dh, dc):
+def lstm_step_backward(n_rows, da, gates, c_before, c, dh, dc):
     H = dh.shape[1]
-    i, f, o, g = 0, H, 2 * H, 3 * H
+    at_i, at_f, at_o, at_g = 0, H, 2 * H, 3 * H
     one = da.dtype.type(1)
-    for row in range(n):
+    for row in range(n_rows):
         for k in range(4 * H):
             gates[k] = da[row, k]
         for k in range(H):  # h = o * tanh(c)
-            out, tanh_c = gates[o + k], tanh(c[row, k])
-            dc[row, k] += dh[row, k] * out * (one - tanh_c * tanh_c)
-            da[row, o + k] = flush(dh[row, k] * tanh_c * out * (one - out))
+            o, tanh_c = gates[at_o + k], tanh(c[row, k])
+            dc[row, k] += dh[row, k] * o * (one - tanh_c * tanh_c)
+            da[row, at_o + k] = flush(dh[row, k] * tanh_c * o * (one - o))
         for k in range(H):  # c = f * c_before + i * g, w.r.t. i
-            into = gates[i + k]
-            da[row, i + k] = flush(dc[row, k] * gates[g + k] * into * (one - into))
+            i, g = gates[at_i + k], gates[at_g + k]
+            da[row, at_i + k] = flush(dc[row, k] * g * i * (one - i))
         for k in range(H):  # c = f * c_before + i * g, w.r.t. g
-            candidate = gates[g + k]
-            da[row, g + k] = flush(dc[row, k] * gates[i + k] * (one - candidate * candidate))
+            i, g = gates[at_i + k], gates[at_g + k]
+            da[row, at_g + k] = flush(dc[row, k] * i * (one - g * g))
         for k in range(H):  # c = f * c_before + i * g, w.r.t. f and c_before
-            keep = gates[f + k]
-            da[row, f + k] = flush(dc[row, k] * c_before[row, k] * keep * (one - keep))
-            dc[row, k] = flush(dc[row, k] * keep)
-    da[n:] = 0
+            f = gates[at_f + k]
+            da[row, at_f + k] = flush(dc[row, k] * c_before[row, k] * f * (one - f))
+            dc[row, k] = flush(dc[row, k] * f)
+    da[n_rows:] = 0
 
 
 # ---------------------------------------------------------------------------------- GRU
@@ -197,53 +198,53 @@ def gru_backward(n_active, lookup, dxW, W_hT, m, da, du, du_n, gates, h, dh, dv)
 
 
 @inlined
-def gru_step(n, a, u, u_n, h_before, h, soon, xW):
+def gru_step(n_rows, a, u, u_n, h_before, h, soon, xW):
     H = h.shape[1]
-    r, z, new = 0, H, 2 * H
-    for row in range(n):
+    at_r, at_z, at_n = 0, H, 2 * H
+    for row in range(n_rows):
         prefetch(xW, soon, row)
-        for k in range(new):
+        for k in range(at_n):
             a[row, k] = sigmoid(a[row, k] + u[row, k])
         for k in range(H):
-            u_n[row, k] = u[row, new + k]
+            u_n[row, k] = u[row, at_n + k]
         for k in range(H):  # h holds r * u for now
-            h[row, k] = a[row, r + k] * u_n[row, k]
+            h[row, k] = a[row, at_r + k] * u_n[row, k]
         for k in range(H):
-            a[row, new + k] = tanh(a[row, new + k] + h[row, k])
+            a[row, at_n + k] = tanh(a[row, at_n + k] + h[row, k])
         for k in range(H):  # (1 - z) * n + z * h_before with one multiplication fewer
-            candidate = a[row, new + k]
-            h[row, k] = candidate + a[row, z + k] * (h_before[row, k] - candidate)
+            z, n = a[row, at_z + k], a[row, at_n + k]
+            h[row, k] = n + z * (h_before[row, k] - n)
 
 
 @inlined
-def gru_step_backward(n, da, du, du_n, gates, h_before, dh, dh_before):
+def gru_step_backward(n_rows, da, du, du_n, gates, h_before, dh, dh_before):
     H = dh.shape[1]
-    r, z, new, u = 0, H, 2 * H, 3 * H
+    at_r, at_z, at_n, at_u = 0, H, 2 * H, 3 * H
     one = da.dtype.type(1)
-    for row in range(n):
+    for row in range(n_rows):
         for k in range(3 * H):
             gates[k] = da[row, k]
         for k in range(H):
-            gates[u + k] = du_n[row, k]
+            gates[at_u + k] = du_n[row, k]
         for k in range(H):  # h = (1 - z) * n + z * h_before, w.r.t. n and h_before
-            keep, candidate = gates[z + k], gates[new + k]
-            da[row, new + k] = flush(dh[row, k] * (one - keep) * (one - candidate * candidate))
-            dh_before[row, k] += flush(dh[row, k] * keep)
+            z, n = gates[at_z + k], gates[at_n + k]
+            da[row, at_n + k] = flush(dh[row, k] * (one - z) * (one - n * n))
+            dh_before[row, k] += flush(dh[row, k] * z)
         for k in range(H):  # h = (1 - z) * n + z * h_before, w.r.t. z
-            keep = gates[z + k]
-            change = h_before[row, k] - gates[new + k]
-            da[row, z + k] = flush(dh[row, k] * change * keep * (one - keep))
+            z, n = gates[at_z + k], gates[at_n + k]
+            da[row, at_z + k] = flush(dh[row, k] * (h_before[row, k] - n) * z * (one - z))
         for k in range(H):  # n = tanh(x W_x + b + r * u), w.r.t. u
-            du_n[row, k] = flush(da[row, new + k] * gates[r + k])
+            du_n[row, k] = flush(da[row, at_n + k] * gates[at_r + k])
         for k in range(H):  # n = tanh(x W_x + b + r * u), w.r.t. r; du_n has the factor r
-            da[row, r + k] = flush(du_n[row, k] * gates[u + k] * (one - gates[r + k]))
-        for k in range(new):  # r, z = s(x W_x + b + u)
+            r, u = gates[at_r + k], gates[at_u + k]
+            da[row, at_r + k] = flush(du_n[row, k] * u * (one - r))
+        for k in range(at_n):  # r, z = s(x W_x + b + u)
             du[row, k] = da[row, k]
         for k in range(H):
-            du[row, new + k] = du_n[row, k]
-    da[n:] = 0
-    du[n:] = 0
-    du_n[n:] = 0
+            du[row, at_n + k] = du_n[row, k]
+    da[n_rows:] = 0
+    du[n_rows:] = 0
+    du_n[n_rows:] = 0
 
 
 # ------------------------------------------------------------------------------- minGRU
@@ -265,35 +266,34 @@ def mingru_backward(n_active, lookup, dxW, da, gates, h, dh):
 
 
 @inlined
-def mingru_step(n, a, h_before, h, soon, xW):
+def mingru_step(n_rows, a, h_before, h, soon, xW):
     H = h.shape[1]
-    z, new = 0, H
-    for row in range(n):
+    at_z, at_n = 0, H
+    for row in range(n_rows):
         prefetch(xW, soon, row)
-        for k in range(new):
+        for k in range(at_n):
             a[row, k] = sigmoid(a[row, k])
         for k in range(H):  # (1 - z) * n + z * h_before, as above
-            candidate = a[row, new + k]
-            h[row, k] = candidate + a[row, z + k] * (h_before[row, k] - candidate)
+            z, n = a[row, at_z + k], a[row, at_n + k]
+            h[row, k] = n + z * (h_before[row, k] - n)
 
 
 @inlined
-def mingru_step_backward(n, da, gates, h_before, dh, dh_before):
+def mingru_step_backward(n_rows, da, gates, h_before, dh, dh_before):
     H = dh.shape[1]
-    z, new = 0, H
+    at_z, at_n = 0, H
     one = da.dtype.type(1)
-    for row in range(n):
+    for row in range(n_rows):
         for k in range(2 * H):
             gates[k] = da[row, k]
         for k in range(H):  # h = (1 - z) * n + z * h_before, w.r.t. n and h_before
-            keep = gates[z + k]
-            da[row, new + k] = flush(dh[row, k] * (one - keep))
-            dh_before[row, k] += flush(dh[row, k] * keep)
+            z = gates[at_z + k]
+            da[row, at_n + k] = flush(dh[row, k] * (one - z))
+            dh_before[row, k] += flush(dh[row, k] * z)
         for k in range(H):  # h = (1 - z) * n + z * h_before, w.r.t. z
-            keep = gates[z + k]
-            change = h_before[row, k] - gates[new + k]
-            da[row, z + k] = flush(dh[row, k] * change * keep * (one - keep))
-    da[n:] = 0
+            z, n = gates[at_z + k], gates[at_n + k]
+            da[row, at_z + k] = flush(dh[row, k] * (h_before[row, k] - n) * z * (one - z))
+    da[n_rows:] = 0
 
 
 # -------------------------------------------------------------------- what all cells share
@@ -305,18 +305,18 @@ def mingru_step_backward(n, da, gates, h_before, dh, dh_before):
 
 
 @inlined
-def take_input(n, lookup, xW, a):
+def take_input(n_rows, lookup, xW, a):
     """a = xW[lookup]; if there is no lookup, a is x W_x + b already."""
-    for row in range(min(n, lookup.size)):
+    for row in range(min(n_rows, lookup.size)):
         place = lookup[row]  # read here: inside the loop, it would keep LLVM from vectorizing
         for k in range(a.shape[1]):
             a[row, k] = xW[place, k]
 
 
 @inlined
-def take_input_backward(n, lookup, da, dxW):
+def take_input_backward(n_rows, lookup, da, dxW):
     """dxW[lookup] += da, if there is a lookup."""
-    for row in range(min(n, lookup.size)):
+    for row in range(min(n_rows, lookup.size)):
         place = lookup[row]
         for k in range(da.shape[1]):
             dxW[place, k] += da[row, k]
@@ -332,23 +332,23 @@ def rows_to_fetch(lookup, xW):
 
 
 @inlined
-def drop(n, h, m, v):
+def drop(n_rows, h, m, v):
     """v = m * h, if there is recurrent dropout."""
     if m.shape[0] > 0:
-        for row in range(n):
+        for row in range(n_rows):
             for k in range(h.shape[1]):
                 v[row, k] = m[row, k] * h[row, k]
 
 
 @inlined
-def recurrent_backward(n, da, W_hT, m, dv, dh):
+def recurrent_backward(n_rows, da, W_hT, m, dv, dh):
     """dh += m * (da W_h^T)."""
     masked = m.shape[0] > 0
     if masked:
         dv[:] = 0
-    add_product(n, da, W_hT, dv if masked else dh)  # one call: each takes time to compile
+    add_product(n_rows, da, W_hT, dv if masked else dh)  # one call: each takes time to compile
     if masked:
-        for row in range(n):
+        for row in range(n_rows):
             for k in range(dh.shape[1]):
                 dh[row, k] += m[row, k] * dv[row, k]
 

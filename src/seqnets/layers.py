@@ -76,7 +76,7 @@ class Embedding:
 
     def vectors(self, tokens: np.ndarray, work: Workspace) -> np.ndarray:
         """(R, E), R the number of distinct tokens, rounded up to whole tiles."""
-        return work.array("embedding", whole_tiles(tokens.size), self.n_dims)
+        return work.array("vectors", whole_tiles(tokens.size), self.n_dims)
 
     def forward(self, parameters: Parameters, tokens: np.ndarray, work: Workspace) -> np.ndarray:
         n, x = tokens.size, self.vectors(tokens, work)

@@ -114,8 +114,9 @@ def max_forward(start, lengths, h, total, best, pooled):
         for row in range(lengths.size):
             if start + t < lengths[row]:
                 for k in range(h.shape[2]):
-                    if not h[t + 1, row, k] <= pooled[row, k]:  # larger, or NaN, which stays
-                        pooled[row, k] = h[t + 1, row, k]
+                    new = h[t + 1, row, k]
+                    if new > pooled[row, k] or new != new:  # NaN, which then stays
+                        pooled[row, k] = new
                         best[row, k] = start + t
 
 
@@ -185,7 +186,7 @@ def attention_backward(start, lengths, h, v, u, score, scale, total, dpooled, dh
                 dshare += np.float64(dpooled[row, k]) * h[t + 1, row, k]
                 dh[t + 1, row, k] = share * dpooled[row, k]
             dscore = u.dtype.type(share * (dshare - mean))
-            for k in range(u.shape[2]):  # share = softmax(tanh(u) v)
+            for k in range(u.shape[2]):  # share = softmax(u v), u = tanh(h W + b)
                 dv[k, 0] += dscore * u[t, row, k]
                 du[t, row, k] = dscore * v[k, 0] * (one - u[t, row, k] * u[t, row, k])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable
 
@@ -93,7 +94,9 @@ class Trainer:
                 total += loss * rows.size / weights.size
                 if not math.isfinite(total):
                     raise DivergenceError
-        if not all_finite(self.parameters):
+        # A second moment that has overflowed would hold its weight where it is, for good.
+        moments = itertools.chain.from_iterable(self.optimizer.moments.values())
+        if not all_finite(self.parameters.values()) or not all_finite(moments):
             raise DivergenceError
         return float(total)
 
@@ -235,8 +238,8 @@ class Average:
             update_mean(rows, np.atleast_2d(mean), np.atleast_2d(W), share)
 
 
-def all_finite(parameters: Parameters) -> bool:
-    return all(np.isfinite(W).all() for W in parameters.values())
+def all_finite(arrays: Iterable[np.ndarray]) -> bool:
+    return all(np.isfinite(array).all() for array in arrays)
 
 
 class DivergenceError(Exception):
@@ -312,7 +315,7 @@ def train(
                     break
                 n_worse = 0
     except KeyboardInterrupt:
-        unusable = not best and not all_finite(parameters)
+        unusable = not best and not all_finite(parameters.values())
         if not history.loss_curve or unusable:
             raise
         history.stopped = "interrupted"
