@@ -176,7 +176,7 @@ def test_a_folder_is_named(tmp_path, capsys):
         (b"", "its first line is empty; it must name the columns"),
         (b"\nreview,verdict\nfine,yes\n", "its first line is empty; it must name the columns"),
         (b'review\tverdict\n"good" she said\tyes\n', "not CSV: '\\t' expected after '\"'; a field"),
-        (b"review,verdict\n\xff\xfe,yes\n", 'start byte; in a spreadsheet, save it as "CSV UTF-8"'),
+        (b"review,verdict\n\xff\xfe,yes\n", "start byte; decompress it, or in a spreadsheet"),
         (b'review,verdict\nfine,yes\n"never closed,no\n', "after line 2: not CSV: unexpected end"),
         (b"a,b\nfine,yes\n", "no column 'review'; the columns are: a, b"),
         (b"review;verdict\nfine;really;yes\n", "is there a ';' outside quotes?"),

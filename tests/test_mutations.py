@@ -17,7 +17,7 @@ HERE = Path(__file__).parents[1]
 CELLS, NETWORK, TRAINING = "test_cells", "test_network", "test_training"
 FAULTS = [
     ("cells", CELLS, "* (one - h[row, k] * h[row, k])", "* (one - h[row, k])"),
-    ("cells", CELLS, "c[row, k] = f * c_before", "c[row, k] = i * c_before"),
+    ("cells", CELLS, "c[row, k] = a[row, at_f + k]", "c[row, k] = a[row, at_i + k]"),
     ("cells", CELLS, "dc[row, k] += dh[row, k] * o *", "dc[row, k] = dh[row, k] * o *"),
     ("cells", CELLS, "dc[row, k] = flush(dc[row, k] * f)", "dc[row, k] = flush(dc[row, k])"),
     ("cells", CELLS, "h[row, k] = a[row, at_r + k] *", "h[row, k] = a[row, at_z + k] *"),

@@ -117,6 +117,10 @@ MODELS_BY_NAME = {
     "no token that is known": lambda: (classifier(embedding_dim=2).fit([[1]] * 12, AB), [[1, 2]]),
     "several labels": lambda: (classifier().fit(series(), np.tri(3, dtype=int)[ABC]), series()),
     "one class": lambda: (classifier(hidden_layer_sizes=[2]).fit(series(), AB == "?"), series()),
+    "dates as labels": lambda: (
+        classifier().fit(series(), np.where(AB == "no", *np.array([0, 9], "M8[D]"))),
+        series(),
+    ),
     "parameters set after fit": after_set_params,
     "pipeline of texts": lambda: (
         make_pipeline(

@@ -547,6 +547,26 @@ def test_the_median_counts_what_has_vanished():
     np.testing.assert_array_equal(line.get_xydata(), [[-1, np.nan], [0, 1]])
 
 
+@pytest.mark.parametrize(
+    ("make", "values"),
+    [
+        (lambda values, words: plots.GateDisplay(values, words, "layer0.f"), [[0.1, 0.2]] * 2),
+        (
+            lambda values, words: plots.StagedPredictionDisplay(values, words, "ny"),
+            [[0.5, 0.5]] * 2,
+        ),
+        (lambda values, words: plots.AttributionDisplay(values, words, "yes"), [0.5, -0.1]),
+    ],
+)
+def test_arrays_of_ones_own_may_be_lists_with_a_word_each(make, values):
+    assert make(values, ["a", "b"]).plot().ax_.get_xticks().tolist() == [0, 1]
+    for words in (["a"], ["a", "b", "c"]):
+        with pytest.raises(
+            ValueError, match=f"is the shape of the values, but words has {len(words)}"
+        ):
+            make(values, words)
+
+
 def test_a_row_of_a_frame_is_a_sequence():
     """It keeps the names of the columns, without which scikit-learn would warn."""
     X = pd.DataFrame(np.random.RandomState(0).normal(size=(6, 4)), columns=[*"abcd"])

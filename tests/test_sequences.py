@@ -390,6 +390,25 @@ def test_a_column_of_strings_is_named():
             read_series(RecurrentClassifier(), X, None)
 
 
+@pytest.mark.parametrize(
+    ("X", "place"), [([[1, 2, "x"]] * 2, r"X\[0\]\[2\] is 'x'"),
+                     ([[[1.0, 2.0], [3.0, "4"]]] * 2, r"X\[0\]\[1\]\[1\] is '4'")]
+)  # fmt: skip
+def test_one_string_among_numbers_is_the_one_at_fault(X, place):
+    """Though NumPy makes strings of them all."""
+    with pytest.raises(TypeError, match=f"X holds strings.*: {place}"):
+        read(X)
+
+
+@pytest.mark.parametrize("X", [[[{"t": 1}, {"t": 2}]] * 3, [[1.0, 2.0], [{"t": 1}]]])
+def test_records_are_for_data_frames(X):
+    place = r"X\[0\]\[0\]" if len(X) == 3 else r"X\[1\]\[0\]"
+    with pytest.raises(TypeError, match=rf"{place} is {{'t': 1}}. Pass records as data frames"):
+        read(X)
+    with pytest.raises(TypeError, match=r"X\[0\] is {'t': 1}. Pass records as data frames"):
+        read([{"t": 1}] * 3)
+
+
 def test_a_missing_number_of_a_frame_has_a_place():
     frames = [pd.DataFrame({"a": pd.array([1.0, 2.0], "Float64"), "b": [1.0, 2.0]})] * 3
     frames.append(pd.DataFrame({"a": pd.array([1.0, None], "Float64"), "b": [1.0, 2.0]}))
@@ -407,6 +426,9 @@ def test_a_missing_number_of_a_frame_has_a_place():
                    [1, 3, 3, 0, 1, 0, 0]]), r"X\[1\] holds 0 at step 2"),
         ([np.array([], int), np.array([0, 7, 0, 0]), np.array([7, 0, 0, 7, 0, 7, 0, 7, 0, 7])],
          r"X\[2\] holds 0 at step 2"),
+        (np.array([[0, 1, 2, 2, 1], [1, 2, 0, 2, 2], [2, 1, 1, 0, 1]]),
+         r"X\[1\] holds 0 at step 2"),
+        ([[1, 2], [2, 0, 1], [0, 1]], r"X\[1\] holds 0 at step 1"),
     ],
 )  # fmt: skip
 def test_zeros_between_ids_are_no_padding_perhaps(X, place):
@@ -416,12 +438,13 @@ def test_zeros_between_ids_are_no_padding_perhaps(X, place):
     read_tokens(X, LARGEST_ID)  # no second warning after fit
 
 
-@pytest.mark.parametrize("n", [2, 4])
-def test_padded_texts_side_by_side_are_fine(n):
+@pytest.mark.parametrize("n", [2, 3, 4])
+@pytest.mark.parametrize("width", [2, 3])
+def test_padded_texts_side_by_side_are_fine(n, width):
     """A ColumnTransformer puts them so."""
-    texts = [[3, 1, 0], [2, 0, 0], [0, 0, 0], [4, 5, 6]]
+    texts = [[2, 0, 0][:width], [0, 0, 0][:width], [4, 5, 6][:width]]
     X = np.array([sum(row, []) for row in itertools.product(texts, repeat=n)])
-    assert read_tokens(X, LARGEST_ID, first=True).values.size == 6 * n * 4 ** (n - 1)
+    assert read_tokens(X, LARGEST_ID, first=True).values.size == (1 + width) * n * 3 ** (n - 1)
 
 
 def test_padding_on_either_side_is_fine():

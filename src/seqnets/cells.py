@@ -140,8 +140,7 @@ def lstm_step(n_rows, a, c_before, c, h, soon, xW):
         for k in range(H):
             a[row, at_g + k] = tanh(a[row, at_g + k])
         for k in range(H):
-            i, f, g = a[row, at_i + k], a[row, at_f + k], a[row, at_g + k]
-            c[row, k] = f * c_before[row, k] + i * g
+            c[row, k] = a[row, at_f + k] * c_before[row, k] + a[row, at_i + k] * a[row, at_g + k]
         for k in range(H):
             h[row, k] = a[row, at_o + k] * tanh(c[row, k])
 

@@ -38,6 +38,15 @@ class Display:
     ax_: Any
     figure_: Any
 
+    @staticmethod
+    def _by_step(values: Any, words: Sequence[str]) -> np.ndarray:
+        """The values as an array, with a number or a row for each word."""
+        values = np.asarray(values)
+        if values.shape[:1] != (len(words),):
+            found, n = values.shape, len(words)
+            raise ValueError(f"{found} is the shape of the values, but words has {n}.")
+        return values
+
     def _set_axes(self, ax: Any, width: float = 6.4, height: float = 4.0) -> Any:
         try:
             import matplotlib.pyplot as plt

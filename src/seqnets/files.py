@@ -32,6 +32,7 @@ import numpy as np
 from .vocabulary import ragged
 
 FORMAT, VERSION = "seqnets", 1
+SAVED = "biufUMm"  # kinds of arrays: numbers, strings, dates
 DESCRIPTION = "model.json"
 Arrays = dict[str, np.ndarray]
 Take = Callable[[str], np.ndarray]  # returns an array of the file by its name, once
@@ -58,7 +59,7 @@ def encode(value: Any, place: str, arrays: Arrays) -> Any:
         keys = [encode(key, f"{place}: the key {key!r}", arrays) for key in value]
         return {"dict": [keys, [encode(value[k], f"{place}.{k}", arrays) for k in value]]}
     # A long double (type "g") has another meaning on ARM than on x86, and NumPy would not notice.
-    is_plain = type(value) in (np.ndarray, np.memmap) and value.dtype.kind in "biufU"
+    is_plain = type(value) in (np.ndarray, np.memmap) and value.dtype.kind in SAVED
     if is_plain and value.dtype.char != "g":
         name = f"{len(arrays)}-{re.sub('[^A-Za-z0-9_.]', '_', place)[-100:]}.npy"
         arrays[name] = np.asarray(value)  # no memory map
@@ -194,7 +195,7 @@ def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
         except MemoryError as error:  # what Python's parser says of deep nesting
             raise ValueError(f"{info.filename} has a header that can't be read") from error
         expected = entry.tell() + math.prod(shape) * dtype.itemsize
-        right = dtype.kind in "biufU" and dtype.itemsize > 0 and min(shape, default=0) >= 0
+        right = dtype.kind in SAVED and dtype.itemsize > 0 and min(shape, default=0) >= 0
         if not right or expected != info.file_size:
             raise ValueError(f"{info.filename} has {info.file_size} bytes, not {dtype} {shape}")
     with archive.open(info) as entry:

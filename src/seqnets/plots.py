@@ -51,7 +51,7 @@ class GateDisplay(Display):
 
     Parameters
     ----------
-    values : ndarray of shape (n_steps, n_units) or (n_steps,)
+    values : array-like of shape (n_steps, n_units) or (n_steps,)
         One array of a trace; attention weights, one per step, are drawn as bars.
     words : list of str
         The names of the steps.
@@ -74,7 +74,7 @@ class GateDisplay(Display):
     """
 
     def __init__(self, values: np.ndarray, words: Sequence[str], name: str) -> None:
-        self.values, self.words, self.name = values, words, name
+        self.values, self.words, self.name = self._by_step(values, words), words, name
 
     @classmethod
     def from_estimator(
@@ -153,7 +153,7 @@ class StagedPredictionDisplay(Display):
 
     Parameters
     ----------
-    probabilities : ndarray of shape (n_steps, n_classes)
+    probabilities : array-like of shape (n_steps, n_classes)
         The probabilities after each step.
     words : list of str
         The names of the steps.
@@ -176,7 +176,8 @@ class StagedPredictionDisplay(Display):
     """
 
     def __init__(self, probabilities: np.ndarray, words: Sequence[str], classes: Any) -> None:
-        self.probabilities, self.words, self.classes = probabilities, words, classes
+        self.probabilities = self._by_step(probabilities, words)
+        self.words, self.classes = words, classes
 
     @classmethod
     def from_estimator(cls, estimator: inspection.Model, x: Any, *, ax: Any = None) -> Self:
@@ -271,7 +272,7 @@ class AttributionDisplay(Display):
 
     Parameters
     ----------
-    attributions : ndarray of shape (n_steps,) or (n_steps, n_features)
+    attributions : array-like of shape (n_steps,) or (n_steps, n_features)
         The attributions of one sequence.
     words : list of str
         The names of the steps.
@@ -300,8 +301,8 @@ class AttributionDisplay(Display):
         target: Any,
         features: Sequence[str] | None = None,
     ) -> None:
-        self.attributions, self.words, self.target = attributions, words, target
-        self.features = features
+        self.attributions, self.words = self._by_step(attributions, words), words
+        self.target, self.features = target, features
 
     @classmethod
     def from_estimator(

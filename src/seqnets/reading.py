@@ -92,7 +92,7 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        hint = 'in a spreadsheet, save it as "CSV UTF-8"'
+        hint = 'decompress it, or in a spreadsheet save it as "CSV UTF-8"'
         raise UserError(f"{path}: not a text file in UTF-8: {error.reason}; {hint}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Mapping
 from numbers import Number
 from typing import Any
 
@@ -24,6 +25,10 @@ TEXT_COLUMN_HINT = (
 NUMBERS_HINT = (
     " If they are numbers, pass X.astype(float), or, if X is a list, "
     "[np.asarray(x, dtype=float) for x in X]."
+)
+RECORDS_HINT = (
+    "Pass records as data frames: pd.DataFrame(X) if there is one record per sequence, "
+    "[pd.DataFrame(x) for x in X] if there is one per step."
 )
 NOT_REAL = {complex, np.complex64, np.complex128, np.clongdouble, np.timedelta64}  # also Numbers
 
@@ -56,6 +61,8 @@ def demand_real_numbers(X: Any, name: str, advice: str = TEXTS_HINT) -> None:
         types = set(map(type, X))  # few, while a call for each number would take long
         if not all(issubclass(t, NUMBERS) for t in types) or types & NOT_REAL:
             for i, x in enumerate(X):
+                if isinstance(x, Mapping) and kind == "-":
+                    raise TypeError(f"{name}[{i}] is {reprlib.repr(x)}. {RECORDS_HINT}")
                 demand_real_numbers(x, f"{name}[{i}]", advice)
     elif not isinstance(X, NUMBERS) and not any(
         hasattr(X, method) for method in CONVERSION_METHODS

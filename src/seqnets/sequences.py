@@ -105,7 +105,9 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
     row = offsets.searchsorted(after, side="right") - 1
     first = np.flatnonzero(real)[kept.offsets[row]]  # id of each row
     row, step = row[after > first], (after - offsets[row])[after > first]
-    if np.unique(step).size >= MAX_TEXTS_PER_ROW:  # all texts but the first begin after a zero
+    # All texts but the first begin after a zero; each takes at least two steps.
+    few = min(MAX_TEXTS_PER_ROW, int(np.diff(offsets).max()) // 2)
+    if np.unique(step).size >= max(few, 1):
         warn(
             f"X[{row[0]}] holds 0 at step {step[0] - 1}, between other ids. 0 is padding and is "
             "dropped; if your ids begin at 0, as those of LabelEncoder do, add 2 to all (1 is the "
@@ -196,6 +198,7 @@ def _as_list_or_table(X: Any) -> Any:
     if _is_matrix(X) and X.dtype.isnative:
         return X
     _check_items(X)
+    given = X
     if isinstance(X, list | tuple) and not is_ragged(X):
         try:
             X = np.asarray(X)
@@ -203,13 +206,13 @@ def _as_list_or_table(X: Any) -> Any:
             _join_sequences(X)  # its error names the item at fault
             raise
     if is_ragged(X):
-        demand_real_numbers(X, "X")
+        demand_real_numbers(given, "X")
         return list(X)
     table = np.asarray(X)
     if table.shape == (0,):
         raise ValueError("X is empty: there are no sequences in it.")
-    if table.dtype.kind not in "biuf":
-        demand_real_numbers(X if is_frame(X) else table, "X")
+    if table.dtype.kind not in "biuf":  # of one string in a list, NumPy makes all of them strings
+        demand_real_numbers(given if is_frame(X) or isinstance(given, list | tuple) else table, "X")
     if table.dtype == object and table.ndim > 1:
         _demand_no_sequences_in_cells(table)
     if isinstance(X, np.ndarray):

@@ -132,7 +132,9 @@ def read_vectors(path: str | os.PathLike, begins: set[str]) -> Iterator[tuple[st
                 if numbers and not is_header:
                     yield word, numbers
     except UnicodeDecodeError as error:
-        raise ValueError(f"{os.fspath(path)!r} is not text in UTF-8: {error}") from error
+        raise ValueError(
+            f"{os.fspath(path)!r} is not text in UTF-8 (or compressed): {error}"
+        ) from error
 
 
 def checked_vector(word: str, vector: Any, n_dims: int) -> np.ndarray:
