@@ -251,8 +251,6 @@ def test_skops_needs_trust_in_the_estimators_alone(name):
     unknown = skops_io.get_untrusted_types(data=data)
     parts = [step for _, step in getattr(estimator, "steps", [(None, estimator)])]
     ours = {f"{type(part).__module__}.{type(part).__qualname__}" for part in parts}
-    if name == "tokens in parts":  # it can go on training: it has an optimizer
-        ours |= {"seqnets.fitting.State", "seqnets.optimizers.Adam", "seqnets.schedules.Schedule"}
     assert set(unknown) <= ours
     assert_predicts_the_same(skops_io.loads(data, trusted=unknown), estimator, X)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any
@@ -49,7 +49,7 @@ from .inputs import (
 )
 from .losses import LOSSES
 from .network import Network
-from .optimizers import Optimizer
+from .optimizers import Moments, insert_rows
 from .parameters import (
     build_architecture,
     build_optimizer,
@@ -68,12 +68,11 @@ from .warn import warn
 from .workspace import Parameters
 
 BATCH_SIZE = 32
-NOT_IN_PARTS = [
-    ("early_stopping", True),
-    ("class_weight", "balanced"),
-    ("learning_rate", "adaptive"),
-    ("learning_rate", "cosine"),
-]
+NOT_IN_PARTS: dict[str, list[Any]] = {
+    "early_stopping": [True],
+    "class_weight": ["balanced"],
+    "learning_rate": ["adaptive", "cosine"],
+}
 
 
 @dataclass
@@ -82,7 +81,13 @@ class State:
 
     random: np.random.RandomState
     seed: int  # of the validation set, and of the embeddings of later tokens
-    optimizer: Optimizer | None = None
+    solver: str | None = None  # whose steps and moments these are
+    t: int = 0
+    moments: Moments = field(default_factory=dict)
+
+    def plain(self) -> tuple[Any, ...]:
+        """As the estimator keeps it: pickles of it do not depend on this class."""
+        return tuple(vars(self).values())
 
 
 @one_blas_thread()  # with several threads, LAPACK gives the initial weights other bits
@@ -121,7 +126,7 @@ def fit_network(
     progress = Progress(estimator, X, y, sample_weight, int(estimator.max_iter))
     may_plan, guessing = validation is None, guessing_loss(estimator, data, validation or data)
     history = run_epochs(estimator, data, validation, state, progress, may_plan, guessing)
-    estimator._state = state if estimator.warm_start else None
+    estimator._state = state.plain() if estimator.warm_start else None
     warn_of_a_poor_fit(estimator, history, data, validation, may_be_ids)
     progress.fit_ends()
 
@@ -132,8 +137,8 @@ def partial_fit_network(
 ) -> None:
     """Train for one epoch on these data, from where training stands."""
     estimator._validate_params()  # scikit-learn does so in the first call only
-    for name, value in NOT_IN_PARTS:
-        if getattr(estimator, name) == value:
+    for name, refused in NOT_IN_PARTS.items():
+        if (value := getattr(estimator, name)) in refused:
             raise ValueError(
                 f"{name}={value!r} needs all data or all epochs at once, which partial_fit never "
                 "has: use another value, or call fit."
@@ -152,7 +157,7 @@ def partial_fit_network(
     data = prepare(estimator, state, data, resume)
     progress = Progress(estimator, X, y, sample_weight, 1)
     run_epochs(estimator, data, None, state, progress, may_plan=False)
-    estimator._state = state
+    estimator._state = state.plain()
     progress.fit_ends()
 
 
@@ -166,7 +171,7 @@ def check_parameters(estimator: Estimator, resume: bool) -> None:
 def begin_state(estimator: Estimator, resume: bool) -> State:
     """The state to train from: what an earlier call has left, or a new one."""
     if resume and getattr(estimator, "_state", None) is not None:
-        return copy.deepcopy(estimator._state)
+        return State(*copy.deepcopy(estimator._state))
     random = check_random_state(estimator.random_state)
     if not isinstance(estimator.random_state, Integral):  # a generator that others use as well
         random = np.random.RandomState(random.randint(2**31 - 1))
@@ -237,8 +242,7 @@ def add_tokens(parameters: Parameters, state: State, known: np.ndarray, new: np.
     W, places = parameters["embedding"], 1 + np.searchsorted(known, new)
     rows = new_embedding_rows(state.seed, new, W.shape[1]).astype(W.dtype)
     parameters["embedding"] = np.insert(W, places, rows, axis=0)
-    if state.optimizer is not None:
-        state.optimizer.insert_rows("embedding", places)
+    insert_rows(state.moments, "embedding", places)
 
 
 # Training
@@ -263,8 +267,8 @@ def run_epochs(
     batch_size = min(int(batch_size), lengths.size)
     steps_per_epoch = -(-lengths.size // batch_size)
     optimizer = build_optimizer(estimator)
-    if type(optimizer) is type(state.optimizer):
-        optimizer.resume(state.optimizer)
+    if estimator.solver == state.solver:
+        optimizer.t, optimizer.moments = state.t, state.moments
     optimizer.schedule = rates = build_schedule(
         estimator, optimizer.learning_rate, lengths.size, max_iter * steps_per_epoch, may_plan
     )
@@ -306,7 +310,8 @@ def run_epochs(
             # of the first epochs, and many short fits would then never leave these weights.
             judge_start=estimator.t_ > 0 and estimator.scoring == "loss",
         )
-    estimator.parameters_, state.optimizer = parameters, optimizer
+    estimator.parameters_ = parameters
+    state.solver, state.t, state.moments = estimator.solver, optimizer.t, optimizer.moments
     estimator.__dict__.update(training_attributes(estimator, history))
     if history.stopped == "max_iter" and isinstance(rates, Cosine):
         history.stopped = "planned"

@@ -17,6 +17,8 @@ MIN_MOMENT = 1e-36  # still a normal float32; smaller moments decay into slow su
 # When a second moment has vanished, the first may be left: a step must not divide it by less.
 LEAST_EPSILON = math.sqrt(MIN_MOMENT)
 
+Moments = dict[str, tuple[np.ndarray, ...]]  # of each parameter
+
 
 @kernel
 def sgd_step(rows, W, dW, velocity, step_size, momentum, nesterov):
@@ -103,6 +105,12 @@ def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> fl
     return norm
 
 
+def insert_rows(moments: Moments, name: str, places: np.ndarray) -> None:
+    """Make room for new rows of a parameter, before those at `places`."""
+    if name in moments:
+        moments[name] = tuple(np.insert(m, places, 0, axis=0) for m in moments[name])
+
+
 class Optimizer:
     """Updates parameters from gradients; keeps moments of each parameter's shape."""
 
@@ -112,7 +120,7 @@ class Optimizer:
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate, self.t = learning_rate, 0
         self.schedule: Schedule | None = None
-        self.moments: dict[str, tuple[np.ndarray, ...]] = {}
+        self.moments: Moments = {}
 
     def begin_step(self) -> None:
         self.t += 1
@@ -127,15 +135,6 @@ class Optimizer:
 
     def step(self, rows: np.ndarray, W: np.ndarray, dW: np.ndarray, *moments: np.ndarray) -> None:
         raise NotImplementedError
-
-    def insert_rows(self, name: str, places: np.ndarray) -> None:
-        """Make room for new rows of a parameter, before those at `places`."""
-        if name in self.moments:
-            self.moments[name] = tuple(np.insert(m, places, 0, axis=0) for m in self.moments[name])
-
-    def resume(self, other: Optimizer) -> None:
-        """Continue where another optimizer of the same kind has stopped."""
-        self.t, self.moments = other.t, other.moments
 
 
 class SGD(Optimizer):
