@@ -41,4 +41,4 @@ class Ours:
 
     def step(self, rows: np.ndarray) -> float:
         """Update the parameters; return the loss before."""
-        return self.trainer.step(self.sequences, self.targets, self.weights, rows)
+        return self.trainer.step(self.sequences, self.targets, self.weights, rows, rows.size)

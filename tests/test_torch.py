@@ -290,8 +290,9 @@ def test_ten_steps(cell, pooling, n_outputs, sizes, kind, solver):
             network, parameters, optimizer(*settings), workers,
             loss="logistic" if n_outputs == 1 else "softmax", alpha=alpha, max_grad_norm=None,
         )  # fmt: skip
+        batch = join(sequences), targets, weights, np.arange(len(LENGTHS)), weights.sum()
         for _ in range(10):
-            losses.append(trainer.step(join(sequences), targets, weights, np.arange(len(LENGTHS))))
+            losses.append(trainer.step(*batch))
             theirs.zero_grad()
             loss = torch_loss(twin(inputs), targets, weights)
             loss.backward()

@@ -64,7 +64,7 @@ def gradients(kind, rows, weights=WEIGHTS, **parameters):
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer(kind, workers, plain_sgd(), **parameters)
         start = copied(trainer.parameters)
-        loss = trainer.step(make_sequences(kind), TARGETS, weights, np.asarray(rows))
+        loss = trainer.step(make_sequences(kind), TARGETS, weights, rows, weights[rows].sum())
     return loss, {name: start[name] - W for name, W in trainer.parameters.items()}
 
 
@@ -90,7 +90,7 @@ def test_blocks_add_up(kind):
     """A minibatch of three blocks is the weighted mean of its sequences, each alone."""
     rows = np.random.RandomState(1).permutation(N)
     loss, found = gradients(kind, rows)
-    alone = [gradients(kind, [row]) for row in rows]
+    alone = [gradients(kind, row) for row in rows[:, np.newaxis]]
     shares = WEIGHTS[rows] / WEIGHTS.sum()
     assert loss == pytest.approx(shares @ [loss for loss, _ in alone], rel=1e-13)
     steps = list(zip(shares, alone, strict=True))
@@ -118,7 +118,7 @@ def test_many_blocks_need_no_more_gradients():
         n = 2 * training.MIN_BLOCKS_AT_ONCE * BLOCK_ROWS
         sequences = Sequences(np.ones((2 * n, D)), 2 * np.arange(n + 1))
         assert len(blocks(sequences.lengths)) == 2 * training.MIN_BLOCKS_AT_ONCE
-        trainer.step(sequences, np.resize(TARGETS, (n, 3)), np.ones(n), np.arange(n))
+        trainer.step(sequences, np.resize(TARGETS, (n, 3)), np.ones(n), np.arange(n), n)
         assert len(trainer._block_gradients) == training.MIN_BLOCKS_AT_ONCE + 1
 
 
@@ -129,10 +129,10 @@ def test_fewer_blocks_leave_nothing_behind(kind):
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer(kind, workers, plain_sgd())
         start = copied(trainer.parameters)
-        trainer.step(sequences, TARGETS, WEIGHTS, np.arange(N))
+        trainer.step(sequences, TARGETS, WEIGHTS, np.arange(N), WEIGHTS.sum())
         for name, W in trainer.parameters.items():
             W[:] = start[name]
-        loss = trainer.step(sequences, TARGETS, WEIGHTS, rows)
+        loss = trainer.step(sequences, TARGETS, WEIGHTS, rows, WEIGHTS[rows].sum())
     expected_loss, expected = gradients(kind, rows)
     assert loss == expected_loss
     assert_same({name: start[name] - W for name, W in trainer.parameters.items()}, expected)
@@ -141,7 +141,7 @@ def test_fewer_blocks_leave_nothing_behind(kind):
 @each_kind
 def test_a_step_reads_the_weights_that_the_one_before_it_left(kind):
     """It does not read the weights of the earlier step, which are still in the panels."""
-    batch = make_sequences(kind), TARGETS, WEIGHTS, np.arange(N)
+    batch = make_sequences(kind), TARGETS, WEIGHTS, np.arange(N), WEIGHTS.sum()
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer(kind, workers, plain_sgd())
         trainer.step(*batch)
@@ -197,7 +197,7 @@ def test_embeddings_not_seen_stay(make_optimizer):
         embedding = trainer.parameters["embedding"]
         for row, seen in [(0, {1, 2, 3}), (1, {3, 5}), (1, {3, 5}), (0, {1, 2, 3})]:
             before = embedding.copy()
-            trainer.step(sequences, TARGETS, WEIGHTS, np.array([row]))
+            trainer.step(sequences, TARGETS, WEIGHTS, np.array([row]), WEIGHTS[row])
             assert set(np.flatnonzero((embedding != before).any(axis=1))) == seen
 
 
@@ -207,7 +207,7 @@ def test_a_hook_runs_after_each_update():
         seen = [copied(trainer.parameters)]
         trainer.after_step = lambda: seen.append(copied(trainer.parameters))
         for n_steps in (1, 2):
-            trainer.step(make_sequences("series"), TARGETS, WEIGHTS, np.arange(4))
+            trainer.step(make_sequences("series"), TARGETS, WEIGHTS, np.arange(4), 4.0)
             assert len(seen) == 1 + n_steps
             assert_same(seen[-1], trainer.parameters)
             assert np.any(seen[-1]["dense.b"] != seen[-2]["dense.b"])
@@ -559,7 +559,7 @@ def test_decoupled_decay_is_of_weight_matrices_alone():
         with Workers(1, np.dtype(np.float64)) as workers:
             trainer = make_trainer("tokens", workers, AdamW(0.01, 0.9, 0.999, 1e-8), alpha=alpha)
             before = copied(trainer.parameters)
-            loss = trainer.step(make_sequences("tokens"), TARGETS, WEIGHTS, np.arange(N))
+            loss = trainer.step(make_sequences("tokens"), TARGETS, WEIGHTS, np.arange(N), N)
             shrunk[alpha] = loss, trainer.parameters
     assert shrunk[0.0][0] == shrunk[0.5][0]
     for name, W in shrunk[0.0][1].items():

@@ -106,11 +106,9 @@ class Trainer:
         targets: np.ndarray,
         weights: np.ndarray,
         rows: np.ndarray,
-        total_weight: float | None = None,
+        total_weight: float,
     ) -> float:
-        """Update the parameters once; return the loss before. Total weight: if None, the rows'."""
-        if total_weight is None:
-            total_weight = weights[rows].sum()
+        """Update the parameters once; return the loss before, divided by `total_weight`."""
         needs_dx = "embedding" in self._trained
         seed = None
         if self.random is not None and self.dropout != NO_DROPOUT:
