@@ -39,18 +39,17 @@ def read(estimator: Estimator, X: Any) -> Sequences:
 
 def read_first(estimator: Estimator, X: Any) -> Sequences:
     """Read series or ids in fit; set what X determines: kind, precision, number of features."""
-    dtype = None if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     for stale in KIND_ATTRIBUTES:
         estimator.__dict__.pop(stale, None)
     if estimator.embedding_dim is None:
         sequences, estimator._kind = read_series(estimator, X, None)
-        estimator._dtype = sequences.values.dtype if dtype is None else dtype
-        estimator._n_channels = sequences.values.shape[1]
-        return sequences
-    given = None if estimator.embeddings is None else check_embeddings(estimator)
-    estimator._largest_id = LARGEST_ID if given is None else len(given) - 1
-    sequences, estimator._kind = read_tokens(X, estimator._largest_id, first=True), "tokens"
-    estimator._dtype = np.dtype(np.float32) if dtype is None else dtype
+        estimator._n_channels, auto = sequences.values.shape[1], sequences.values.dtype
+    else:
+        given = None if estimator.embeddings is None else check_embeddings(estimator)
+        estimator._largest_id = LARGEST_ID if given is None else len(given) - 1
+        sequences, estimator._kind = read_tokens(X, estimator._largest_id, first=True), "tokens"
+        auto = np.dtype(np.float32)
+    estimator._dtype = auto if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     return sequences
 
 
