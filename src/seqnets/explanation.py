@@ -84,17 +84,13 @@ def staged_logits(
     for t in range(lengths.max()):
         running = np.flatnonzero(lengths > t)
         if network.architecture.bidirectional:
-            prefixes = first_steps(sequences.take(running), t + 1)
+            steps = start[running, np.newaxis] + np.arange(t + 1)
+            ends = (t + 1) * np.arange(running.size + 1)
+            prefixes = Sequences(sequences.values[steps.ravel()], ends)
             logits[running] = decision(network, parameters, prefixes, workers)
         else:
             logits[running] = prefix_logits[start[running] + t]
         yield logits
-
-
-def first_steps(sequences: Sequences, n: int) -> Sequences:
-    """The first n steps of sequences that have at least n."""
-    steps = sequences.offsets[:-1, np.newaxis] + np.arange(n)
-    return Sequences(sequences.values[steps.ravel()], n * np.arange(len(steps) + 1))
 
 
 def logits_of_prefixes(
