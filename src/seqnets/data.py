@@ -157,23 +157,18 @@ def check_validation_arguments(
         )
 
 
-def wants_split(estimator: Estimator, data: Data) -> bool:
-    """Whether to set a validation set aside, where none is given."""
-    if estimator.early_stopping == "auto":
-        return data.weights.size >= EARLY_STOPPING_FROM
-    return estimator.early_stopping
-
-
 def split(
     estimator: Estimator, data: Data, random: np.random.RandomState
 ) -> tuple[Data, Data | None]:
-    """The training set and the validation set.
+    """The training set and the validation set, if `early_stopping` wants one.
 
-    With `early_stopping="auto"`, there is no validation set if at most half of the wanted size can
-    be set aside. Stratified as by scikit-learn's splitters, but classes with one member, which
-    those refuse, stay in the training set. Multilabel sequences are one class.
+    With "auto", there is none for few sequences, or if at most half of the wanted size can be set
+    aside. Stratified as by scikit-learn's splitters, but classes with one member, which those
+    refuse, stay in the training set. Multilabel sequences are one class.
     """
-    n = data.weights.size
+    n, auto = data.weights.size, estimator.early_stopping == "auto"
+    if not estimator.early_stopping or (auto and n < EARLY_STOPPING_FROM):
+        return data, None
     order = random.permutation(n)
     label = data.y if data.y.ndim == 1 else np.zeros(n)
     _, stratum, counts = np.unique(label, return_inverse=True, return_counts=True)
@@ -184,7 +179,7 @@ def split(
     by_class = np.split(order[stratum[order].argsort(kind="stable")], counts.cumsum()[:-1])
     chosen = [members[:size] for members, size in zip(by_class, sizes, strict=True)]
     validation = np.sort(np.concatenate(chosen))
-    if estimator.early_stopping == "auto" and 2 * validation.size <= wanted:
+    if auto and 2 * validation.size <= wanted:
         return data, None
     if validation.size == 0:
         hint = "Increase it, or set" if shared.any() else "No class has two members: set"

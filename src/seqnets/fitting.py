@@ -32,7 +32,6 @@ from .data import (
     read_validation,
     split,
     validation_of,
-    wants_split,
 )
 from .estimators import effective_n_threads, reworded, snapshot
 from .inference import decision
@@ -110,7 +109,7 @@ def fit_network(
     warn_if_like_token_ids(estimator, X, data)
     may_be_ids = may_be_token_ids(estimator, data.sequences)  # before they are standardized
     validation_data = None
-    if X_val is None and wants_split(estimator, data):
+    if X_val is None:
         # A warm start keeps the seed, so it is not judged on sequences it was trained on before.
         data, validation_data = split(estimator, data, np.random.RandomState(state.seed))
     data = prepare(estimator, state, data, resume)
