@@ -506,7 +506,6 @@ def test_steps_that_are_arrays(column):
         np.testing.assert_array_equal(x, expected.reshape(-1, 2))
 
 
-@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="new in NumPy 2")
 @pytest.mark.parametrize("X", [[["1.5", "2"]] * 4, ["good", "bad"] * 2], ids=["table", "column"])
 def test_numpy_s_strings_are_strings(X):
     X = np.array(X, dtype=np.dtypes.StringDType())
