@@ -36,7 +36,7 @@ class Cell(NamedTuple):
     gates: str  # a letter for each block of H columns that the forward pass leaves in a
     forward: Callable
     backward: Callable
-    start_bias: tuple[float, ...] = ()  # of each gate; empty if all are zero
+    opened: str = ""  # the gates whose bias starts at 1, others at 0
 
     @property
     def n_gates(self) -> int:
@@ -51,7 +51,7 @@ class Cell(NamedTuple):
 CELLS = {
     "rnn": Cell("a", cells.rnn_forward, cells.rnn_backward),
     # A forget gate that starts open lets gradients through from the first epoch (Gers et al. 2000).
-    "lstm": Cell("ifog", cells.lstm_forward, cells.lstm_backward, start_bias=(0.0, 1.0, 0.0, 0.0)),
+    "lstm": Cell("ifog", cells.lstm_forward, cells.lstm_backward, opened="f"),
     "gru": Cell("rzn", cells.gru_forward, cells.gru_backward),
     "mingru": Cell("zn", cells.mingru_forward, cells.mingru_backward),
 }
@@ -98,7 +98,7 @@ class Recurrent:
         start = {"W_x": initializers.glorot(random, self.n_inputs, H, G)}
         if self.cell.has_product:
             start["W_h"] = initializers.orthogonal(random, H, G)
-        start["b"] = np.repeat(self.cell.start_bias or np.zeros(G), H)
+        start["b"] = np.repeat([float(gate in self.cell.opened) for gate in self.cell.gates], H)
         if "b_h" in argument_names(self.cell.forward):
             start["b_h"] = np.zeros(H)
         return {f"{self.name}.{key}": value for key, value in start.items()}
