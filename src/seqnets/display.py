@@ -25,15 +25,7 @@ WORD_WIDTH, LETTER_HEIGHT = 0.17, 0.15  # inches: of a vertical word, of each le
 
 
 class Display:
-    """The axes of a figure, and what more than one display draws on them.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        The axes of the plot; set by `plot`.
-    figure_ : matplotlib Figure
-        The figure that contains the axes.
-    """
+    """The axes of a figure, and what more than one display draws on them."""
 
     ax_: Any
     figure_: Any
