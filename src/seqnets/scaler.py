@@ -136,8 +136,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         return self._learn(X, sample_weight, first=not hasattr(self, "n_steps_seen_"))
 
     def _learn(self, X: Any, sample_weight: Any, first: bool) -> SequenceScaler:
-        if not first:  # scikit-learn checks parameters in the first call only
-            self._validate_params()
+        self._validate_params()  # scikit-learn does so in the first call only
         series, kind = read_series(self, X, None if first else self._kind)
         weights = None if sample_weight is None else read_weights(sample_weight, series.lengths)
         if weights is not None:
