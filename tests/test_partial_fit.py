@@ -214,6 +214,7 @@ def test_classes_are_given_once_and_stay():
         (["a", "b", None], ValueError, r"classes\[2\] is None, not a label"),
         ([0.0, np.nan], ValueError, "classes contains NaN"),
         ([b"a", b"b"], ValueError, "classes holds bytes"),
+        (np.array(["2020", "NaT"], "M8[D]"), ValueError, r"classes\[1\] is NaT"),
         (
             np.array(["a", "b"], np.dtypes.StringDType()),
             ValueError,

@@ -384,6 +384,13 @@ def test_a_named_score_of_two_classes_has_one_of_three(of_two, of_three):
     assert clf.best_validation_score_ == score
 
 
+def test_a_named_score_of_several_labels_says_why_it_fails():
+    y, y_val = Y > "a", Y_VAL > "a"
+    clf, message = make_classifier(scoring="f1_samples"), r"multilabel classification\. Perhaps the"
+    with pytest.raises(ValueError, match=message + r" set lacks a class\.$"):
+        clf.fit(make("series"), y, X_val=make_validation("series"), y_val=y_val)
+
+
 def test_a_named_score_asks_for_the_positive_one_of_two_words():
     validation = {"X_val": make_validation("series"), "y_val": np.where(Y_VAL > "a", "yes", "no")}
     y = np.where(Y > "a", "yes", "no")

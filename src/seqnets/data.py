@@ -124,8 +124,9 @@ def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
             f"sample_weight is {reprlib.repr(table.tolist())}, expected a number for each "
             "sequence; weights of classes are class_weight."
         )
-    if table.dtype.kind in "mM":
-        raise TypeError(f"sample_weight has dtype {table.dtype}, {DATES}")
+    for dtype in (table.dtype, getattr(given, "dtype", None)):  # dates with a zone become objects
+        if getattr(dtype, "kind", "-") in "mM":
+            raise TypeError(f"sample_weight has dtype {dtype}, {DATES}")
     return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
 
 

@@ -54,8 +54,6 @@ def check_labels(y: Any, lengths: np.ndarray) -> np.ndarray:
     if given is not table:
         check_same_strings(y, given.ravel())
     assert_all_finite(y, input_name="y")
-    if y.dtype.kind in "mM" and np.isnat(y).any():
-        raise ValueError(f"y[{np.isnat(y).argmax()}] is NaT, which is not a label.")
     check_not_by_step(lengths, y)
     check_consistent_length(lengths, y)
     check_type(y)
@@ -108,6 +106,8 @@ def check_each(table: np.ndarray, name: str = "y") -> None:
         raise ValueError(
             f"{name} has dtype {table.dtype}, but labels are one column: pass {name}[column]."
         )
+    if table.dtype.kind in "mM" and np.isnat(table).any():
+        raise ValueError(f"{name}[{np.isnat(table).argmax()}] is NaT, which is not a label.")
     types = set(map(type, table.flat)) if table.dtype == object else set()
     if table.dtype.kind == "S" or bytes in types:
         raise ValueError(f"{name} holds bytes, which are not labels: decode them to strings.")

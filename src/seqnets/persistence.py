@@ -175,7 +175,8 @@ def build(model: Any, take: Take, depth: int = 0) -> Any:
         estimator._validate_steps()
     else:
         fitted = decode_all(require(model, "fitted", dict), take)
-        fitted.pop("_scaler", None)  # files from before 0.1.0 have it
+        if name == "SequenceScaler":
+            fitted.pop("_scaler", None)  # files from before 0.1.0 have it
         check_fitted(fitted, FITTED[CLASSES[name]], name)
         vars(estimator).update(fitted, **derived_attributes(fitted))
     return estimator

@@ -73,7 +73,7 @@ class GateDisplay(Display):
     'forget gate (layer0.f)'
     """
 
-    def __init__(self, values: np.ndarray, words: Sequence[str], name: str) -> None:
+    def __init__(self, values: Any, words: Sequence[str], name: str) -> None:
         self.values, self.words, self.name = self._by_step(values, words), words, name
 
     @classmethod
@@ -175,7 +175,7 @@ class StagedPredictionDisplay(Display):
     'probability of yes'
     """
 
-    def __init__(self, probabilities: np.ndarray, words: Sequence[str], classes: Any) -> None:
+    def __init__(self, probabilities: Any, words: Sequence[str], classes: Any) -> None:
         self.probabilities = self._by_step(probabilities, words)
         self.words, self.classes = words, classes
 
@@ -296,7 +296,7 @@ class AttributionDisplay(Display):
 
     def __init__(
         self,
-        attributions: np.ndarray,
+        attributions: Any,
         words: Sequence[str],
         target: Any,
         features: Sequence[str] | None = None,

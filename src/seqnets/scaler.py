@@ -30,15 +30,15 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     Parameters
     ----------
     with_mean : bool, default=True
-        Whether to subtract the mean.
+        Whether to subtract the mean. After fit, this and `with_std` can be set to False.
     with_std : bool, default=True
         Whether to divide by the standard deviation; a channel that never changes is divided by 1.
 
     Attributes
     ----------
     mean_, var_, scale_ : ndarray of shape (n_channels,)
-        Mean, variance and divisor of each channel (2-D series have one). Without `with_std`, `var_`
-        and `scale_` are None, and `mean_` is too if `with_mean` is also False.
+        Mean, variance and divisor of each channel (2-D series have one). If `with_std` was False in
+        fit, `var_` and `scale_` are None, and `mean_` is too if `with_mean` was also False.
     n_steps_seen_ : int or float
         Number of steps of all sequences in fit and partial_fit; if there were weights, a float, the
         sum of the steps' weights.
@@ -143,13 +143,14 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
             rows = np.flatnonzero(weights)
             series, weights = series.take(rows), weights[rows]
         seen: float = 0
-        scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
         if first:
             self._kind = kind
             warn_if_like_token_ids(X, kind, series)
-        else:
+            scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
+        else:  # what was learned goes on, whether it is used now or not
             self._check_learned()
-            seen = self.n_steps_seen_
+            seen, learns = self.n_steps_seen_, (self.mean_ is not None, self.scale_ is not None)
+            scaler = StandardScaler(with_mean=learns[0], with_std=learns[1])
             scaler.mean_, scaler.var_, scaler.scale_ = self.mean_, self.var_, self.scale_
             scaler.n_samples_seen_ = np.float64(seen)
             scaler.n_features_in_ = series.values.shape[1]
@@ -219,8 +220,8 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
             If `X` holds strings or dates, is a sparse or masked array, or is not a list or array,
             such as a set or an iterator.
         ValueError
-            If `X` is not of the kind given to fit, if a value in it is not allowed, or if
-            `set_output` asks for a data frame of ragged or 3-D series.
+            If `X` is not of the kind given to fit, if a value in it is not allowed, if a parameter
+            was False in fit, or if `set_output` asks for a data frame of ragged or 3-D series.
 
         Examples
         --------
@@ -270,7 +271,12 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         mean: Any = self.mean_ if self.with_mean else 0.0
         scale: Any = self.scale_ if self.with_std else 1.0
         x = series.values.astype(np.float64)  # in float32, Unix times are two minutes apart
-        x = x * scale + mean if undo else (x - mean) / scale
+        if undo:
+            x *= scale
+            x += mean
+        else:
+            x -= mean
+            x /= scale
         scaled = series._replace(values=x.astype(series.values.dtype, copy=False))
         return in_form_of(X, self._kind, scaled)
 

@@ -110,8 +110,8 @@ def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequ
     if np.unique(step).size >= max(few, 1):
         warn(
             f"X[{row[0]}] holds 0 at step {step[0] - 1}, between other ids. 0 is padding and is "
-            "dropped; if your ids begin at 0, as those of LabelEncoder do, add 2 to all (1 is the "
-            "unknown id)."
+            "dropped; if your ids begin at 0, as those of OrdinalEncoder do, add 2 to all (1 is "
+            "the unknown id)."
         )
 
 

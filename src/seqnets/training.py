@@ -322,10 +322,10 @@ def train(
     except DivergenceError:
         epoch_number = history.n_before + len(history.loss_curve) + 1
         raise ValueError(
-            f"Training diverged: in epoch {epoch_number} the loss or a weight was "
-            "not finite. The usual reasons are steps that are too large or gradients that are too "
-            "large: try a smaller learning_rate_init, a smaller max_grad_norm, for long sequences "
-            'bptt_steps or dtype="float64", or series without outliers.'
+            f"Training diverged: in epoch {epoch_number} the loss, a weight or a moment of the "
+            "solver was not finite. The usual reasons are steps that are too large or gradients "
+            "that are too large: try a smaller learning_rate_init, a smaller max_grad_norm, for "
+            'long sequences bptt_steps or dtype="float64", or series without outliers.'
         ) from None
     for name, W in best.items():
         parameters[name][:] = W
