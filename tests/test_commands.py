@@ -357,6 +357,37 @@ def test_streams_that_are_closed_or_full(command, redirection, status, message):
     assert (done.returncode, done.stderr) == (status, message)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
+@pytest.mark.parametrize("redirection", [">&-", "2>&-"])
+def test_a_comparison_whose_output_is_closed(redirection, tmp_path):
+    """Its workers are started all the same."""
+    path = tmp_path / "reviews.csv"
+    rows = [
+        f"{word} {i},{label}" for i in range(5) for word, label in (("good", "y"), ("bad", "n"))
+    ]
+    path.write_text("\n".join(["text,label", *rows]))
+    arguments = [str(path), "--text", "text", "--label", "label"]
+    done = subprocess.run(
+        ["bash", "-c", RUN + redirection, sys.executable, *arguments],
+        capture_output=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert (b"tf-idf" in done.stdout) == (redirection == "2>&-")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, arguments are no bytes")
+def test_a_text_is_in_utf_8_whatever_the_locale(monkeypatch, capsys):
+    model = seqnets.load(OF_TEXTS)
+    text, typed = "good ünï", "good ünï".encode().decode("ascii", "surrogateescape")
+    monkeypatch.setattr(os, "fsencode", lambda text: text.encode("ascii", "surrogateescape"))
+    assert cli.main(["explain", OF_TEXTS, typed]) == 0
+    proba = model.predict_proba([text]).max()
+    assert capsys.readouterr().out.split()[1] == f"{proba:.4f}"
+    assert "not text in UTF-8" in failure(capsys, "explain", OF_TEXTS, "caf\udce9")
+
+
 def test_labels_stay_different_where_the_output_has_no_letters_for_them(tmp_path):
     model = comparison.make_recurrent("rnn", max_iter=40, learning_rate="cosine", n_jobs=1)
     texts = ["good"] * 9 + ["bad"] * 9

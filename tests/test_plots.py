@@ -567,6 +567,13 @@ def test_arrays_of_ones_own_may_be_lists_with_a_word_each(make, values):
             make(values, words)
 
 
+def test_half_a_character_is_shown_escaped():
+    """As in text that was read with errors="surrogateescape"."""
+    display = plots.GateDisplay([[0.1], [0.2]], ["caf\udce9", "a"], "layer0.f").plot()
+    assert [label.get_text() for label in display.ax_.get_xticklabels()] == [r"caf\udce9", "a"]
+    display.figure_.canvas.draw()
+
+
 def test_a_row_of_a_frame_is_a_sequence():
     """It keeps the names of the columns, without which scikit-learn would warn."""
     X = pd.DataFrame(np.random.RandomState(0).normal(size=(6, 4)), columns=[*"abcd"])

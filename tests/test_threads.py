@@ -201,6 +201,15 @@ def test_leaving_ends_the_threads(leave):
         time.sleep(0.001)
 
 
+def test_who_has_waited_keeps_no_lock():
+    """Others may wait for the same: the program's end, while a user's thread predicts."""
+    lock = threading.RLock()
+    thread = threading.Thread(target=uninterrupted.wait_for, args=([lock],))
+    thread.start()
+    thread.join()
+    assert lock.acquire(blocking=False)
+
+
 def test_the_program_s_end_waits_for_a_block():
     """But not for a user's thread that says it need not, nor for one that waits for a block."""
     code = """

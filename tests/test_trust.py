@@ -16,7 +16,7 @@ from helpers import assert_same_weights
 from naive import CELLS
 
 import seqnets
-from seqnets import RecurrentClassifier
+from seqnets import RecurrentClassifier, SequenceScaler
 from seqnets.estimators import is_learned
 from seqnets.outputs import POOLING_NAMES
 
@@ -304,6 +304,20 @@ def test_nan_from_a_later_step_on(pooling):
 
 
 # ---------------------------------------------------------------------- extreme numbers
+
+
+@pytest.mark.parametrize("solver", ["adam", "rmsprop"])
+def test_small_numbers_are_no_errors_even_if_numpy_is_set_to_raise(solver):
+    X, y = np.array([[0, 1, 2], [2, 1, 0]] * 10) * 1e-310, [0, 1] * 10
+    with np.errstate(all="raise"):
+        clf = fit(X, y, solver=solver, learning_rate_init=1.0, dtype="float32", max_iter=60)
+        clf.partial_fit(X, y)
+        assert len(clf.gradient_flow(X, y)) == len(X)
+        proba = clf.predict_proba(X)
+        scaler = SequenceScaler().fit(X)
+        again = scaler.inverse_transform(scaler.transform(X))
+    np.testing.assert_allclose(again, X, rtol=1e-6)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=0, atol=1e-12)
 
 
 def assert_probabilities(clf, X):

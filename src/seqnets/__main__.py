@@ -124,7 +124,7 @@ def ctrl_c_ends_training() -> Iterator[None]:
 
 def explain(arguments: argparse.Namespace) -> None:
     """Print a text's label, how much each word spoke for it, and the verdict as they arrive."""
-    model, texts = text_classifier(arguments.model), [" ".join(arguments.sentence)]
+    model, texts = text_classifier(arguments.model), [given_text(arguments.sentence)]
     with user_errors(arguments.model):
         [probabilities] = model.predict_proba(texts)
     chosen = probabilities.argmax()
@@ -140,6 +140,14 @@ def explain(arguments: argparse.Namespace) -> None:
     for word, a, p in zip(steps, moved, stages, strict=True):
         space = " " * (width - n_columns(word))
         print(f"{word}{space}  {a:+{4 + n_columns(label)}.3f}  {p:.4f} {'#' * round(20 * p)}")
+
+
+def given_text(words: list[str]) -> str:
+    """Return the text that was typed: in UTF-8, whatever the locale, as `predict` reads files."""
+    try:
+        return os.fsencode(" ".join(words)).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"TEXT is not text in UTF-8: {error.reason}") from error
 
 
 def n_columns(word: str) -> int:
@@ -319,7 +327,11 @@ def exit_on_interrupt(*_: object) -> None:
 if __name__ == "__main__":
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in background jobs
         signal.signal(signal.SIGINT, exit_on_interrupt)
-    for stream in (sys.stdout, sys.stderr):  # None if closed; a notebook has its own
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    for number, name in enumerate(("stdout", "stderr"), 1):
+        if getattr(sys, name) is None:  # closed, but joblib and its workers need both
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "w", closefd=False))
+        if hasattr(getattr(sys, name), "reconfigure"):  # a notebook has its own
+            getattr(sys, name).reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

@@ -168,6 +168,7 @@ def largest_of(values: np.ndarray) -> float:
 
 def shortened(word: str, letters: int = 20) -> str:
     """The word, or its first and last letters, in which long names mostly differ."""
+    word = word.encode("utf-8", "backslashreplace").decode("utf-8")  # of half a character
     last = letters // 3
     return word if len(word) <= letters else f"{word[: letters - 1 - last]}…{word[-last:]}"
 

@@ -16,12 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from . import labels
-from .advice import (
-    may_be_token_ids,
-    warn_if_like_token_ids,
-    warn_of_a_poor_fit,
-    warn_of_scoring,
-)
+from .advice import may_be_token_ids, warn_if_like_token_ids, warn_of_a_poor_fit, warn_of_scoring
 from .batches import minibatches
 from .data import (
     Data,
@@ -89,6 +84,7 @@ class State:
         return tuple(vars(self).values())
 
 
+@np.errstate(under="ignore")  # even if NumPy is set to raise errors
 @one_blas_thread()  # with several threads, LAPACK gives the initial weights other bits
 def fit_network(
     estimator: Estimator,
@@ -130,6 +126,7 @@ def fit_network(
     progress.fit_ends()
 
 
+@np.errstate(under="ignore")
 @one_blas_thread()
 def partial_fit_network(
     estimator: Estimator, X: Any, y: Any, classes: Any, sample_weight: Any

@@ -198,6 +198,7 @@ class PredictionMixin(BaseEstimator):
         if self.n_outputs_ != n_outputs:
             raise ValueError(f"n_outputs_={self.n_outputs_!r}, but the network has {n_outputs}.")
 
+    @np.errstate(under="ignore")  # even if NumPy is set to raise errors
     def _run(self, function: Callable, sequences: Sequences, *arguments: Any) -> Any:
         self._check()
         one = sequences.offsets.size == 2  # a single sequence is one block, for one thread

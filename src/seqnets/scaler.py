@@ -264,6 +264,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         """
         return without_feature_names(self)._applied(as_arrays(X), undo=True)
 
+    @np.errstate(under="ignore")  # even if NumPy is set to raise errors
     def _applied(self, X: Any, undo: bool) -> np.ndarray:
         check_is_fitted(self)
         self._check_learned()
@@ -303,7 +304,7 @@ def warn_if_like_token_ids(X: Any, kind: str, series: Sequences) -> None:
         )
 
 
-@np.errstate(over="ignore", invalid="ignore")  # `_learn` refuses what is not finite
+@np.errstate(over="ignore", invalid="ignore", under="ignore")  # `_learn` refuses what is not finite
 def learn_steps(
     scaler: StandardScaler, series: Sequences, weights: np.ndarray | None, seen: float
 ) -> float:

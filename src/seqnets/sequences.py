@@ -375,7 +375,8 @@ def _from_padded(X: np.ndarray) -> Sequences:
 
 def _as_finite_floats(series: Sequences, hint: str, columns: Sequence = ()) -> Sequences:
     dtype = np.float32 if series.values.dtype == np.float32 else np.float64
-    series = series._replace(values=np.ascontiguousarray(series.values, dtype=dtype))
+    with np.errstate(over="ignore", under="ignore"):  # of long doubles
+        series = series._replace(values=np.ascontiguousarray(series.values, dtype=dtype))
     finite = np.isfinite(series.values)
     if not finite.all():
         rule = f"series must be finite {np.dtype(dtype)} numbers, not NaN or inf{hint}"

@@ -24,8 +24,9 @@ HALF_LIFE = 3.0  # epochs until weights count half in the running mean
 MIN_BLOCKS_AT_ONCE = 16
 AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains nothing
 
-# NumPy need not warn: a loss or a weight that is not finite raises DivergenceError.
-ignore_overflow = functools.partial(np.errstate, over="ignore", invalid="ignore")
+# NumPy need not warn: a loss or a weight that is not finite raises DivergenceError. Nor raise an
+# error where numbers become small, even if it is set to.
+ignore_overflow = functools.partial(np.errstate, over="ignore", invalid="ignore", under="ignore")
 
 
 class Trainer:

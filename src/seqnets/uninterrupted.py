@@ -72,9 +72,13 @@ def do_jobs(jobs: SimpleQueue, end: Any) -> None:
 
 
 def wait_for(locks: list) -> None:
-    """Wait until all are released. One may do so twice, as an RLock is given to its owner again."""
+    """Wait until all are released, and hold none: at the program's end, others may wait, too.
+
+    An interrupt in between may leave us one. We may wait again: an RLock is given to its owner.
+    """
     for lock in locks.copy():
-        lock.acquire()
+        with lock:
+            pass
 
 
 _at_work: list[Any] = []  # locks of all jobs
