@@ -63,7 +63,8 @@ def atomic(method: Callable) -> Callable:
         if isinstance(generator, np.random.RandomState):
             before = generator.get_state(legacy=False)  # of any bit generator
         try:
-            result = method(changed, *args, **kwargs)
+            with np.errstate(under="ignore"):  # even if NumPy is set to raise errors
+                result = method(changed, *args, **kwargs)
             learned = {k: v for k, v in changed.__dict__.items() if is_learned(k)}
             now = self.__dict__.copy()  # another thread may set a parameter meanwhile
             self.__dict__ = {k: v for k, v in now.items() if not is_learned(k)} | learned

@@ -84,7 +84,6 @@ class State:
         return tuple(vars(self).values())
 
 
-@np.errstate(under="ignore")  # even if NumPy is set to raise errors
 @one_blas_thread()  # with several threads, LAPACK gives the initial weights other bits
 def fit_network(
     estimator: Estimator,
@@ -126,7 +125,6 @@ def fit_network(
     progress.fit_ends()
 
 
-@np.errstate(under="ignore")
 @one_blas_thread()
 def partial_fit_network(
     estimator: Estimator, X: Any, y: Any, classes: Any, sample_weight: Any

@@ -198,12 +198,12 @@ class PredictionMixin(BaseEstimator):
         if self.n_outputs_ != n_outputs:
             raise ValueError(f"n_outputs_={self.n_outputs_!r}, but the network has {n_outputs}.")
 
-    @np.errstate(under="ignore")  # even if NumPy is set to raise errors
     def _run(self, function: Callable, sequences: Sequences, *arguments: Any) -> Any:
         self._check()
         one = sequences.offsets.size == 2  # a single sequence is one block, for one thread
         n = 1 if one else effective_n_threads(self.n_jobs)
-        with Workers(n, self._dtype, spare=True) as workers:
+        ignored = np.errstate(under="ignore")  # even if NumPy is set to raise errors
+        with ignored, Workers(n, self._dtype, spare=True) as workers:
             return function(self._network, self.parameters_, sequences, workers, *arguments)
 
 

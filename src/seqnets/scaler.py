@@ -264,7 +264,6 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         """
         return without_feature_names(self)._applied(as_arrays(X), undo=True)
 
-    @np.errstate(under="ignore")  # even if NumPy is set to raise errors
     def _applied(self, X: Any, undo: bool) -> np.ndarray:
         check_is_fitted(self)
         self._check_learned()
@@ -272,13 +271,14 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         mean: Any = self.mean_ if self.with_mean else 0.0
         scale: Any = self.scale_ if self.with_std else 1.0
         x = series.values.astype(np.float64)  # in float32, Unix times are two minutes apart
-        if undo:
-            x *= scale
-            x += mean
-        else:
-            x -= mean
-            x /= scale
-        scaled = series._replace(values=x.astype(series.values.dtype, copy=False))
+        with np.errstate(under="ignore"):  # even if NumPy is set to raise errors
+            if undo:
+                x *= scale
+                x += mean
+            else:
+                x -= mean
+                x /= scale
+            scaled = series._replace(values=x.astype(series.values.dtype, copy=False))
         return in_form_of(X, self._kind, scaled)
 
     def _check_learned(self) -> None:
