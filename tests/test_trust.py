@@ -306,6 +306,7 @@ def test_nan_from_a_later_step_on(pooling):
 # ---------------------------------------------------------------------- extreme numbers
 
 
+@pytest.mark.compiled  # kernels as plain Python would raise
 @pytest.mark.parametrize("solver", ["adam", "rmsprop"])
 def test_small_numbers_are_no_errors_even_if_numpy_is_set_to_raise(solver):
     X, y = np.array([[0, 1, 2], [2, 1, 0]] * 10) * 1e-310, [0, 1] * 10
