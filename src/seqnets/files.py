@@ -63,6 +63,8 @@ def encode(value: Any, place: str, arrays: Arrays) -> Any:
     if is_plain and value.dtype.char != "g":
         name = f"{len(arrays)}-{re.sub('[^A-Za-z0-9_.]', '_', place)[-100:]}.npy"
         arrays[name] = np.asarray(value)  # no memory map
+        if value.dtype.kind in "Mm":  # NumPy 2.0 leaves metadata in pickles of dates
+            arrays[name] = arrays[name].view(value.dtype.str)
         return {"array": name}
     if type(value) is np.ndarray and value.dtype.kind == "O" and value.ndim == 1:
         return {"objects": encode(list(value), place, arrays)}
