@@ -279,12 +279,8 @@ def test_an_output_that_cannot_be_written_is_told_before_training(
 @pytest.mark.parametrize(
     ("rows", "columns", "message"),
     [
-        (one_word_decides(20), ["--text", "x", "--label", "verdict"], "no column 'x'"),
-        (one_word_decides(20), ["--text", "review", "--label", "x"], "no column 'x'"),
-        (one_word_decides(20), ["--text", "review"], "name a column with --label"),
         (one_word_decides(20), ["--text", "review", "--label", "review "], "both name 'review'"),
         ([("a", "yes"), ("b", "yes")], COLUMNS, "two classes are needed"),
-        ([("a", "yes"), ("b", "yes"), ("c", "no")], COLUMNS, "class 'no' has one text"),
     ],
 )
 def test_unusable_training_data(rows, columns, message, tmp_path, capsys):
@@ -294,12 +290,6 @@ def test_unusable_training_data(rows, columns, message, tmp_path, capsys):
     assert f"{path}: " in line
     assert message in line
     assert output.read_bytes() == b"old"
-
-
-def test_no_training_data(tmp_path, capsys):
-    path = str(tmp_path / "none.csv")
-    line = failure(capsys, "train", path, *COLUMNS, "--output", str(tmp_path / "model"))
-    assert f"{path}: No such file or directory" in line
 
 
 def test_what_training_refuses_is_told_in_a_line(tmp_path, capsys):
