@@ -188,18 +188,6 @@ def test_series_compute_in_their_own_type(kind, given, computed):
         np.testing.assert_array_equal(clf.decision_function(cast(X, other)), expected)
 
 
-@pytest.mark.parametrize("kind", ["2d", "3d", "ragged"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_unit_of_series_does_not_matter(kind, dtype):
-    """Volts or millivolts; powers of two, which round nothing, give the same to the last bit."""
-    found = []
-    for unit in [1.0, 2.0**-40, 2.0**40]:
-        X = [np.float32(x) * np.float32(unit) for x in make(kind)]
-        X = X if kind == "ragged" else np.array(X)
-        found.append(make_classifier(kind, dtype=dtype).fit(X, Y).decision_function(X))
-    np.testing.assert_array_equal(found, [found[0]] * 3)
-
-
 @pytest.mark.parametrize("low", [0.0, -1.0])
 @pytest.mark.parametrize(
     ("high", "dtype"),
@@ -396,13 +384,6 @@ def test_class_weights_are_sample_weights(kind, early_stopping):
     assert not np.array_equal(a.loss_curve_, fit(kind, y, **parameters).loss_curve_)
 
 
-def test_a_class_of_weight_0_is_known_and_never_predicted():
-    parameters = {"class_weight": {0: 0.0, 1: 1.0, 2: 1.0}, "learning_rate_init": 0.1}
-    clf = fit("3d", max_iter=20, **parameters)
-    assert clf.classes_.tolist() == [0, 1, 2]
-    assert set(clf.predict(make("3d"))) <= {1, 2}
-
-
 # ------------------------------------------------------------------------------ the model
 
 
@@ -594,26 +575,6 @@ def test_weights_that_are_refused(no_kernel, weights, message):
     with pytest.raises(ValueError, match=message):
         no_kernel.fit(make("2d"), Y, weights)
     assert_as_before(no_kernel, before)
-
-
-@pytest.mark.parametrize(
-    ("class_weight", "message"),
-    [({0: 1.0, 1: 1.0}, "classes.*2.*class_weight"), ({0: 0.0, 1: 0.0, 2: 0.0}, "[Ww]eights.*0")],
-)
-def test_class_weights_that_do_not_fit(no_kernel, class_weight, message):
-    clf = no_kernel.set_params(class_weight=class_weight)
-    before = snapshot(clf)
-    if 2 not in class_weight:
-        class_weight["of no class"] = 1.0
-    with pytest.raises(ValueError, match=message):
-        clf.fit(make("2d"), Y)
-    assert_as_before(clf, before)
-
-
-def test_an_empty_validation_set(no_kernel):
-    clf = no_kernel.set_params(early_stopping=True, validation_fraction=0.01)
-    with pytest.raises(ValueError, match="validation_fraction=0.01 of 12 sequences"):
-        clf.fit(make("2d"), Y)
 
 
 # ------------------------------------------------------------------------------ attention
