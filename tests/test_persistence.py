@@ -407,11 +407,7 @@ def test_what_cannot_be_saved_is_named(tmp_path):
     ("name", "change", "message"),
     [
         ("dense.W", lambda W: W[:-1], r"parameters_\['dense.W'\] is float64 \(2, 1\), expected"),
-        ("dense.W", lambda W: W.astype(np.float16), "is float16 .*, expected float64"),
-        ("layer0.b", lambda W: W.astype(np.float32), "is float32 .*, expected float64"),
-        ("layer0.W_h", lambda W: np.asfortranarray(W), "is not C-contiguous"),
         ("layer0.W_h", lambda W: W * np.nan, "holds NaN or inf"),
-        ("layer0.W_h", lambda W: W.tolist(), "is list, expected float64"),
     ],
 )
 def test_weights_set_by_hand_are_checked(name, change, message, tmp_path):
