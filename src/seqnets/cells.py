@@ -31,8 +31,8 @@ the step before this part has left.
     dv       (B, H)       d loss / d v of one step
 
 The gradient of a variable is called d + its name. The gates are blocks of H columns in this order:
-RNN a; LSTM i, f, o, g; GRU r, z, n; minGRU z, n. The block of gate i begins
-at column at_i. In the function of a step, n_rows is its n_active.
+RNN a; LSTM i, f, o, g; GRU r, z, n; minGRU z, n. The block of gate i begins at column at_i. In the
+function of a step, n_rows is its n_active.
 
 In the equations, h' and c' are what a step leaves, s(x) = 1 / (1 + exp(-x)), * is elementwise.
 

@@ -16,7 +16,7 @@ from . import labels
 from .batches import Sequences
 from .estimators import check_unmasked, reworded
 from .inputs import Estimator, as_inputs, read_again, read_first, warn_if_shifted_or_rescaled
-from .real_numbers import DATES, is_frame
+from .real_numbers import DATES, dtype_kind, is_frame
 
 EARLY_STOPPING_FROM = 1000  # sequences; with fewer, a validation set costs more than it gains
 
@@ -124,9 +124,9 @@ def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
             f"sample_weight is {reprlib.repr(table.tolist())}, expected a number for each "
             "sequence; weights of classes are class_weight."
         )
-    for dtype in (table.dtype, getattr(given, "dtype", None)):  # dates with a zone become objects
-        if getattr(dtype, "kind", "-") in "mM":
-            raise TypeError(f"sample_weight has dtype {dtype}, {DATES}")
+    for array in (table, given):  # dates with a time zone become objects in a table
+        if dtype_kind(array) in "mM":
+            raise TypeError(f"sample_weight has dtype {array.dtype}, {DATES}")
     return _check_sample_weight(given, lengths, dtype=np.float64, ensure_non_negative=True)
 
 
