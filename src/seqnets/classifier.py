@@ -101,7 +101,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     max_iter : int, default=200
         The maximum number of epochs; the exact number if the learning rate falls to 0.
     shuffle : bool, default=True
-        Whether to shuffle sequences in each epoch; those of a minibatch have similar lengths.
+        Whether to shuffle sequences in each epoch, and to batch those of similar lengths together.
     tol : float, default=1e-4
         Training stops when the loss (with a validation set: its score) has not improved by this
         much for more than `n_iter_no_change` epochs in a row; not if the learning rate falls to 0.
@@ -162,9 +162,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     token_ids_ : ndarray of shape (n_tokens,), int64
         The ids that have a row in the embedding, in ascending order; not set for series.
     input_mean_, input_scale_ : ndarray of shape (n_channels,), float64
-        The network reads series as (x - input_mean_) / input_scale_, which has mean 0 and standard
-        deviation 1 on the training set, weighted by sample and class weights (channels that never
-        change there: 0, with a power of two as scale), at most 1e9; not set for tokens.
+        The network reads series as (x - input_mean_) / input_scale_, clipped to [-1e9, 1e9]: mean
+        0 and standard deviation 1 on the training set, weighted by sample and class weights
+        (channels that never change there: 0, with a power of two as scale); not set for tokens.
     n_iter_ : int
         Number of epochs run; like the curves, it includes those before a warm start or partial_fit.
     t_ : int
@@ -201,7 +201,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     object array of arrays of any length, (n_steps,) or (n_steps, n_features). Nested lists of equal
     length are a 2-D array, others sequences of any length. With `embedding_dim`, a 2-D array or
     sequences (n_steps,) hold token ids from 0 to 2^31 - 1, where 0 is padding and dropped; id 1 and
-    all ids that fit has not seen share one embedding.
+    all ids that are not in `token_ids_` share one embedding.
 
     A prediction depends only on its sequence and the model: it has the same bits in any batch, in
     any order and with any number of threads. If a call raises, the estimator is as it was before.
