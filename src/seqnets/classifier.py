@@ -64,12 +64,12 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         "rmsprop" (Tieleman & Hinton 2012) or stochastic gradient descent. In an embedding, an
         update changes only the rows of the tokens in the minibatch.
     alpha : float, default=0.0001
-        Strength of the L2 penalty alpha / 2 * ||W||^2 on weight matrices (not embeddings or
-        biases), divided by the product of the minibatch's size and the mean weight (sample weight
-        times class weight): scale weights to a mean of 1, since small ones make it strong. For
-        "adamw", the weight decay: each update subtracts learning rate * alpha * W.
+        Strength, at least 0, of the L2 penalty alpha / 2 * ||W||^2 on weight matrices (not
+        embeddings or biases), divided by the product of the minibatch's size and the mean weight
+        (sample weight times class weight): scale weights to a mean of 1, since small ones make it
+        strong. For "adamw", the weight decay: each update subtracts learning rate * alpha * W.
     batch_size : int or "auto", default="auto"
-        Sequences per minibatch. "auto": min(32, n_sequences).
+        Sequences per minibatch, at least 1. "auto": min(32, n_sequences).
     learning_rate : {"auto", "constant", "invscaling", "adaptive", "cosine"}, default="auto"
         How the learning rate changes, for every solver. "invscaling": learning_rate_init /
         (t + 1)^power_t, where t is `t_` after each epoch. "adaptive": divided by 5, until at most
@@ -79,9 +79,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         than 100 series without a validation set, if `n_iter_no_change` is "auto" and `warm_start`
         is False, like "cosine", falling in the second half only.
     learning_rate_init : float or "auto", default="auto"
-        The initial learning rate. "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
+        The initial rate, above 0. "auto": "adam" and "adamw" 0.004, "rmsprop" 0.001, "sgd" 0.1.
     power_t : float, default=0.5
-        The exponent of `learning_rate="invscaling"`.
+        The exponent of `learning_rate="invscaling"`, at least 0.
     momentum : float, default=0.9
         Momentum of solver "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True
@@ -91,15 +91,15 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     beta_2 : float, default=0.999
         Decay of the second moment's estimate in "adam", "adamw" and "rmsprop", in [0, 1).
     epsilon : float, default=1e-8
-        Added to the root of the second moment by "adam", "adamw" and "rmsprop".
+        Added to the root of the second moment by "adam", "adamw" and "rmsprop"; above 0.
     max_grad_norm : float or None, default=1.0
-        Gradients with a larger norm are scaled down to it (Pascanu et al. 2013). None: never.
+        The norm, above 0, to which larger gradients are scaled (Pascanu et al. 2013). None: never.
     bptt_steps : int, default=None
         Train in windows of this many steps, counted from the end of the longest of the sequences
         read together: the state is carried through all windows, but gradients flow back, and memory
         is needed, within one only (truncated BPTT, Williams & Peng 1990). Not if `bidirectional`.
     max_iter : int, default=200
-        The maximum number of epochs; the exact number if the learning rate falls to 0.
+        The maximum number of epochs, at least 1; the exact number if the learning rate falls to 0.
     shuffle : bool, default=True
         Whether to shuffle sequences in each epoch, and to batch those of similar lengths together.
     tol : float, default=1e-4
