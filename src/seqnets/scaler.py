@@ -30,7 +30,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     Parameters
     ----------
     with_mean : bool, default=True
-        Whether to subtract the mean. After fit, this and `with_std` can be set to False.
+        Whether to subtract the mean. This and `with_std` may also be set to False after fit.
     with_std : bool, default=True
         Whether to divide by the standard deviation; a channel that never changes is divided by 1.
 
@@ -221,7 +221,8 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
             such as a set or an iterator.
         ValueError
             If `X` is not of the kind given to fit, if a value in it is not allowed, if a parameter
-            was False in fit, or if `set_output` asks for a data frame of ragged or 3-D series.
+            needs what fit did not learn, or if `set_output` asks for a data frame of ragged or 3-D
+            series.
 
         Examples
         --------
