@@ -50,9 +50,9 @@ class InsideMixin(PredictionMixin):
         X : array-like or list of array-like
             Sequences of the kind given to fit.
 
-        Yields
-        ------
-        proba : ndarray of shape (n_sequences, n_classes), float64
+        Returns
+        -------
+        stages : generator of ndarray of shape (n_sequences, n_classes), float64
             The t-th holds what `predict_proba` gives for the first t steps of each sequence, bit
             for bit; a sequence that has ended keeps its last row, an empty one has the same row
             throughout. There are as many arrays as the longest sequence has steps, not counting
