@@ -57,7 +57,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Regular expression of a token, with `analyzer="word"`. The default keeps one-letter words,
         apostrophes and combining marks in words, and punctuation (each mark is a token).
     ngram_range : tuple (n, n), default=(1, 1)
-        The n of the n-grams, twice: with more than one n, the reading order would be lost.
+        The n of the n-grams, twice: a mixture of several n would lose the reading order.
     analyzer : {"word", "char", "char_wb"} or callable, default="word"
         Tokens are n-grams of words, of characters, or of characters within words. A callable takes
         a document, which need not be a string, and returns its tokens.
@@ -67,8 +67,8 @@ class SequenceVectorizer(  # type: ignore[call-arg]
     max_features : int, default=None
         Keep only this many words, the most frequent. Ignored if `vocabulary` is given.
     vocabulary : mapping or iterable, default=None
-        A mapping of words to distinct ids from 2 to 2**31 - 1, gaps allowed; or words that get the
-        ids 2, 3, ... in their order (in a set, the alphabetical one).
+        A mapping of words to distinct ids from 2 to 2**31 - 1, gaps allowed; or words, which get
+        the ids 2, 3, ... in their order (those of a set in alphabetical order).
     max_length : int, default=None
         Keep only the first `max_length` ids of a document; fit counts words in whole documents.
     output : {"ragged", "padded"}, default="ragged"
