@@ -53,7 +53,7 @@ class GateDisplay(Display):
     ----------
     values : array-like of shape (n_steps, n_units) or (n_steps,)
         One array of a trace; attention weights, one per step, are drawn as bars.
-    words : list of str
+    words : list of str of length n_steps
         The names of the steps.
     name : str
         The array's name in the trace.
@@ -155,7 +155,7 @@ class StagedPredictionDisplay(Display):
     ----------
     probabilities : array-like of shape (n_steps, n_classes)
         The probabilities after each step.
-    words : list of str
+    words : list of str of length n_steps
         The names of the steps.
     classes : array-like of shape (n_classes,)
         The classes.
@@ -274,7 +274,7 @@ class AttributionDisplay(Display):
     ----------
     attributions : array-like of shape (n_steps,) or (n_steps, n_features)
         The attributions of one sequence.
-    words : list of str
+    words : list of str of length n_steps
         The names of the steps.
     target : object
         The class for or against which they speak.
