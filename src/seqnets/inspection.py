@@ -136,7 +136,7 @@ def attributions(
     method : {"gradient_x_input", "integrated_gradients"}, default="gradient_x_input"
         See `RecurrentClassifier.attributions`.
     target : label, default=None
-        The class whose decision function is explained. None: the class predicted for each sequence.
+        The class that is explained, required for multilabel y. None: the one predicted for each.
     n_steps : int, default=None
         Steps of the integral of "integrated_gradients". None: as many as are needed, up to 256.
 
