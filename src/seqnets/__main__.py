@@ -234,7 +234,7 @@ def train_parser() -> argparse.ArgumentParser:
         "trained again on all texts.",
     )
     parser.add_argument("file", metavar="FILE", help="a CSV file with a header line")
-    parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="default: lstm")
+    parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="default: %(default)s")
     parser.add_argument("--output", metavar="MODEL", required=True, help="the file to write")
     parser.set_defaults(run=train)
     return parser
@@ -249,7 +249,7 @@ def predict_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="the texts; without it, or -: standard input"
+        "file", nargs="?", metavar="FILE", help="the texts (default, or -: standard input)"
     )
     parser.add_argument(
         "--text", metavar="COLUMN", help="FILE is a CSV file with a header line: label this column"

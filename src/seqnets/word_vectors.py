@@ -70,14 +70,14 @@ def embedding_matrix(
     """
     if not isinstance(vocabulary, Mapping):
         raise TypeError(
-            f"vocabulary is a {type(vocabulary).__name__}, expected a mapping of words to ids: the "
-            "vocabulary_ of a fitted SequenceVectorizer."
+            f"vocabulary is of type {type(vocabulary).__name__}, expected a mapping of words to "
+            "ids: the vocabulary_ of a fitted SequenceVectorizer."
         )
     if not isinstance(vectors, Mapping | str | os.PathLike):
         raise TypeError(
-            f"vectors is a {type(vectors).__name__}, expected the path of a text file or a mapping "
-            "of words to vectors, such as {word: model[word] for word in vocabulary if word in "
-            "model}."
+            f"vectors is of type {type(vectors).__name__}, expected the path of a text file or a "
+            "mapping of words to vectors, such as {word: model[word] for word in vocabulary if "
+            "word in model}."
         )
     checked_vocabulary(vocabulary)
     pairs: Iterable[tuple[Any, Any]]
