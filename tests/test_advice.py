@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from seqnets import RecurrentClassifier, fitting, labels
 from seqnets.batches import Sequences
-from seqnets.data import Data, Validation, guessing_loss
+from seqnets.data import Data, guessing_loss
 from seqnets.training import History
 from seqnets.warn import warn
 
@@ -50,9 +50,9 @@ def told(history, y, y_val=None, classes=(0, 1), weights=None, own=1.0):
 
     series = Sequences(np.array([[1.0], [1 - 2 * own], [-1.0], [2 * own - 1]]), np.array([0, 2, 4]))
     weights = np.ones(len(y)) if weights is None else np.array(weights)
-    data, validation = Data(series, None, targets(y), weights, None), None
+    data, validation = Data(None, series, None, targets(y), weights, None), None
     if y_val is not None:
-        validation = Validation(None, targets(y_val), np.ones(len(y_val)), None, None)
+        validation = Data(None, None, None, targets(y_val), np.ones(len(y_val)), None)
     history.guessing_loss = guessing_loss(clf, data, validation or data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -64,7 +64,7 @@ def split(y, seed=0, **parameters):
     clf = make_classifier(**{"early_stopping": True} | parameters)
     rows = np.arange(y.size)
     sequences = Sequences(np.repeat(rows, 2)[:, None], 2 * np.arange(y.size + 1))
-    whole = Data(sequences, y, np.eye(1 + y.max())[y], 1.0 + rows, rows)
+    whole = Data(None, sequences, y, np.eye(1 + y.max())[y], 1.0 + rows, rows)
     found = []
     for part in data.split(clf, whole, np.random.RandomState(seed)):
         if part is None:

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from . import labels
 from .batches import Sequences
-from .data import Data, Validation, guessing_loss
+from .data import Data, guessing_loss
 from .inputs import Estimator
 from .progress import History
 from .vocabulary import look_like_ids
@@ -43,7 +43,7 @@ def warn_of_a_poor_fit(
     estimator: Estimator,
     history: History,
     data: Data,
-    validation: Validation | None,
+    validation: Data | None,
     may_be_ids: bool,
 ) -> None:
     """Give one warning at most, of the worst problem; X `may_be_ids` that were read as series."""

@@ -24,6 +24,7 @@ EARLY_STOPPING_FROM = 1000  # sequences; with fewer, a validation set costs more
 class Data(NamedTuple):
     """Sequences with their labels, targets and weights."""
 
+    X: Any  # as the user gave it
     sequences: Sequences
     y: np.ndarray  # (n,) labels, or (n, K) zeros and ones
     targets: np.ndarray  # (n, K), see losses
@@ -31,17 +32,14 @@ class Data(NamedTuple):
     rows: np.ndarray  # (n,) which sequences of X these are
 
     def take(self, rows: np.ndarray) -> Data:
-        return Data(self.sequences.take(rows), *(array[rows] for array in self[1:]))
+        return Data(self.X, self.sequences.take(rows), *(array[rows] for array in self[2:]))
 
-
-class Validation(NamedTuple):
-    """What the network is judged on."""
-
-    sequences: Sequences
-    targets: np.ndarray
-    weights: np.ndarray
-    X: Any  # for a scorer
-    y: np.ndarray
+    def as_given(self) -> Any:
+        """These sequences of X, for a scorer."""
+        if self.rows.size == _num_samples(self.X):
+            return self.X
+        X = self.X if hasattr(self.X, "__getitem__") else np.asarray(self.X)
+        return _safe_indexing(X, self.rows)
 
 
 def read_training_data(
@@ -70,10 +68,10 @@ def read_training_data(
     class_weights = labels.class_weights(
         estimator.class_weight, y[rows], weights[rows], estimator.classes_
     )
-    return select_weighted(estimator, sequences, y, weights, class_weights), class_weights
+    return select_weighted(estimator, X, sequences, y, weights, class_weights), class_weights
 
 
-def guessing_loss(estimator: Estimator, known: Data, judged: Data | Validation) -> float:
+def guessing_loss(estimator: Estimator, known: Data, judged: Data) -> float:
     """The loss on `judged` of always predicting the frequencies of the classes in `known`."""
     guessed, true = (
         labels.frequencies(part.targets, part.weights, estimator.out_activation_)
@@ -96,6 +94,7 @@ def check_rows_have_labels(X: Any, y: Any) -> None:
 
 def select_weighted(
     estimator: Estimator,
+    X: Any,
     sequences: Sequences,
     y: np.ndarray,
     weights: np.ndarray,
@@ -111,7 +110,7 @@ def select_weighted(
     if rows.size < len(y):
         sequences = sequences.take(rows)
     targets = labels.make_targets(y[rows], estimator.classes_)
-    return Data(sequences, y[rows], targets, weights, rows)
+    return Data(X, sequences, y[rows], targets, weights, rows)
 
 
 def read_weights(given: Any, lengths: np.ndarray) -> np.ndarray:
@@ -204,8 +203,8 @@ def naming_errors(name: str, hint: str = "") -> Iterator[None]:
 
 def read_validation(
     estimator: Estimator, X_val: Any, y_val: Any, sample_weight_val: Any, class_weights: np.ndarray
-) -> Validation:
-    """Check the validation set that the user has given."""
+) -> Data:
+    """The validation set that the user has given, checked, as the network reads it."""
     with naming_errors("X_val", ' In a Pipeline, set transform_input=["X_val"].'):
         sequences = read_again(estimator, X_val)
     with naming_errors("sample_weight_val"):
@@ -215,18 +214,8 @@ def read_validation(
         labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
         labels.make_targets(y[weights > 0], estimator.classes_)  # refuses unknown labels
     with naming_errors("validation set"):
-        data = select_weighted(estimator, sequences, y, weights, class_weights)
-    validation = validation_of(estimator, data, X_val)
+        data = select_weighted(estimator, X_val, sequences, y, weights, class_weights)
+    inputs = as_inputs(estimator, data.sequences)
     advice = 'In a Pipeline, its steps transform X_val only with transform_input=["X_val"].'
-    warn_if_shifted_or_rescaled(
-        estimator, validation.sequences, validation.weights, "X_val", advice
-    )
-    return validation
-
-
-def validation_of(estimator: Estimator, data: Data, X: Any) -> Validation:
-    """A validation set of `data`, which holds some sequences of X."""
-    sequences = as_inputs(estimator, data.sequences)
-    if estimator.scoring != "loss" and data.rows.size < _num_samples(X):
-        X = _safe_indexing(X if hasattr(X, "__getitem__") else np.asarray(X), data.rows)
-    return Validation(sequences, data.targets, data.weights, X, data.y)
+    warn_if_shifted_or_rescaled(estimator, inputs, data.weights, "X_val", advice)
+    return data._replace(sequences=inputs)

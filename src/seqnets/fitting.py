@@ -20,13 +20,11 @@ from .advice import may_be_token_ids, warn_if_like_token_ids, warn_of_a_poor_fit
 from .batches import minibatches
 from .data import (
     Data,
-    Validation,
     check_validation_arguments,
     guessing_loss,
     read_training_data,
     read_validation,
     split,
-    validation_of,
 )
 from .estimators import effective_n_threads, reworded, snapshot
 from .inference import decision
@@ -103,16 +101,16 @@ def fit_network(
     state = begin_state(estimator, resume)
     warn_if_like_token_ids(estimator, X, data)
     may_be_ids = may_be_token_ids(estimator, data.sequences)  # before they are standardized
-    validation_data = None
+    validation = None
     if X_val is None:
         # A warm start keeps the seed, so it is not judged on sequences it was trained on before.
-        data, validation_data = split(estimator, data, np.random.RandomState(state.seed))
+        data, validation = split(estimator, data, np.random.RandomState(state.seed))
     data = prepare(estimator, state, data, resume)
-    validation = None
-    if validation_data is not None:
-        validation = validation_of(estimator, validation_data, X)
-    elif X_val is not None:
+    if X_val is not None:
         validation = read_validation(estimator, *held_out, class_weights)
+    elif validation is not None:
+        inputs = as_inputs(estimator, validation.sequences)
+        validation = validation._replace(sequences=inputs)
     else:
         warn_of_scoring(
             estimator, "without a validation set: set early_stopping=True or give X_val"
@@ -245,7 +243,7 @@ def add_tokens(parameters: Parameters, state: State, known: np.ndarray, new: np.
 def run_epochs(
     estimator: Estimator,
     data: Data,
-    validation: Validation | None,
+    validation: Data | None,
     state: State,
     progress: Progress,
     may_plan: bool,
@@ -315,7 +313,7 @@ def run_epochs(
 
 
 def validator(
-    estimator: Estimator, judged: Parameters, validation: Validation, workers: Workers
+    estimator: Estimator, judged: Parameters, validation: Data, workers: Workers
 ) -> Callable[[], tuple[float, float]]:
     """A function that gives the loss and the score of the weights `judged`."""
     model = snapshot(estimator)
@@ -324,6 +322,7 @@ def validator(
     loss = LOSSES[estimator.out_activation_]
     weights = validation.weights / validation.weights.sum()
     losses = np.empty(weights.size)
+    X = None if scorer is None else validation.as_given()
     weighted = {}
     if scorer is not None and np.ptp(weights) > 0 and takes_weights(scorer):
         weighted["sample_weight"] = validation.weights
@@ -335,7 +334,7 @@ def validator(
         if scorer is None or not np.isfinite(mean):
             return mean, -mean
         try:
-            score = scorer(model, validation.X, validation.y, **weighted)
+            score = scorer(model, X, validation.y, **weighted)
         except ValueError as error:
             if not isinstance(estimator.scoring, str):
                 raise
