@@ -51,10 +51,10 @@ def warn_of_a_poor_fit(
         return
     curve, guessing = history.loss_curve, history.guessing_loss
     if validation is None:
-        message = describe_training_problem(history, curve, guessing)
+        message = describe_training_problem(history)
     else:
         learned = min(curve) < LEARNED * guessing_loss(estimator, data, data)
-        message = describe_validation_problem(estimator, history, min(curve), learned, guessing)
+        message = describe_validation_problem(estimator, history, learned)
         if message and (few := describe_rare_class(estimator, validation.targets)):
             message = f"{message} {few}"
     if not message and history.stopped == "max_iter":
@@ -65,7 +65,7 @@ def warn_of_a_poor_fit(
     loss = np.median(curve[-LAST_EPOCHS:]) if validation is None else history.lowest_validation_loss
     if 0 < HALF_LEARNED * guessing < loss:
         if hint := describe_flat_series(data.sequences):
-            message = f"{message or compare_with_guessing('loss', loss, guessing)} {hint}"
+            message = f"{message or compare_with_guessing('loss', loss, history)} {hint}"
         elif message and may_be_ids:
             message = f"{message} {IDS_HINT}"
         elif message and may_label_steps(estimator, data):
@@ -74,11 +74,12 @@ def warn_of_a_poor_fit(
         warn(message, ConvergenceWarning)
 
 
-def describe_training_problem(history: History, curve: list[float], guessing: float) -> str:
+def describe_training_problem(history: History) -> str:
     """What is wrong with the last epochs' loss, which is noisy, and with the weights at the end."""
+    curve, guessing = history.loss_curve, history.guessing_loss
     last, by_itself = curve[-LAST_EPOCHS:], history.stopped in ("converged", "planned")
     if guessing > 0 and min(last) > guessing * (LITTLE_LEARNED if by_itself else 1):
-        told = compare_with_guessing("lowest loss of the last epochs", min(last), guessing)
+        told = compare_with_guessing("lowest loss of the last epochs", min(last), history)
         return f"{told} {USUAL_REASONS}"
     if by_itself and np.median(last) > max(RISEN * min(curve), SOME_LOSS * guessing):
         return (
@@ -89,12 +90,10 @@ def describe_training_problem(history: History, curve: list[float], guessing: fl
     return ""
 
 
-def describe_validation_problem(
-    estimator: Estimator, history: History, lowest: float, learned: bool, guessing: float
-) -> str:
+def describe_validation_problem(estimator: Estimator, history: History, learned: bool) -> str:
     """What is wrong with the scores on the validation set."""
-    to_the_end = history.stopped != "callback"
-    if 0 < guessing < history.lowest_validation_loss:
+    to_the_end, lowest = history.stopped != "callback", min(history.loss_curve)
+    if 0 < history.guessing_loss < history.lowest_validation_loss:
         kept = "No epoch beat the weights before this fit, which are kept. "
         score = ', scoring="accuracy"' if estimator.scoring == "loss" else ""
         overfits = (
@@ -102,9 +101,8 @@ def describe_validation_problem(
             "validation set: the network overfits, or that set is of another kind, or labels do "
             f"not depend on X. Try more dropout{score} or a larger n_iter_no_change."
         )
-        told = compare_with_guessing(
-            "lowest validation loss", history.lowest_validation_loss, guessing
-        )
+        loss = history.lowest_validation_loss
+        told = compare_with_guessing("lowest validation loss", loss, history)
         reasons = overfits if learned and to_the_end else USUAL_REASONS
         return f"{kept if history.keeps_start else ''}{told} {reasons}"
     if to_the_end and is_score_stuck(estimator, history):
@@ -116,11 +114,9 @@ def describe_validation_problem(
     return ""
 
 
-def compare_with_guessing(name: str, loss: float, guessing: float) -> str:
-    return (
-        f"The {name} was {loss:.4f}; guessing by the classes' frequencies would give "
-        f"{guessing:.4f}."
-    )
+def compare_with_guessing(name: str, loss: float, history: History) -> str:
+    guessing = f"guessing by the classes' frequencies would give {history.guessing_loss:.4f}"
+    return f"The {name} was {loss:.4f}; {guessing}."
 
 
 def describe_rare_class(estimator: Estimator, targets: np.ndarray) -> str:
