@@ -114,9 +114,14 @@ def n_channels(fitted: dict[str, Any]) -> int:
     return 1 if fitted["_kind"] == "2d" else fitted["n_features_in_"]
 
 
-def is_statistic(x: Any, fitted: dict[str, Any], lowest: float) -> bool:
+def is_statistic(x: Any, fitted: dict[str, Any]) -> bool:
     """Return whether it is a number per channel."""
-    return is_array(x, (n_channels(fitted),), np.float64) and bool((x >= lowest).all())
+    return is_array(x, (n_channels(fitted),), np.float64)
+
+
+def is_scale(x: Any, fitted: dict[str, Any]) -> bool:
+    """Return whether it is a number above 0 per channel."""
+    return is_statistic(x, fitted) and bool((x > 0).all())
 
 
 def are_token_ids(ids: Any, fitted: dict[str, Any]) -> bool:
@@ -146,7 +151,6 @@ MAYBE_CURVE = Rule(
     "a list of numbers or None", lambda x, fitted: x is None or CURVE.holds(x, fitted)
 )
 NAMES = Rule("n_features_in_ strings", are_names, SERIES, optional=True)
-SMALLEST = 5e-324  # above 0
 
 FITTED: dict[Any, dict[str, Rule]] = {
     RecurrentClassifier: {
@@ -164,16 +168,8 @@ FITTED: dict[Any, dict[str, Rule]] = {
             SERIES,
         ),
         "feature_names_in_": NAMES,
-        "input_mean_": Rule(
-            "a finite float64 per channel",
-            lambda x, fitted: is_statistic(x, fitted, -np.inf),
-            SERIES,
-        ),
-        "input_scale_": Rule(
-            "a float64 above 0 per channel",
-            lambda x, fitted: is_statistic(x, fitted, SMALLEST),
-            SERIES,
-        ),
+        "input_mean_": Rule("a finite float64 per channel", is_statistic, SERIES),
+        "input_scale_": Rule("a float64 above 0 per channel", is_scale, SERIES),
         "token_ids_": Rule("distinct token ids in order", are_token_ids, TOKENS),
         "_largest_id": Rule(
             f"the largest token id, up to {LARGEST_ID}",
@@ -200,19 +196,18 @@ FITTED: dict[Any, dict[str, Rule]] = {
         "feature_names_in_": NAMES,
         "mean_": Rule(
             "a finite float64 per channel or None",
-            lambda x, fitted: x is None or is_statistic(x, fitted, -np.inf),
+            lambda x, fitted: x is None or is_statistic(x, fitted),
         ),
         "var_": Rule(
             "a float64 of at least 0 per channel, None without mean_ or with_std",
             lambda x, fitted: (
-                x is None or (fitted["mean_"] is not None and is_statistic(x, fitted, 0.0))
+                x is None
+                or (fitted["mean_"] is not None and is_statistic(x, fitted) and (x >= 0).all())
             ),
         ),
         "scale_": Rule(
             "a float64 above 0 per channel, None without var_",
-            lambda x, fitted: (
-                x is None if fitted["var_"] is None else is_statistic(x, fitted, SMALLEST)
-            ),
+            lambda x, fitted: x is None if fitted["var_"] is None else is_scale(x, fitted),
         ),
         "n_steps_seen_": Rule(
             "a finite number of at least 0", lambda x, _: is_number(x) and 0 <= x < np.inf
