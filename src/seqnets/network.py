@@ -30,13 +30,11 @@ class Architecture(NamedTuple):
 
         New tokens may add weights; of the poolings, only attention has weights.
         """
-        attention = (self.pooling == "attention") == (other.pooling == "attention")
-        pooling = other.pooling if attention else self.pooling
-        may_differ = self._replace(n_tokens=other.n_tokens, pooling=pooling)
         return [
             "embedding_dim" if name == "n_inputs" else name
-            for name, now, before in zip(self._fields, may_differ, other, strict=True)
-            if now != before
+            for name, now, before in zip(self._fields, self, other, strict=True)
+            if now != before and name != "n_tokens"
+            if name != "pooling" or "attention" in (now, before)
         ]
 
 
