@@ -222,8 +222,9 @@ def integrated_gradients(
                 paths[at[place]].add(s[place], F, dF)
             if n_steps is not None:
                 break
-            points = {}
-            for row, path in paths.items():
+            refined, points = points, {}
+            for row in refined:
+                path = paths[row]
                 wrong_sums[row] = path.wrong_sum()
                 is_settled = path.is_settled()
                 unfinished = wrong_sums[row].any() or not is_settled
