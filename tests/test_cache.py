@@ -368,10 +368,35 @@ def test_the_warning_is_at_the_user_s_line(tmp_path):
     assert found.startswith(f"<string> {line} Compiled kernels can't be kept on disk")
 
 
-def test_a_file_changed_after_its_import_is_not_what_runs(place, monkeypatch):
-    monkeypatch.setitem(cache._modified, cache.PACKAGE / "jit.py", 0)
-    cache.hash_of.cache_clear(), cache.directory_name.cache_clear()
-    with pytest.warns(RuntimeWarning, match="was changed after it was imported"):
+UPGRADE = """
+import os
+from seqnets import losses
+status = os.stat(losses.__file__)
+with open(losses.__file__, "a") as file:
+    file.write("# edited\\n")
+os.utime(losses.__file__, ns=(status.st_atime_ns, status.st_mtime_ns))
+"""
+
+
+def test_code_of_files_replaced_while_they_run_is_kept_as_that_of_the_old_ones(tmp_path):
+    """Even if the new ones have the same time, as those of all wheels have when unzipped."""
+    package = tmp_path / "seqnets"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    old = (package / "losses.py").read_bytes()
+
+    def product(before=""):
+        return run(before + PRODUCT, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "kernels"))
+
+    assert product(UPGRADE) == "0 3.0\n"  # compiled by the old version
+    assert product() == "0 3.0\n"
+    (package / "losses.py").write_bytes(old)
+    assert product() == "1 3.0\n"
+
+
+def test_no_directory_is_blamed_if_there_is_no_source(monkeypatch, place):
+    monkeypatch.delitem(cache._digests, cache.PACKAGE / "jit.py")
+    cache.directory_name.cache_clear()
+    with pytest.warns(RuntimeWarning, match=r"so each .* source file .*jit.py can't be read\.$"):
         a_cache().save_overload(SIGNATURES[0], compiled(SIGNATURES[0]))
         cache.emit_pending_warning()
     assert not [path for path in place.rglob("*") if path.is_file()]
@@ -393,24 +418,22 @@ def test_import_touches_no_disk(tmp_path):
     assert not place.exists()
 
 
-HOME = os.path.expanduser("~")
-
-
 @pytest.mark.skipif(not POSIX, reason="made for the paths of POSIX")
 @pytest.mark.parametrize(
     ("platform", "environment", "expected"),
     [
-        ("linux", {}, f"{HOME}/.cache"),
+        ("linux", {}, "/home/me/.cache"),
         ("linux", {"XDG_CACHE_HOME": "/var/mine"}, "/var/mine"),
-        ("linux", {"XDG_CACHE_HOME": "relative"}, f"{HOME}/.cache"),
-        ("darwin", {"XDG_CACHE_HOME": "/var/mine"}, f"{HOME}/Library/Caches"),
+        ("linux", {"XDG_CACHE_HOME": "relative"}, "/home/me/.cache"),
+        ("darwin", {"XDG_CACHE_HOME": "/var/mine"}, "/home/me/Library/Caches"),
         ("win32", {"LOCALAPPDATA": "/Local"}, "/Local"),
-        ("win32", {}, f"{HOME}/AppData/Local"),
+        ("win32", {}, "/home/me/AppData/Local"),
     ],
 )
 def test_each_system_has_its_place(monkeypatch, platform, environment, expected):
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/me")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)

@@ -24,7 +24,7 @@ import pickle
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ SWITCHES = (  # of Numba, which change the code; set by variables NUMBA_BOUNDSCH
 # Rooms without kernels that kernels' code depends on.
 USED_BY_KERNELS = "activations", "cache", "jit", "prefetch", "registers"
 _sources = {PACKAGE / f"{name}.py" for name in USED_BY_KERNELS}
-_modified: dict[Path, int] = {}  # when each source was last modified, as of its import
+_digests: dict[Path, bytes] = {}  # of each source as it was when it was imported
 _warned = False
 _pending_warnings: list[str] = []  # warnings, kept for a thread that runs the user's code
 
@@ -82,7 +82,7 @@ class KernelCache(NullCache):
         self._source = Path(function.__code__.co_filename)
         if self._source.parent == PACKAGE:
             _sources.add(self._source)
-        record_modification_times({self._source})
+        remember({self._source})
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         with suppress_with_warning():
@@ -101,7 +101,7 @@ class KernelCache(NullCache):
         """The file of this signature, and its key: all that the code depends on."""
         function = self._function
         switches = [str(getattr(numba.config, switch, None)) for switch in SWITCHES]
-        source = hash_of(frozenset([self._source])), function.__code__.co_firstlineno
+        source = hash_of([self._source]), function.__code__.co_firstlineno
         key = repr((function.__module__, function.__qualname__, source, sig, switches)).encode()
         name = f"{function.__name__}-{hashlib.sha256(key).hexdigest()[:32]}"
         return cache_directory(codegen) / name, key
@@ -119,9 +119,10 @@ def suppress_with_warning() -> Iterator[None]:
     except Exception as error:
         if not _warned:
             _warned = True
+            another = " Set the variable NUMBA_CACHE_DIR to use another directory."
             _pending_warnings.append(
                 "Compiled kernels can't be kept on disk, so each process compiles its own: "
-                f"{error}. Set the variable NUMBA_CACHE_DIR to use another directory."
+                f"{error}.{another if isinstance(error, OSError) else ''}"
             )
 
 
@@ -199,24 +200,23 @@ def directory_name(target: tuple[str, str, str], sources: frozenset[Path]) -> st
     return f"seqnets-{target[1]}-{python}-numba{numba.__version__}-{digest}"
 
 
-def record_modification_times(sources: set[Path]) -> None:
-    """Remember when these files were last modified, while they are being imported."""
-    for source in sources:
+def remember(sources: set[Path]) -> None:
+    """Hash these files while they are being imported: an upgrade may replace them later."""
+    for source in sources - _digests.keys():
         with contextlib.suppress(OSError):
-            _modified.setdefault(source, source.stat().st_mtime_ns)
+            _digests[source] = hashlib.sha256(source.read_bytes()).digest()
 
 
-record_modification_times(_sources)
+remember(_sources)
 
 
-@functools.cache
-def hash_of(sources: frozenset[Path]) -> str:
-    """A hash of these files, which must be those that were imported."""
+def hash_of(sources: Iterable[Path]) -> str:
+    """A hash of these files, as they were when they were imported."""
     digest = hashlib.sha256()
     for source in sorted(sources):
-        if source.stat().st_mtime_ns != _modified.get(source):
-            raise OSError(f"{source} was changed after it was imported")
-        digest.update(hashlib.sha256(source.read_bytes()).digest())
+        if source not in _digests:  # in a zip, or only compiled
+            raise LookupError(f"the source file {source} can't be read")
+        digest.update(_digests[source])
     return digest.hexdigest()
 
 
