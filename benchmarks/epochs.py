@@ -35,7 +35,7 @@ def read_imdb(n: int) -> tuple[np.ndarray, Data]:
     return X, padded(X, labels)
 
 
-def padded(X: Sequence[np.ndarray], y: np.ndarray) -> Data:
+def padded(X: Sequence[np.ndarray] | np.ndarray, y: np.ndarray) -> Data:
     """The sequences as PyTorch takes them."""
     lengths = np.array([len(x) for x in X])
     tokens = np.zeros((len(X), lengths.max()), dtype=np.int64)

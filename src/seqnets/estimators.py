@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from joblib.parallel import get_active_backend
@@ -15,6 +15,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from .progress import Progress
 
 E = TypeVar("E")
+F = TypeVar("F", bound=Callable)  # a method, which keeps its types when it is decorated
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -47,7 +48,7 @@ def without_feature_names(estimator: E) -> E:
     return same
 
 
-def atomic(method: Callable) -> Callable:
+def atomic(method: F) -> F:
     """Change the estimator at the end and all at once, or not at all, whatever ends the call.
 
     The method returns the estimator, or something else. All fitted and private attributes are
@@ -74,7 +75,7 @@ def atomic(method: Callable) -> Callable:
             raise
         return self if result is changed else result
 
-    return guarded
+    return cast(F, guarded)
 
 
 def is_learned(name: str) -> bool:
@@ -82,17 +83,23 @@ def is_learned(name: str) -> bool:
     return name.startswith("_") or name.endswith("_")
 
 
-def on_snapshot(method: Callable) -> Callable:
+def on_snapshot(method: F) -> F:
     """Answer from the estimator as it was when it was asked."""
 
     @functools.wraps(method)
     def asked(self: Any, *args: Any, **kwargs: Any) -> Any:
         return method(snapshot(self), *args, **kwargs)
 
-    return asked
+    return cast(F, asked)
 
 
-def fit_method(method: Callable) -> Callable:
+def checked_fit(method: F) -> F:
+    """Make the method a classifier's fit: `atomic`, parameters checked, callbacks possible."""
+    checked = _fit_context(prefer_skip_nested_validation=True)(method)
+    return cast(F, atomic(with_callbacks(checked)))
+
+
+def fit_method(method: F) -> F:
     """Make the method a transformer's fit: `atomic`, parameters checked, one task for callbacks.
 
     Weights are passed on only if given, since not all methods take them.
@@ -106,7 +113,8 @@ def fit_method(method: Callable) -> Callable:
         progress.fit_ends()
         return result
 
-    return atomic(_fit_context(prefer_skip_nested_validation=True)(with_callbacks(told)))
+    checked = _fit_context(prefer_skip_nested_validation=True)(with_callbacks(told))
+    return cast(F, atomic(checked))
 
 
 def reworded(error: TypeError | ValueError, message: str) -> TypeError | ValueError:
