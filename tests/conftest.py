@@ -3,6 +3,7 @@
 import faulthandler
 import os
 import signal
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -21,8 +22,15 @@ SECONDS, LONG = 600, 4 * 3600  # until a test counts as hanging; the soak alone 
 
 
 def pytest_configure(config):
-    """Keep the true stderr: during a test, pytest captures file descriptor 2."""
+    """Keep the true stderr: during a test, pytest captures file descriptor 2.
+
+    Where a distribution builds packages, there is no home, on purpose: then kernels need a place.
+    """
     config.true_stderr = os.dup(2)
+    if not numba.config.CACHE_DIR and not os.access(os.path.expanduser("~"), os.W_OK):
+        place = tempfile.TemporaryDirectory()
+        config.add_cleanup(place.cleanup)
+        os.environ["NUMBA_CACHE_DIR"] = numba.config.CACHE_DIR = place.name
 
 
 def pytest_collection_modifyitems(config, items):

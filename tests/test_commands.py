@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
+from sklearn.utils.fixes import parse_version, sp_version
 from test_main import COLUMNS, failure, one_word_decides, write_csv
 
 import seqnets
@@ -318,6 +319,9 @@ def test_a_save_that_fails_after_training_leaves_the_old_file(
 
 
 RUN = 'exec "$0" -m seqnets "$@" '
+no_stderr = pytest.mark.skipif(
+    sp_version < parse_version("1.14"), reason="this SciPy can't be imported without stderr"
+)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
@@ -326,7 +330,7 @@ RUN = 'exec "$0" -m seqnets "$@" '
     [
         ("predict", "<&-", 2, b"seqnets: standard input is closed: give FILE\n"),
         ("predict", "</dev/null >&-", 0, b""),
-        ("predict", "</dev/null 2>&-", 0, b""),
+        pytest.param("predict", "</dev/null 2>&-", 0, b"", marks=no_stderr),
         ("explain", ">/dev/full", 2, b"seqnets: standard output: No space left on device\n"),
         ("explain", "| true", 0, b""),
         ("explain", ">&-", 0, b""),
@@ -348,7 +352,7 @@ def test_streams_that_are_closed_or_full(command, redirection, status, message):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
-@pytest.mark.parametrize("redirection", [">&-", "2>&-"])
+@pytest.mark.parametrize("redirection", [">&-", pytest.param("2>&-", marks=no_stderr)])
 def test_a_comparison_whose_output_is_closed(redirection, tmp_path):
     """Its workers are started all the same."""
     path = tmp_path / "reviews.csv"
@@ -473,7 +477,7 @@ def test_nothing_is_said_among_the_results(capsys, monkeypatch):
 def test_a_text_steers_no_terminal(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     text = "good \x1b]0;title\x07 \u202e東京 film"
-    assert cli.main(["explain", OF_TEXTS, text]) == 0
+    assert cli.main(["explain", OF_TEXTS, os.fsdecode(text.encode())]) == 0
     out, _ = capsys.readouterr()
     assert "\x1b]" not in out
     assert "\x07" not in out
