@@ -270,6 +270,7 @@ def test_one_class_is_certain():
     assert clf.predict(X).tolist() == ["yes"] * N
     np.testing.assert_array_equal(clf.predict_proba(X), np.ones((N, 1)))
     np.testing.assert_array_equal(clf.predict_log_proba(X), np.zeros((N, 1)))
+    np.testing.assert_array_equal(clf.decision_function(X), np.zeros(N))  # a ranking means nothing
 
 
 @pytest.mark.parametrize(

@@ -205,9 +205,17 @@ def test_vectors_that_are_refused(vectors, message):
 @pytest.mark.parametrize(
     ("vocabulary", "vectors", "message"),
     [
-        (SequenceVectorizer(), VECTORS, "vocabulary is of type SequenceVectorizer, .* vocabulary_ of"),
+        (
+            SequenceVectorizer(),
+            VECTORS,
+            "vocabulary is of type SequenceVectorizer, .* vocabulary_ of",
+        ),
         (["film"], VECTORS, "vocabulary is of type list, expected a mapping"),
-        (VOCABULARY, [[1.0, 2.0]], "vectors is of type list, expected the path of a text file or a map"),
+        (
+            VOCABULARY,
+            [[1.0, 2.0]],
+            "vectors is of type list, expected the path of a text file or a map",
+        ),
     ],
 )
 def test_what_is_no_mapping(vocabulary, vectors, message):

@@ -10,6 +10,7 @@ import joblib
 import naive
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn.inspection
 from gradcheck import central_differences, relative_error
@@ -675,6 +676,22 @@ def test_of_a_table_it_is_scikit_learns(given):
     ours = inspection.permutation_importance(clf, X, y, random_state=3, **given)
     theirs = sklearn.inspection.permutation_importance(clf, X, y, random_state=3, **given)
     np.testing.assert_array_equal(ours.importances, theirs.importances)
+    for library in (pd.DataFrame, pl.DataFrame):
+        frame = library({name: X[:, i] for i, name in enumerate("abc")})
+        named = copy.deepcopy(clf).fit(frame, y)
+        found = inspection.permutation_importance(named, frame, y, random_state=3, **given)
+        np.testing.assert_array_equal(found.importances, theirs.importances)
+        with pytest.raises(ValueError, match="feature names should match"):
+            inspection.permutation_importance(named, frame[["c", "b", "a"]], y)
+
+
+@pytest.mark.parametrize("form", [list, np.array], ids=["ragged", "2d"])
+def test_importances_are_of_one_scorer(form):
+    X, y = form([[0.0, 1.0], [1.0, 0.0]]), [0, 1]
+    X = [x[: 1 + i] for i, x in enumerate(X)] if form is list else X
+    clf = RecurrentClassifier("rnn", 3, max_iter=1, n_jobs=1, random_state=0).fit(X, y)
+    with pytest.raises(TypeError, match="holds several scorers: give one"):
+        inspection.permutation_importance(clf, X, y, scoring=["accuracy", "f1"])
 
 
 def test_of_data_frames_it_is_that_of_their_arrays():

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 
-from .estimators import CallbackSupportMixin, atomic, with_callbacks
+from .estimators import CallbackSupportMixin, checked_fit
 from .fitting import fit_network, partial_fit_network
 from .inside import InsideMixin
 from .parameters import CONSTRAINTS
@@ -69,7 +69,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         (sample weight times class weight): scale weights to a mean of 1, since small ones make it
         strong. For "adamw", the weight decay: each update subtracts learning rate * alpha * W.
     batch_size : int or "auto", default="auto"
-        Sequences per minibatch, at least 1. "auto": min(32, n_sequences).
+        The maximum number of sequences per minibatch; all minibatches are of like size. "auto": 32.
     learning_rate : {"auto", "constant", "invscaling", "adaptive", "cosine"}, default="auto"
         How the learning rate changes, for every solver. "invscaling": learning_rate_init /
         (t + 1)^power_t, where t is `t_` after each epoch. "adaptive": divided by 5, until at most
@@ -148,7 +148,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     n_features_in_ : int
         Steps of 2-D series (one per column), features of 3-D and ragged ones; not set for tokens.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, if `X` was a data frame, or a list of them, with string column names.
+        Names of the columns, if they are strings, of series in a data frame or in a list of them.
     parameters_ : dict of str to ndarray
         The weights by name: "embedding" (1 + n_tokens, embedding_dim), row 0 for unknown tokens,
         row i + 1 for token_ids_[i]; "layer0.W_x" (n_inputs, n_gates * n_units), "layer0.W_h"
@@ -295,9 +295,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         self.random_state = random_state
         self.verbose = verbose
 
-    @atomic
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checked_fit
     def fit(
         self,
         X: Any,
@@ -319,7 +317,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
             Their labels: strings, whole numbers, booleans or dates; a single class is allowed. If
             2-D (multilabel), zeros and ones that say which of several labels each sequence has.
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weights, at least 0. Sequences of weight 0 are checked and then left out.
+            Weights, at least 0. Sequences of weight 0 are checked and left out, so a class of which
+            all weigh 0 is unknown; with `class_weight={label: 0}`, it stays among `classes_`.
         X_val, y_val, sample_weight_val : array-like, default=None
             A validation set for early stopping, like `X`, `y` and `sample_weight`. A
             `Pipeline(..., transform_input=["X_val"])` transforms `X_val` as it does `X`, if
@@ -352,9 +351,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         fit_network(self, X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
 
-    @atomic
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checked_fit
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> RecurrentClassifier:

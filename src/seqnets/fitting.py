@@ -194,6 +194,9 @@ def prepare(estimator: Estimator, state: State, data: Data, resume: bool) -> Dat
     if not resume:
         given = check_embeddings(estimator)[UNKNOWN:] if had_embeddings(estimator) else None
         estimator.parameters_ = network.initialize(state.random, estimator._dtype, given)
+        if (estimator.n_outputs_, estimator.out_activation_) == (1, "softmax"):
+            # A single class teaches nothing, so a random score would rank sequences for good.
+            estimator.parameters_["dense.W"][:] = 0
     else:
         estimator._network.check(estimator.parameters_, estimator._dtype)
         estimator.parameters_ = {

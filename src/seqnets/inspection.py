@@ -260,6 +260,8 @@ def permutation_importance(
     classifier, X = _with_inputs(estimator, X)
     check_is_fitted(classifier)
     check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
+    if isinstance(scoring, list | tuple | set | dict):
+        raise TypeError(f"scoring={scoring!r} holds several scorers: give one.")
     if by not in ("step", "channel"):
         raise ValueError(f'by={by!r}; allowed are "step" and "channel".')
     if classifier._kind == "2d":
@@ -267,6 +269,8 @@ def permutation_importance(
             raise ValueError('2-D X has one channel; by="step" shuffles its columns.')
         from sklearn.inspection import permutation_importance as of_columns  # slow to import
 
+        read_again(classifier, X)
+        classifier, X = without_feature_names(classifier), np.asarray(X)
         return of_columns(
             classifier, X, y, scoring=scoring, n_repeats=n_repeats, random_state=random_state
         )
@@ -274,8 +278,6 @@ def permutation_importance(
     if by == "channel" and sequences.values.ndim == 1:
         raise ValueError('Tokens have no channels; by="step" shuffles them among sequences.')
     y, classifier = check_labels(y, sequences.lengths), without_feature_names(classifier)
-    if isinstance(scoring, list | tuple | set | dict):
-        raise TypeError(f"scoring={scoring!r} holds several scorers: give one.")
     scorer = check_scoring(classifier, scoring)
     shuffled = step_shuffled if by == "step" else channel_shuffled
     score = scorer(classifier, _split_sequences(sequences), y)

@@ -75,8 +75,8 @@ def check_type(y: np.ndarray) -> None:
         else:
             kinds = ", ".join(sorted({type(label).__name__ for label in y}))
             message = (
-                f"y holds objects of type {kinds}, but labels are all strings or all numbers: pass "
-                "[str(label) for label in y]."
+                f"y holds objects of type {kinds}, but labels are all strings, all numbers or all "
+                "of dtype datetime64: pass [str(label) for label in y]."
             )
         raise ValueError(f"Unknown label type: {message}") from error
 

@@ -89,15 +89,20 @@ def update_mean(rows, mean, W, share):
             mean[row, k] += share * (W[row, k] - mean[row, k])
 
 
+def sum_of_squares(matrices: dict[str, np.ndarray]) -> float:
+    """The sum over all of them, in float64."""
+    squares = np.zeros(max(matrix.shape[1] for matrix in matrices.values()))
+    for matrix in matrices.values():
+        add_squares(matrix, squares)
+    return float(squares.sum())
+
+
 def clip_by_global_norm(gradients: dict[str, np.ndarray], max_norm: float) -> float:
     """Scale all gradients so that their joint norm is at most `max_norm`; return the norm.
 
     If it is not finite, all become NaN, which ends training. Pascanu, Mikolov & Bengio (2013).
     """
-    squares = np.zeros(max(gradient.shape[1] for gradient in gradients.values()))
-    for gradient in gradients.values():
-        add_squares(gradient, squares)
-    norm = math.sqrt(squares.sum())
+    norm = math.sqrt(sum_of_squares(gradients))
     if not norm <= max_norm:
         scale = max_norm / norm if norm < math.inf else math.nan
         for gradient in gradients.values():

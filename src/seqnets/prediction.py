@@ -138,8 +138,8 @@ class PredictionMixin(BaseEstimator):
         Returns
         -------
         decision : ndarray of shape (n_sequences,) or (n_sequences, n_classes), float64
-            For one class, or two that exclude each other, one number per sequence; with two, above
-            0 for the second. Else a column for each class or label.
+            For two classes that exclude each other, one number per sequence, above 0 for the
+            second; for a single class, 0. Else a column for each class or label.
 
         Raises
         ------

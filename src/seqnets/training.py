@@ -13,7 +13,7 @@ from .batches import Sequences, blocks, distinct, make_batch
 from .dropout import NO_DROPOUT, NO_MASKS, Dropout
 from .losses import LOSSES
 from .network import Network
-from .optimizers import Optimizer, add_to_rows, clip_by_global_norm, update_mean
+from .optimizers import Optimizer, add_to_rows, clip_by_global_norm, sum_of_squares, update_mean
 from .progress import History
 from .threads import Workers
 from .workspace import Parameters, Workspace
@@ -32,9 +32,10 @@ ignore_overflow = functools.partial(np.errstate, over="ignore", invalid="ignore"
 class Trainer:
     """Learns targets (n, K) of n sequences with weights (n,): forward, backward, clip, step.
 
-    The loss of a minibatch of total weight w is sum_i w_i loss_i / w, plus alpha / 2 * ||W||^2 / w
-    over the weight matrices, not embeddings and biases. With an optimizer that decouples weight
-    decay, alpha is its rate and no part of the loss.
+    The loss of a minibatch is sum_i w_i loss_i / w, plus alpha / 2 * ||W||^2 / w over the weight
+    matrices, not embeddings and biases; w is its size times the mean weight of all sequences, see
+    `epoch`. With an optimizer that decouples weight decay, alpha is its rate and no part of the
+    loss.
     """
 
     def __init__(
@@ -198,12 +199,10 @@ class Trainer:
         share = self.alpha / total_weight
         if share == 0 or self.optimizer.decouples:
             return 0.0
-        squares = 0.0
-        for name in self._penalized:
-            W = self.parameters[name]
+        weights = {name: self.parameters[name] for name in self._penalized}
+        for name, W in weights.items():
             gradients[name] += W.dtype.type(share) * W
-            squares += float(np.vdot(W, W))
-        return 0.5 * share * squares
+        return 0.5 * share * sum_of_squares(weights)
 
 
 class Average:
