@@ -52,7 +52,7 @@ class Bidirectional:
         dh = split_directions(self.states("dh", batch, work))
         for half, layer, rows in zip(dh, self.directions(), state_rows(batch), strict=True):
             own = layer.states("dh", batch, work)
-            own[:] = 0
+            own[:] = 0  # after a sequence's end, too, or `vanished` would read old numbers
             own[rows, np.arange(rows.shape[1])] = half
         self.forth.backward(given, x, lookup, dx, gradients)
         more = work.array(f"{self.name}.dx", *dx.shape)
