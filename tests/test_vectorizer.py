@@ -534,6 +534,8 @@ def test_padded_output_has_columns_of_steps():
     frame = side_by_side.set_output(transform="pandas").fit_transform(texts)
     assert frame.columns.tolist() == names
     assert frame.to_numpy().tolist() == X.tolist()
+    with pytest.raises(ValueError, match="has no 'panda' output"):
+        padded.set_output(transform="panda")
     with pytest.raises(ValueError, match="set max_length"):
         SequenceVectorizer(output="padded").fit(["a"]).get_feature_names_out()
 

@@ -302,7 +302,7 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         Raises
         ------
         ValueError
-            If `transform` is "pandas" or "polars", but sequences vary in length.
+            If `transform` is not allowed.
 
         Examples
         --------
@@ -310,10 +310,10 @@ class SequenceVectorizer(  # type: ignore[call-arg]
         SequenceVectorizer()
         """
         is_table = self.output == "padded" and self.max_length is not None
-        if transform not in (None, "default") and not is_table:
+        if transform not in [None, "default"] + ["pandas", "polars"] * is_table:
             raise ValueError(
-                f"SequenceVectorizer has no {transform!r} output: sequences of ids are not a table "
-                'without output="padded" and max_length.'
+                f'SequenceVectorizer has no {transform!r} output: allowed are "default" and, with '
+                'output="padded" and max_length, "pandas" and "polars".'
             )
         return self
 
