@@ -9,7 +9,7 @@ from helpers import assert_as_before, assert_same_weights, small_model, snapshot
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
-from seqnets import data, fitting, inputs, labels, load, optimizers, save
+from seqnets import RecurrentClassifier, data, fitting, inputs, labels, load, optimizers, save
 from seqnets.batches import Sequences
 from seqnets.data import Data
 from seqnets.inputs import as_inputs, read_again
@@ -616,3 +616,41 @@ def test_sample_weights_are_no_times(form):
 def test_sample_weights_are_neither_those_of_classes_nor_strings(weights):
     with pytest.raises(TypeError, match="sample_weight is .*, expected a number for each sequence"):
         make_classifier().fit(make(), Y, weights)
+
+
+# ------------------------------------------------------------------------ what weights mean
+
+# Sequences that are all alike teach one thing only: how much each class weighs.
+
+
+def probability_of_1(clf):
+    return clf.predict_proba(np.ones((1, 3)))[0, 1]
+
+
+@pytest.mark.compiled
+def test_a_rare_class_counts_as_much_as_its_weight():
+    """Although the gradients of minibatches that hold it are large, and clipped."""
+    y = np.arange(400) < 4
+    settings = {"class_weight": "balanced", "max_iter": 30, "learning_rate": "cosine", "alpha": 0}
+    clf = RecurrentClassifier("rnn", 4, early_stopping=False, random_state=0, **settings)
+    assert probability_of_1(clf.fit(np.ones((400, 3)), y)) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("n", "batch_size", "n_of_1"), [(3, 2, 1), (5, 2, 1), (33, 32, 8)])
+def test_a_sequence_of_a_small_minibatch_counts_as_much_as_others(n, batch_size, n_of_1):
+    settings = {"solver": "sgd", "learning_rate": "cosine", "max_iter": 400, "alpha": 0}
+    settings |= {"batch_size": batch_size, "shuffle": False, "max_grad_norm": None}
+    clf = RecurrentClassifier("rnn", 4, random_state=0, **settings)
+    clf.fit(np.ones((n, 3)), np.arange(n) < n_of_1)
+    assert probability_of_1(clf) == pytest.approx(n_of_1 / n, rel=1e-3)
+
+
+@pytest.mark.compiled
+def test_class_weights_count_in_parts_of_any_size():
+    y = np.random.RandomState(0).uniform(size=2000) < 0.1
+    clf = RecurrentClassifier("rnn", 4, class_weight={0: 1, 1: 9}, alpha=0, random_state=0)
+    for part in np.split(y, 400):
+        clf.partial_fit(np.ones((5, 3)), part, [False, True])
+    weights = np.where(y, 9, 1)
+    assert probability_of_1(clf) == pytest.approx(weights[y].sum() / weights.sum(), abs=0.1)

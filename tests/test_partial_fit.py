@@ -147,7 +147,8 @@ def test_the_optimizers_memory_follows_its_tokens(solver):
     for clf in (plain, extended):
         clf.partial_fit(X, y, classes=[0, 1])
     plain.partial_fit(X, y)
-    extended.partial_fit([*X, [2], [9]], [*y, 0, 0], sample_weight=[1, 1, 1, 1e-300, 1e-300])
+    weights = [5 / 3] * 3 + [1e-300] * 2  # with a mean of 1, as before
+    extended.partial_fit([*X, [2], [9]], [*y, 0, 0], sample_weight=weights)
     for clf in (plain, extended):
         clf.partial_fit(X, y)
     assert extended.token_ids_.tolist() == [2, 5, 6, 7, 9]

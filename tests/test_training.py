@@ -225,10 +225,13 @@ def test_an_epoch_is_the_weighted_mean(monkeypatch):
     monkeypatch.setattr(trainer, "step", step)
     weights = np.array([1.0, 2.0, 0.5, 4.0, 3.0])
     batches = [np.array([2, 0]), np.array([4]), np.array([1, 3])]
-    loss = trainer.epoch(make_sequences("series"), TARGETS, weights, iter(batches))
+    loss = trainer.epoch(make_sequences("series"), TARGETS, weights, iter(batches), 2.1)
     assert type(loss) is float
     assert loss == pytest.approx((2 * 1.5 + 4 * 3.0 + 1 * 6.0) / 10.5, rel=1e-15)
-    assert totals == [4.2, 2.1, 4.2]  # the mean weight is 2.1
+    assert totals == pytest.approx([3.5] * 3, rel=1e-15)  # the mean of 5 weights is 2.1
+    again = trainer.epoch(make_sequences("series"), TARGETS, weights, batches, 21.0)
+    assert again == pytest.approx(loss, rel=1e-15)
+    assert totals[3:] == pytest.approx([35.0] * 3, rel=1e-15)
 
 
 def test_the_steps_of_an_epoch_add_up_to_one_step_on_all():
@@ -239,7 +242,8 @@ def test_the_steps_of_an_epoch_add_up_to_one_step_on_all():
         with Workers(1, np.dtype(np.float64)) as workers:
             trainer = make_trainer("series", workers, SGD(1e-7 * size, 0.0, False))
             start = copied(trainer.parameters)
-            trainer.epoch(sequences, TARGETS, weights, np.arange(N).reshape(-1, size))
+            batches = np.arange(N).reshape(-1, size)
+            trainer.epoch(sequences, TARGETS, weights, batches, weights.mean())
         found.append({name: (start[name] - W) / 1e-7 for name, W in trainer.parameters.items()})
     assert global_norm(found[0]) > 1
     assert_close(found[1], found[0], 1e-4)
@@ -508,7 +512,7 @@ def test_an_epoch_whose_loss_or_weights_are_not_finite(kind, n_batches):
         trainer.after_step = lambda: steps.append(None)
         batches = np.array_split(np.arange(N), 9)[:n_batches]
         with pytest.raises(DivergenceError):
-            trainer.epoch(make_sequences(kind), TARGETS, WEIGHTS, batches)
+            trainer.epoch(make_sequences(kind), TARGETS, WEIGHTS, batches, 1.0)
         assert len(steps) == min(n_batches, 2)
 
 

@@ -65,9 +65,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         update changes only the rows of the tokens in the minibatch.
     alpha : float, default=0.0001
         Strength, at least 0, of the L2 penalty alpha / 2 * ||W||^2 on weight matrices (not
-        embeddings or biases), divided by the product of the minibatch's size and the mean weight
-        (sample weight times class weight): scale weights to a mean of 1, since small ones make it
-        strong. For "adamw", the weight decay: each update subtracts learning rate * alpha * W.
+        embeddings or biases), divided by the weight of a minibatch on average (sample weights times
+        class weights): scale weights to a mean of 1, since small ones make it strong. For "adamw",
+        the weight decay: each update subtracts learning rate * alpha * W.
     batch_size : int or "auto", default="auto"
         The maximum number of sequences per minibatch; all minibatches are of like size. "auto": 32.
     learning_rate : {"auto", "constant", "invscaling", "adaptive", "cosine"}, default="auto"
@@ -93,7 +93,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
     epsilon : float, default=1e-8
         Added to the root of the second moment by "adam", "adamw" and "rmsprop"; above 0.
     max_grad_norm : float or None, default=1.0
-        The norm, above 0, to which larger gradients are scaled (Pascanu et al. 2013). None: never.
+        The norm, above 0, to which larger gradients are scaled (Pascanu et al. 2013), times the
+        weight of a minibatch if it is heavier than average. None: never. With only one or two
+        sequences per minibatch, clipping can make the probabilities of rare labels too small.
     bptt_steps : int, default=None
         Train in windows of this many steps, counted from the end of the longest of the sequences
         read together: the state is carried through all windows, but gradients flow back, and memory
@@ -114,8 +116,9 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         which are a running mean over the updates of a few epochs (Polyak & Juditsky 1992). Unless
         fit is given `X_val`, a share of the sequences is set aside, stratified by class (not for
         multilabel y); a class with one member stays in training. "auto": True with `X_val`, or from
-        1,000 sequences on if more than half of the share can be set aside. With `warm_start`, fits
-        on the same sequences, with the same labels and weights of 0, set the same ones aside.
+        1,000 sequences on if more than half of the share can be set aside. Fits with `warm_start`
+        on the same sequences, with the same labels and weights of 0, set the same ones aside, and
+        so does a first fit that had `warm_start`, too, or an integer as `random_state`.
     validation_fraction : float, default=0.1
         The share of the sequences that is set aside, in [0, 1).
     scoring : str, callable or None, default="loss"

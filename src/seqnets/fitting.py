@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any
@@ -41,7 +40,7 @@ from .inputs import (
 )
 from .losses import LOSSES
 from .network import Network
-from .optimizers import Moments, insert_rows
+from .optimizers import insert_rows
 from .parameters import (
     build_architecture,
     build_optimizer,
@@ -54,7 +53,7 @@ from .parameters import (
 from .progress import History, Progress
 from .schedules import Cosine
 from .threads import Workers, one_blas_thread
-from .training import Average, train
+from .training import Average, State, train
 from .vocabulary import UNKNOWN
 from .warn import warn
 from .workspace import Parameters
@@ -65,21 +64,6 @@ NOT_IN_PARTS: dict[str, list[Any]] = {
     "class_weight": ["balanced"],
     "learning_rate": ["adaptive", "cosine"],
 }
-
-
-@dataclass
-class State:
-    """What training needs, besides the parameters, to continue in a later call."""
-
-    random: np.random.RandomState
-    seed: int  # of the validation set, and of the embeddings of later tokens
-    solver: str | None = None  # whose steps and moments these are
-    t: int = 0
-    moments: Moments = field(default_factory=dict)
-
-    def plain(self) -> tuple[Any, ...]:
-        """As the estimator keeps it: pickles of it do not depend on this class."""
-        return tuple(vars(self).values())
 
 
 @one_blas_thread()  # with several threads, LAPACK gives the initial weights other bits
@@ -267,6 +251,7 @@ def run_epochs(
     optimizer.schedule = rates = build_schedule(
         estimator, optimizer.learning_rate, lengths.size, max_iter * steps_per_epoch, may_plan
     )
+    state.weigh(data.weights)
     parameters = judged = dict(estimator.parameters_)  # a dict that no callback changes
     with Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers:
         trainer = build_trainer(
@@ -281,7 +266,7 @@ def run_epochs(
         def epoch() -> float:
             progress.epoch_begins()
             batches = minibatches(lengths, batch_size, state.random if estimator.shuffle else None)
-            loss = trainer.epoch(sequences, data.targets, data.weights, batches)
+            loss = trainer.epoch(sequences, data.targets, data.weights, batches, state.mean_weight)
             rates.epoch_ends(estimator.t_ + history.n_seen + lengths.size)
             return loss
 

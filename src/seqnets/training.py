@@ -6,6 +6,8 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,14 @@ from .batches import Sequences, blocks, distinct, make_batch
 from .dropout import NO_DROPOUT, NO_MASKS, Dropout
 from .losses import LOSSES
 from .network import Network
-from .optimizers import Optimizer, add_to_rows, clip_by_global_norm, sum_of_squares, update_mean
+from .optimizers import (
+    Moments,
+    Optimizer,
+    add_to_rows,
+    clip_by_global_norm,
+    sum_of_squares,
+    update_mean,
+)
 from .progress import History
 from .threads import Workers
 from .workspace import Parameters, Workspace
@@ -29,13 +38,37 @@ AVERAGED_PER_EPOCH = 32  # more often costs time on large embeddings and gains n
 ignore_overflow = functools.partial(np.errstate, over="ignore", invalid="ignore", under="ignore")
 
 
+@dataclass
+class State:
+    """What training needs, besides the parameters, to continue in a later call."""
+
+    random: np.random.RandomState
+    seed: int  # of the validation set, and of the embeddings of later tokens
+    solver: str | None = None  # whose steps and moments these are
+    t: int = 0
+    moments: Moments = field(default_factory=dict)
+    n_weighed: int = 0
+    mean_weight: float = 0.0  # of so many sequences
+
+    def weigh(self, weights: np.ndarray) -> None:
+        """Take a call's sequences into the mean: if each call had its own, a class weight would
+        have no effect on a call with one class.
+        """
+        self.n_weighed += weights.size
+        more = weights.mean() - self.mean_weight
+        self.mean_weight += float(more) * (weights.size / self.n_weighed)
+
+    def plain(self) -> tuple[Any, ...]:
+        """As the estimator keeps it: pickles of it do not depend on this class."""
+        return tuple(vars(self).values())
+
+
 class Trainer:
     """Learns targets (n, K) of n sequences with weights (n,): forward, backward, clip, step.
 
     The loss of a minibatch is sum_i w_i loss_i / w, plus alpha / 2 * ||W||^2 / w over the weight
-    matrices, not embeddings and biases; w is its size times the mean weight of all sequences, see
-    `epoch`. With an optimizer that decouples weight decay, alpha is its rate and no part of the
-    loss.
+    matrices, not embeddings and biases; w is the mean weight of a minibatch, see `epoch`. With an
+    optimizer that decouples weight decay, alpha is its rate and no part of the loss.
     """
 
     def __init__(
@@ -82,25 +115,28 @@ class Trainer:
         targets: np.ndarray,
         weights: np.ndarray,
         minibatches: Iterable[np.ndarray],
+        mean_weight: float,
     ) -> float:
         """Do one step for each minibatch of rows; return the mean loss over all of them.
 
-        The loss is divided by the average weight of as many rows. Divided by the rows' own weight,
-        a single row of a rare class would cancel its large weight: with random labels, one in 50 of
-        the rare class, "balanced" weights would lead to a probability of 0.36 instead of 0.5.
+        Each loss is divided by the same total weight, that of as many average rows as a minibatch
+        has on average. Divided by the rows' own weight, a single row of a rare class would cancel
+        its large weight: with random labels, one in 50 of the rare class, "balanced" weights would
+        lead to a probability of 0.36 instead of 0.5.
         """
-        total, mean_weight = 0.0, weights.mean()
+        minibatches, total = list(minibatches), 0.0
+        total_weight = mean_weight * (weights.size / len(minibatches))
         with ignore_overflow():
             for rows in minibatches:
-                loss = self.step(sequences, targets, weights, rows, rows.size * mean_weight)
-                total += loss * rows.size / weights.size
+                loss = self.step(sequences, targets, weights, rows, total_weight)
+                total += loss / len(minibatches)
                 if not math.isfinite(total):
                     raise DivergenceError
         # A second moment that has overflowed would hold its weight where it is, for good.
         moments = itertools.chain.from_iterable(self.optimizer.moments.values())
         if not all_finite(self.parameters.values()) or not all_finite(moments):
             raise DivergenceError
-        return float(total)
+        return float(total * (mean_weight / weights.mean()))
 
     def step(
         self,
@@ -153,13 +189,18 @@ class Trainer:
                     self._block_gradients[0].array("embedding", *total.shape)[:] = total
             gradients, used = self._sum_blocks(tokens)
         loss = sum(losses) + self._add_penalty(gradients, total_weight)
-        self._update(gradients, used)
+        self._update(gradients, used, max(1.0, weights[rows].sum() / total_weight))
         return loss
 
-    def _update(self, gradients: Parameters, used: Parameters) -> None:
-        """Clip the gradients and step on the rows `used`, to which they belong."""
+    def _update(self, gradients: Parameters, used: Parameters, more: float) -> None:
+        """Clip the gradients and step on the rows `used`, to which they belong.
+
+        A minibatch that weighs `more` than others may have as much larger gradients: with one limit
+        for all, a rare class would lose the weight that makes up for its rareness. With one row in
+        200, "balanced" weights would lead to a probability of 0.25 instead of 0.5.
+        """
         if self.max_grad_norm is not None:
-            clip_by_global_norm(gradients, self.max_grad_norm)
+            clip_by_global_norm(gradients, more * self.max_grad_norm)
         self.optimizer.begin_step()
         for name, dW in gradients.items():
             W = self._matrices[name]
