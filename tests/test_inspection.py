@@ -394,7 +394,7 @@ def test_an_integral_has_no_more_steps_than_it_may(monkeypatch):
     assert wanted.size > 4
     monkeypatch.setattr(explanation, "MAX_STEPS", 20)
     np.testing.assert_array_equal(path.midpoints(is_settled=True), wanted[:4])
-    _, missing, _ = path._steps()
+    _, missing = path._steps()
     assert abs(missing)[np.searchsorted(path.s, wanted[0]) - 1] == abs(missing).max()
     monkeypatch.setattr(explanation, "MAX_STEPS", 16)
     assert path.midpoints(is_settled=True).size == 0

@@ -309,8 +309,8 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     -------
     names : list of list of str
         For each sequence: if the pipeline has a `SequenceVectorizer`, the words of the text, with
-        unknown words in brackets ("<unknown>" if later steps of the pipeline change the ids); else
-        token ids; for series, the numbers of the steps, from 1 on.
+        those unknown to the network in brackets ("<unknown>" if later steps of the pipeline change
+        the ids); else token ids; for series, the numbers of the steps, from 1 on.
 
     Raises
     ------
@@ -340,10 +340,13 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     numbers = [part.tolist() for part in _split_sequences(sequences)]
     if vectorizer is None:
         return [[str(number) for number in part] for part in numbers]
-    return _spelled(vectorizer, texts, numbers)
+    known = set(classifier.token_ids_.tolist())
+    return _spelled(vectorizer, texts, numbers, known)
 
 
-def _spelled(vectorizer: SequenceVectorizer, texts: Any, rows: list[list[int]]) -> list[list[str]]:
+def _spelled(
+    vectorizer: SequenceVectorizer, texts: Any, rows: list[list[int]], known: set[int]
+) -> list[list[str]]:
     """Return the words of these ids; as spelled in the texts, if the texts give the same ids."""
     vocabulary, split = vectorizer._words(), vectorizer.build_analyzer()
     words = {number: str(word) for word, number in vocabulary.items()}
@@ -351,8 +354,9 @@ def _spelled(vectorizer: SequenceVectorizer, texts: Any, rows: list[list[int]]) 
     for text, ids in zip(texts, rows, strict=True):
         found = list(split(text))[: vectorizer.max_length]
         same = [vocabulary.get(word, UNKNOWN) for word in found] == ids
-        spelled = [str(w) if w in vocabulary else f"[{w}]" for w in found]
-        names.append(spelled if same else [words.get(i, "<unknown>") for i in ids])
+        shown = found if same else [words.get(i, "<unknown>") for i in ids]
+        pairs = zip(shown, ids, strict=True)
+        names.append([f"{w}" if i in known or w == "<unknown>" else f"[{w}]" for w, i in pairs])
     return names
 
 
