@@ -395,7 +395,6 @@ def test_code_of_files_replaced_while_they_run_is_kept_as_that_of_the_old_ones(t
 
 def test_no_directory_is_blamed_if_there_is_no_source(monkeypatch, place):
     monkeypatch.delitem(cache._digests, cache.PACKAGE / "jit.py")
-    cache.directory_name.cache_clear()
     with pytest.warns(RuntimeWarning, match=r"so each .* source file .*jit.py can't be read\.$"):
         a_cache().save_overload(SIGNATURES[0], compiled(SIGNATURES[0]))
         cache.emit_pending_warning()
@@ -481,3 +480,31 @@ def test_closures_are_not_cached():
 
     assert not isinstance(kernel(times)._cache, cache.KernelCache)
     assert isinstance(double._cache, cache.KernelCache)
+
+
+RELOAD = """
+import importlib
+import numpy as np
+from pathlib import Path
+from seqnets import optimizers
+source = Path(optimizers.__file__)
+old = source.read_text()
+source.write_text(old.replace("total[row, k] += dW", "total[row, k] += 3 * dW"))
+importlib.reload(optimizers)
+source.write_text(old)
+"""
+SUM = """
+import numpy as np
+from seqnets import optimizers
+total = np.zeros((1, 1))
+optimizers.add_to_rows(np.array([0]), np.ones((1, 1)), total)
+print(total[0, 0])
+"""
+
+
+def test_an_edit_tried_by_reload_is_not_kept_as_the_code_of_the_old_file(tmp_path):
+    package = tmp_path / "seqnets"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    kernels = {"NUMBA_CACHE_DIR": str(tmp_path / "kernels"), "PYTHONDONTWRITEBYTECODE": "1"}
+    assert run(RELOAD + SUM, tmp_path, **kernels).splitlines()[-1] == "3.0"
+    assert run(SUM, tmp_path, **kernels) == "1.0\n"

@@ -408,6 +408,33 @@ def test_an_even_slope_needs_no_more_points():
     assert path.is_settled()
 
 
+def test_steps_whose_gradients_cancel_are_halved_too():
+    """One input takes what the other gives, where no step shows it: F rises evenly."""
+    path = explanation.Path()
+
+    def add(s):
+        bump = np.exp(-0.5 * ((s - 0.3) / 0.02) ** 2) / 0.02 / np.sqrt(2 * np.pi)
+        path.add(s, s, np.array([2 * bump, 1 - 2 * bump]))
+
+    for s in np.linspace(0, 1, 17):
+        add(s)
+    assert path.wrong_sum() == (0, 0)
+    while not path.is_settled():
+        for s in path.midpoints(is_settled=False):
+            add(s)
+    assert len(path.s) < 80
+    np.testing.assert_allclose(path.integral(), [2, -1], atol=explanation.CHANGE)
+
+
+def test_doubts_are_told(monkeypatch):
+    clf, X = fitted("gru"), make("series")
+    monkeypatch.setattr(explanation, "CHANGE", 0.0)
+    monkeypatch.setattr(explanation, "MAX_STEPS", 20)
+    monkeypatch.setattr(explanation, "TOLERANCE", 1.0)
+    with pytest.warns(ConvergenceWarning, match="Single attributions of sequence 0 may be wrong"):
+        clf.attributions(X[:1], "integrated_gradients")
+
+
 def test_an_integral_has_the_steps_asked_for(monkeypatch):
     seen, add = [], explanation.Path.add
     monkeypatch.setattr(
@@ -683,6 +710,11 @@ def test_of_a_table_it_is_scikit_learns(given):
         np.testing.assert_array_equal(found.importances, theirs.importances)
         with pytest.raises(ValueError, match="feature names should match"):
             inspection.permutation_importance(named, frame[["c", "b", "a"]], y)
+    named = copy.deepcopy(clf).fit(frame := pd.DataFrame(X, columns=["a", "b", "c"]), y)
+    given["scoring"] = lambda clf, X, y: clf.score(
+        X[["a", "b", "c"]], y
+    )  # as scikit-learn gives it
+    assert inspection.permutation_importance(named, frame, y, **given).importances.any()
 
 
 @pytest.mark.parametrize("form", [list, np.array], ids=["ragged", "2d"])

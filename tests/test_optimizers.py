@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 
-from seqnets.optimizers import SGD, Adam, AdamW, RMSprop, clip_by_global_norm, insert_rows
+from seqnets.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    RMSprop,
+    clip_by_global_norm,
+    insert_rows,
+    sum_of_squares,
+)
 
 ALL = np.arange(4)
 ADAM = 0.01, 0.8, 0.95, 1e-3  # chosen so that a misplaced beta or epsilon shows
@@ -287,3 +295,9 @@ def test_the_norm_of_float32_is_summed_in_float64():
     many[0, 0] = 2.0**13
     norm = clip_by_global_norm({"a": many}, np.inf)
     np.testing.assert_allclose(norm, np.sqrt(2.0**26 + 10_000), rtol=1e-14)
+
+
+def test_squares_of_float32_are_summed_in_float64():
+    matrices = {"a": np.full((3000, 8), 0.1, np.float32), "b": np.full((5, 1), 3.0, np.float32)}
+    expected = sum((W.astype(np.float64) ** 2).sum() for W in matrices.values())
+    assert sum_of_squares(matrices) == pytest.approx(expected, rel=1e-13)

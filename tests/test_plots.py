@@ -146,6 +146,13 @@ def test_words_are_those_that_the_network_gets():
     assert inspection.words(model, ["not so good"]) == [["good", "<unknown>", "not"]]
 
 
+def test_words_that_only_the_vectorizer_knows_are_in_brackets():
+    vectorizer = SequenceVectorizer(vocabulary=["good", "bad", "superb"])
+    classifier = RecurrentClassifier("rnn", 2, embedding_dim=2, max_iter=1, n_jobs=1)
+    model = make_pipeline(vectorizer, classifier).fit(["good", "bad"] * 4, [1, 0] * 4)
+    assert inspection.words(model, ["superb awful good"]) == [["[superb]", "[awful]", "good"]]
+
+
 def test_words_beyond_the_length_that_is_read():
     vectorizer, clf = text_model()
     given = SequenceVectorizer(vocabulary=vectorizer.vocabulary_, max_length=2)

@@ -641,3 +641,12 @@ def test_words_are_not_to_be_scaled(output):
     floats = [x.astype(float) for x in X] if output == "ragged" else X.astype(float)
     SequenceScaler().fit(floats).transform(X)
     SequenceScaler().fit(object_array([np.full((T, 2), T, np.int32) for T in (1, 2)]))  # channels
+
+
+def test_padding_beyond_the_longest_stays():
+    X = np.full((5, 9, 2), np.nan)
+    X[:, :5] = padded("float64")
+    found = SequenceScaler().fit_transform(X)
+    np.testing.assert_array_equal(found[:, :5], SequenceScaler().fit_transform(X[:, :5]))
+    assert found.shape == X.shape
+    assert np.isnan(found[:, 5:]).all()

@@ -630,3 +630,14 @@ def test_sparse_labels_beside_a_frame():
     X, y = pd.DataFrame(np.random.RandomState(0).normal(size=(N, 4))), np.eye(3)[np.arange(N) % 3]
     clfs = [make_classifier().fit(X, labels) for labels in (y, sparse.csr_matrix(y))]
     np.testing.assert_array_equal(*(clf.predict_proba(X) for clf in clfs))
+
+
+def test_rows_of_weight_0_do_not_shift_what_is_set_aside():
+    X, weights = [np.full((2, 2), float(i)) for i in range(N)], np.ones(N)
+    weights[::4] = 0
+    y, spy = np.arange(N) % 2, Spy([0.0] * 3)
+    make_classifier(scoring=spy, early_stopping=True).fit(X, y, sample_weight=weights)
+    rows, labels, _ = spy.calls[0]
+    numbers = [int(x[0, 0]) for x in rows]
+    assert all(number % 4 for number in numbers)
+    assert y[numbers].tolist() == labels.tolist()

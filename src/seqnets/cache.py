@@ -17,7 +17,6 @@ Only this module knows how Numba keeps code. If that is not as expected, nothing
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import os
 import pickle
@@ -60,7 +59,7 @@ SWITCHES = (  # of Numba, which change the code; set by variables NUMBA_BOUNDSCH
 # Rooms without kernels that kernels' code depends on.
 USED_BY_KERNELS = "activations", "cache", "jit", "prefetch", "registers"
 _sources = {PACKAGE / f"{name}.py" for name in USED_BY_KERNELS}
-_digests: dict[Path, bytes] = {}  # of each source as it was when it was imported
+_digests: dict[Path, bytes] = {}  # of each source as it was imported; empty if it was as two
 _warned = False
 _pending_warnings: list[str] = []  # warnings, kept for a thread that runs the user's code
 
@@ -190,7 +189,6 @@ def user_cache() -> Path:
     return path
 
 
-@functools.cache
 def directory_name(target: tuple[str, str, str], sources: frozenset[Path]) -> str:
     """The directory's name: versions for people, and a hash of everything for the machine."""
     python = "py{}.{}".format(*sys.version_info)
@@ -202,9 +200,11 @@ def directory_name(target: tuple[str, str, str], sources: frozenset[Path]) -> st
 
 def remember(sources: set[Path]) -> None:
     """Hash these files while they are being imported: an upgrade may replace them later."""
-    for source in sources - _digests.keys():
+    for source in sources:
         with contextlib.suppress(OSError):
-            _digests[source] = hashlib.sha256(source.read_bytes()).digest()
+            digest = hashlib.sha256(source.read_bytes()).digest()
+            if _digests.setdefault(source, digest) != digest:
+                _digests[source] = b""  # edited and imported again: both versions are in use
 
 
 remember(_sources)
@@ -216,6 +216,8 @@ def hash_of(sources: Iterable[Path]) -> str:
     for source in sorted(sources):
         if source not in _digests:  # in a zip, or only compiled
             raise LookupError(f"the source file {source} can't be read")
+        if not _digests[source]:
+            raise LookupError(f"{source} was changed and imported again")
         digest.update(_digests[source])
     return digest.hexdigest()
 

@@ -11,6 +11,7 @@ import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.base import _fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils.metaestimators import available_if
 
 from .progress import Progress
 
@@ -91,6 +92,11 @@ def on_snapshot(method: F) -> F:
         return method(snapshot(self), *args, **kwargs)
 
     return cast(F, asked)
+
+
+def only_if(check: Callable[[Any], bool]) -> Callable[[F], F]:
+    """Hide the method of estimators that fail the check, by scikit-learn's `available_if`."""
+    return available_if(check)
 
 
 def checked_fit(method: F) -> F:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .estimators import effective_n_threads, on_snapshot
+from .estimators import effective_n_threads, on_snapshot, only_if
 from .explanation import (
     Target,
     gradient_flow,
@@ -89,7 +88,7 @@ class InsideMixin(PredictionMixin):
             for logits in staged_logits(self._network, self.parameters_, sequences, workers):
                 yield exp(self._log_proba(check_finite(logits)))
 
-    @available_if(has_attention)
+    @only_if(has_attention)
     @on_snapshot
     def attention_weights(self, X: Any) -> np.ndarray:
         """Return the weight of each step in the pooled state, which is what is classified.
