@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import object_array, small_model
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from sklearn.exceptions import ConvergenceWarning
 
 from seqnets import RecurrentClassifier, fitting, labels
@@ -232,6 +233,7 @@ def test_one_class_is_nothing_to_warn_of():
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_a_worker_s_warning_is_at_no_line_of_python_s_own(backend, capfd):
+    get_reusable_executor().shutdown(wait=True)  # workers of other tests would write elsewhere
     clf = make_classifier(max_iter=1)
     fit = delayed(clf.fit)
     with warnings.catch_warnings(record=True) as caught:

@@ -25,14 +25,13 @@ from sklearn.utils.validation import _check_feature_names, validate_data
 from .batches import Sequences
 from .estimators import check_unmasked
 from .real_numbers import DATES, NUMBERS, demand_real_numbers, dtype_kind, is_frame
-from .vocabulary import LARGEST_ID, PADDING
+from .vocabulary import LARGEST_ID, PADDING, SERIES_HINT, hint_at, warn_of_zeros_between_ids
 from .warn import warn
 
 FLOAT, FLOATS = np.dtype(np.float64), [np.float64, np.float32]
 FLOAT32 = {"float32", "Float32", "float[pyarrow]"}  # as pandas calls them
-SERIES_HINT = "numeric series need embedding_dim=None"
+SINGLE = "Pass a single sequence x as [x]."
 CHANNELS_FIRST = "If it is (n_sequences, n_features, n_steps), pass np.swapaxes(X, 1, 2)."
-MAX_TEXTS_PER_ROW = 4  # padded, side by side in one X
 
 
 @contextlib.contextmanager
@@ -76,7 +75,7 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
     if not allowed.all():
         hint = "" if largest == LARGEST_ID else ", the last row of embeddings"
         rule = f"token ids are whole numbers from 0 to {largest}{hint}"
-        rule += _hint_at(float(values[allowed.argmin()]))
+        rule += hint_at(float(values[allowed.argmin()]))
         _refuse(allowed, Sequences(values, offsets), rule)
     values = values.astype(np.int64)
     real = values != PADDING
@@ -85,34 +84,8 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
     kept_before = np.concatenate(([0], np.cumsum(real)))
     kept = Sequences(values[real], kept_before[offsets])
     if first:
-        _warn_of_zeros_between_ids(real, offsets, kept)
+        warn_of_zeros_between_ids(real, offsets, kept.offsets)
     return kept
-
-
-def _hint_at(number: float) -> str:
-    """Advice to a user who has this number among the token ids."""
-    if np.isnan(number) or number < 0 and number.is_integer():
-        return "; pad with 0"
-    if number > LARGEST_ID and number.is_integer():  # as hashes are
-        return "; SequenceVectorizer(analyzer=list) numbers any others"
-    series = f"; {SERIES_HINT}, numbers can't be mixed with texts"
-    return "" if number.is_integer() else series
-
-
-def _warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: Sequences) -> None:
-    """Warn, but not of padded texts side by side, whose zeros end before the same few steps."""
-    after = 1 + np.flatnonzero(real[1:] & ~real[:-1])
-    row = offsets.searchsorted(after, side="right") - 1
-    first = np.flatnonzero(real)[kept.offsets[row]]  # id of each row
-    row, step = row[after > first], (after - offsets[row])[after > first]
-    # All texts but the first begin after a zero; each takes at least two steps.
-    few = min(MAX_TEXTS_PER_ROW, int(np.diff(offsets).max()) // 2)
-    if np.unique(step).size >= max(few, 1):
-        warn(
-            f"X[{row[0]}] holds 0 at step {step[0] - 1}, between other ids. 0 is padding and is "
-            "dropped; if your ids begin at 0, as those of OrdinalEncoder do, add 2 to all (1 is "
-            "the unknown id)."
-        )
 
 
 @overflow_as_value_error()
@@ -126,6 +99,11 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     reset = kind is None
     if kind is None:
         kind = "ragged" if isinstance(X, list) else "3d" if getattr(X, "ndim", 2) > 2 else "2d"
+    if isinstance(X, np.ndarray) and X.ndim == 1:
+        raise ValueError(
+            f"X has shape {X.shape}. {SINGLE} Reshape your data, X.reshape(-1, 1), if each number "
+            "is a series of one step."
+        )
     if kind == "2d":
         return _read_2d(estimator, X, reset), kind
     named = X
@@ -135,9 +113,12 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True)
         series = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
+        if X.ndim == 2 and X.shape[1] == 1 < len(X) and not reset:
+            warn(f"X has shape {X.shape}, which is {len(X)} series of one step. {SINGLE}")
     hint = "; fill gaps, and leave out padding, which a list does not need"
     if kind == "3d":
-        hint = "; NaN is padding only after a sequence's last step; fill gaps"
+        hint = "; NaN is padding only after a sequence's last step: fill gaps, or leave such steps "
+        hint += "out, [x[~np.isnan(x).all(axis=1)] for x in X]"
     series = _as_finite_floats(series, hint, list(named.columns) if is_frame(named) else [])
     if not reset and len(series.values) == 0:  # no step tells how many features there are
         series = series._replace(values=series.values.reshape(0, estimator.n_features_in_))
@@ -153,7 +134,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     elif n_features != estimator.n_features_in_:
         hint = ""
         if getattr(X, "ndim", 0) in (2, 3) and X.shape[1] == estimator.n_features_in_:
-            hint = " " + (CHANNELS_FIRST if X.ndim == 3 else "Pass a single sequence x as [x].")
+            hint = " " + (CHANNELS_FIRST if X.ndim == 3 else SINGLE)
         raise ValueError(
             f"X has {n_features} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input.{hint}"
@@ -168,6 +149,13 @@ def _read_2d(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
     X = _same_widths(X)
     names = list(X.columns) if is_frame(X) else []
     dtype = np.float32 if is_frame(X) and set(map(str, X.dtypes)) <= FLOAT32 else FLOATS
+    expected = None if reset else getattr(estimator, "n_features_in_", None)
+    if _is_matrix(X) and expected not in (None, X.shape[1]):
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting "
+            f"{expected} features as input: series in a 2-D array all have as many "
+            "steps. If lengths may differ, pass lists of arrays, to fit, too: list(X)."
+        )
     X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=reset)
     hint = "; fill gaps, such as with SimpleImputer" if names else ""
     hint += "; if some end early, pass a list of series without padding"

@@ -15,7 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from .warn import warn
+
 PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
+SERIES_HINT = "numeric series need embedding_dim=None"
+MAX_TEXTS_PER_ROW = 4  # padded, side by side in one X
 NO_LISTS = str, bytes, Mapping, set, frozenset  # list(x) takes them, but none is a list of words
 # What Python's \w leaves out of words: combining accents, joiners, the vowel signs and points of
 # Hebrew, Arabic, Syriac, Thaana, N'Ko, the Indian scripts, Thai, Lao, Tibetan, Burmese and Khmer
@@ -279,3 +283,29 @@ def padded(rows: list[np.ndarray], width: int | None) -> np.ndarray:
     for line, row in zip(matrix, rows, strict=True):
         line[: len(row)] = row
     return matrix
+
+
+def hint_at(number: float) -> str:
+    """Advice to a user who has this number among the token ids."""
+    if np.isnan(number) or number < 0 and number.is_integer():
+        return "; pad with 0"
+    if number > LARGEST_ID and number.is_integer():  # as hashes are
+        return "; SequenceVectorizer(analyzer=list) numbers any others"
+    series = f"; {SERIES_HINT}, numbers can't be mixed with texts"
+    return "" if number.is_integer() else series
+
+
+def warn_of_zeros_between_ids(real: np.ndarray, offsets: np.ndarray, kept: np.ndarray) -> None:
+    """Warn, but not of padded texts side by side, whose zeros end before the same few steps."""
+    after = 1 + np.flatnonzero(real[1:] & ~real[:-1])
+    row = offsets.searchsorted(after, side="right") - 1
+    first = np.flatnonzero(real)[kept[row]]  # id of each row
+    row, step = row[after > first], (after - offsets[row])[after > first]
+    # All texts but the first begin after a zero; each takes at least two steps.
+    few = min(MAX_TEXTS_PER_ROW, int(np.diff(offsets).max()) // 2)
+    if np.unique(step).size >= max(few, 1):
+        warn(
+            f"X[{row[0]}] holds 0 at step {step[0] - 1}, between other ids. 0 is padding and is "
+            "dropped; if your ids begin at 0, as those of OrdinalEncoder do, add 2 to all (1 is "
+            "the unknown id)."
+        )
