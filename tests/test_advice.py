@@ -221,6 +221,21 @@ def test_ids_have_no_level_of_their_own():
     assert "subtract its mean" not in str(caught[0].message)
 
 
+@pytest.mark.parametrize("code", [-9999.0, 1e6])
+def test_a_code_for_missing_values_is_told(code):
+    random = np.random.RandomState(0)
+    X, y = random.normal(20, 3, size=(40, 10, 2)), random.randint(0, 2, 40)
+    places = random.randint(0, 10, 8)
+    X[np.arange(8), places, 1] = code
+    pattern = rf"{code:.6g} stands at 8 steps of feature 1, far from all other .* fill these gaps"
+    with pytest.warns(ConvergenceWarning, match=pattern.replace("+", r"\+")):
+        make_classifier(max_iter=2).fit(X, y)
+    X[np.arange(8), places, 1] = np.where(np.arange(8) % 2, 30.0, 31.0)  # rare, but not far
+    with pytest.warns(ConvergenceWarning) as caught:
+        make_classifier(max_iter=2).fit(X, y)
+    assert not any("stands at" in str(warning.message) for warning in caught)
+
+
 @pytest.mark.filterwarnings("error")
 def test_one_class_is_nothing_to_warn_of():
     """Neither few sequences to judge by nor different levels."""

@@ -820,3 +820,21 @@ def test_what_is_no_sequences(monkeypatch, call, kind, name):
 )
 def test_shapes_that_do_not_fit(monkeypatch, call, kind, X, message):
     assert_refused(monkeypatch, call, fitted(kind), X, ValueError, f"(?s){message}")
+
+
+@pytest.mark.parametrize("form", ["ragged", "3d"])
+def test_one_series_alone_is_told_from_many_of_one_step(form):
+    """scikit-learn's advice, reshape(-1, 1), would make a series of each of its steps."""
+    x = np.arange(5.0)
+    given = {"kind": form, "n_features_in_": 1}
+    with pytest.raises(ValueError, match=r"X has shape \(5,\). Pass a single sequence x as \[x\]"):
+        read(x, **given)
+    with pytest.warns(UserWarning, match=r"\(5, 1\), which is 5 series of one step. Pass a single"):
+        _, series, _ = read(x[:, np.newaxis], **given)
+    assert_series(series, x.reshape(5, 1))
+
+
+def test_a_table_of_another_width_is_told_of_lists():
+    message = "X has 3 features, but RecurrentClassifier is expecting 4 .* pass lists of arrays"
+    with pytest.raises(ValueError, match=message):
+        read(np.zeros((5, 3)), kind="2d", n_features_in_=4)

@@ -64,7 +64,9 @@ def warn_of_a_poor_fit(
         )
     loss = np.median(curve[-LAST_EPOCHS:]) if validation is None else history.lowest_validation_loss
     if 0 < HALF_LEARNED * guessing < loss:
-        if hint := describe_flat_series(data.sequences):
+        sequences = data.sequences
+        hint = describe_missing_code(estimator, sequences) or describe_flat_series(sequences)
+        if hint:
             message = f"{message or compare_with_guessing('loss', loss, history)} {hint}"
         elif message and may_be_ids:
             message = f"{message} {IDS_HINT}"
@@ -132,6 +134,24 @@ def describe_rare_class(estimator: Estimator, targets: np.ndarray) -> str:
         f"The validation set has {n} sequence{'s' * (n != 1)} of class {name!r}, which is few to "
         "judge by: try a larger one, or none (early_stopping=False)."
     )
+
+
+def describe_missing_code(estimator: Estimator, sequences: Sequences) -> str:
+    """Advice if an extreme number recurs, far from all others, as codes of missing values do."""
+    values = sequences.values
+    for d in range(values.shape[1] if values.ndim == 2 else 0):
+        x = values[: SAMPLE * SAMPLE, d]
+        for extreme in (x.min(), x.max()) if x.size else ():
+            others = x[x != extreme]
+            n = x.size - others.size
+            if n > 1 and others.size and abs(others - extreme).min() > 2 * np.ptp(others) > 0:
+                code = extreme * estimator.input_scale_[d] + estimator.input_mean_[d]
+                feature = f" of feature {d}" if values.shape[1] > 1 else ""
+                return (
+                    f"{code:.6g} stands at {n} steps{feature}, far from all other numbers: if it "
+                    "is a code for missing values, fill these gaps."
+                )
+    return ""
 
 
 def describe_flat_series(sequences: Sequences) -> str:
