@@ -108,6 +108,17 @@ def test_the_readme_fills_gaps():
     assert filled[1].equals(X[1])
 
 
+def test_the_readme_cuts_windows():
+    windows, labels = re.search(
+        r"`(np.lib.stride_tricks.*?)`, with\s+`y = (.*?)`", README.read_text("utf-8"), re.S
+    ).groups()
+    x = np.arange(520.0).reshape(260, 2)
+    names = {"np": np, "x": x, "labels": np.arange(260)}
+    found, y = eval(windows, names), eval(labels, names)
+    assert y.tolist() == [99, 149, 199, 249]
+    np.testing.assert_array_equal(found, [x[end - 99 : end + 1] for end in y])
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_readme_puts_numbers_beside_a_series():
     """The label needs both: neither can do without the other."""
