@@ -818,3 +818,35 @@ def test_an_empty_text_can_be_shown():
 def test_a_step_of_channels_is_their_sum_as_text():
     display = plots.AttributionDisplay(np.array([[1.0, -3.0], [0.5, 0.5]]), ["1", "2"], "a")
     assert re.findall('title="(.*?)"', display._repr_html_()) == ["-2", "+1"]
+
+
+class Swapped(FunctionTransformer):
+    def __init__(self):
+        super().__init__(lambda X: [x[["hum", "temp"]] for x in X])
+
+
+def test_channels_are_named_as_the_classifier_reads_them():
+    X = [pd.DataFrame({"temp": [t, 1.0], "hum": [0.0, t]}) for t in (0.0, 1.0)] * 4
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1)
+    for first, names in ((Swapped(), ["hum", "temp"]), (SequenceScaler(), ["temp", "hum"])):
+        model = make_pipeline(first, clf).fit(X, [0, 1] * 4)
+        display = plots.AttributionDisplay.from_estimator(model, X[0])
+        assert list(display.features) == names
+    arrays = [x.to_numpy() for x in X]
+    nameless = make_pipeline(FunctionTransformer(), clf).fit(arrays, [0, 1] * 4)
+    assert plots.AttributionDisplay.from_estimator(nameless, arrays[0]).features is None
+
+
+def test_a_number_that_is_none_tears_no_hole_into_others():
+    values = np.ones(150)
+    values[70] = np.nan
+    display = plots.AttributionDisplay(values, [str(t) for t in range(150)], "yes").plot()
+    above, _ = display.ax_.collections
+    (path,) = above.get_paths()
+    assert np.isfinite(path.vertices).all()
+    assert path.contains_points([(69, 0.5), (70, 0.5), (71, 0.5)]).tolist() == [True, False, True]
+
+
+def test_two_labels_of_an_empty_text_do_not_exclude_each_other():
+    display = plots.StagedPredictionDisplay(np.empty((0, 2)), [], ["a", "b"]).plot()
+    assert display.ax_.get_ylabel() == "probability"

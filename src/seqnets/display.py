@@ -95,6 +95,17 @@ class Display:
         self.ax_.set(ylabel=label)
         self._name_steps(words, np.abs(values))
 
+    @staticmethod
+    def _channel_names(estimator: inspection.Model) -> Any:
+        """Return the names of the channels that the classifier reads, or nothing if it has none."""
+        classifier = inspection.last_step(estimator)
+        if hasattr(classifier, "feature_names_in_"):
+            return classifier.feature_names_in_
+        try:  # what is in front of it may give names to arrays
+            return estimator[:-1].get_feature_names_out()
+        except (AttributeError, IndexError, TypeError, ValueError):
+            return ()
+
     def _areas(self, values: np.ndarray, feet: np.ndarray) -> None:
         """Fill the areas between values (T, n) and their feet (n,); of many steps, show extremes.
 
@@ -102,10 +113,10 @@ class Display:
         """
         from matplotlib.collections import PolyCollection
 
-        T = len(values)
+        T, finite = len(values), np.where(np.isfinite(values), values, 0)  # NaN would tear outlines
         starts = np.linspace(0, T, min(T, MOST_COLUMNS), endpoint=False, dtype=int)
         for end, color in ((np.maximum, color_of(1)), (np.minimum, color_of(-1))):
-            part = end(end.reduceat(values, starts), 0) if T else values
+            part = end(end.reduceat(finite, starts), 0) if T else finite
             height = np.pad(np.repeat(part, 2, axis=0), ((1, 1), (0, 0)))
             x = np.repeat(np.append(starts, T) - 0.5, 2)[:, np.newaxis]
             outlines = np.stack(np.broadcast_arrays(x, feet + height), axis=2).swapaxes(0, 1)

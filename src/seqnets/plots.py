@@ -238,8 +238,8 @@ class StagedPredictionDisplay(Display):
         n_classes = len(self.classes)
         most = MOST_NAMED + 1  # and others
         ax = self._set_axes(ax, width_for(self.words) + legend_width(list(self.classes)[:most]))
-        shared = n_classes == 2 and np.allclose(self.probabilities.sum(axis=1), 1)
-        few = len(self.words) <= 60
+        sums, few = self.probabilities.sum(axis=1), len(self.words) <= 60
+        shared = n_classes == 2 and sums.size > 0 and np.allclose(sums, 1)
         highest = self.probabilities.max(axis=0, initial=0)
         named = sorted(np.argsort(-highest, kind="stable")[:MOST_NAMED].tolist())
         if len(named) < n_classes:
@@ -351,7 +351,7 @@ class AttributionDisplay(Display):
         X, words = read_one(estimator, x)
         (found,) = inspection.attributions(estimator, X, method, target)
         target = estimator.predict(X)[0] if target is None else target
-        features = getattr(estimator, "feature_names_in_", ())
+        features = cls._channel_names(estimator)
         known = found.ndim == 2 and len(features) == found.shape[1]
         display = cls(found, words, target, features if known else None)
         return display if ax is None else display.plot(ax=ax)
