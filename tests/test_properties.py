@@ -308,6 +308,7 @@ def spoiled(draw):
 whatever = nested | arrays() | frames | spoiled() | any_documented.map(lambda case: case[1])
 
 
+@pytest.mark.filterwarnings("ignore:X has shape .* series of one step")
 @holds_for(each_kind, whatever)
 def test_a_prediction_is_the_twin_s_or_one_clean_error(kind, X):
     clf = fitted(kind)
