@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import object_array
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -277,6 +278,60 @@ def test_channels_have_the_names_of_columns():
     model = make_pipeline(SequenceScaler(), clf).fit(frames, [0, 1, 2] * 2)
     display = plots.AttributionDisplay.from_estimator(model, frames[0]).plot()
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["temp", "speed"]
+
+
+class Swapped(TransformerMixin, BaseEstimator):
+    """Swaps the two columns of each frame."""
+
+    def fit(self, frames, y=None):
+        self.feature_names_in_ = np.array(frames[0].columns, dtype=object)
+        return self
+
+    def transform(self, frames):
+        return [frame[frame.columns[::-1]] for frame in frames]
+
+
+class SwappedArrays(Swapped):
+    def transform(self, frames):
+        return [frame.to_numpy() for frame in super().transform(frames)]
+
+
+class NamedArrays(SwappedArrays):
+    def get_feature_names_out(self, input_features=None):
+        return self.feature_names_in_[::-1]
+
+
+class NamesWithoutArgument(SwappedArrays):
+    def get_feature_names_out(self):  # scikit-learn would give it the names before
+        return self.feature_names_in_[::-1]
+
+
+@pytest.mark.parametrize(
+    ("steps", "names"),
+    [
+        ([Swapped()], ["hum", "temp"]),
+        ([Swapped(), SequenceScaler()], ["hum", "temp"]),
+        ([NamedArrays()], ["hum", "temp"]),
+        ([make_pipeline(NamedArrays()), "passthrough", SequenceScaler()], ["hum", "temp"]),
+        ([SwappedArrays()], ["0", "1"]),
+        ([NamesWithoutArgument()], ["0", "1"]),
+        ([SwappedArrays(), SequenceScaler()], ["0", "1"]),
+    ],
+)
+def test_channels_have_the_names_of_what_the_classifier_reads(steps, names):
+    """Whatever the steps before it do to the columns."""
+    frames = [pd.DataFrame({"temp": x[:, 0], "hum": x[:, 1]}) for x in series_model()[1]]
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0)
+    model = clone(make_pipeline(*steps, clf)).fit(frames, [0, 1, 2] * 2)
+    display = plots.AttributionDisplay.from_estimator(FrozenEstimator(model), frames[0]).plot()
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == names
+
+
+def test_channels_without_names_have_numbers():
+    _, X, y = series_model()
+    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1, random_state=0)
+    model = make_pipeline(SequenceScaler(), clf).fit(X, y)
+    assert plots.AttributionDisplay.from_estimator(model, X[0]).features is None
 
 
 def test_of_many_channels_those_named_stand_at_their_rows():
@@ -818,23 +873,6 @@ def test_an_empty_text_can_be_shown():
 def test_a_step_of_channels_is_their_sum_as_text():
     display = plots.AttributionDisplay(np.array([[1.0, -3.0], [0.5, 0.5]]), ["1", "2"], "a")
     assert re.findall('title="(.*?)"', display._repr_html_()) == ["-2", "+1"]
-
-
-class Swapped(FunctionTransformer):
-    def __init__(self):
-        super().__init__(lambda X: [x[["hum", "temp"]] for x in X])
-
-
-def test_channels_are_named_as_the_classifier_reads_them():
-    X = [pd.DataFrame({"temp": [t, 1.0], "hum": [0.0, t]}) for t in (0.0, 1.0)] * 4
-    clf = RecurrentClassifier("rnn", 2, max_iter=1, n_jobs=1)
-    for first, names in ((Swapped(), ["hum", "temp"]), (SequenceScaler(), ["temp", "hum"])):
-        model = make_pipeline(first, clf).fit(X, [0, 1] * 4)
-        display = plots.AttributionDisplay.from_estimator(model, X[0])
-        assert list(display.features) == names
-    arrays = [x.to_numpy() for x in X]
-    nameless = make_pipeline(FunctionTransformer(), clf).fit(arrays, [0, 1] * 4)
-    assert plots.AttributionDisplay.from_estimator(nameless, arrays[0]).features is None
 
 
 def test_a_number_that_is_none_tears_no_hole_into_others():

@@ -97,14 +97,19 @@ class Display:
 
     @staticmethod
     def _channel_names(estimator: inspection.Model) -> Any:
-        """Return the names of the channels that the classifier reads, or nothing if it has none."""
-        classifier = inspection.last_step(estimator)
-        if hasattr(classifier, "feature_names_in_"):
-            return classifier.feature_names_in_
-        try:  # what is in front of it may give names to arrays
-            return estimator[:-1].get_feature_names_out()
-        except (AttributeError, IndexError, TypeError, ValueError):
-            return ()
+        """The names of the channels as the classifier reads them; none if they can't be known.
+
+        Of no names, a step's `get_feature_names_out` would make "x0", "x1", ...
+        """
+        *before, classifier = inspection.steps_of(estimator)
+        names = ()
+        for step in before:
+            names = getattr(step, "feature_names_in_", names)
+            try:
+                names = step.get_feature_names_out(names) if len(names) else names
+            except (AttributeError, TypeError, ValueError):  # it can't tell what it did to them
+                names = ()
+        return getattr(classifier, "feature_names_in_", names)
 
     def _areas(self, values: np.ndarray, feet: np.ndarray) -> None:
         """Fill the areas between values (T, n) and their feet (n,); of many steps, show extremes.

@@ -330,7 +330,7 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     vectorizer = None
     X = list(X) if isinstance(X, Iterator) else X
     classifier = last_step(estimator)
-    for step in list(_steps(estimator))[:-1]:
+    for step in list(steps_of(estimator))[:-1]:
         if isinstance(step, SequenceVectorizer):
             vectorizer, texts = step, X
         X = step.transform(X)
@@ -368,7 +368,7 @@ def _split_sequences(sequences: Sequences) -> np.ndarray:
 
 def last_step(estimator: Model) -> RecurrentClassifier:
     """Return the classifier, which may stand at the end of a pipeline."""
-    *_, estimator = _steps(estimator)
+    *_, estimator = steps_of(estimator)
     if not isinstance(estimator, RecurrentClassifier):
         inside = [name for name in ("best_estimator_", "estimator_") if hasattr(estimator, name)]
         hint = f"; pass its {inside[0]}" if inside else ""
@@ -382,12 +382,12 @@ def last_step(estimator: Model) -> RecurrentClassifier:
 def _with_inputs(estimator: Model, X: Any) -> tuple[RecurrentClassifier, Any]:
     """Return the classifier and X as the classifier gets it."""
     classifier = last_step(estimator)
-    for step in list(_steps(estimator))[:-1]:
+    for step in list(steps_of(estimator))[:-1]:
         X = step.transform(X)
     return classifier, X
 
 
-def _steps(estimator: Any) -> Iterator[Any]:
+def steps_of(estimator: Any) -> Iterator[Any]:
     """Yield the steps that predict, also those of nested pipelines; or the estimator itself."""
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
@@ -396,4 +396,4 @@ def _steps(estimator: Any) -> Iterator[Any]:
         return
     for step in (step for _, step in estimator.steps if step not in (None, "passthrough")):
         if step is estimator.steps[-1][1] or not hasattr(step, "fit_resample"):
-            yield from _steps(step)
+            yield from steps_of(step)
