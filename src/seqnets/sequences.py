@@ -113,7 +113,7 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True)
         series = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-        if X.ndim == 2 and X.shape[1] == 1 < len(X) and not reset:
+        if not reset and X.ndim == 2 and X.shape[1] == estimator.n_features_in_ == 1 < len(X):
             warn(f"X has shape {X.shape}, which is {len(X)} series of one step. {SINGLE}")
     hint = "; fill gaps, and leave out padding, which a list does not need"
     if kind == "3d":
