@@ -629,11 +629,13 @@ def probability_of_1(clf):
 
 
 @pytest.mark.compiled
-def test_a_rare_class_counts_as_much_as_its_weight():
+@pytest.mark.parametrize("solver", ["adam", "rmsprop"])
+def test_a_rare_class_counts_as_much_as_its_weight(solver):
     """Although the gradients of minibatches that hold it are large, and clipped."""
     y = np.arange(400) < 4
     settings = {"class_weight": "balanced", "max_iter": 30, "learning_rate": "cosine", "alpha": 0}
-    clf = RecurrentClassifier("rnn", 4, early_stopping=False, random_state=0, **settings)
+    settings |= {"solver": solver, "early_stopping": False}
+    clf = RecurrentClassifier("rnn", 4, random_state=0, **settings)
     assert probability_of_1(clf.fit(np.ones((400, 3)), y)) == pytest.approx(0.5, abs=0.05)
 
 

@@ -423,7 +423,7 @@ def test_steps_whose_gradients_cancel_are_halved_too():
         for s in path.midpoints(is_settled=False):
             add(s)
     assert len(path.s) < 80
-    np.testing.assert_allclose(path.integral(), [2, -1], atol=explanation.CHANGE)
+    np.testing.assert_allclose(path.integral(), [2, -1], atol=0.04)
 
 
 def test_doubts_are_told(monkeypatch):
@@ -431,7 +431,7 @@ def test_doubts_are_told(monkeypatch):
     monkeypatch.setattr(explanation, "CHANGE", 0.0)
     monkeypatch.setattr(explanation, "MAX_STEPS", 20)
     monkeypatch.setattr(explanation, "TOLERANCE", 1.0)
-    with pytest.warns(ConvergenceWarning, match="Single attributions of sequence 0 may be wrong"):
+    with pytest.warns(ConvergenceWarning, match="Single attributions of sequence 0 may be off"):
         clf.attributions(X[:1], "integrated_gradients")
 
 

@@ -213,6 +213,15 @@ def test_a_hook_runs_after_each_update():
             assert np.any(seen[-1]["dense.b"] != seen[-2]["dense.b"])
 
 
+def test_a_heavy_minibatch_makes_no_larger_step_of_sgd():
+    with Workers(1, np.dtype(np.float64)) as workers:
+        trainer = make_trainer("series", workers, SGD(1.0, 0.0, False), max_grad_norm=0.01)
+        start = copied(trainer.parameters)
+        trainer.step(make_sequences("series"), TARGETS, WEIGHTS, np.arange(4), 1e-3)
+    moved = {name: W - start[name] for name, W in trainer.parameters.items()}
+    assert global_norm(moved) == pytest.approx(0.01, rel=1e-9)
+
+
 def test_an_epoch_is_the_weighted_mean(monkeypatch):
     with Workers(1, np.dtype(np.float64)) as workers:
         trainer = make_trainer("series", workers, plain_sgd())

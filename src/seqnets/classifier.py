@@ -94,8 +94,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         Added to the root of the second moment by "adam", "adamw" and "rmsprop"; above 0.
     max_grad_norm : float or None, default=1.0
         The norm, above 0, to which larger gradients are scaled (Pascanu et al. 2013), times the
-        weight of a minibatch if it is heavier than average. None: never. With only one or two
-        sequences per minibatch, clipping can make the probabilities of rare labels too small.
+        weight of a minibatch if it is heavier than average (not for "sgd"). None: never. With one
+        or two sequences per minibatch, clipping can make probabilities of rare labels too small.
     bptt_steps : int, default=None
         Train in windows of this many steps, counted from the end of the longest of the sequences
         read together: the state is carried through all windows, but gradients flow back, and memory

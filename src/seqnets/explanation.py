@@ -346,7 +346,7 @@ class Path:
 
 
 TOLERANCE = 1e-3  # of F(x) - F(0), by which the sum may miss it
-CHANGE = 0.1  # of the largest attribution, by which halving all steps may have changed them
+CHANGE = 0.02  # of the largest attribution, by which halving all steps may have changed them
 ROUNDING = 1e-5  # of the sum of absolute values: if they cancel, the limit of single precision
 MIN_STEPS, MAX_STEPS = 16, 256  # steps of the integral
 MIN_STEP_WIDTH = 1e-9  # no shorter step is halved

@@ -193,7 +193,7 @@ class InsideMixin(PredictionMixin):
             Number of equal steps of the integral. None: 16 at first; the steps with the largest
             errors are halved, up to 256 in all, until the attributions sum to F(x) - F(0) within
             1e-3 of it (or 1e-5 of the sum of their absolute values, the limit of single precision)
-            and the last halving of all steps changed none by more than a tenth of the largest.
+            and the last halving of all steps changed none by more than 0.02 of the largest.
 
         Returns
         -------
@@ -263,8 +263,8 @@ class InsideMixin(PredictionMixin):
             warn(message, ConvergenceWarning)
         elif doubtful.any():
             message = (
-                f"Single attributions of sequence {doubtful.argmax()} may be wrong by a tenth of "
-                "the largest: 256 steps are not enough. More equal ones may be: n_steps=1000."
+                f"Single attributions of sequence {doubtful.argmax()} may be off by more than "
+                "0.02 of the largest: 256 steps are not enough. More may be: n_steps=1000."
             )
             warn(message, ConvergenceWarning)
         return found

@@ -270,7 +270,8 @@ def permutation_importance(
         from sklearn.inspection import permutation_importance as of_columns  # slow to import
 
         read_again(classifier, X)
-        if not hasattr(X, "iloc"):  # scikit-learn makes arrays of all but pandas's data frames
+        if not (hasattr(X, "iloc") and hasattr(classifier, "feature_names_in_")):
+            # scikit-learn makes arrays of all but pandas's frames, and each scoring would warn
             classifier, X = without_feature_names(classifier), np.asarray(X)
         return of_columns(
             classifier, X, y, scoring=scoring, n_repeats=n_repeats, random_state=random_state

@@ -16,6 +16,7 @@ from .dropout import NO_DROPOUT, NO_MASKS, Dropout
 from .losses import LOSSES
 from .network import Network
 from .optimizers import (
+    SGD,
     Moments,
     Optimizer,
     add_to_rows,
@@ -132,11 +133,12 @@ class Trainer:
                 total += loss / len(minibatches)
                 if not math.isfinite(total):
                     raise DivergenceError
+            total *= mean_weight / weights.mean()  # of these sequences, not of all calls'
         # A second moment that has overflowed would hold its weight where it is, for good.
         moments = itertools.chain.from_iterable(self.optimizer.moments.values())
         if not all_finite(self.parameters.values()) or not all_finite(moments):
             raise DivergenceError
-        return float(total * (mean_weight / weights.mean()))
+        return float(total)
 
     def step(
         self,
@@ -197,9 +199,11 @@ class Trainer:
 
         A minibatch that weighs `more` than others may have as much larger gradients: with one limit
         for all, a rare class would lose the weight that makes up for its rareness. With one row in
-        200, "balanced" weights would lead to a probability of 0.25 instead of 0.5.
+        200, "balanced" weights would lead to a probability of 0.25 instead of 0.5. Not with SGD,
+        whose steps would be as much larger, while others divide by the gradients' size.
         """
         if self.max_grad_norm is not None:
+            more = 1.0 if isinstance(self.optimizer, SGD) else more
             clip_by_global_norm(gradients, more * self.max_grad_norm)
         self.optimizer.begin_step()
         for name, dW in gradients.items():
