@@ -22,9 +22,9 @@ from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import seqnets
-from seqnets import RecurrentClassifier, SequenceVectorizer, explanation, inspection
+from seqnets import RecurrentClassifier, SequenceVectorizer, attribution, explanation, inspection
+from seqnets.attribution import as_vectors
 from seqnets.batches import Sequences, make_batch
-from seqnets.explanation import as_vectors
 from seqnets.inputs import read
 from seqnets.layers import CELLS
 from seqnets.outputs import POOLING_NAMES
@@ -365,7 +365,7 @@ def test_integrated_gradients_are_complete(cell, kind, pooling):
 
 def cliff(height, width):
     """Points of a path on which F rises by 2 * `height`, most of it within `width` of 0.3."""
-    path = explanation.Path()
+    path = attribution.Path()
 
     def add(s):
         z = np.tanh((s - 0.3) / width)
@@ -383,26 +383,26 @@ def test_the_integral_finds_a_cliff():
         for s in path.midpoints(is_settled=True):
             add(s)
     assert len(path.s) < 150
-    np.testing.assert_allclose(path.integral(), [8, 0], rtol=explanation.TOLERANCE)
+    np.testing.assert_allclose(path.integral(), [8, 0], rtol=attribution.TOLERANCE)
 
 
 def test_an_integral_has_no_more_steps_than_it_may(monkeypatch):
-    path = explanation.Path()
+    path = attribution.Path()
     for s in np.linspace(0, 1, 17):  # a wave, of which every step misses something
         path.add(s, np.sin(200 * s), np.array([200 * np.cos(200 * s)]))
     wanted = path.midpoints(is_settled=True)
     assert wanted.size > 4
-    monkeypatch.setattr(explanation, "MAX_STEPS", 20)
+    monkeypatch.setattr(attribution, "MAX_STEPS", 20)
     np.testing.assert_array_equal(path.midpoints(is_settled=True), wanted[:4])
     _, missing = path._steps()
     assert abs(missing)[np.searchsorted(path.s, wanted[0]) - 1] == abs(missing).max()
-    monkeypatch.setattr(explanation, "MAX_STEPS", 16)
+    monkeypatch.setattr(attribution, "MAX_STEPS", 16)
     assert path.midpoints(is_settled=True).size == 0
 
 
 def test_an_even_slope_needs_no_more_points():
     """Every second one would have given the same."""
-    path = explanation.Path()
+    path = attribution.Path()
     for s in np.linspace(0, 1, 17):
         path.add(s, s**2, np.array([2 * s]))
     assert path.is_settled()
@@ -410,7 +410,7 @@ def test_an_even_slope_needs_no_more_points():
 
 def test_steps_whose_gradients_cancel_are_halved_too():
     """One input takes what the other gives, where no step shows it: F rises evenly."""
-    path = explanation.Path()
+    path = attribution.Path()
 
     def add(s):
         bump = np.exp(-0.5 * ((s - 0.3) / 0.02) ** 2) / 0.02 / np.sqrt(2 * np.pi)
@@ -428,17 +428,17 @@ def test_steps_whose_gradients_cancel_are_halved_too():
 
 def test_doubts_are_told(monkeypatch):
     clf, X = fitted("gru"), make("series")
-    monkeypatch.setattr(explanation, "CHANGE", 0.0)
-    monkeypatch.setattr(explanation, "MAX_STEPS", 20)
-    monkeypatch.setattr(explanation, "TOLERANCE", 1.0)
+    monkeypatch.setattr(attribution, "CHANGE", 0.0)
+    monkeypatch.setattr(attribution, "MAX_STEPS", 20)
+    monkeypatch.setattr(attribution, "TOLERANCE", 1.0)
     with pytest.warns(ConvergenceWarning, match="Single attributions of sequence 0 may be off"):
         clf.attributions(X[:1], "integrated_gradients")
 
 
 def test_an_integral_has_the_steps_asked_for(monkeypatch):
-    seen, add = [], explanation.Path.add
+    seen, add = [], attribution.Path.add
     monkeypatch.setattr(
-        explanation.Path, "add", lambda path, s, F, dF: (seen.append(s), add(path, s, F, dF))
+        attribution.Path, "add", lambda path, s, F, dF: (seen.append(s), add(path, s, F, dF))
     )
     clf, X = fitted("lstm", "series"), make("series")
     clf.attributions(X[:1], "integrated_gradients", n_steps=4)
@@ -446,9 +446,9 @@ def test_an_integral_has_the_steps_asked_for(monkeypatch):
 
 
 def test_an_integral_that_misses_its_sum_warns(monkeypatch):
-    monkeypatch.setattr(explanation, "MAX_STEPS", 17)
-    monkeypatch.setattr(explanation, "TOLERANCE", 0)
-    monkeypatch.setattr(explanation, "ROUNDING", 0)
+    monkeypatch.setattr(attribution, "MAX_STEPS", 17)
+    monkeypatch.setattr(attribution, "TOLERANCE", 0)
+    monkeypatch.setattr(attribution, "ROUNDING", 0)
     clf, X = fitted("lstm", "series"), make("series")
     with pytest.warns(ConvergenceWarning, match=r"sequence \d sum to .*, not to F\(x\) - F\(0\)"):
         clf.attributions(X, "integrated_gradients")
@@ -467,7 +467,7 @@ def test_an_integral_that_is_no_number_ends(value):
 
 
 def test_a_jump_is_not_halved_for_ever():
-    path = explanation.Path()
+    path = attribution.Path()
     while midpoints := path.midpoints(is_settled=True).tolist() if path.s else [0.0, 1.0]:
         for s in midpoints:
             path.add(s, float(s > 0.3), np.zeros(2))

@@ -97,10 +97,10 @@ FAULTS = [
     ("dropout", "test_dropout", "/ dtype.type(1 - p)", "/ dtype.type(1)"),
     ("inference", "test_invariances", "if values.size < tokens.size:", "if True:"),
     ("inference", "test_invariances", "network.architecture.bidirectional", "False"),
-    ("explanation", "test_inspection", "(batch.x * dx, batch, seq", "(dx, batch, seq"),
+    ("attribution", "test_inspection", "(batch.x * dx, batch, seq", "(dx, batch, seq"),
     ("explanation", "test_inspection", "pooled(batch, work).copy()", "pooled(batch, work)"),
-    ("explanation", "test_inspection", "blocks(sequences.lengths, 1)", "[np.arange(1)]"),
-    ("explanation", "test_inspection", "width * (1 - share))\n", "width * share)\n"),
+    ("attribution", "test_inspection", "blocks(sequences.lengths, 1)", "[np.arange(1)]"),
+    ("attribution", "test_inspection", "width * (1 - share))\n", "width * share)\n"),
     ("explanation", "test_inspection", "(part[::-1] if", "(part if"),
 ]
 

@@ -68,7 +68,7 @@ def test_reading_does_without_the_network(room):
     assert not rooms_below(room) & {"training", "network", "layers", "cells"}
 
 
-@pytest.mark.parametrize("room", ["training", "inference", "explanation"])
+@pytest.mark.parametrize("room", ["training", "inference", "explanation", "attribution"])
 def test_training_and_the_network_do_without_scikit_learn(room):
     below = rooms_below(room)
     assert {"network", "threads"} <= below

@@ -191,9 +191,9 @@ def minibatches(
 
     Sorting by length within `POOL` shuffled batches saves most of the steps in which only the
     longest sequence of a batch still runs; which sequences meet, and when, stays random, since a
-    pool is one batch or at most half of all. The batches are of like size, at most `batch_size`:
-    each makes one step, so the sequences of a small one, which would always be the longest of their
-    pool, would count more (among 161 sequences in batches of 32, the longest for six).
+    pool is one batch or at most half of all. The batches are of like size, at most `batch_size`: a
+    small one would always hold the longest of their pool, and Adam's steps hardly shrink with the
+    gradient, so that these would count more than others.
     """
     n = lengths.size
     n_batches = -(-n // batch_size)

@@ -11,16 +11,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .attribution import Target, gradient_x_input, integrated_gradients
 from .batches import Sequences
 from .estimators import effective_n_threads, on_snapshot, only_if
-from .explanation import (
-    Target,
-    gradient_flow,
-    gradient_x_input,
-    integrated_gradients,
-    staged_logits,
-    trace,
-)
+from .explanation import gradient_flow, staged_logits, trace
 from .inference import attention
 from .inputs import read
 from .labels import check_labels, check_same_kind, is_multilabel, make_targets

@@ -121,6 +121,7 @@ class Optimizer:
 
     n_moments = 0
     decouples = False  # weight decay apart from the gradient, not a penalty in the loss
+    adapts = True  # divides by the gradients' size, so that a larger gradient makes no larger step
 
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate, self.t = learning_rate, 0
@@ -146,6 +147,7 @@ class SGD(Optimizer):
     """v' = momentum v - step dW;  W' = W + v', or with Nesterov W + momentum v' - step dW."""
 
     n_moments = 1
+    adapts = False
 
     def __init__(self, learning_rate: float, momentum: float, nesterov: bool) -> None:
         super().__init__(learning_rate)

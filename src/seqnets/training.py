@@ -16,7 +16,6 @@ from .dropout import NO_DROPOUT, NO_MASKS, Dropout
 from .losses import LOSSES
 from .network import Network
 from .optimizers import (
-    SGD,
     Moments,
     Optimizer,
     add_to_rows,
@@ -191,19 +190,21 @@ class Trainer:
                     self._block_gradients[0].array("embedding", *total.shape)[:] = total
             gradients, used = self._sum_blocks(tokens)
         loss = sum(losses) + self._add_penalty(gradients, total_weight)
-        self._update(gradients, used, max(1.0, weights[rows].sum() / total_weight))
+        self._update(gradients, used, weights[rows], total_weight)
         return loss
 
-    def _update(self, gradients: Parameters, used: Parameters, more: float) -> None:
+    def _update(
+        self, gradients: Parameters, used: Parameters, weights: np.ndarray, total_weight: float
+    ) -> None:
         """Clip the gradients and step on the rows `used`, to which they belong.
 
-        A minibatch that weighs `more` than others may have as much larger gradients: with one limit
+        A minibatch that weighs more than others may have as much larger gradients: with one limit
         for all, a rare class would lose the weight that makes up for its rareness. With one row in
         200, "balanced" weights would lead to a probability of 0.25 instead of 0.5. Not with SGD,
-        whose steps would be as much larger, while others divide by the gradients' size.
+        whose steps would be as much larger.
         """
         if self.max_grad_norm is not None:
-            more = 1.0 if isinstance(self.optimizer, SGD) else more
+            more = max(1.0, weights.sum() / total_weight) if self.optimizer.adapts else 1.0
             clip_by_global_norm(gradients, more * self.max_grad_norm)
         self.optimizer.begin_step()
         for name, dW in gradients.items():
