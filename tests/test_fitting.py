@@ -1,5 +1,6 @@
 """What fit does around training: validation set, standardization, weights, history."""
 
+import copy
 import types
 
 import numpy as np
@@ -657,3 +658,20 @@ def test_class_weights_count_in_parts_of_any_size():
         clf.partial_fit(np.ones((5, 3)), part, [False, True])
     weights = np.where(y, 9, 1)
     assert probability_of_1(clf) == pytest.approx(weights[y].sum() / weights.sum(), abs=0.1)
+
+
+@pytest.mark.parametrize("from_disk", [False, True])
+def test_class_weights_in_parts_are_relative_to_those_of_fit(from_disk, tmp_path):
+    settings = {"solver": "sgd", "max_grad_norm": None, "alpha": 0, "max_iter": 1}
+    fitted = make_classifier(class_weight={2: 9.0}, **settings).fit(make(), Y)
+    if from_disk:
+        save(fitted, tmp_path / "model")
+        fitted = load(tmp_path / "model")
+    X, y = make(n=3), [2, 2, 2]
+    total = np.where(Y == 2, 9, 1).sum()
+    steps = {}
+    for weight in (1, 9):
+        clf = copy.deepcopy(fitted).set_params(class_weight={2: weight}).partial_fit(X, y)
+        step = clf.parameters_["dense.b"] - fitted.parameters_["dense.b"]
+        steps[weight] = step * (total + weight * 3)  # times the mean weight of all calls
+    np.testing.assert_allclose(steps[9], 9 * steps[1], rtol=1e-6)

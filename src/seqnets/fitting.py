@@ -53,7 +53,7 @@ from .parameters import (
 from .progress import History, Progress
 from .schedules import Cosine
 from .threads import Workers, one_blas_thread
-from .training import Average, State, train
+from .training import Average, State, Weighed, train
 from .vocabulary import UNKNOWN
 from .warn import warn
 from .workspace import Parameters
@@ -152,7 +152,7 @@ def begin_state(estimator: Estimator, resume: bool) -> State:
     if not isinstance(estimator.random_state, Integral):  # a generator that others use as well
         random = np.random.RandomState(random.randint(2**31 - 1))
     if not resume:
-        estimator.t_, estimator.loss_curve_ = 0, []
+        estimator.t_, estimator.loss_curve_, estimator._weighed = 0, [], ()
         estimator.validation_loss_curve_ = estimator.validation_scores_ = None
     return State(random, seed=int(copy.deepcopy(random).randint(2**31 - 1)))
 
@@ -251,7 +251,7 @@ def run_epochs(
     optimizer.schedule = rates = build_schedule(
         estimator, optimizer.learning_rate, lengths.size, max_iter * steps_per_epoch, may_plan
     )
-    state.weigh(data.weights)
+    weighed = Weighed(*getattr(estimator, "_weighed", ())).plus(data.weights)
     parameters = judged = dict(estimator.parameters_)  # a dict that no callback changes
     with Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers:
         trainer = build_trainer(
@@ -266,7 +266,7 @@ def run_epochs(
         def epoch() -> float:
             progress.epoch_begins()
             batches = minibatches(lengths, batch_size, state.random if estimator.shuffle else None)
-            loss = trainer.epoch(sequences, data.targets, data.weights, batches, state.mean_weight)
+            loss = trainer.epoch(sequences, data.targets, data.weights, batches, weighed.mean)
             rates.epoch_ends(estimator.t_ + history.n_seen + lengths.size)
             return loss
 
@@ -290,7 +290,7 @@ def run_epochs(
             # of the first epochs, and many short fits would then never leave these weights.
             judge_start=estimator.t_ > 0 and estimator.scoring == "loss",
         )
-    estimator.parameters_ = parameters
+    estimator.parameters_, estimator._weighed = parameters, tuple(weighed)
     state.solver, state.t, state.moments = estimator.solver, optimizer.t, optimizer.moments
     estimator.__dict__.update(training_attributes(estimator, history))
     if history.stopped == "max_iter" and isinstance(rates, Cosine):

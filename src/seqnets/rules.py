@@ -135,6 +135,12 @@ def are_token_ids(ids: Any, fitted: dict[str, Any]) -> bool:
     )
 
 
+def are_weighed(x: Any, _: dict[str, Any]) -> bool:
+    """Return whether they are a number of sequences and their mean weight."""
+    n, mean = x if type(x) is tuple and len(x) == 2 else (0, 0.0)
+    return is_count(n, 1) and is_number(mean) and 0 < mean < np.inf
+
+
 def are_names(names: Any, fitted: dict[str, Any]) -> bool:
     """Return whether they are names, one per feature."""
     return (
@@ -180,6 +186,9 @@ FITTED: dict[Any, dict[str, Rule]] = {
         ),
         "n_iter_": COUNT,
         "t_": COUNT,
+        "_weighed": Rule(
+            "the number of sequences and their mean weight", are_weighed, optional=True
+        ),
         "loss_": NUMBER,
         "best_loss_": NUMBER,
         "loss_curve_": CURVE,

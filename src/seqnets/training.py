@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,20 +47,25 @@ class State:
     solver: str | None = None  # whose steps and moments these are
     t: int = 0
     moments: Moments = field(default_factory=dict)
-    n_weighed: int = 0
-    mean_weight: float = 0.0  # of so many sequences
-
-    def weigh(self, weights: np.ndarray) -> None:
-        """Take a call's sequences into the mean: if each call had its own, a class weight would
-        have no effect on a call with one class.
-        """
-        self.n_weighed += weights.size
-        more = weights.mean() - self.mean_weight
-        self.mean_weight += float(more) * (weights.size / self.n_weighed)
 
     def plain(self) -> tuple[Any, ...]:
         """As the estimator keeps it: pickles of it do not depend on this class."""
         return tuple(vars(self).values())
+
+
+class Weighed(NamedTuple):
+    """How many sequences training has seen in all calls, and their mean weight.
+
+    If each call of `partial_fit` had its own mean, a class weight would have no effect on a call
+    with one class.
+    """
+
+    n: int = 0
+    mean: float = 0.0
+
+    def plus(self, weights: np.ndarray) -> Weighed:
+        n = self.n + weights.size
+        return Weighed(n, self.mean + float(weights.mean() - self.mean) * (weights.size / n))
 
 
 class Trainer:
