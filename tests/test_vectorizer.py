@@ -210,6 +210,16 @@ def test_max_features_keeps_the_most_frequent_and_the_first_of_ties():
     assert vectorizer.vocabulary_ == {"b": 2, "a": 3}
 
 
+def test_a_warning_says_that_documents_are_not_split():
+    """Nothing would be learned about new ones; words that are labels or come again are fine."""
+    dna = ["".join("ACGT"[n // 4**place % 4] for place in range(8)) for n in range(20)]
+    with pytest.warns(UserWarning, match='Each document is a single token.*analyzer="char"'):
+        SequenceVectorizer().fit(dna)
+    for fine in (dna[:10], [*dna, "one more"], dna * 2):
+        SequenceVectorizer().fit(fine)
+    SequenceVectorizer(analyzer="char").fit(dna)
+
+
 def test_unknown_words_become_id_1():
     vectorizer = SequenceVectorizer(min_df=2)
     assert ids(vectorizer.fit_transform(["a x", "y a"])) == [[2, 1], [1, 2]]

@@ -16,7 +16,7 @@ DATES = "whose numbers depend on a unit: convert it, for example to days since t
 TEXTS_HINT = (
     "SequenceVectorizer turns texts into sequences of token ids: "
     "make_pipeline(SequenceVectorizer(), RecurrentClassifier(embedding_dim=64)); lists of words "
-    "need SequenceVectorizer(analyzer=list)."
+    'need SequenceVectorizer(analyzer=list), texts without spaces and DNA analyzer="char".'
 )
 TEXT_COLUMN_HINT = (
     "Leave that column out, or encode it, for example with OneHotEncoder(sparse_output=False); if "

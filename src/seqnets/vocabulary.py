@@ -19,6 +19,7 @@ from .warn import warn
 
 PADDING, UNKNOWN, FIRST_WORD, LARGEST_ID = 0, 1, 2, 2**31 - 1
 SERIES_HINT = "numeric series need embedding_dim=None"
+FEW_DOCUMENTS = 10  # may be an example of single words
 MAX_TEXTS_PER_ROW = 4  # padded, side by side in one X
 NO_LISTS = str, bytes, Mapping, set, frozenset  # list(x) takes them, but none is a list of words
 # What Python's \w leaves out of words: combining accents, joiners, the vowel signs and points of
@@ -150,6 +151,13 @@ def learn_vocabulary(
     if not numbers:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
     check_none_missing(numbers, rows)
+    once = list(document_counts.values()).count(1)
+    if max(map(len, rows)) == 1 and once > max(FEW_DOCUMENTS, len(rows) / 2):
+        warn(
+            "Each document is a single token, and most of these are in one document only, so "
+            "nothing can be learned about others. For DNA, names and languages without spaces "
+            'between words, set analyzer="char".'
+        )
     low, high = (
         limit if isinstance(limit, Integral) else limit * len(rows) for limit in (min_df, max_df)
     )
