@@ -123,10 +123,15 @@ def test_a_training_loss_is_held_against_guessing(stopped, y, weights, loss, mes
     assert not found or re.search(message, found[0])
 
 
-@pytest.mark.parametrize(("lowest", "warns"), [(0.83, False), (0.84, True)])
-def test_on_a_validation_set_its_own_loss_counts(lowest, warns):
+@pytest.mark.parametrize(
+    ("stopped", "lowest", "warns"),
+    [("max_iter", 0.83, False), ("max_iter", 0.84, True),
+     ("converged", 0.82, False), ("converged", 0.83, True)],  # hardly better
+)  # fmt: skip
+def test_on_a_validation_set_its_own_loss_counts(stopped, lowest, warns):
     """It is compared with guessing by the training set's frequencies, here 1/4 and 3/4."""
-    history = History([9.0, 9.0], [0.1, 0.9], [0.5, 0.6], lowest_validation_loss=lowest)
+    history = History([9.0, 9.0], [0.1, 0.9], [0.5, 0.6], stopped=stopped)
+    history.lowest_validation_loss = lowest
     found = told(history, [0, 1, 1, 1], y_val=[0, 1])
     assert any("give 0.8370" in message for message in found) == warns
 

@@ -38,8 +38,8 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         How the top layer's states at all steps become one vector: the last state, their mean,
         their elementwise maximum, or a mean with learned weights (Bahdanau et al. 2015; Yang et
         al. 2016), see `attention_weights`. For a layer that reads backward, "last" is its state
-        at the first step. "auto": "last" for series of at most 40 steps on average, which a last
-        state can sum up; "max" for longer series and for tokens.
+        at the first step. "auto": "last" for series of at most 40 steps on average; else "max",
+        which does not tell which step was the last: if the end decides, set "last".
     embedding_dim : int, default=None
         None: `X` holds numeric series. An int: `X` holds token ids, each of which gets a learned
         vector of this length.

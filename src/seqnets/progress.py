@@ -26,6 +26,11 @@ class History:
     stopped: str = "max_iter"  # or "planned", "converged", "callback", "interrupted"
 
     @property
+    def ended_by_itself(self) -> bool:
+        """Whether more epochs would not have helped."""
+        return self.stopped in ("converged", "planned")
+
+    @property
     def n_seen(self) -> int:
         """Sequences seen in this training, each once per epoch that has ended."""
         return len(self.loss_curve) * self.n_sequences
