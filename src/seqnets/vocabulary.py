@@ -151,13 +151,6 @@ def learn_vocabulary(
     if not numbers:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
     check_none_missing(numbers, rows)
-    once = list(document_counts.values()).count(1)
-    if max(map(len, rows)) == 1 and once > max(FEW_DOCUMENTS, len(rows) / 2):
-        warn(
-            "Each document is a single token, and most of these are in one document only, so "
-            "nothing can be learned about others. For DNA, names and languages without spaces "
-            'between words, set analyzer="char".'
-        )
     low, high = (
         limit if isinstance(limit, Integral) else limit * len(rows) for limit in (min_df, max_df)
     )
@@ -176,6 +169,13 @@ def learn_vocabulary(
             f"Words that occur equally often are numbered in their order, but {error}: turn them "
             "into strings."
         ) from error
+    once = list(document_counts.values()).count(1)
+    if max(map(len, rows)) == 1 and once > max(FEW_DOCUMENTS, len(rows) / 2):
+        warn(
+            "Each document is a single token, and most of these are in one document only, so "
+            "nothing can be learned about others. For DNA, names and languages without spaces "
+            'between words, set analyzer="char".'
+        )
     vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
     ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)
     return vocabulary, [ids[row] for row in rows]
