@@ -205,7 +205,7 @@ def read_validation(
     estimator: Estimator, X_val: Any, y_val: Any, sample_weight_val: Any, class_weights: np.ndarray
 ) -> Data:
     """The validation set that the user has given, checked, as the network reads it."""
-    with naming_errors("X_val", ' In a Pipeline, set transform_input=["X_val"].'):
+    with naming_errors("X_val", " In a Pipeline, transform it first, or by metadata routing."):
         sequences = read_again(estimator, X_val)
     with naming_errors("sample_weight_val"):
         weights = read_weights(sample_weight_val, sequences.lengths)
