@@ -147,7 +147,7 @@ def check_parameters(estimator: Estimator, resume: bool) -> None:
 def begin_state(estimator: Estimator, resume: bool) -> State:
     """The state to train from: what an earlier call has left, or a new one."""
     if resume and getattr(estimator, "_state", None) is not None:
-        return State(*copy.deepcopy(estimator._state))
+        return State(**copy.deepcopy(estimator._state))
     random = check_random_state(estimator.random_state)
     if not isinstance(estimator.random_state, Integral):  # a generator that others use as well
         random = np.random.RandomState(random.randint(2**31 - 1))

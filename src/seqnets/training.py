@@ -48,9 +48,9 @@ class State:
     t: int = 0
     moments: Moments = field(default_factory=dict)
 
-    def plain(self) -> tuple[Any, ...]:
+    def plain(self) -> dict[str, Any]:
         """As the estimator keeps it: pickles of it do not depend on this class."""
-        return tuple(vars(self).values())
+        return dict(vars(self))
 
 
 class Weighed(NamedTuple):
