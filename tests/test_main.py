@@ -149,15 +149,47 @@ def test_the_header_line_tells_the_separator(separator, tmp_path):
         '"review; en; raw",verdict',
         '"review, english";"verdict, human"',
         "review",
+        '"review\nin full";verdict',
     ],
 )
 def test_separators_in_names_do_not_separate(header, tmp_path):
     delimiter = ";" if '";' in header else ","
-    [names] = csv.reader([header], delimiter=delimiter, skipinitialspace=True)
+    lines = header.splitlines(keepends=True)
+    [names] = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     path = tmp_path / "reviews.csv"
     path.write_text(f"{header}\n{header}\n", "utf-8")
     columns = dict(zip(("text", "label"), names, strict=False))
     assert [fields for _, fields in reading.read_columns(str(path), **columns)] == [names]
+
+
+def test_white_space_in_a_name_is_one_space(tmp_path):
+    header = ("the  review\nin\u00a0full", "verdict")
+    path = write_csv(tmp_path / "reviews.csv", [("fine", "yes")], header=header)
+    for name in ("the review in full", header[0]):
+        assert cli.read_csv(path, name, "verdict").texts.tolist() == ["fine"]
+
+
+@pytest.mark.parametrize("header", ["review", '"review"', "review, in full"])
+def test_a_line_of_one_column_is_one_text(header, tmp_path):
+    path = tmp_path / "texts.csv"
+    path.write_text(f'{header}\nfine, really; "so"\n\n"fine, really"\n""\n', "utf-8")
+    [texts] = reading.rows_of(str(path), header.strip('"'))
+    assert texts == ['fine, really; "so"', "", "fine, really", ""]
+
+
+def test_a_first_line_may_state_the_separator(tmp_path, capsys):
+    path = tmp_path / "reviews.csv"
+    path.write_text('sep=;\n"review, verdict";"mark, of 10, of 5"\nfine, really;yes\n', "utf-8")
+    assert [*reading.rows_of(str(path), "review, verdict")] == [["fine, really"]]
+    path.write_text("sep=;\nreview;verdict\nfine;yes;no\n", "utf-8")
+    assert "line 3: more fields" in failure(capsys, str(path), *COLUMNS)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_any_way(end, tmp_path):
+    path = tmp_path / "reviews.csv"
+    path.write_bytes(end.join(["review,verdict", "fine,yes", "bad,no"]).encode())
+    assert cli.read_csv(str(path), "review", "verdict").labels.tolist() == ["yes", "no"]
 
 
 def test_a_file_that_is_missing_is_named(tmp_path, capsys):
@@ -175,9 +207,10 @@ def test_a_folder_is_named(tmp_path, capsys):
     [
         (b"", "its first line is empty; it must name the columns"),
         (b"\nreview,verdict\nfine,yes\n", "its first line is empty; it must name the columns"),
-        (b'review\tverdict\n"good" she said\tyes\n', "not CSV: '\\t' expected after '\"'; a field"),
+        (b'review\tverdict\n"good" she said\tyes\n', "line 2: not CSV: a field that begins with"),
+        (b'{"review": "fine", "verdict": "yes"}\n', "line 1: not CSV: a field that begins with"),
         (b"review,verdict\n\xff\xfe,yes\n", "start byte; decompress it, or in a spreadsheet"),
-        (b'review,verdict\nfine,yes\n"never closed,no\n', "after line 2: not CSV: unexpected end"),
+        (b'review,verdict\nfine,yes\n"never closed,no\n', "line 3: not CSV: a field"),
         (b"a,b\nfine,yes\n", "no column 'review'; the columns are: a, b"),
         (b"review;verdict\nfine;really;yes\n", "is there a ';' outside quotes?"),
         (b"review,mark\nfine,yes\n", "no column 'verdict'; the columns are: review, mark"),

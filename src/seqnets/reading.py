@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import re
 import sys
 from collections.abc import Iterator
 from importlib import resources
@@ -12,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .colors import printable
 from .vocabulary import ragged
 
 # Labeled at a time, of a text file and of a CSV file.
 BYTES_AT_A_TIME, ROWS_AT_A_TIME = 2**15, 256
+HEADER_LINES = 20  # names of columns may have several lines, but hardly more
 
 
 class LabeledTexts(NamedTuple):
@@ -46,7 +47,7 @@ def read_movie_reviews() -> LabeledTexts:
 
 def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
     """Read two columns of a CSV file, the texts and their labels, and check every one of them."""
-    if text is not None and label is not None and text.strip() == label.strip():
+    if text is not None and label is not None and one_spaced(text) == one_spaced(label):
         raise UserError(f"{path}: --text and --label both name {text!r}; give two columns")
     texts, labels = [], []
     for where, fields in read_columns(path, text=text, label=label):
@@ -63,31 +64,39 @@ def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
 def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
     """Yield the place of each row of a CSV file with a header line, and its fields in the columns.
 
-    The separator is that of the header line, see `separator_of`.
+    A first line `sep=;` states the separator, as Excel has it; otherwise see `separator_of`.
     """
     csv.field_size_limit(2**31 - 1)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            delimiter = separator_of(header, {name.strip() for name in columns.values() if name})
-            lines = chain([header], file)
-            reader = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+            start = list(islice(file, HEADER_LINES))
+            stated = re.fullmatch(r"sep=([,;\t|])\s*", start[0]) if start else None
+            wanted = {one_spaced(name) for name in columns.values() if name}
+            delimiter = stated[1] if stated else separator_of(start, wanted)
+            lines = chain(start, file)
+            reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+            if stated:
+                next(reader)
+            n_before = reader.line_num
             try:
-                reader.fieldnames = found = [name.strip() for name in reader.fieldnames or []]
-                names = [checked_column(path, found, f"--{k}", v) for k, v in columns.items()]
+                header = [one_spaced(name) for name in next(reader, [])]
+                places = [place_of(path, header, f"--{k}", v) for k, v in columns.items()]
+                n_before = reader.line_num
                 for row in reader:
-                    where = f"{path}, line {reader.line_num}"
-                    if None in row:
+                    where = f"{path}, line {n_before + 1}"
+                    n_before = reader.line_num
+                    if len(row) > len(header):
                         raise UserError(
                             f"{where}: more fields than columns; is there a {delimiter!r} "
                             "outside quotes?"
                         )
-                    yield where, [row[name] or "" for name in names]
+                    if row or len(header) == 1:  # a blank line is an empty field or no row
+                        row += [""] * (len(header) - len(row))
+                        yield where, [row[place] for place in places]
             except csv.Error as error:
-                where, wrong = f"{path}, after line {reader.line_num}", printable(str(error))
                 raise UserError(
-                    f"{where}: not CSV: {wrong}; a field that begins with a quote ends with one, "
-                    "and has quotes inside it doubled"
+                    f"{path}, line {n_before + 1}: not CSV: a field that begins with a quote "
+                    "must end with one, and quotes inside it must be doubled"
                 ) from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
@@ -96,29 +105,37 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
         raise UserError(f"{path}: not a text file in UTF-8: {error.reason}; {hint}") from error
 
 
-def separator_of(header: str, wanted: set[str]) -> str:
-    """Return the separator that gives the header line all columns asked for, or most columns."""
+def separator_of(lines: list[str], wanted: set[str]) -> str:
+    """Return the separator that gives the header all columns asked for, or most columns.
+
+    If none separates anything, there is one column: the unit separator, which no text contains.
+    """
 
     def fit(separator: str) -> tuple[bool, int]:
-        names = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
-        return wanted <= {name.strip() for name in names}, len(names)
+        names = next(csv.reader(lines, delimiter=separator, skipinitialspace=True), [])
+        return wanted <= {*map(one_spaced, names)}, len(names)
 
-    return max(",;\t|", key=fit)
+    return max("\x1f,;\t|", key=fit)
 
 
-def checked_column(path: str, columns: list[str], option: str, column: str | None) -> str:
-    """Return the column's name; refuse one that the file does not have exactly once."""
-    column = column and column.strip()
+def one_spaced(text: str) -> str:
+    """Return the text with single spaces between its words, and no line ends."""
+    return " ".join(text.split())
+
+
+def place_of(path: str, columns: list[str], option: str, column: str | None) -> int:
+    """Return which column it is; refuse one that the file does not have exactly once."""
     listed = ", ".join(columns)
     if not columns:
         raise UserError(f"{path}: its first line is empty; it must name the columns")
     if column is None:
         raise UserError(f"{path}: name a column with {option}; the columns are: {listed}")
+    column = one_spaced(column)
     if column not in columns:
         raise UserError(f"{path}: no column {column!r}; the columns are: {listed}")
     if columns.count(column) > 1:
         raise UserError(f"{path}: more than one column {column!r}")
-    return column
+    return columns.index(column)
 
 
 def read_lines(path: str | None) -> Iterator[list[str]]:
