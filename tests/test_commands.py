@@ -503,9 +503,15 @@ def test_unusable_texts(tmp_path, capsys, monkeypatch):
     line = failure(capsys, "predict", model, str(path))
     assert f"{path}: No such file or directory" in line
     path.write_bytes(b"good\nb\xff\n")
-    assert f"{path}, line 2: not text in UTF-8: invalid start byte" in failure(
+    assert f"{path}, line 2: not text in UTF-8: invalid start byte; save it as UTF-8" in failure(
         capsys, "predict", model, str(path)
     )
+    for begin, kind in ((b"\xfe\xff", "UTF-16"), (b"PK\3\4", "zip"), (b"\x1f\x8b", "gzip")):
+        path.write_bytes(begin + b"a\n")
+        for options in ([], ["--text", "a"]):
+            line = failure(capsys, "predict", model, str(path), *options)
+            assert f"{path}: this is " in line
+            assert kind in line
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"b\xff")))
     assert "standard input, line 1: not text" in failure(capsys, "predict", model)
     monkeypatch.setattr(reading, "BYTES_AT_A_TIME", 6)

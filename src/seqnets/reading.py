@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from importlib import resources
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,13 @@ from .vocabulary import ragged
 
 # Labeled at a time, of a text file and of a CSV file.
 BYTES_AT_A_TIME, ROWS_AT_A_TIME = 2**15, 256
+# How files begin that are no text in UTF-8.
+KINDS = {
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+    b"PK\3\4": "a spreadsheet or another zip file",
+    b"\x1f\x8b": "compressed by gzip",
+}
 HEADER_LINES = 20  # names of columns may have several lines, but hardly more
 
 
@@ -68,12 +75,13 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
     """
     csv.field_size_limit(2**31 - 1)
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            start = list(islice(file, HEADER_LINES))
+        with open(path, "rb") as file:
+            lines = text_lines(file, path)
+            start = list(islice(lines, HEADER_LINES))
             stated = re.fullmatch(r"sep=([,;\t|])\s*", start[0]) if start else None
             wanted = {one_spaced(name) for name in columns.values() if name}
             delimiter = stated[1] if stated else separator_of(start, wanted)
-            lines = chain(start, file)
+            lines = chain(start, lines)
             reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
             if stated:
                 next(reader)
@@ -100,9 +108,6 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
                 ) from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        hint = 'decompress it, or in a spreadsheet save it as "CSV UTF-8"'
-        raise UserError(f"{path}: not a text file in UTF-8: {error.reason}; {hint}") from error
 
 
 def separator_of(lines: list[str], wanted: set[str]) -> str:
@@ -150,25 +155,39 @@ def read_lines(path: str | None) -> Iterator[list[str]]:
             while part := file.read1(BYTES_AT_A_TIME):
                 whole, end, rest = part.rpartition(b"\n")
                 if end:
-                    yield decoded(b"".join([*begun, whole]), name, number)
+                    yield without_ends(b"".join([*begun, whole]), name, number)
                     number += part.count(b"\n")
                     begun = []
                 begun.append(rest)
         if any(begun):
-            yield decoded(b"".join(begun), name, number)
+            yield without_ends(b"".join(begun), name, number)
     except OSError as error:
         raise UserError(f"{name}: {error.strerror}") from error
 
 
-def decoded(lines: bytes, name: str, n_before: int) -> list[str]:
+def without_ends(lines: bytes, name: str, n_before: int) -> list[str]:
     """Return lines as strings; `n_before` lines of the file `name` come before them."""
-    strings = []
-    for number, line in enumerate(lines.split(b"\n"), n_before + 1):
-        try:
-            strings.append(line.decode("utf-8-sig").rstrip("\r\n"))
-        except UnicodeDecodeError as error:
-            raise UserError(f"{name}, line {number}: not text in UTF-8: {error.reason}") from error
-    return strings
+    numbered = enumerate(lines.split(b"\n"), n_before + 1)
+    return [decoded(line, name, number).rstrip("\r") for number, line in numbered]
+
+
+def text_lines(file: BinaryIO, name: str) -> Iterator[str]:
+    """Yield the lines of a file with their ends, which may be those of old Macs, too."""
+    lines = chain.from_iterable(part.splitlines(keepends=True) for part in file)
+    return (decoded(line, name, number) for number, line in enumerate(lines, 1))
+
+
+def decoded(line: bytes, name: str, number: int) -> str:
+    """Return a line of the file `name` as a string."""
+    hint = 'save it as UTF-8 (in a spreadsheet: "CSV UTF-8")'
+    for begin, kind in KINDS.items():
+        if number == 1 and line.startswith(begin):
+            raise UserError(f"{name}: this is {kind}; {hint}")
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = f"{name}, line {number}"
+        raise UserError(f"{where}: not text in UTF-8: {error.reason}; {hint}") from error
 
 
 def rows_of(path: str, column: str) -> Iterator[list[str]]:
