@@ -234,6 +234,48 @@ def test_a_last_line_may_be_empty_or_not_end(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_csv_file_may_come_from_standard_input(quick, reviews, tmp_path, capsys, monkeypatch):
+    def train_and_predict(path, *given):
+        for arguments in (
+            ["train", path, *COLUMNS, "--output", str(tmp_path / "model")],
+            ["predict", OF_TEXTS, *given, "--text", "review"],
+        ):
+            stdin = io.TextIOWrapper(io.BytesIO(Path(reviews).read_bytes()))
+            monkeypatch.setattr(sys, "stdin", stdin)
+            assert cli.main(arguments) == 0
+            yield capsys.readouterr().out.replace(reviews, "standard input")
+
+    told = [*train_and_predict(reviews, reviews)]
+    assert [*train_and_predict("-")] == [*train_and_predict("-", "-")] == told
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a,b\n")))
+    assert "standard input: no column 'review'" in failure(capsys, "-", *COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["", *COLUMNS],
+        ["train", "", *COLUMNS, "--output", "model"],
+        ["train", "reviews.csv", *COLUMNS, "--output", ""],
+        ["predict", ""],
+        ["predict", OF_TEXTS, ""],
+        ["predict", OF_TEXTS, "", "--text", "review"],
+        ["explain", "", "good"],
+    ],
+)
+def test_an_empty_name_names_no_file(arguments, reviews, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "file's name is empty" in failure(capsys, *arguments)
+
+
+def test_a_model_is_not_written_to_standard_output(reviews, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = failure(capsys, "train", reviews, *COLUMNS, "--output", "-")
+    assert "--output -: a model needs a file" in line
+    assert os.listdir(tmp_path) == ["reviews.csv"]
+
+
 @pytest.mark.parametrize("rows", [1, 3, 256])
 def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(reading, "ROWS_AT_A_TIME", rows)
@@ -247,9 +289,6 @@ def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
 
     assert "no column 'text'; the columns are: review, verdict" in failure(
         capsys, "predict", model, path, "--text", "text"
-    )
-    assert "standard input is to be read: give FILE" in failure(
-        capsys, "predict", model, "--text", "verdict"
     )
     assert cli.main(["predict", model, path]) == 0
     out, err = capsys.readouterr()

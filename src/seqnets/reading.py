@@ -54,8 +54,9 @@ def read_movie_reviews() -> LabeledTexts:
 
 def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
     """Read two columns of a CSV file, the texts and their labels, and check every one of them."""
+    name = input_name(path)
     if text is not None and label is not None and one_spaced(text) == one_spaced(label):
-        raise UserError(f"{path}: --text and --label both name {text!r}; give two columns")
+        raise UserError(f"{name}: --text and --label both name {text!r}; give two columns")
     texts, labels = [], []
     for where, fields in read_columns(path, text=text, label=label):
         for field, kind, column in zip(fields, ("text", "label"), (text, label), strict=True):
@@ -64,8 +65,8 @@ def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
         texts.append(fields[0])
         labels.append(fields[1].strip())
     if not texts:
-        raise UserError(f"{path}: no rows under the header line")
-    return LabeledTexts(path, ragged(texts), ragged(labels))
+        raise UserError(f"{name}: no rows under the header line")
+    return LabeledTexts(name, ragged(texts), ragged(labels))
 
 
 def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[str]]]:
@@ -74,40 +75,57 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
     A first line `sep=;` states the separator, as Excel has it; otherwise see `separator_of`.
     """
     csv.field_size_limit(2**31 - 1)
-    try:
-        with open(path, "rb") as file:
-            lines = text_lines(file, path)
-            start = list(islice(lines, HEADER_LINES))
-            stated = re.fullmatch(r"sep=([,;\t|])\s*", start[0]) if start else None
-            wanted = {one_spaced(name) for name in columns.values() if name}
-            delimiter = stated[1] if stated else separator_of(start, wanted)
-            lines = chain(start, lines)
-            reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-            if stated:
-                next(reader)
+    name = input_name(path)
+    with opened(path) as file:
+        lines = text_lines(file, name)
+        start = list(islice(lines, HEADER_LINES))
+        stated = re.fullmatch(r"sep=([,;\t|])\s*", start[0]) if start else None
+        wanted = {one_spaced(column) for column in columns.values() if column}
+        delimiter = stated[1] if stated else separator_of(start, wanted)
+        lines = chain(start, lines)
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+        if stated:
+            next(reader)
+        n_before = reader.line_num
+        try:
+            header = [one_spaced(column) for column in next(reader, [])]
+            places = [place_of(name, header, f"--{k}", v) for k, v in columns.items()]
             n_before = reader.line_num
-            try:
-                header = [one_spaced(name) for name in next(reader, [])]
-                places = [place_of(path, header, f"--{k}", v) for k, v in columns.items()]
+            for row in reader:
+                where = f"{name}, line {n_before + 1}"
                 n_before = reader.line_num
-                for row in reader:
-                    where = f"{path}, line {n_before + 1}"
-                    n_before = reader.line_num
-                    if len(row) > len(header):
-                        raise UserError(
-                            f"{where}: more fields than columns; is there a {delimiter!r} "
-                            "outside quotes?"
-                        )
-                    if row or len(header) == 1:  # a blank line is an empty field or no row
-                        row += [""] * (len(header) - len(row))
-                        yield where, [row[place] for place in places]
-            except csv.Error as error:
-                raise UserError(
-                    f"{path}, line {n_before + 1}: not CSV: a field that begins with a quote "
-                    "must end with one, and quotes inside it must be doubled"
-                ) from error
+                if len(row) > len(header):
+                    raise UserError(
+                        f"{where}: more fields than columns; is there a {delimiter!r} "
+                        "outside quotes?"
+                    )
+                if row or len(header) == 1:  # a blank line is an empty field or no row
+                    row += [""] * (len(header) - len(row))
+                    yield where, [row[place] for place in places]
+        except csv.Error as error:
+            raise UserError(
+                f"{name}, line {n_before + 1}: not CSV: a field that begins with a quote "
+                "must end with one, and quotes inside it must be doubled"
+            ) from error
+
+
+def input_name(path: str) -> str:
+    """Return what messages call the file."""
+    return "standard input" if path == "-" else path
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """Open a file, or standard input if it is "-", to read bytes."""
+    if not path:
+        raise UserError("the input file's name is empty")
+    if path == "-" and sys.stdin is None:
+        raise UserError("standard input is closed: give FILE")
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+            yield file
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{input_name(path)}: {error.strerror}") from error
 
 
 def separator_of(lines: list[str], wanted: set[str]) -> str:
@@ -128,41 +146,35 @@ def one_spaced(text: str) -> str:
     return " ".join(text.split())
 
 
-def place_of(path: str, columns: list[str], option: str, column: str | None) -> int:
+def place_of(name: str, columns: list[str], option: str, column: str | None) -> int:
     """Return which column it is; refuse one that the file does not have exactly once."""
     listed = ", ".join(columns)
     if not columns:
-        raise UserError(f"{path}: its first line is empty; it must name the columns")
+        raise UserError(f"{name}: its first line is empty; it must name the columns")
     if column is None:
-        raise UserError(f"{path}: name a column with {option}; the columns are: {listed}")
+        raise UserError(f"{name}: name a column with {option}; the columns are: {listed}")
     column = one_spaced(column)
     if column not in columns:
-        raise UserError(f"{path}: no column {column!r}; the columns are: {listed}")
+        raise UserError(f"{name}: no column {column!r}; the columns are: {listed}")
     if columns.count(column) > 1:
-        raise UserError(f"{path}: more than one column {column!r}")
+        raise UserError(f"{name}: more than one column {column!r}")
     return columns.index(column)
 
 
-def read_lines(path: str | None) -> Iterator[list[str]]:
-    """Yield lists of the lines of a text file, or of standard input, as they can be read."""
-    name, number = path or "standard input", 0
+def read_lines(path: str) -> Iterator[list[str]]:
+    """Yield lists of the lines of a text file, as they can be read."""
+    name, number = input_name(path), 0
     begun: list[bytes] = []
-    file: Any
-    if path is None and sys.stdin is None:
-        raise UserError("standard input is closed: give FILE")
-    try:
-        with open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
-            while part := file.read1(BYTES_AT_A_TIME):
-                whole, end, rest = part.rpartition(b"\n")
-                if end:
-                    yield without_ends(b"".join([*begun, whole]), name, number)
-                    number += part.count(b"\n")
-                    begun = []
-                begun.append(rest)
-        if any(begun):
-            yield without_ends(b"".join(begun), name, number)
-    except OSError as error:
-        raise UserError(f"{name}: {error.strerror}") from error
+    with opened(path) as file:
+        while part := file.read1(BYTES_AT_A_TIME):
+            whole, end, rest = part.rpartition(b"\n")
+            if end:
+                yield without_ends(b"".join([*begun, whole]), name, number)
+                number += part.count(b"\n")
+                begun = []
+            begun.append(rest)
+    if any(begun):
+        yield without_ends(b"".join(begun), name, number)
 
 
 def without_ends(lines: bytes, name: str, n_before: int) -> list[str]:
