@@ -129,6 +129,28 @@ def test_an_interrupt_keeps_what_was_learned(at, saved, reviews, tmp_path, capsy
     assert signal.getsignal(signal.SIGINT) == before
 
 
+@pytest.mark.usefixtures("interrupt_ends_the_command")
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("again", ["fit_rows", "save"])
+def test_a_second_interrupt_keeps_it_too(again, quick, reviews, tmp_path, monkeypatch):
+    def interrupt_after(place, name):
+        function = getattr(place, name)
+
+        def interrupted(*arguments):
+            result = function(*arguments)
+            signal.raise_signal(signal.SIGINT)
+            return result
+
+        monkeypatch.setattr(place, name, interrupted)
+
+    interrupt_after(Progress, "epoch_ends")
+    interrupt_after(cli, again)
+    before, output = signal.getsignal(signal.SIGINT), tmp_path / "model"
+    assert train(reviews, output) == 0
+    assert seqnets.load(output)[-1].n_iter_ == 1
+    assert signal.getsignal(signal.SIGINT) == before
+
+
 @pytest.mark.filterwarnings("default")
 def test_progress_is_for_who_looks(quick, reviews, tmp_path, capsys, monkeypatch):
     losses = set()

@@ -93,12 +93,13 @@ def train(arguments: argparse.Namespace) -> None:
         model = make_recurrent(arguments.cell, verbose=is_stderr_terminal())
         with contextlib.redirect_stdout(sys.stderr), ctrl_c_ends_training():
             fitted, told = fit_rows(model, data, training)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # what Ctrl-C may end has ended
+            for warning in told:
+                print_to_stderr(f"  warning: {warning}")
+            with user_errors(output):  # before the report, which may fail or never be read
+                save(fitted, output)
     except ValueError as error:
         raise UserError(f"{data.name}: {error}") from error
-    for warning in told:
-        print_to_stderr(f"  warning: {warning}")
-    with user_errors(output):  # before the report, which may fail or never be read
-        save(fitted, output)
     n, n_held_out = len(data.texts), len(held_out)
     print(f"{data.name}: {n:,} texts, {n_held_out:,} of them held out (stratified)")
     print(f"{output}: saved this model, trained on the other {len(training):,} texts, not on all")
@@ -117,9 +118,17 @@ def is_stderr_terminal() -> bool:
 
 @contextlib.contextmanager
 def ctrl_c_ends_training() -> Iterator[None]:
-    """Let Ctrl-C end a fit, which keeps what it has learned; before one epoch, the command."""
+    """Let Ctrl-C end a fit, which keeps what it has learned; before one epoch, the command.
+
+    Only the first Ctrl-C: another would end the keeping.
+    """
+
+    def interrupt_once(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     try:
-        with on_interrupt(signal.default_int_handler):
+        with on_interrupt(interrupt_once):
             yield
     except KeyboardInterrupt:
         print_to_stderr("interrupted before the first epoch ended: nothing is saved")
