@@ -535,6 +535,14 @@ def test_nothing_is_said_among_the_results(capsys, monkeypatch):
     assert capsys.readouterr().out == ""
 
 
+def test_what_joins_letters_and_emoji_is_printed():
+    """But nothing that turns the direction of the text around it."""
+    joined = "\U0001f468\u200d\U0001f4bb \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u200f"
+    assert comparison.one_line(joined) == joined
+    assert comparison.one_line("\u202ea\u2066b\u2028c\x85\0") == "\\u202ea\\u2066b c \\x00"
+    assert [*map(cli.n_columns, ("e\u0301", "\u200db", "\u2764\ufe0f", "\u6771"))] == [1, 1, 1, 2]
+
+
 def test_a_text_steers_no_terminal(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     text = "good \x1b]0;title\x07 \u202e東京 film"

@@ -169,6 +169,13 @@ def test_white_space_in_a_name_is_one_space(tmp_path):
         assert cli.read_csv(path, name, "verdict").texts.tolist() == ["fine"]
 
 
+def test_white_space_in_a_label_is_one_space(tmp_path):
+    rows = [("fine  film", "so  good"), ("fine", "so\u00a0good"), ("fine", " so\ngood ")]
+    data = cli.read_csv(write_csv(tmp_path / "reviews.csv", rows), "review", "verdict")
+    assert data.labels.tolist() == ["so good"] * 3
+    assert data.texts[0] == "fine  film"
+
+
 @pytest.mark.parametrize("header", ["review", '"review"', "review, in full"])
 def test_a_line_of_one_column_is_one_text(header, tmp_path):
     path = tmp_path / "texts.csv"

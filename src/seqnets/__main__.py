@@ -165,7 +165,7 @@ def given_text(words: list[str]) -> str:
 
 def n_columns(word: str) -> int:
     """Return how many columns of a terminal it takes."""
-    shown = [c for c in word if not unicodedata.combining(c)]
+    shown = [c for c in word if unicodedata.category(c) not in ("Mn", "Me", "Cf")]
     return len(shown) + sum(unicodedata.east_asian_width(c) in "WF" for c in shown)
 
 

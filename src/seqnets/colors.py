@@ -11,6 +11,7 @@ import html
 import math
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 
 BLUE, ORANGE = "#0072b2", "#e69f00"
@@ -79,8 +80,17 @@ def plain(words: Sequence[str], attributions: Sequence[float]) -> str:
 
 
 def printable(word: str) -> str:
-    """Return the word, non-printable characters escaped: no text may control the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in word)
+    """Return the word, non-printable characters escaped: no text may control the terminal.
+
+    Format characters, which join emoji, stay unless they turn the direction of the text around.
+    """
+    return "".join(c if c.isprintable() or is_harmless(c) else repr(c)[1:-1] for c in word)
+
+
+def is_harmless(c: str) -> bool:
+    """Return whether it is a format character that does not turn what follows around."""
+    is_format = unicodedata.category(c) == "Cf"
+    return is_format and unicodedata.bidirectional(c) in ("BN", "L", "R", "AL")
 
 
 def colors_wanted() -> bool:

@@ -63,7 +63,7 @@ def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
             if not field.strip():
                 raise UserError(f"{where}: no {kind} in column {column!r}")
         texts.append(fields[0])
-        labels.append(fields[1].strip())
+        labels.append(one_spaced(fields[1]))  # as it will be printed
     if not texts:
         raise UserError(f"{name}: no rows under the header line")
     return LabeledTexts(name, ragged(texts), ragged(labels))
