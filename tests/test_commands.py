@@ -318,6 +318,15 @@ def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
     assert "--text COLUMN" in err
 
 
+@pytest.mark.parametrize("name", ["texts.tsv", "texts.TAB", "texts.jsonl"])
+def test_lines_of_a_table_are_labeled_with_a_note(name, tmp_path, capsys):
+    path = tmp_path / name
+    failure(capsys, "predict", OF_TEXTS, str(path))  # in one line
+    path.write_bytes(b"text\n")
+    assert cli.main(["predict", OF_TEXTS, str(path)]) == 0
+    assert "including the first; --text COLUMN" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("word", ["trian", "compare", "Train"])
 def test_a_command_that_is_none(word, capsys):
     line = failure(capsys, word, "reviews.csv", *COLUMNS)
@@ -359,7 +368,7 @@ def test_what_training_refuses_is_told_in_a_line(tmp_path, capsys):
     path, output = write_csv(tmp_path / "reviews.csv", rows), tmp_path / "model"
     assert train(path, output) == 2
     err = capsys.readouterr().err
-    assert f"seqnets: {path}: No words remain of 16: a word must occur in at least 2 and" in err
+    assert f"seqnets: {path}: column 'review': no word occurs in two texts; is it" in err
     assert not output.exists()
 
 
@@ -482,6 +491,7 @@ def test_an_interrupt_of_the_report_leaves_the_model(quick, reviews, tmp_path, m
 def test_labels_are_counted_before_training():
     labels = np.array(["yes"] * 3 + ["\x1b[31mno"] * 2 + ["NaN"], dtype=object)
     assert comparison.format_counts(labels) == "yes (3), \\x1b[31mno (2), NaN (1)"
+    assert comparison.format_counts(np.array(["word " * 99])) == f"{'word ' * 7}wo... (1)"
     assert comparison.format_counts(np.arange(10).astype(str)).endswith(", 9 (1)")
     assert comparison.format_counts(np.arange(1234).astype(str)).endswith(" and 1,224 more")
 
@@ -597,3 +607,11 @@ def test_help_is_of_the_command(command, capsys):
         cli.main([command, "--help"])
     assert end.value.code == 0
     assert f"python -m seqnets {command}" in capsys.readouterr().out
+
+
+def test_what_train_needs_is_told_at_once(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["train"])
+    err = capsys.readouterr().err
+    assert "[--text" not in err
+    assert "required: --text, --label, FILE, --output" in err

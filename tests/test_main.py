@@ -219,7 +219,7 @@ def test_a_folder_is_named(tmp_path, capsys):
         (b"review,verdict\nfine,yes\nb\xe9b\xe9,no", "line 3: not text in UTF-8: "),
         ("review,verdict\n".encode("utf-16"), "this is UTF-16; save it as UTF-8 (in a spreadsheet"),
         (b'review,verdict\nfine,yes\n"never closed,no\n', "line 3: not CSV: a field"),
-        (b"a,b\nfine,yes\n", "no column 'review'; the columns are: a, b"),
+        (b"a,b\n", "no column 'review'; the columns are: a, b; the first line must name them"),
         (b"review;verdict\nfine;really;yes\n", "is there a ';' outside quotes?"),
         (b"review,mark\nfine,yes\n", "no column 'verdict'; the columns are: review, mark"),
         (b"review,verdict,review\nx,y,z\n", "more than one column 'review'"),
@@ -242,6 +242,26 @@ def test_unusable_content(content, message, tmp_path, capsys):
     line = failure(capsys, str(path), *COLUMNS)
     assert str(path) in line
     assert message in line
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ",".join(["word " * 50] * 1000),
+        "verdict,review\n" + "a,word word\nb,word word\n" * 2 + "c," + "word " * 9999,
+        "verdict,review\n" + ("a," + "word " * 9999 + "\n") * 2,
+    ],
+)
+def test_messages_do_not_grow_with_the_data(content, tmp_path, capsys):
+    path = tmp_path / "reviews.csv"
+    path.write_text(content, "utf-8")
+    line = failure(capsys, str(path), "--text", "verdict", "--label", "review")
+    assert len(line) < len(str(path)) + 600
+
+
+def test_all_columns_not_named_are_told_at_once(tmp_path, capsys):
+    line = failure(capsys, write_csv(tmp_path / "reviews.csv", []))
+    assert "name a column with --text and one with --label; the columns are: review, verd" in line
 
 
 @pytest.mark.parametrize("option", ["--text", "--label"])

@@ -38,8 +38,27 @@ from seqnets.inspection import attributions, staged_predict_proba, words
 from seqnets.labels import is_multilabel
 from seqnets.layers import CELLS
 from seqnets.persistence import load, save
-from seqnets.reading import UserError, read_csv, read_lines, read_movie_reviews, rows_of
+from seqnets.reading import (
+    UserError,
+    read_csv,
+    read_lines,
+    read_movie_reviews,
+    rows_of,
+    shortened,
+)
 from seqnets.vectorizer import SequenceVectorizer
+
+
+@contextlib.contextmanager
+def data_errors(name: str, column: str | None) -> Iterator[None]:
+    """Report in one line what is wrong with the texts, in which the estimators found it."""
+    try:
+        yield
+    except ValueError as error:
+        message = str(error)
+        if message.startswith("No words remain"):  # it names parameters that are no options here
+            message = f"column {column!r}: no word occurs in two texts; is it the column of texts?"
+        raise UserError(f"{name}: {message}") from error
 
 
 @contextlib.contextmanager
@@ -68,10 +87,8 @@ def compare(arguments: argparse.Namespace) -> None:
         raise UserError("--text and --label name columns of a file: FILE is missing")
     else:
         data = read_movie_reviews()
-    try:
+    with data_errors(data.name, arguments.text):
         run_comparison(data)
-    except ValueError as error:  # of scikit-learn's estimators, about the data
-        raise UserError(f"{data.name}: {error}") from error
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -84,7 +101,7 @@ def train(arguments: argparse.Namespace) -> None:
         check_writable(output)
         if path != "-" and os.path.exists(output) and os.path.samefile(path, output):
             raise UserError(f"{output}: this is the input file; name another with --output")
-    try:
+    with data_errors(data.name, arguments.text):
         training, held_out = make_folds(data)[0]
         print_to_stderr(
             f"training on {len(training):,} texts, "
@@ -98,16 +115,15 @@ def train(arguments: argparse.Namespace) -> None:
                 print_to_stderr(f"  warning: {warning}")
             with user_errors(output):  # before the report, which may fail or never be read
                 save(fitted, output)
-    except ValueError as error:
-        raise UserError(f"{data.name}: {error}") from error
     n, n_held_out = len(data.texts), len(held_out)
     print(f"{data.name}: {n:,} texts, {n_held_out:,} of them held out (stratified)")
     print(f"{output}: saved this model, trained on the other {len(training):,} texts, not on all")
     accuracy = fitted.score(data.texts[held_out], data.labels[held_out])
     [(commonest, _)] = Counter(data.labels[training]).most_common(1)
     print(
-        f"accuracy on the held-out texts: {accuracy:.3f}; of always guessing {commonest!r}, "
-        f"the most common label: {np.mean(data.labels[held_out] == commonest):.3f}"
+        f"accuracy on the held-out texts: {accuracy:.3f}; of always guessing "
+        f"'{one_line(shortened(commonest))}', the most common label: "
+        f"{np.mean(data.labels[held_out] == commonest):.3f}"
     )
 
 
@@ -173,11 +189,14 @@ def predict(arguments: argparse.Namespace) -> None:
     """Print the likeliest label of each line, or row of a CSV file, and its probability."""
     path, column = arguments.file, arguments.text
     model = text_classifier(arguments.model)
-    if column is None and path.lower().endswith(".csv") and os.path.exists(path):
-        print_to_stderr(
-            f"{path}: labeled line by line, including the first; --text COLUMN labels a column"
-        )
+    note = column is None and path.lower().endswith((".csv", ".tsv", ".tab", ".jsonl"))
     for texts in read_lines(path) if column is None else rows_of(path, column):
+        if note:  # only of a file that can be read
+            print_to_stderr(
+                f"{path}: labeled line by line, including the first; --text COLUMN labels a "
+                "column of a CSV file"
+            )
+            note = False
         with user_errors(arguments.model):
             rows = model.predict_proba(texts)
         for probabilities in rows:
@@ -221,7 +240,7 @@ def compare_parser() -> argparse.ArgumentParser:
     """Return the parser of `compare`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets",
-        parents=[column_options()],
+        parents=[column_options("; required with FILE")],
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
         "cross-validation, then the labels of a few texts, with their words in order and jumbled.",
         epilog="Without FILE, the data are movie-review sentences of the movie-reviews package "
@@ -238,7 +257,7 @@ def train_parser() -> argparse.ArgumentParser:
     """Return the parser of `train`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets train",
-        parents=[column_options()],
+        parents=[column_options(required=True)],
         description="Train a network on four fifths of the texts (fewer if a class has fewer than "
         "five), report how many of the others it labels correctly, and save it as it is: it is not "
         "trained again on all texts.",
@@ -289,12 +308,12 @@ def explain_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def column_options() -> argparse.ArgumentParser:
+def column_options(note: str = "", required: bool = False) -> argparse.ArgumentParser:
     """Return the options that name columns of a file."""
     parser = argparse.ArgumentParser(add_help=False)
     for option, what in (("--text", "texts"), ("--label", "their labels")):
-        described = f"the column of FILE with {what}; required with FILE"
-        parser.add_argument(option, metavar="COLUMN", help=described)
+        described = f"the column of FILE with {what}{note}"
+        parser.add_argument(option, metavar="COLUMN", required=required, help=described)
     return parser
 
 

@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from .ahead import warmup
 from .classifier import RecurrentClassifier
 from .colors import printable
-from .reading import LabeledTexts
+from .reading import LabeledTexts, listed, shortened
 from .vectorizer import SequenceVectorizer
 
 FOLDS = 5
@@ -32,7 +32,6 @@ EMBEDDING_DIM = 64
 COMPARED = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
 SHOWN_TEXTS = 4
 SHOWN_CHARACTERS = 110
-SHOWN_LABELS = 10
 
 
 class Fold(NamedTuple):
@@ -65,10 +64,10 @@ def make_folds(data: LabeledTexts) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the folds: five, or as many as the smallest class has members."""
     members = Counter(data.labels)
     if len(members) < 2:
-        raise ValueError(f"at least two classes are needed, found {sorted(members)}")
+        raise ValueError(f"at least two classes are needed, found {[*map(shortened, members)]}")
     smallest, count = min(members.items(), key=lambda item: item[1])
     if count < 2:
-        raise ValueError(f"class {smallest!r} has one text; at least two are needed")
+        raise ValueError(f"class {shortened(smallest)!r} has one text; at least two are needed")
     folds = StratifiedKFold(min(FOLDS, count), shuffle=True, random_state=0)
     return list(folds.split(data.texts, data.labels))
 
@@ -197,9 +196,7 @@ def print_sentences(model: Pipeline, data: LabeledTexts, test: np.ndarray) -> No
 def format_counts(labels: np.ndarray) -> str:
     """Return the labels, the most frequent first, and how many texts each has."""
     found = Counter(labels).most_common()
-    listed = ", ".join(f"{one_line(label)} ({n:,})" for label, n in found[:SHOWN_LABELS])
-    more = len(found) - SHOWN_LABELS
-    return f"{listed} and {more:,} more" if more > 0 else listed
+    return one_line(listed([f"{shortened(label)} ({n:,})" for label, n in found]))
 
 
 def one_line(message: object) -> str:

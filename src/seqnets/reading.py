@@ -24,6 +24,7 @@ KINDS = {
     b"PK\3\4": "a spreadsheet or another zip file",
     b"\x1f\x8b": "compressed by gzip",
 }
+SHOWN_NAMES, SHOWN_LETTERS = 10, 40  # in messages, of columns and labels
 HEADER_LINES = 20  # names of columns may have several lines, but hardly more
 
 
@@ -89,7 +90,7 @@ def read_columns(path: str, **columns: str | None) -> Iterator[tuple[str, list[s
         n_before = reader.line_num
         try:
             header = [one_spaced(column) for column in next(reader, [])]
-            places = [place_of(name, header, f"--{k}", v) for k, v in columns.items()]
+            places = places_of(name, header, columns)
             n_before = reader.line_num
             for row in reader:
                 where = f"{name}, line {n_before + 1}"
@@ -146,19 +147,32 @@ def one_spaced(text: str) -> str:
     return " ".join(text.split())
 
 
-def place_of(name: str, columns: list[str], option: str, column: str | None) -> int:
-    """Return which column it is; refuse one that the file does not have exactly once."""
-    listed = ", ".join(columns)
-    if not columns:
+def places_of(name: str, header: list[str], columns: dict[str, str | None]) -> list[int]:
+    """Return which columns they are; refuse one that the file does not have exactly once."""
+    if not header:
         raise UserError(f"{name}: its first line is empty; it must name the columns")
-    if column is None:
-        raise UserError(f"{name}: name a column with {option}; the columns are: {listed}")
-    column = one_spaced(column)
-    if column not in columns:
-        raise UserError(f"{name}: no column {column!r}; the columns are: {listed}")
-    if columns.count(column) > 1:
-        raise UserError(f"{name}: more than one column {column!r}")
-    return columns.index(column)
+    known = f"the columns are: {listed([*map(shortened, header)])}"
+    if missing := [f"--{option}" for option, column in columns.items() if column is None]:
+        raise UserError(f"{name}: name a column with {' and one with '.join(missing)}; {known}")
+    wanted = [one_spaced(column) for column in columns.values() if column is not None]
+    for column in wanted:
+        if column not in header:
+            raise UserError(f"{name}: no column {column!r}; {known}; the first line must name them")
+        if header.count(column) > 1:
+            raise UserError(f"{name}: more than one column {column!r}")
+    return [header.index(column) for column in wanted]
+
+
+def listed(names: list[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - SHOWN_NAMES
+    shown = ", ".join(names[:SHOWN_NAMES])
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def shortened(name: str) -> str:
+    """Return the beginning of a name that is too long, such as a text in a column of labels."""
+    return name if len(name) <= SHOWN_LETTERS else f"{name[: SHOWN_LETTERS - 3]}..."
 
 
 def read_lines(path: str) -> Iterator[list[str]]:
