@@ -27,6 +27,7 @@ from seqnets import (
     trajectory,
 )
 from seqnets.display import MOST_COLUMNS, choose_spaced_steps
+from seqnets.layers import CELLS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -180,6 +181,18 @@ def test_states_are_drawn_around_zero_and_what_is_no_gate_is_refused():
     for name, reason in [("layer0.c", "is not in the trace"), ("pooled", "has no steps")]:
         with pytest.raises(ValueError, match=rf"name='{name}' {reason}.*layer0.r, layer0.z"):
             plots.GateDisplay.from_estimator(clf, X[0], name)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_lies_between_0_and_1_is_drawn_from_0_to_1(cell):
+    clf = RecurrentClassifier(cell, 2, max_iter=1, n_jobs=1, random_state=0)
+    X = [[1.0, 2.0, 0.0], [0.0, 1.0]]
+    [trace] = clf.fit(X, [0, 1]).trace(X[:1])
+    for name in trace.keys() - {"pooled", "logits"}:
+        image = plots.GateDisplay.from_estimator(clf, X[0], name).ax_.images[0]
+        is_gate = name[-1] in "iforz"
+        largest = 1 if is_gate else abs(trace[name]).max()
+        assert image.get_clim() == (0 if is_gate else -largest, largest), name
 
 
 def test_attention_is_bars_named_by_their_words():
