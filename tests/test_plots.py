@@ -260,6 +260,17 @@ def test_attributions_of_words_are_bars_and_of_series_a_row_per_channel():
     assert len(re.findall("<span", display._repr_html_())) == len(X[0])
 
 
+@pytest.mark.parametrize("target", [None, 0, 1, 2])
+def test_the_class_that_is_explained_is_named(target):
+    clf, X, _ = series_model()
+    display = plots.AttributionDisplay.from_estimator(clf, X[0], "gradient_x_input", target)
+    wanted = clf.predict(X[:1])[0] if target is None else target
+    np.testing.assert_array_equal(display.attributions, clf.attributions(X[:1], target=wanted)[0])
+    assert display.target == wanted
+    assert f"<b>for {wanted}:</b>" in display._repr_html_()
+    assert display.plot().ax_.get_title() == f"for and against {wanted}"
+
+
 def areas(display):
     """Twice, for and against the class: heights (n, T), edges of the steps, feet of the n rows."""
     for shown in display.ax_.collections[:2]:
