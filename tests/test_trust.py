@@ -321,6 +321,18 @@ def test_small_numbers_are_no_errors_even_if_numpy_is_set_to_raise(solver):
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_scaler_makes_small_numbers_without_errors(dtype):
+    """They round to 0 or lose digits, for which NumPy can be told to raise."""
+    tiny = np.finfo(dtype).smallest_subnormal
+    X = np.full((1, 2), 5 * tiny, dtype)
+    large = SequenceScaler(with_mean=False).fit([[300.0, -400.0]])
+    small = SequenceScaler(with_mean=False).fit([[0.003, -0.004]])
+    with np.errstate(all="raise"):
+        assert large.transform(X).tolist() == [[0.0] * 2]
+        assert small.inverse_transform(X).tolist() == [[0.0] * 2]
+
+
 def assert_probabilities(clf, X):
     proba = clf.predict_proba(X)
     assert (proba >= 0).all()
