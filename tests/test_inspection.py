@@ -445,6 +445,18 @@ def test_an_integral_has_the_steps_asked_for(monkeypatch):
     assert sorted(seen) == [0, 0.25, 0.5, 0.75, 1]
 
 
+def test_an_integral_begins_with_16_steps(monkeypatch):
+    """If these are enough, there are no others."""
+    seen, add = [], attribution.Path.add
+    monkeypatch.setattr(
+        attribution.Path, "add", lambda path, s, F, dF: (seen.append(s), add(path, s, F, dF))
+    )
+    monkeypatch.setattr(attribution, "TOLERANCE", np.inf)
+    monkeypatch.setattr(attribution, "CHANGE", np.inf)
+    fitted("lstm", "series").attributions(make("series")[:1], "integrated_gradients")
+    assert sorted(seen) == np.linspace(0, 1, 17).tolist()
+
+
 def test_an_integral_that_misses_its_sum_warns(monkeypatch):
     monkeypatch.setattr(attribution, "MAX_STEPS", 17)
     monkeypatch.setattr(attribution, "TOLERANCE", 0)
@@ -616,15 +628,15 @@ def test_a_step_is_shuffled_among_those_that_have_it(kind):
     clf, X, seen = fitted("rnn", kind), make(kind, [*LENGTHS, 9]), []
     y = clf.predict(X)
     result = inspection.permutation_importance(
-        clf, X, y, scoring=recording(seen), n_repeats=2, random_state=0
+        clf, X, y, scoring=recording(seen), n_repeats=3, random_state=0
     )
-    assert result.importances.shape == (9, 2)
+    assert result.importances.shape == (9, 3)
     whole, *shuffled = seen
-    assert len(shuffled) == 2 * 6  # later steps are in a single sequence
+    assert len(shuffled) == 3 * 6  # later steps are in a single sequence
     assert not result.importances[6:].any()
     last_steps_moved = 0
     for number, others in enumerate(shuffled):
-        t = number // 2
+        t = number // 3
         has = [i for i, x in enumerate(X) if len(x) > t]
         for i, x in enumerate(whole):
             rest = np.arange(len(x)) != t
@@ -632,7 +644,7 @@ def test_a_step_is_shuffled_among_those_that_have_it(kind):
             last_steps_moved += len(x) == t + 1 and (others[i][t] != x[t]).any()
         before, after = (sorted(x[i][t].tolist() for i in has) for x in (whole, others))
         assert before == after
-        assert 1 - result.importances[t, number % 2] == pytest.approx(clf.score(others, y))
+        assert 1 - result.importances[t, number % 3] == pytest.approx(clf.score(others, y))
     assert last_steps_moved > 0
     np.testing.assert_allclose(result.importances_mean, result.importances.mean(axis=1))
     np.testing.assert_allclose(result.importances_std, result.importances.std(axis=1))
