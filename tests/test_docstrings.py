@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -106,6 +107,36 @@ def test_the_readme_fills_gaps():
     filled = eval(fill, {"X": X, "means": eval(means, {"pd": pd, "X_train": X})})
     assert filled[0].to_numpy().tolist() == [[1, 6], [1, 6], [1, 6], [3, 6]]
     assert filled[1].equals(X[1])
+
+
+def of_readme(begin, **names):
+    """The value of the code in the README that begins so, for these names."""
+    code = re.search(rf"`({re.escape(begin)}.*?)`", README.read_text("utf-8"))[1]
+    return eval(code, {"np": np, **names})
+
+
+def test_the_readme_makes_series_of_series():
+    X = [np.array([1.0, 2.0, 6.0]), np.array([[5.0, 0.0], [5.0, 2.0]])]
+    found = of_readme("[x - x.mean", X=X)
+    assert [x.tolist() for x in found] == [[-2, -1, 3], [[0, -1], [0, 1]]]
+    found = of_readme("[np.asarray(x)", X=[range(45), np.arange(40.0).reshape(20, 2)])
+    assert [x.tolist() for x in found] == [[[*range(20)], [*range(20, 40)]], [[*range(40)]]]
+    X = np.array([[[np.nan, np.nan], [1.0, 2.0]], [[3.0, 4.0], [np.nan, 6.0]]])
+    found = of_readme("[x[~np.isnan", X=X)
+    np.testing.assert_array_equal(found[0], [[1, 2]])
+    np.testing.assert_array_equal(found[1], X[1])
+    assert of_readme("X.swapaxes", X=np.zeros((5, 3, 7))).shape == (5, 7, 3)
+
+
+def test_the_readme_makes_steps_of_rows():
+    times = pd.to_datetime(["2026-01-01 10:00", "2026-01-01 10:01", "2026-01-02 00:00"])
+    table = pd.DataFrame({"run": [7, 7, 3], "time": times, "event": ["b", "a", "b"]})
+    assert of_readme('table.groupby("run")["time"]', table=table).tolist() == [0, 60, 0]
+    assert [*of_readme("pd.get_dummies", pd=pd, table=table)][2:] == ["event_a", "event_b"]
+    table = pl.DataFrame({"label": [1, 1, 0, 1], "run": [7, 7, 3, 7], "temp": [1.0, 2.0, 3.0, 4.0],
+                          "vibration": [5, 6, 7, 8]})  # fmt: skip
+    found = [x.to_numpy().tolist() for x in of_readme('table[["run", "temp"', table=table)]
+    assert found == [[[1, 5], [2, 6], [4, 8]], [[3, 7]]]
 
 
 def test_the_readme_cuts_windows():
