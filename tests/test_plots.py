@@ -448,6 +448,17 @@ def test_the_loss_curves_are_those_of_the_fit():
     assert display.ax_.lines[2].get_xydata().tolist() == [[3, 0.4]]
 
 
+def test_the_epoch_that_fit_keeps_is_marked():
+    """By the score, if there is another one than the loss, which falls here."""
+    clf, X, y = series_model(2)
+    scores = iter([0.5, 0.9, 0.6])
+    for scoring, best in (("loss", 3), (lambda *_: next(scores), 2)):
+        clf = clone(clf).set_params(scoring=scoring, max_iter=3).fit(X, y, X_val=X, y_val=y)
+        mark = plots.LossCurveDisplay.from_estimator(clf).ax_.lines[2]
+        assert mark.get_xydata().tolist() == [[best, clf.validation_loss_curve_[best - 1]]]
+        assert mark.get_label() == ("its lowest" if scoring == "loss" else "highest score")
+
+
 def test_gradient_flow_is_the_median_counted_from_the_end():
     clf, X, y = series_model()
     display = plots.GradientFlowDisplay.from_estimator(clf, X, y)
