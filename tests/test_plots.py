@@ -535,6 +535,14 @@ def test_a_trajectory_is_the_states_seen_from_where_they_differ_most():
     assert len(markers) == len(styles) == 3
 
 
+@pytest.mark.parametrize("n", [2, 10, 11])
+def test_up_to_ten_ways_have_their_numbers_at_their_ends(n):
+    points = [np.full((2, 2), float(i)) + [[0], [0.5]] for i in range(n)]
+    display = plots.TrajectoryDisplay(points, ["a"] * n, [["b", "c"]] * n, [1, 0]).plot()
+    ends = {text.get_text(): list(text.xy) for text in display.ax_.texts}
+    assert ends == {str(i): [i + 0.5, i + 0.5] for i in range(n) if n <= 10}
+
+
 def test_a_second_direction_goes_from_the_last_step_back():
     clf, X, _ = series_model()
     display = plots.TrajectoryDisplay.from_estimator(clf, X[:1], name="layer0.reverse.h")
