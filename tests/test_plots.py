@@ -864,6 +864,7 @@ def test_the_terminal_gets_the_same_words():
     assert weak == "weak"
     assert so == "\x1b[4;38;5;16;48;5;110mso\x1b[0m"
     assert plots.colored(["a"], [0.0]) == "a"
+    assert plots.colored("abc", [1.0, 0.1, -0.099]).endswith(";146mb\x1b[0m c")
     assert plots.colored([], []) == ""
 
 
