@@ -490,6 +490,22 @@ def test_a_result_that_is_no_table_leaves_the_scaler_as_it_was():
     assert scaler.mean_ == 1.5
 
 
+@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
+def test_a_fit_that_ends_while_x_is_read_comes_too_late(method):
+    """As it may in another thread."""
+
+    class Fitting(list):
+        def __iter__(self):
+            scaler.fit([x**2 for x in X])
+            return super().__iter__()
+
+    X = ragged("float64")
+    scaler = SequenceScaler().fit(X)
+    expected = joined(getattr(scaler, method)(X))
+    np.testing.assert_array_equal(joined(getattr(scaler, method)(Fitting(X))), expected)
+    assert not np.array_equal(joined(getattr(scaler, method)(X)), expected)
+
+
 def test_a_part_that_is_interrupted_leaves_the_scaler_as_it_was(monkeypatch):
     X = ragged("float64")
     scaler = SequenceScaler().fit(X)

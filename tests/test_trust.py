@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pytest
 from helpers import assert_same_weights
@@ -504,6 +505,28 @@ def test_a_fit_changes_the_classifier_in_one_piece():
     clf.fit(X[..., :1], Y % 2)
     np.testing.assert_array_equal(seen, [before, before])
     assert clf.predict_proba(X[..., :1]).shape == (12, 2)
+
+
+ANSWERS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+ANSWERS += ["staged_predict_proba", "trace", "attributions", "gradient_flow", "attention_weights"]
+
+
+@pytest.mark.parametrize("method", ANSWERS)
+def test_an_answer_is_of_the_network_that_was_asked(method):
+    """Even if a fit ends, in another thread, say, while X is read."""
+
+    class Fitting(list):
+        def __iter__(self):
+            clf.set_params(hidden_layer_sizes=7).fit(5 + make(), np.roll(Y, 1) % 2)
+            return super().__iter__()
+
+    def answer(X):
+        return joblib.hash(list(getattr(clf, method)(X, *[Y % 2] * (method == "gradient_flow"))))
+
+    clf, X = fit([*make()], pooling="attention"), [*make()]
+    expected = answer(X)
+    assert answer(Fitting(X)) == expected
+    assert answer(X) != expected
 
 
 def test_stages_are_those_of_the_network_that_was_asked():
