@@ -196,6 +196,21 @@ def test_predictions_go_by_the_outputs():
 
 
 @pytest.mark.parametrize(
+    ("y", "outputs", "predicted"),
+    [
+        (["a", "b", "c", "b"], [0.5, 0.5, 0.5], "a"),
+        (["a", "b", "c", "b"], [-1.0, 0.5, 0.5], "b"),
+        ([[0, 1, 1]] * 4, [0.0, 1e-17, -1e-17], [0, 1, 0]),
+    ],
+)
+def test_of_equal_outputs_the_first_counts_and_no_label_of_0(y, outputs, predicted):
+    clf = RecurrentClassifier("rnn", 2, max_iter=1).fit(np.eye(4), y)
+    clf.parameters_["dense.W"][:] = 0
+    clf.parameters_["dense.b"][:] = outputs
+    assert clf.predict(np.eye(4)).tolist() == [predicted] * 4
+
+
+@pytest.mark.parametrize(
     "parameters",
     [
         {"max_iter": np.int8(2), "learning_rate": "cosine", "batch_size": 1},
