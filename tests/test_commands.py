@@ -191,6 +191,19 @@ def test_a_verdict_is_explained_word_by_word(capsys):
     assert rows[-1].split()[2] == probability
 
 
+def test_the_label_so_far_is_the_verdict_s(tmp_path, capsys):
+    """Even after words for which another label was likelier."""
+    model, text, path = seqnets.load(OF_TEXTS), "a good film , not bad", str(tmp_path / "model")
+    model[-1].parameters_["dense.b"] += 0.5
+    seqnets.save(model, path)
+    stages = [stage[0, 0] for stage in seqnets.inspection.staged_predict_proba(model, [text])]
+    assert stages[0] < 0.5 < stages[-1]
+    assert cli.main(["explain", path, text]) == 0
+    verdict, _, _, *rows = capsys.readouterr().out.splitlines()
+    assert verdict == f"no\t{stages[-1]:.4f}"
+    assert [row.split()[2:] for row in rows] == [[f"{p:.4f}", "#" * round(20 * p)] for p in stages]
+
+
 def test_colors_are_for_terminals(capsys, monkeypatch):
     model = OF_TEXTS
     monkeypatch.delenv("FORCE_COLOR", raising=False)
