@@ -374,7 +374,13 @@ def test_a_fold_is_judged_on_what_it_was_not_trained_on():
     assert fold.accuracy == 0
 
 
-def test_texts_are_shown_that_the_best_model_has_not_seen(monkeypatch):
+def test_a_line_has_mean_deviation_and_all_seconds(capsys):
+    folds = [comparison.Fold(*fold, None, []) for fold in ((0.5, 1.0), (0.7, 2.0), (0.9, 4.5))]
+    comparison.print_table({"RNN": folds})
+    assert capsys.readouterr().out.splitlines()[1].split() == ["RNN", "0.700", "±", "0.163", "7.5"]
+
+
+def test_texts_are_shown_that_the_best_model_has_not_seen(monkeypatch, capsys):
     def folds(name, accuracy):
         return [comparison.Fold(accuracy, 1.0, (name, k), []) for k in range(5)]
 
@@ -383,9 +389,10 @@ def test_texts_are_shown_that_the_best_model_has_not_seen(monkeypatch):
     monkeypatch.setattr(comparison, "cross_validate", lambda *_: found)
     shown = []
     monkeypatch.setattr(comparison, "print_sentences", lambda *given: shown.append(given))
-    words = np.array(["yes", "no"] * 10, dtype=object)
+    words = np.array(["yes"] * 14 + ["no"] * 6, dtype=object)
     data = comparison.LabeledTexts("d", words, words)
     comparison.run_comparison(data)
+    assert "d: 20 texts, 2 classes (the largest 0.700)." in capsys.readouterr().out
     [(model, _, test)] = shown
     assert model == ("LSTM", 4)
     np.testing.assert_array_equal(test, comparison.make_folds(data)[4][1])
