@@ -96,6 +96,19 @@ def test_what_is_saved_has_not_seen_the_held_out_texts(quick, tmp_path, capsys):
     assert model[-1].t_ == 48
 
 
+@pytest.mark.filterwarnings("default")
+def test_accuracy_is_held_against_the_most_common_label(quick, tmp_path, capsys):
+    """By its share of the held-out texts, which is not that of all; and an LSTM is the default."""
+    rows = [(text, "yes" if i < 37 else "no") for i, (text, _) in enumerate(one_word_decides(60))]
+    path, output = write_csv(tmp_path / "reviews.csv", rows), str(tmp_path / "model")
+    assert train(path, output) == 0
+    data = cli.read_csv(path, "review", "verdict")
+    share = np.mean(data.labels[comparison.make_folds(data)[0][1]] == "yes")
+    assert f"always guessing 'yes', the most common label: {share:.3f}" in capsys.readouterr().out
+    assert share != 37 / 60
+    assert seqnets.load(output)[-1].cell == "lstm"
+
+
 @pytest.fixture
 def interrupt_ends_the_command():
     """As in a process of `python -m seqnets`."""
