@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.fixes import parse_version, sp_version
 from test_main import COLUMNS, failure, one_word_decides, write_csv
 
@@ -601,6 +601,23 @@ def test_a_text_steers_no_terminal(capsys, monkeypatch):
 )
 def test_unusable_models(model, message, capsys):
     assert message in failure(capsys, "predict", str(MODELS / model))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("vectorizer", "X", "y"),
+    [
+        (seqnets.SequenceVectorizer(), ["a b", "b"], [[1, 1], [0, 1]]),
+        (seqnets.SequenceVectorizer(analyzer=list), [["a", "b"], ["b"]], [0, 1]),
+    ],
+    ids=["several labels", "lists of words"],
+)
+def test_models_for_python_alone(vectorizer, X, y, tmp_path, capsys):
+    clf = seqnets.RecurrentClassifier("rnn", 2, embedding_dim=2, max_iter=1)
+    seqnets.save(make_pipeline(vectorizer, clf).fit(X, y), tmp_path / "model")
+    for command in ("predict", "explain"):
+        line = failure(capsys, command, str(tmp_path / "model"), "a text")
+        assert "this Pipeline does not give each text one label" in line
 
 
 def test_unusable_texts(tmp_path, capsys, monkeypatch):
