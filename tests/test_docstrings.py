@@ -119,6 +119,9 @@ def test_the_readme_makes_series_of_series():
     X = [np.array([1.0, 2.0, 6.0]), np.array([[5.0, 0.0], [5.0, 2.0]])]
     found = of_readme("[x - x.mean", X=X)
     assert [x.tolist() for x in found] == [[-2, -1, 3], [[0, -1], [0, 1]]]
+    found = of_readme("[(x - x.mean", X=X)
+    np.testing.assert_allclose(found[0], np.array([-2, -1, 3]) / np.sqrt(14 / 3))
+    np.testing.assert_array_equal(found[1], [[0, -1], [0, 1]])
     found = of_readme("[np.asarray(x)", X=[range(45), np.arange(40.0).reshape(20, 2)])
     assert [x.tolist() for x in found] == [[[*range(20)], [*range(20, 40)]], [[*range(40)]]]
     X = np.array([[[np.nan, np.nan], [1.0, 2.0]], [[3.0, 4.0], [np.nan, 6.0]]])
