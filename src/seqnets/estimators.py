@@ -19,14 +19,11 @@ E = TypeVar("E")
 F = TypeVar("F", bound=Callable)  # a method, which keeps its types when it is decorated
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
 except ImportError:  # before scikit-learn 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """There are no callbacks yet."""
-
-    def with_callbacks(method):
-        return method
 
 
 def snapshot(estimator: E) -> E:
@@ -100,13 +97,12 @@ def only_if(check: Callable[[Any], bool]) -> Callable[[F], F]:
 
 
 def checked_fit(method: F) -> F:
-    """Make the method a classifier's fit: `atomic`, parameters checked, callbacks possible."""
-    checked = _fit_context(prefer_skip_nested_validation=True)(method)
-    return cast(F, atomic(with_callbacks(checked)))
+    """Make the method a fit: `atomic`, parameters checked, callbacks possible."""
+    return cast(F, atomic(_fit_context(prefer_skip_nested_validation=True)(method)))
 
 
 def fit_method(method: F) -> F:
-    """Make the method a transformer's fit: `atomic`, parameters checked, one task for callbacks.
+    """Make the method a transformer's fit: a `checked_fit` that is one task for callbacks.
 
     Weights are passed on only if given, since not all methods take them.
     """
@@ -119,8 +115,7 @@ def fit_method(method: F) -> F:
         progress.fit_ends()
         return result
 
-    checked = _fit_context(prefer_skip_nested_validation=True)(with_callbacks(told))
-    return cast(F, atomic(checked))
+    return cast(F, checked_fit(told))
 
 
 def reworded(error: TypeError | ValueError, message: str) -> TypeError | ValueError:
