@@ -50,7 +50,7 @@ from .parameters import (
     network_attributes,
     patience,
 )
-from .progress import History, Progress
+from .progress import History, Progress, training_attributes
 from .schedules import Cosine
 from .threads import Workers, one_blas_thread
 from .training import Average, State, Weighed, train
@@ -280,9 +280,7 @@ def run_epochs(
             judged,
             history,
             rates.should_continue,
-            lambda: progress.epoch_ends(
-                history, judged, lambda: training_attributes(estimator, history)
-            ),
+            lambda: progress.epoch_ends(history, judged),
             max_iter=max_iter,
             tol=estimator.tol,
             patience=lambda: patience(estimator, validation is not None, history),
@@ -360,22 +358,3 @@ def takes_weights(scorer: Callable) -> bool:
     """Whether the scorer, or the metric in it, takes sample_weight."""
     parameters = signature(getattr(scorer, "_score_func", scorer)).parameters.values()
     return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def training_attributes(estimator: Estimator, history: History) -> dict[str, Any]:
-    """The attributes that tell how training went, up to now."""
-    curve = [*estimator.loss_curve_, *history.loss_curve]
-    found = {
-        "loss_curve_": curve,
-        "n_iter_": len(curve),
-        "t_": estimator.t_ + history.n_seen,
-        "loss_": curve[-1],
-        "best_loss_": min(curve),
-        "best_validation_score_": history.best_validation_score,
-    }
-    if history.validation_scores:
-        for name in ("validation_loss_curve", "validation_scores"):
-            before = getattr(estimator, f"{name}_") or []
-            missing = [np.nan] * (history.n_before - len(before))
-            found[f"{name}_"] = [*before, *missing, *getattr(history, name)]
-    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +35,25 @@ class History:
         return len(self.loss_curve) * self.n_sequences
 
 
+def training_attributes(estimator: Any, history: History) -> dict[str, Any]:
+    """The attributes that tell how training went, up to now."""
+    curve = [*estimator.loss_curve_, *history.loss_curve]
+    found = {
+        "loss_curve_": curve,
+        "n_iter_": len(curve),
+        "t_": estimator.t_ + history.n_seen,
+        "loss_": curve[-1],
+        "best_loss_": min(curve),
+        "best_validation_score_": history.best_validation_score,
+    }
+    if history.validation_scores:
+        for name in ("validation_loss_curve", "validation_scores"):
+            before = getattr(estimator, f"{name}_") or []
+            missing = [np.nan] * (history.n_before - len(before))
+            found[f"{name}_"] = [*before, *missing, *getattr(history, name)]
+    return found
+
+
 class Progress:
     """Reports one fit of `estimator` on X, y, and its epochs if it has any."""
 
@@ -54,15 +72,10 @@ class Progress:
             self._epoch = self._task.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(**self._data)
 
-    def epoch_ends(
-        self,
-        history: History,
-        parameters: dict[str, np.ndarray],
-        attributes: Callable[[], dict[str, Any]],
-    ) -> bool:
+    def epoch_ends(self, history: History, parameters: dict[str, np.ndarray]) -> bool:
         """Report an epoch; return True if a callback wants training to stop.
 
-        A callback may look at the model as it is now: these parameters and `attributes()`.
+        A callback may look at the model as it is now, with these parameters.
         """
         if self.estimator.verbose:
             self._print_line(history)
@@ -71,7 +84,8 @@ class Progress:
         return self._epoch.call_on_fit_task_end(
             **self._data,
             reconstruction_attributes=lambda: (
-                attributes() | {"parameters_": {name: W.copy() for name, W in parameters.items()}}
+                training_attributes(self.estimator, history)
+                | {"parameters_": {name: W.copy() for name, W in parameters.items()}}
             ),
         )
 
