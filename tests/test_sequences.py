@@ -47,9 +47,10 @@ def lists(X):
 def read(X, kind=None, **attributes):
     """What `read_series` makes of X: an estimator, the sequences one by one, the kind."""
     estimator = RecurrentClassifier()
-    vars(estimator).update(attributes)
-    (values, offsets), kind = read_series(estimator, X, kind)
-    return estimator, [values[a:b] for a, b in zip(offsets, offsets[1:], strict=False)], kind
+    vars(estimator).update(attributes, _kind=kind)
+    values, offsets = read_series(estimator, X, first=kind is None)
+    series = [values[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+    return estimator, series, estimator._kind
 
 
 def assert_series(found, expected):
@@ -197,11 +198,11 @@ def test_predict_reads_x_as_fit_did(kind, n_features, X, expected):
 
 def test_names_of_columns():
     clf = RecurrentClassifier()
-    read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), None)
+    read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), first=True)
     assert clf.feature_names_in_.tolist() == ["a", "b", "c"]
     for other in [TABLE, CUBE, PAIRS]:
-        read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), None)
-        read_series(clf, other, None)
+        read_series(clf, pd.DataFrame(TABLE, columns=list("abc")), first=True)
+        read_series(clf, other, first=True)
         assert not hasattr(clf, "feature_names_in_")
 
 
@@ -211,18 +212,19 @@ def test_names_of_channels(library):
     clf = RecurrentClassifier()
     for lengths in [(2, 3), (2, 2)]:
         frames = [library.DataFrame({"x": [1.0] * T, "y": [2.0] * T}) for T in lengths]
-        assert read_series(clf, frames, None)[1] == "ragged"
+        read_series(clf, frames, first=True)
+        assert clf._kind == "ragged"
         assert clf.feature_names_in_.tolist() == ["x", "y"]
         assert clf.n_features_in_ == 2
-        read_series(clf, frames[:1], "ragged")
+        read_series(clf, frames[:1])
         swapped = [frame[["y", "x"]] for frame in frames]
         for other in (swapped, swapped[:1]):
             with pytest.raises(ValueError, match="must be in the same order"):
-                read_series(clf, other, "ragged")
+                read_series(clf, other)
         with pytest.warns(UserWarning, match="does not have valid feature names"):
-            read_series(clf, [np.ones((2, 2))], "ragged")
+            read_series(clf, [np.ones((2, 2))])
         with pytest.raises(ValueError, match=r"X\[1\] has the columns \['y', 'x'\], but X\[0\]"):
-            read_series(clf, [frames[0], swapped[1]], None)
+            read_series(clf, [frames[0], swapped[1]], first=True)
 
 
 # --------------------------------------------------------------------------------- tokens
@@ -378,16 +380,16 @@ def test_series_that_are_not_finite(monkeypatch, call, value, kind, X, place, wh
 def test_where_nan_is_padding():
     X = with_value(CUBE, (2, 0), np.nan)
     with pytest.raises(ValueError, match=r"X\[2\] holds nan.*padding only after .* last step"):
-        read_series(RecurrentClassifier(), X, None)
+        read_series(RecurrentClassifier(), X, first=True)
     with pytest.raises(ValueError, match=r"X\[2\] holds nan.*leave out padding"):
-        read_series(RecurrentClassifier(), list(X), None)
+        read_series(RecurrentClassifier(), list(X), first=True)
 
 
 def test_a_column_of_strings_is_named():
     frames = [pd.DataFrame({"a": [1.0, 2.0], "run": ["r1", "r1"]})] * 2
     for X, place in ((frames, r"X\[0\]\['run'\]\[0\]"), (frames[0], r"X\['run'\]\[0\]")):
         with pytest.raises(TypeError, match=f"X holds strings.*: {place} is 'r1'. Leave that c"):
-            read_series(RecurrentClassifier(), X, None)
+            read_series(RecurrentClassifier(), X, first=True)
 
 
 @pytest.mark.parametrize(

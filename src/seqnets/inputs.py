@@ -42,7 +42,7 @@ def read_first(estimator: Estimator, X: Any) -> Sequences:
     for stale in KIND_ATTRIBUTES:
         estimator.__dict__.pop(stale, None)
     if estimator.embedding_dim is None:
-        sequences, estimator._kind = read_series(estimator, X, None)
+        sequences = read_series(estimator, X, first=True)
         estimator._n_channels, auto = sequences.values.shape[1], sequences.values.dtype
     else:
         given = None if estimator.embeddings is None else check_embeddings(estimator)
@@ -57,8 +57,7 @@ def read_again(estimator: Estimator, X: Any) -> Sequences:
     """Series or ids of the kind that fit was given."""
     if estimator._kind == "tokens":
         return read_tokens(X, estimator._largest_id)
-    series, _ = read_series(estimator, X, estimator._kind)
-    return series
+    return read_series(estimator, X)
 
 
 def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:

@@ -137,15 +137,14 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
 
     def _learn(self, X: Any, sample_weight: Any, first: bool) -> SequenceScaler:
         self._validate_params()  # scikit-learn does so in the first call only
-        series, kind = read_series(self, X, None if first else self._kind)
+        series = read_series(self, X, first)
         weights = None if sample_weight is None else read_weights(sample_weight, series.lengths)
         if weights is not None:
             rows = np.flatnonzero(weights)
             series, weights = series.take(rows), weights[rows]
         seen: float = 0
         if first:
-            self._kind = kind
-            warn_if_like_token_ids(X, kind, series)
+            warn_if_like_token_ids(X, self._kind, series)
             scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
         else:  # what was learned goes on, whether it is used now or not
             self._check_learned()
@@ -268,7 +267,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
     def _applied(self, X: Any, undo: bool) -> np.ndarray:
         check_is_fitted(self)
         self._check_learned()
-        series, _ = read_series(self, X, self._kind)
+        series = read_series(self, X)
         mean: Any = self.mean_ if self.with_mean else 0.0
         scale: Any = self.scale_ if self.with_std else 1.0
         x = series.values.astype(np.float64)  # in float32, Unix times are two minutes apart

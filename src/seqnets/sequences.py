@@ -89,23 +89,24 @@ def read_tokens(X: Any, largest: int, first: bool = False) -> Sequences:
 
 
 @overflow_as_value_error()
-def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Sequences, str]:
-    """Series as (total, D) floats, and their kind; float32 stays, all else becomes float64.
+def read_series(estimator: BaseEstimator, X: Any, first: bool = False) -> Sequences:
+    """Series as (total, D) floats; float32 stays, all else becomes float64.
 
-    If `kind` is None, this is a fit, which finds the kind and sets `n_features_in_` on the
-    estimator; else X is read as that kind and must agree with `n_features_in_`.
+    If `first`, this is a fit, which sets `_kind` and `n_features_in_` on the estimator; else X is
+    read as that kind and must agree with `n_features_in_`.
     """
     X = _as_list_or_table(X)
-    reset = kind is None
-    if kind is None:
-        kind = "ragged" if isinstance(X, list) else "3d" if getattr(X, "ndim", 2) > 2 else "2d"
+    if first:
+        table_kind = "3d" if getattr(X, "ndim", 2) > 2 else "2d"
+        estimator._kind = "ragged" if isinstance(X, list) else table_kind
+    kind = estimator._kind
     if isinstance(X, np.ndarray) and X.ndim == 1:
         raise ValueError(
             f"X has shape {X.shape}. {SINGLE} Reshape your data, X.reshape(-1, 1), if each number "
             "is a series of one step."
         )
     if kind == "2d":
-        return _read_2d(estimator, X, reset), kind
+        return _read_2d(estimator, X, first)
     named = X
     if isinstance(X, list):
         series = _join_sequences(X)
@@ -113,18 +114,18 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
     else:
         X = check_array(X, dtype=FLOATS, ensure_all_finite=False, allow_nd=True)
         series = _from_matrix(X) if X.ndim == 2 else _from_padded(X)
-        if not reset and X.ndim == 2 and X.shape[1] == estimator.n_features_in_ == 1 < len(X):
+        if not first and X.ndim == 2 and X.shape[1] == estimator.n_features_in_ == 1 < len(X):
             warn(f"X has shape {X.shape}, which is {len(X)} series of one step. {SINGLE}")
     hint = "; fill gaps, and leave out padding, which a list does not need"
     if kind == "3d":
         hint = "; NaN is padding only after a sequence's last step: fill gaps, or leave such steps "
         hint += "out, [x[~np.isnan(x).all(axis=1)] for x in X]"
     series = _as_finite_floats(series, hint, list(named.columns) if is_frame(named) else [])
-    if not reset and len(series.values) == 0:  # no step tells how many features there are
+    if not first and len(series.values) == 0:  # no step tells how many features there are
         series = series._replace(values=series.values.reshape(0, estimator.n_features_in_))
     n_features = series.values.shape[1]
-    _check_feature_names(estimator, named, reset=reset)
-    if reset:
+    _check_feature_names(estimator, named, reset=first)
+    if first:
         estimator.n_features_in_ = n_features
         if n_features > 1 and (series.lengths == 1).all() and np.shape(X)[1] == 1:
             warn(
@@ -139,24 +140,24 @@ def read_series(estimator: BaseEstimator, X: Any, kind: str | None) -> tuple[Seq
             f"X has {n_features} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input.{hint}"
         )
-    return series, kind
+    return series
 
 
-def _read_2d(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
+def _read_2d(estimator: BaseEstimator, X: Any, first: bool) -> Sequences:
     """Univariate series; scikit-learn checks the number of columns and their names."""
     if getattr(X, "ndim", 2) == 3:
         raise ValueError(f"X has shape {np.shape(X)}, but fit was given (n_sequences, n_steps).")
     X = _same_widths(X)
     names = list(X.columns) if is_frame(X) else []
     dtype = np.float32 if is_frame(X) and set(map(str, X.dtypes)) <= FLOAT32 else FLOATS
-    expected = None if reset else getattr(estimator, "n_features_in_", None)
+    expected = None if first else getattr(estimator, "n_features_in_", None)
     if _is_matrix(X) and expected not in (None, X.shape[1]):
         raise ValueError(
             f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting "
             f"{expected} features as input: series in a 2-D array all have as many "
             "steps. If lengths may differ, pass lists of arrays, to fit, too: list(X)."
         )
-    X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=reset)
+    X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=first)
     hint = "; fill gaps, such as with SimpleImputer" if names else ""
     hint += "; if some end early, pass a list of series without padding"
     return _as_finite_floats(_from_matrix(X), hint, names)
