@@ -14,9 +14,9 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from . import labels
 from .batches import Sequences
-from .estimators import check_unmasked, reworded
+from .estimators import reworded
 from .inputs import Estimator, as_inputs, read_again, read_first, warn_if_shifted_or_rescaled
-from .real_numbers import DATES, dtype_kind, is_frame
+from .real_numbers import DATES, check_unmasked, dtype_kind, is_frame
 
 EARLY_STOPPING_FROM = 1000  # sequences; with fewer, a validation set costs more than it gains
 

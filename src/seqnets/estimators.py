@@ -123,12 +123,6 @@ def reworded(error: TypeError | ValueError, message: str) -> TypeError | ValueEr
     return (TypeError if isinstance(error, TypeError) else ValueError)(message)
 
 
-def check_unmasked(given: Any, name: str, instead: str) -> None:
-    """Refuse a masked array, whose masked numbers would be read like all others."""
-    if isinstance(given, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, but masks are not supported: {instead}.")
-
-
 def effective_n_threads(n_jobs: int | None) -> int:
     """As scikit-learn counts for its own compiled loops: affinity, OMP_NUM_THREADS, joblib.
 

@@ -13,8 +13,8 @@ import numpy as np
 from sklearn.utils import check_array
 
 from .batches import Sequences, distinct
-from .estimators import check_unmasked
 from .jit import kernel
+from .real_numbers import check_unmasked
 from .sequences import FLOATS, read_series, read_tokens
 from .vocabulary import LARGEST_ID, UNKNOWN
 from .warn import warn

@@ -13,7 +13,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.multiclass import check_classification_targets
 
-from .estimators import check_unmasked
+from .real_numbers import check_unmasked
 from .warn import warn
 
 MULTILABEL_HINT = (

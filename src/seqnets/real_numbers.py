@@ -82,6 +82,12 @@ def demand_real_columns(frame: Any, name: str, advice: str) -> None:
         demand_real_numbers(values, where, TEXT_COLUMN_HINT if some_numbers else advice)
 
 
+def check_unmasked(given: Any, name: str, instead: str) -> None:
+    """Refuse a masked array, whose masked numbers would be read like all others."""
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, but masks are not supported: {instead}.")
+
+
 def is_numeric(X: Any) -> bool:
     """Whether this text stands for a number."""
     try:

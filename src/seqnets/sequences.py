@@ -23,8 +23,7 @@ from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.validation import _check_feature_names, validate_data
 
 from .batches import Sequences
-from .estimators import check_unmasked
-from .real_numbers import DATES, NUMBERS, demand_real_numbers, dtype_kind, is_frame
+from .real_numbers import DATES, NUMBERS, check_unmasked, demand_real_numbers, dtype_kind, is_frame
 from .vocabulary import LARGEST_ID, PADDING, SERIES_HINT, hint_at, warn_of_zeros_between_ids
 from .warn import warn
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .estimators import check_unmasked
-from .real_numbers import is_numeric
+from .real_numbers import check_unmasked, is_numeric
 from .vocabulary import FIRST_WORD, PADDING, UNKNOWN, checked_vocabulary
 from .warn import warn
 
