@@ -15,7 +15,7 @@ SOURCE = Path(cells.__file__).parent
 TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in SOURCE.glob("*.py")}
 
 WAY = ["classifier", "fitting", "training", "network", "layers", "cells", "products", "jit"]
-TOP = {"__init__", "__main__", "ahead", "comparison", "inspection", "rules"}
+TOP = {"__init__", "__main__", "ahead", "comparison", "pipelines", "rules"}
 
 each_room = pytest.mark.parametrize("room", sorted(TREES))
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import inspection
 from .display import LINES, Display, literal, looks, set_integer_ticks
+from .pipelines import Model, last_step
 
 
 class LossCurveDisplay(Display):
@@ -48,7 +49,7 @@ class LossCurveDisplay(Display):
         self.validation_scores = validation_scores
 
     @classmethod
-    def from_estimator(cls, estimator: inspection.Model, *, ax: Any = None) -> Self:
+    def from_estimator(cls, estimator: Model, *, ax: Any = None) -> Self:
         """Plot the curves of a fitted classifier.
 
         Parameters
@@ -76,7 +77,7 @@ class LossCurveDisplay(Display):
         >>> len(display.loss_curve) == clf.n_iter_
         True
         """
-        classifier = inspection.last_step(estimator)
+        classifier = last_step(estimator)
         check_is_fitted(classifier)
         scores = None if classifier.scoring == "loss" else classifier.validation_scores_
         return cls(classifier.loss_curve_, classifier.validation_loss_curve_, scores).plot(ax=ax)
@@ -149,7 +150,7 @@ class GradientFlowDisplay(Display):
         self.norms = norms
 
     @classmethod
-    def from_estimator(cls, estimator: inspection.Model, X: Any, y: Any, *, ax: Any = None) -> Self:
+    def from_estimator(cls, estimator: Model, X: Any, y: Any, *, ax: Any = None) -> Self:
         """Plot the gradient flow of these sequences and labels.
 
         Parameters

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import inspection
 from .colors import CLASSES, DIVERGING, color_of
 from .estimators import reworded
+from .pipelines import Model, last_step
 
 LINES = ["-", "--", "-.", ":"]
 MARKERS = ["o", "s", "^", "D", "v"]
@@ -95,22 +96,6 @@ class Display:
         self.ax_.set(ylabel=label)
         self._name_steps(words, np.abs(values))
 
-    @staticmethod
-    def _channel_names(estimator: inspection.Model) -> Any:
-        """The names of the channels as the classifier reads them; none if they can't be known.
-
-        Of no names, a step's `get_feature_names_out` would make "x0", "x1", ...
-        """
-        *before, classifier = inspection.steps_of(estimator)
-        names = ()
-        for step in before:
-            names = getattr(step, "feature_names_in_", names)
-            try:
-                names = step.get_feature_names_out(names) if len(names) else names
-            except (AttributeError, TypeError, ValueError):  # it can't tell what it did to them
-                names = ()
-        return getattr(classifier, "feature_names_in_", names)
-
     def _areas(self, values: np.ndarray, feet: np.ndarray) -> None:
         """Fill the areas between values (T, n) and their feet (n,); of many steps, show extremes.
 
@@ -157,13 +142,13 @@ class Display:
         self.figure_.colorbar(image, ax=self.ax_, label=label)
 
 
-def read_one(estimator: inspection.Model, x: Any) -> tuple[Any, list[str]]:
+def read_one(estimator: Model, x: Any) -> tuple[Any, list[str]]:
     """Return X with x as its only sequence, and the names of x's steps.
 
     A row of a frame keeps the columns' names. If x can't be read and has one item, the error says
     to pass that.
     """
-    check_is_fitted(inspection.last_step(estimator))
+    check_is_fitted(last_step(estimator))
     is_row = hasattr(x, "iloc") and x.ndim == 1 and hasattr(estimator, "feature_names_in_")
     X = x.to_frame().T if is_row else [x]
     try:

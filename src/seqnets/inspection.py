@@ -20,25 +20,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .batches import Sequences
-from .classifier import RecurrentClassifier
 from .estimators import without_feature_names
 from .explanation import channel_shuffled, step_shuffled
 from .inputs import read_again
 from .labels import check_labels
+from .pipelines import Model, split_steps, with_inputs
 from .vectorizer import SequenceVectorizer
 from .vocabulary import UNKNOWN, ragged
-
-Model: TypeAlias = RecurrentClassifier | Pipeline  # one that ends in a classifier
 
 __all__ = [
     "attributions",
@@ -79,7 +75,7 @@ def trace(estimator: Model, X: Any) -> list[dict[str, np.ndarray]]:
     >>> seqnets.trace(model, ["not a bad film"])[0]["layer0.h"].shape
     (4, 64)
     """
-    classifier, X = _with_inputs(estimator, X)
+    classifier, X = with_inputs(estimator, X)
     return classifier.trace(X)
 
 
@@ -114,7 +110,7 @@ def staged_predict_proba(estimator: Model, X: Any) -> Iterator[np.ndarray]:
     no
     no
     """
-    classifier, X = _with_inputs(estimator, X)
+    classifier, X = with_inputs(estimator, X)
     return classifier.staged_predict_proba(X)
 
 
@@ -160,7 +156,7 @@ def attributions(
     >>> int(moved.argmax())
     1
     """
-    classifier, X = _with_inputs(estimator, X)
+    classifier, X = with_inputs(estimator, X)
     return classifier.attributions(X, method, target, n_steps)
 
 
@@ -196,7 +192,7 @@ def gradient_flow(estimator: Model, X: Any, y: Any) -> list[dict[str, np.ndarray
     >>> norms["layer0.h"].shape
     (2,)
     """
-    classifier, X = _with_inputs(estimator, X)
+    classifier, X = with_inputs(estimator, X)
     return classifier.gradient_flow(X, y)
 
 
@@ -257,7 +253,7 @@ def permutation_importance(
     >>> int(result.importances_mean.argmax())
     0
     """
-    classifier, X = _with_inputs(estimator, X)
+    classifier, X = with_inputs(estimator, X)
     check_is_fitted(classifier)
     check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
     if isinstance(scoring, list | tuple | set | dict):
@@ -330,8 +326,8 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     """
     vectorizer = None
     X = list(X) if isinstance(X, Iterator) else X
-    classifier = last_step(estimator)
-    for step in list(steps_of(estimator))[:-1]:
+    before, classifier = split_steps(estimator)
+    for step in before:
         if isinstance(step, SequenceVectorizer):
             vectorizer, texts = step, X
         X = step.transform(X)
@@ -365,36 +361,3 @@ def _spelled(
 def _split_sequences(sequences: Sequences) -> np.ndarray:
     """Return an array for each sequence."""
     return ragged(np.split(sequences.values, sequences.offsets[1:-1]))
-
-
-def last_step(estimator: Model) -> RecurrentClassifier:
-    """Return the classifier, which may stand at the end of a pipeline."""
-    *_, estimator = steps_of(estimator)
-    if not isinstance(estimator, RecurrentClassifier):
-        inside = [name for name in ("best_estimator_", "estimator_") if hasattr(estimator, name)]
-        hint = f"; pass its {inside[0]}" if inside else ""
-        raise TypeError(
-            "Inspection needs a RecurrentClassifier or a Pipeline that ends in one, not "
-            f"{type(estimator).__name__}{hint}."
-        )
-    return estimator
-
-
-def _with_inputs(estimator: Model, X: Any) -> tuple[RecurrentClassifier, Any]:
-    """Return the classifier and X as the classifier gets it."""
-    classifier = last_step(estimator)
-    for step in list(steps_of(estimator))[:-1]:
-        X = step.transform(X)
-    return classifier, X
-
-
-def steps_of(estimator: Any) -> Iterator[Any]:
-    """Yield the steps that predict, also those of nested pipelines; or the estimator itself."""
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    if not isinstance(estimator, Pipeline):
-        yield estimator
-        return
-    for step in (step for _, step in estimator.steps if step not in (None, "passthrough")):
-        if step is estimator.steps[-1][1] or not hasattr(step, "fit_resample"):
-            yield from steps_of(step)

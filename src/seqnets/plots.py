@@ -30,6 +30,7 @@ from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay
 from .display import Display, legend_width, literal, looks, meaning, read_one, step_array, width_for
+from .pipelines import Model, channel_names, last_step
 from .trajectory import TrajectoryDisplay
 
 __all__ = [
@@ -78,7 +79,7 @@ class GateDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: inspection.Model, x: Any, name: str = "layer0.h", *, ax: Any = None
+        cls, estimator: Model, x: Any, name: str = "layer0.h", *, ax: Any = None
     ) -> Self:
         """Plot the array `name` of the trace of one sequence or text.
 
@@ -180,7 +181,7 @@ class StagedPredictionDisplay(Display):
         self.words, self.classes = words, classes
 
     @classmethod
-    def from_estimator(cls, estimator: inspection.Model, x: Any, *, ax: Any = None) -> Self:
+    def from_estimator(cls, estimator: Model, x: Any, *, ax: Any = None) -> Self:
         """Plot the staged probabilities of one sequence or text.
 
         Parameters
@@ -211,7 +212,7 @@ class StagedPredictionDisplay(Display):
         array([ True,  True])
         """
         X, words = read_one(estimator, x)
-        classes = inspection.last_step(estimator).classes_
+        classes = last_step(estimator).classes_
         stages = [stage[0] for stage in inspection.staged_predict_proba(estimator, X)]
         return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
 
@@ -307,7 +308,7 @@ class AttributionDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: inspection.Model,
+        estimator: Model,
         x: Any,
         method: str = "integrated_gradients",
         target: Any = None,
@@ -351,7 +352,7 @@ class AttributionDisplay(Display):
         X, words = read_one(estimator, x)
         (found,) = inspection.attributions(estimator, X, method, target)
         target = estimator.predict(X)[0] if target is None else target
-        features = cls._channel_names(estimator)
+        features = channel_names(estimator)
         known = found.ndim == 2 and len(features) == found.shape[1]
         display = cls(found, words, target, features if known else None)
         return display if ax is None else display.plot(ax=ax)

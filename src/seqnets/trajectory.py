@@ -10,6 +10,7 @@ from sklearn.utils import check_consistent_length
 
 from . import inspection
 from .display import Display, legend_width, literal, looks, meaning, shortened, step_array
+from .pipelines import Model, last_step
 
 MOST_WORDS = 40  # written along a trajectory
 MOST_TRIES = 500  # to find room for the words; they take half a second
@@ -67,7 +68,7 @@ class TrajectoryDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: inspection.Model,
+        estimator: Model,
         X: Any,
         y: Any = None,
         name: str = "layer0.h",
@@ -120,7 +121,7 @@ class TrajectoryDisplay(Display):
             states, words = [h[::-1] for h in states], [names[::-1] for names in words]
         points, shares = project_to_plane(np.concatenate(states))
         ends = np.cumsum([len(h) for h in states])[:-1]
-        classes = inspection.last_step(estimator).classes_ if np.ndim(labels) == 1 else None
+        classes = last_step(estimator).classes_ if np.ndim(labels) == 1 else None
         return cls(np.split(points, ends), labels, words, shares, name, classes).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
