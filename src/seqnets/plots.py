@@ -28,9 +28,9 @@ import numpy as np
 
 from . import inspection
 from .colors import as_html, colored, colors_wanted, plain
-from .curves import GradientFlowDisplay, LossCurveDisplay
-from .display import Display, legend_width, literal, looks, meaning, read_one, step_array, width_for
-from .pipelines import Model, channel_names, last_step
+from .curves import GradientFlowDisplay, LossCurveDisplay, StagedPredictionDisplay
+from .display import Display, literal, meaning, read_one, step_array, width_for
+from .pipelines import Model, channel_names
 from .trajectory import TrajectoryDisplay
 
 __all__ = [
@@ -43,7 +43,6 @@ __all__ = [
     "colored",
 ]
 
-MOST_NAMED = 10  # classes, those with the highest probabilities
 SIGMOID = {"i", "f", "o", "r", "z"}  # gates, from 0 to 1; all other arrays lie around 0
 
 
@@ -145,120 +144,6 @@ class GateDisplay(Display):
         is_gate = self.name.rpartition(".")[2] in SIGMOID
         self._map(self.values[:, order], literal(self.name), from_zero=is_gate)
         ax.set(ylabel="units, by their mean", yticks=[])
-        self._name_steps(self.words)
-        return self
-
-
-class StagedPredictionDisplay(Display):
-    """The prediction as the words arrive.
-
-    Parameters
-    ----------
-    probabilities : array-like of shape (n_steps, n_classes)
-        The probabilities after each step.
-    words : list of str of length n_steps
-        The names of the steps.
-    classes : array-like of shape (n_classes,)
-        The classes.
-
-    Attributes
-    ----------
-    ax_, figure_ : matplotlib Axes, matplotlib Figure
-        The axes and the figure of the plot; set by `plot`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from seqnets.plots import StagedPredictionDisplay
-    >>> probabilities = np.array([[0.7, 0.3], [0.2, 0.8]])
-    >>> display = StagedPredictionDisplay(probabilities, ["not", "bad"], ["no", "yes"]).plot()
-    >>> display.ax_.get_ylabel()
-    'probability of yes'
-    """
-
-    def __init__(self, probabilities: Any, words: Sequence[str], classes: Any) -> None:
-        self.probabilities = self._by_step(probabilities, words)
-        self.words, self.classes = words, classes
-
-    @classmethod
-    def from_estimator(cls, estimator: Model, x: Any, *, ax: Any = None) -> Self:
-        """Plot the staged probabilities of one sequence or text.
-
-        Parameters
-        ----------
-        estimator : RecurrentClassifier or Pipeline
-            A fitted classifier, or a pipeline that ends in one.
-        x : array-like of shape (n_steps,) or (n_steps, n_features), or str
-            One of the sequences or texts that `estimator.predict` takes.
-        ax : matplotlib Axes, default=None
-            Where to plot; None: on a new figure.
-
-        Returns
-        -------
-        display : StagedPredictionDisplay
-            The display, plotted.
-
-        Raises
-        ------
-        ImportError, NotFittedError, TypeError, ValueError
-            As for `inspection.staged_predict_proba`; if matplotlib is not installed.
-
-        Examples
-        --------
-        >>> X, y = [[0, 1, 2], [1, 3], [2, 1, 0], [3, 1]], ["up", "up", "down", "down"]
-        >>> clf = RecurrentClassifier("gru", 8, random_state=0).fit(X, y)
-        >>> display = plots.StagedPredictionDisplay.from_estimator(clf, [0, 1, 2])
-        >>> display.probabilities[-1] == clf.predict_proba([[0, 1, 2]])[0]
-        array([ True,  True])
-        """
-        X, words = read_one(estimator, x)
-        classes = last_step(estimator).classes_
-        stages = [stage[0] for stage in inspection.staged_predict_proba(estimator, X)]
-        return cls(np.reshape(stages, (-1, len(classes))), words, classes).plot(ax=ax)
-
-    def plot(self, ax: Any = None) -> Self:
-        """Plot the probabilities; for two exclusive classes, only the second one's.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to plot; None: on a new figure.
-
-        Returns
-        -------
-        self : StagedPredictionDisplay
-            The display.
-
-        Examples
-        --------
-        >>> probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
-        >>> display = plots.StagedPredictionDisplay(probabilities, ["1", "2"], ["a", "b", "c"])
-        >>> len(display.plot().ax_.lines)
-        3
-        """
-        n_classes = len(self.classes)
-        most = MOST_NAMED + 1  # and others
-        ax = self._set_axes(ax, width_for(self.words) + legend_width(list(self.classes)[:most]))
-        sums, few = self.probabilities.sum(axis=1), len(self.words) <= 60
-        shared = n_classes == 2 and sums.size > 0 and np.allclose(sums, 1)
-        highest = self.probabilities.max(axis=0, initial=0)
-        named = sorted(np.argsort(-highest, kind="stable")[:MOST_NAMED].tolist())
-        if len(named) < n_classes:
-            others = np.delete(self.probabilities, named, axis=1)
-            names = ["others", *["_"] * (n_classes - len(named) - 1)]
-            ax.plot(others, color="gray", linewidth=0.5, label=names)
-        for number, (color, line, marker) in zip(named, looks(), strict=False):
-            if number > 0 or not shared:
-                ax.plot(self.probabilities[:, number], "-" if shared else line,
-                        color=color, marker=marker if few else "", markersize=4,
-                        label=literal(self.classes[number]))  # fmt: skip
-        if shared:
-            ax.axhline(0.5, color="gray", linewidth=0.8, zorder=0)
-            ax.set(ylabel=f"probability of {literal(self.classes[-1])}")
-        else:
-            ax.set(ylabel="probability")
-            self._name_lines()
-        ax.set(ylim=(-0.02, 1.02), title="the verdict so far")
         self._name_steps(self.words)
         return self
 
