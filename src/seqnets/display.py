@@ -1,4 +1,4 @@
-"""What the displays share: new or given axes, names of steps, bars and maps in the same colors."""
+"""What the displays share: new or given axes, names of steps, bars and areas in the same colors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import inspection
-from .colors import CLASSES, DIVERGING, color_of
+from .colors import CLASSES, color_of
 from .estimators import reworded
 from .pipelines import Model, last_step
 
@@ -115,32 +115,6 @@ class Display:
             self.ax_.add_collection(areas)
         self.ax_.autoscale_view()
 
-    def _rows(self, values: np.ndarray, names: Sequence[Any]) -> None:
-        """Show values (T, n): n rows, one per channel, from the top, all on the same scale."""
-        n, largest = values.shape[1], largest_of(values)
-        feet = np.arange(n)[::-1]
-        self._areas(0.45 * values / largest, feet)
-        # behind the areas, which in many rows are no higher than this line is wide
-        self.ax_.hlines(feet, 0, 1, "gray", linewidth=0.8, zorder=0, capstyle="projecting",
-                        transform=self.ax_.get_yaxis_transform())  # fmt: skip
-        apart = -(-n // 20)
-        self.ax_.set_yticks(feet[::apart], [literal(name) for name in names[::apart]])
-        self.ax_.set(ylabel=f"channel, ±{largest:.2g} a row", ylim=(-0.6, n - 0.4))
-
-    def _map(self, values: np.ndarray, label: str, from_zero: bool) -> None:
-        """Show values (T, n), a column per step, on a scale from 0 to 1 or symmetric around 0."""
-        from matplotlib.colors import LinearSegmentedColormap
-
-        T, n = max(len(values), 1), values.shape[1]
-        largest = 1.0 if from_zero else largest_of(values)
-        image = self.ax_.imshow(
-            values.T, LinearSegmentedColormap.from_list("against-for", DIVERGING),
-            vmin=0 if from_zero else -largest, vmax=largest, origin="lower",
-            aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, -0.5, n - 0.5),
-        )  # fmt: skip
-        self.ax_.grid(False)
-        self.figure_.colorbar(image, ax=self.ax_, label=label)
-
 
 def read_one(estimator: Model, x: Any) -> tuple[Any, list[str]]:
     """Return X with x as its only sequence, and the names of x's steps.
@@ -160,11 +134,6 @@ def read_one(estimator: Model, x: Any) -> tuple[Any, list[str]]:
         message = f"{error} x must be a single sequence: if you mean {first}, pass that."
         raise reworded(error, message) from error
     return X, words
-
-
-def largest_of(values: np.ndarray) -> float:
-    """The largest absolute value among the finite ones; 1 if all of them are zero."""
-    return float(np.max(np.abs(values), initial=0, where=np.isfinite(values))) or 1.0
 
 
 def shortened(word: str, letters: int = 20) -> str:

@@ -27,7 +27,7 @@ from typing import Any, Self
 import numpy as np
 
 from . import inspection
-from .colors import as_html, colored, colors_wanted, plain
+from .colors import DIVERGING, as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay, StagedPredictionDisplay
 from .display import Display, literal, meaning, read_one, step_array, width_for
 from .pipelines import Model, channel_names
@@ -141,11 +141,25 @@ class GateDisplay(Display):
             self._bars(self.values, self.words, literal(self.name))
             return self
         order = np.argsort(self.values.mean(axis=0)) if len(self.values) else slice(None)
-        is_gate = self.name.rpartition(".")[2] in SIGMOID
-        self._map(self.values[:, order], literal(self.name), from_zero=is_gate)
+        self._map(self.values[:, order])
         ax.set(ylabel="units, by their mean", yticks=[])
         self._name_steps(self.words)
         return self
+
+    def _map(self, values: np.ndarray) -> None:
+        """Show values (T, n), a column per step, on a scale from 0 to 1 or symmetric around 0."""
+        from matplotlib.colors import LinearSegmentedColormap
+
+        T, n = max(len(values), 1), values.shape[1]
+        is_gate = self.name.rpartition(".")[2] in SIGMOID
+        largest = 1.0 if is_gate else largest_of(values)
+        image = self.ax_.imshow(
+            values.T, LinearSegmentedColormap.from_list("against-for", DIVERGING),
+            vmin=0 if is_gate else -largest, vmax=largest, origin="lower",
+            aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, -0.5, n - 0.5),
+        )  # fmt: skip
+        self.ax_.grid(False)
+        self.figure_.colorbar(image, ax=self.ax_, label=literal(self.name))
 
 
 class AttributionDisplay(Display):
@@ -268,9 +282,22 @@ class AttributionDisplay(Display):
         if n == 1:
             self._bars(self.attributions.ravel(), self.words, f"speaks for {target} (logit)")
             return self
-        self._rows(self.attributions, range(n) if self.features is None else self.features)
+        self._rows()
         self._name_steps(self.words)
         return self
+
+    def _rows(self) -> None:
+        """Show a row per channel, from the top, all on the same scale."""
+        n, largest = self.attributions.shape[1], largest_of(self.attributions)
+        names = range(n) if self.features is None else self.features
+        feet = np.arange(n)[::-1]
+        self._areas(0.45 * self.attributions / largest, feet)
+        # behind the areas, which in many rows are no higher than this line is wide
+        self.ax_.hlines(feet, 0, 1, "gray", linewidth=0.8, zorder=0, capstyle="projecting",
+                        transform=self.ax_.get_yaxis_transform())  # fmt: skip
+        apart = -(-n // 20)
+        self.ax_.set_yticks(feet[::apart], [literal(name) for name in names[::apart]])
+        self.ax_.set(ylabel=f"channel, ±{largest:.2g} a row", ylim=(-0.6, n - 0.4))
 
     def __str__(self) -> str:
         return (colored if colors_wanted() else plain)(self.words, self._step_totals())
@@ -281,3 +308,8 @@ class AttributionDisplay(Display):
     def _step_totals(self) -> list[float]:
         """(n_steps,): the sum over the features."""
         return self.attributions.sum(axis=tuple(range(1, self.attributions.ndim))).tolist()
+
+
+def largest_of(values: np.ndarray) -> float:
+    """Return the largest absolute value among the finite ones; 1 if all of them are zero."""
+    return float(np.max(np.abs(values), initial=0, where=np.isfinite(values))) or 1.0
