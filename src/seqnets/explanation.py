@@ -39,6 +39,22 @@ def trace(
     return found
 
 
+def attention(
+    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
+) -> np.ndarray:
+    """The weight of each step in the pooled state: (T_i,) for each sequence."""
+    assert isinstance(network.pooling, Attention)
+    shares_of = network.pooling.shares
+    shares = np.empty(sequences.offsets.size - 1, dtype=object)
+
+    def take(batch: Batch, work: Workspace, batch_logits: np.ndarray) -> None:
+        for row, share in batch.split(shares_of(batch, work).T):
+            shares[row] = share.copy()
+
+    forward_blocks(network, parameters, sequences, workers, take)
+    return shares
+
+
 def iter_directions(network: Network) -> Iterator[tuple[Recurrent, bool]]:
     """Each direction of each layer, and whether it reads from the end."""
     for layer in network.layers:

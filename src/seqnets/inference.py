@@ -8,7 +8,6 @@ import numpy as np
 
 from .batches import BLOCK_ROWS, NO_PROJECTIONS, Batch, Sequences, blocks, distinct, make_batch
 from .network import Network
-from .outputs import Attention
 from .threads import Workers
 from .workspace import Parameters, Workspace
 
@@ -33,22 +32,6 @@ def decision(
 
     forward_blocks(network, parameters, sequences, workers, take)
     return logits
-
-
-def attention(
-    network: Network, parameters: Parameters, sequences: Sequences, workers: Workers
-) -> np.ndarray:
-    """The weight of each step in the pooled state: (T_i,) for each sequence."""
-    assert isinstance(network.pooling, Attention)
-    shares_of = network.pooling.shares
-    shares = np.empty(sequences.offsets.size - 1, dtype=object)
-
-    def take(batch: Batch, work: Workspace, batch_logits: np.ndarray) -> None:
-        for row, share in batch.split(shares_of(batch, work).T):
-            shares[row] = share.copy()
-
-    forward_blocks(network, parameters, sequences, workers, take)
-    return shares
 
 
 def forward_blocks(

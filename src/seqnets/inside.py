@@ -14,8 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from .attribution import Target, gradient_x_input, integrated_gradients
 from .batches import Sequences
 from .estimators import effective_n_threads, on_snapshot, only_if
-from .explanation import gradient_flow, staged_logits, trace
-from .inference import attention
+from .explanation import attention, gradient_flow, staged_logits, trace
 from .inputs import read
 from .labels import check_labels, check_same_kind, is_multilabel, make_targets
 from .prediction import PredictionMixin, check_finite, exp

@@ -185,7 +185,7 @@ class PredictionMixin(BaseEstimator):
         return log_proba
 
     def _read_and_run(self, function: Callable, X: Any, *arguments: Any) -> Any:
-        """Return what `inference` or `explanation` makes of X with this network."""
+        """Return what `inference`, `explanation` or `attribution` makes of X with this network."""
         if "parameters_" not in vars(self):  # else it can't fail, and takes 0.1 ms
             check_is_fitted(self)
         return self._run(function, read(self, X), *arguments)
