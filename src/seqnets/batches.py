@@ -42,6 +42,10 @@ class Sequences(NamedTuple):
     def lengths(self) -> np.ndarray:
         return self.offsets[1:] - self.offsets[:-1]
 
+    def split(self) -> list[np.ndarray]:
+        """The values of each sequence."""
+        return np.split(self.values, self.offsets[1:-1])
+
     def take(self, rows: np.ndarray) -> Sequences:
         """The sequences `rows`, in that order."""
         lengths = self.lengths[rows]

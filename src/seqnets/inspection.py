@@ -27,7 +27,6 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .batches import Sequences
 from .estimators import without_feature_names
 from .explanation import channel_shuffled, step_shuffled
 from .inputs import read_again
@@ -278,13 +277,13 @@ def permutation_importance(
     y, classifier = check_labels(y, sequences.lengths), without_feature_names(classifier)
     scorer = check_scoring(classifier, scoring)
     shuffled = step_shuffled if by == "step" else channel_shuffled
-    score = scorer(classifier, _split_sequences(sequences), y)
+    score = scorer(classifier, ragged(sequences.split()), y)
     n_shared = n = sequences.values.shape[-1]
     if by == "step":  # nothing to shuffle at steps that only the longest sequence has
         n_shared, n = np.sort(np.append(0, sequences.lengths))[-2:].tolist()
     importances = np.zeros((n, n_repeats))
     for place in np.ndindex(n_shared, n_repeats):
-        others = _split_sequences(shuffled(sequences, place[0], random))
+        others = ragged(shuffled(sequences, place[0], random).split())
         importances[place] = score - scorer(classifier, others, y)
     return Bunch(
         importances=importances,
@@ -335,7 +334,7 @@ def words(estimator: Model, X: Any) -> list[list[str]]:
     sequences = read_again(classifier, X)
     if sequences.values.ndim > 1:
         return [[str(t + 1) for t in range(length)] for length in sequences.lengths]
-    numbers = [part.tolist() for part in _split_sequences(sequences)]
+    numbers = [part.tolist() for part in sequences.split()]
     if vectorizer is None:
         return [[str(number) for number in part] for part in numbers]
     known = set(classifier.token_ids_.tolist())
@@ -356,8 +355,3 @@ def _spelled(
         pairs = zip(shown, ids, strict=True)
         names.append([f"{w}" if i in known or w == "<unknown>" else f"[{w}]" for w, i in pairs])
     return names
-
-
-def _split_sequences(sequences: Sequences) -> np.ndarray:
-    """Return an array for each sequence."""
-    return ragged(np.split(sequences.values, sequences.offsets[1:-1]))

@@ -336,7 +336,7 @@ def as_arrays(X: Any) -> Any:
 def in_form_of(X: Any, kind: str, series: Sequences) -> np.ndarray:
     """Return the series in the form that X has; padding is NaN."""
     if kind != "2d" and (is_ragged(X) or (kind == "ragged" and getattr(X, "ndim", 1) == 1)):
-        parts = np.split(series.values, series.offsets[1:-1])
+        parts = series.split()
         for i, (x, part) in enumerate(zip(X, parts, strict=True)):
             if np.ndim(x) == 1 and part.size == len(part):
                 parts[i] = part.reshape(-1)
