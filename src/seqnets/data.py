@@ -57,9 +57,7 @@ def read_training_data(
     weights = read_weights(sample_weight, sequences.lengths)
     rows = np.flatnonzero(weights)
     if resume:
-        n_outputs, activation = estimator._network.dense.n_outputs, estimator.out_activation_
-        labels.check_outputs(estimator.classes_, n_outputs, activation)
-        labels.check_same_kind(y, n_outputs, activation)
+        labels.check_same_kind(y, estimator.n_outputs_, estimator.out_activation_)
     else:
         labels.warn_if_one_hot(y[rows])
         estimator.classes_ = labels.find_classes(y[rows]) if classes is None else classes

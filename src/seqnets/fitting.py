@@ -182,7 +182,6 @@ def prepare(estimator: Estimator, state: State, data: Data, resume: bool) -> Dat
             # A single class teaches nothing, so a random score would rank sequences for good.
             estimator.parameters_["dense.W"][:] = 0
     else:
-        estimator._network.check(estimator.parameters_, estimator._dtype)
         estimator.parameters_ = {
             name: W if name == "embedding" and new.size else W.copy()  # add_tokens copies it
             for name, W in estimator.parameters_.items()
@@ -195,6 +194,7 @@ def prepare(estimator: Estimator, state: State, data: Data, resume: bool) -> Dat
 
 def check_same_network(estimator: Estimator) -> None:
     """Refuse to continue training with another network than the one it began with."""
+    estimator._check()
     reads_tokens = estimator._kind == "tokens"
     if reads_tokens:
         check_token_ids(estimator)
