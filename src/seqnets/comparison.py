@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from .ahead import warmup
 from .classifier import RecurrentClassifier
 from .colors import printable
-from .reading import LabeledTexts, listed, shortened
+from .reading import LabeledTexts, listed, one_spaced, shortened
 from .vectorizer import SequenceVectorizer
 
 FOLDS = 5
@@ -201,7 +201,7 @@ def format_counts(labels: np.ndarray) -> str:
 
 def one_line(message: object) -> str:
     """Return the message on one line, with non-printable characters escaped."""
-    return printable(" ".join(str(message).split()))
+    return printable(one_spaced(str(message)))
 
 
 def print_to_stderr(line: str) -> None:
