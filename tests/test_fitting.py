@@ -487,9 +487,10 @@ def test_pooling_auto_counts_a_series_as_often_as_it_weighs():
     [
         ("tokens", False, 0.5, 21),
         ("tokens", True, 0.89, 4),
-        ("tokens", True, 0.91, 11),
+        ("tokens", True, 0.91, 21),
         ("series", False, 0.5, 21),
-        ("series", True, 0.5, 11),
+        ("series", True, 0.89, 11),
+        ("series", True, 0.91, 21),
     ],
 )
 def test_how_long_an_improvement_is_waited_for(kind, early_stopping, share, n_epochs, monkeypatch):

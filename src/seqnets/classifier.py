@@ -109,7 +109,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         much for more than `n_iter_no_change` epochs in a row; not if the learning rate falls to 0.
     n_iter_no_change : int, np.inf or "auto", default="auto"
         Epochs in a row that may pass without improvement, see `tol` (not with "cosine"). "auto":
-        20; with a validation set 10, but 3 for tokens once the loss is below 0.9 times that of
+        20; but with a validation set 10, for tokens 3, once the loss is below 0.9 times that of
         guessing by the frequencies of the classes.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score on a validation set and keep the weights of the best epoch,
