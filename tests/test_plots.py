@@ -2,6 +2,7 @@
 
 import functools
 import html
+import itertools
 import re
 import sys
 from types import SimpleNamespace
@@ -248,7 +249,7 @@ def test_attributions_of_words_are_bars_and_of_series_a_row_per_channel():
     (expected,) = inspection.attributions(text_model(), TEXTS[:1], "integrated_gradients")
     heights = [bar.get_height() for bar in display.ax_.patches]
     np.testing.assert_allclose(heights, expected)
-    assert display.ax_.get_ylabel() == f"speaks for {text_model().predict(TEXTS[:1])[0]} (logit)"
+    assert display.ax_.get_ylabel() == "part of the logit"
     clf, X, _ = series_model()
     display = plots.AttributionDisplay.from_estimator(clf, X[0], "gradient_x_input", 2).plot()
     (expected,) = clf.attributions(X[:1], target=2)
@@ -365,6 +366,15 @@ def test_of_many_channels_those_named_stand_at_their_rows():
     assert labels == [names[29 - int(foot)] for foot in display.ax_.get_yticks()]
 
 
+def test_names_of_channels_do_not_overlap(pyplot):
+    _, axes = pyplot.subplots(3, 1, figsize=(9, 8.5), layout="constrained")
+    display = plots.AttributionDisplay(np.ones((3, 20)), ["1", "2", "3"], "a").plot(axes[0])
+    display.figure_.canvas.draw()
+    boxes = [label.get_window_extent() for label in display.ax_.get_yticklabels()]
+    assert len(boxes) > 5
+    assert all(above.y0 > below.y1 for above, below in itertools.pairwise(boxes))
+
+
 def test_many_channels_show_as_much_against_as_for():
     """Where areas are no higher than a line is wide, no line covers them."""
     from matplotlib.colors import to_rgb
@@ -407,6 +417,21 @@ def test_of_a_long_series_each_peak_is_seen():
     assert np.diff(edges).max() <= values.size / MOST_COLUMNS
     peak = up.argmax()
     assert edges[peak] < 12_345 < edges[peak + 1]
+
+
+@pytest.mark.parametrize(("name", "usual"), [("layer0.h", 0.0), ("layer0.f", 0.5)])
+@pytest.mark.parametrize("extreme", [-0.9, 0.1, 0.9])
+def test_of_a_long_series_each_extreme_state_is_seen(name, usual, extreme):
+    values = np.full((20_000, 2), usual)
+    values[[7, 12_345], 1] = extreme
+    display = plots.GateDisplay(values, [str(t + 1) for t in range(len(values))], name).plot()
+    [image] = display.ax_.images
+    shown = image.get_array()
+    assert shown.shape[1] < 1000
+    _, places = np.nonzero(shown != usual)
+    assert (shown[shown != usual] == extreme).all()
+    place = image.get_extent()[1] * places[1] / shown.shape[1]
+    assert place == pytest.approx(12_345, abs=len(values) / shown.shape[1])
 
 
 @pytest.mark.parametrize(
@@ -612,6 +637,15 @@ def test_the_ends_of_a_trajectory_are_named_before_what_is_between():
     assert [text.get_text() for text in display.ax_.texts] == ["third", "first"]
 
 
+def test_a_word_at_the_right_edge_stands_to_the_left_of_its_point():
+    way = np.column_stack((np.linspace(0, 10, 8), np.sin(np.arange(8))))
+    words = [f"w{t}" for t in range(7)] + ["extraordinary"]
+    display = plots.TrajectoryDisplay([way], ["yes"], [words], [0.9, 0.1]).plot()
+    [last] = [text for text in display.ax_.texts if text.get_text() == "extraordinary"]
+    box, [x, _] = last.get_window_extent(), display.ax_.transData.transform(way[-1])
+    assert display.ax_.bbox.x0 <= box.x0 < box.x1 < x
+
+
 def test_words_stay_inside_small_axes(pyplot):
     _, ax = pyplot.subplots(figsize=(3.2, 2.4))
     points, words = [np.array([[0, 0], [2, 1], [0, 2]])], [["low", "right", "high"]]
@@ -672,11 +706,16 @@ def test_arrays_of_ones_own_may_be_lists_with_a_word_each(make, values):
             make(values, words)
 
 
-def test_half_a_character_is_shown_escaped():
-    """As in text that was read with errors="surrogateescape"."""
-    display = plots.GateDisplay([[0.1], [0.2]], ["caf\udce9", "a"], "layer0.f").plot()
-    assert [label.get_text() for label in display.ax_.get_xticklabels()] == [r"caf\udce9", "a"]
+def test_what_can_not_be_printed_is_shown_escaped():
+    """Half a character, as in text that was read with errors="surrogateescape"; an SVG file with
+    control characters could not be read; some characters turn around what follows.
+    """
+    words, shown = ["caf\udce9", "\x1b", "\u202ea"], [r"caf\udce9", r"\x1b", r"\u202ea"]
+    display = plots.GateDisplay([[0.1], [0.2], [0.3]], words, "layer0.f").plot()
+    assert [label.get_text() for label in display.ax_.get_xticklabels()] == shown
     display.figure_.canvas.draw()
+    text = plots.AttributionDisplay([1.0, 1.0, 1.0], words, "\x1b")._repr_html_()
+    assert re.findall(">([^<>]+)</", text) == [r"for \x1b:", *shown]
 
 
 def test_a_row_of_a_frame_is_a_sequence():
@@ -701,6 +740,18 @@ def test_of_thirty_classes_ten_are_named():
     named = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert named == ["others", "0", *map(str, range(21, 30))]
     assert len(display.ax_.lines) == 30
+
+
+def test_a_class_looks_the_same_whatever_the_text():
+    colors = []
+    for first in (0, 2):  # of twelve classes, ten are named
+        shares = np.full((2, 12), 0.01)
+        shares[:, first : first + 10] = 0.1
+        lines = plots.StagedPredictionDisplay(shares, ["a", "b"], range(12)).plot().ax_.lines
+        colors.append({line.get_label(): line.get_color() for line in lines})
+    for name in map(str, range(2, 10)):
+        assert colors[0][name] == colors[1][name]
+    assert len(set(colors[0].values())) == 1 + 6
 
 
 def test_classes_have_their_colors_in_order():
@@ -752,6 +803,16 @@ def test_long_names_leave_room_for_the_lines():
     assert display.ax_.get_legend().get_texts()[1].get_text() == "1 and so on a…so on "
 
 
+def test_a_title_stays_over_its_axes(pyplot):
+    figure, axes = pyplot.subplots(2, 2, layout="constrained")
+    for ax in axes.flat:
+        plots.AttributionDisplay(np.ones(9), ["word"] * 9, "very positive review").plot(ax)
+    figure.canvas.draw()
+    left, right = (ax.title.get_window_extent() for ax in axes[0])
+    assert left.x1 < axes[0, 1].yaxis.label.get_window_extent().x0
+    assert right.x1 < figure.bbox.x1
+
+
 LONG = ["speaker number nine", "positive"]
 
 
@@ -774,6 +835,13 @@ def test_long_names_are_not_cut_off(target, n, small, pyplot):
         pixels = np.asarray(canvas.buffer_rgba())
         for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
             assert (edge == pixels[0, 0]).all()
+
+
+def test_the_legend_of_forty_classes_stays_inside(pyplot):
+    n, (figure, ax) = 40, pyplot.subplots()
+    ways = plots.TrajectoryDisplay([np.eye(2)] * n, range(n), [["a", "b"]] * n, [0.9, 0.1]).plot(ax)
+    figure.canvas.draw()
+    assert ways.ax_.get_legend().get_window_extent().y0 > 0
 
 
 def test_forty_classes_leave_room_for_their_ways():

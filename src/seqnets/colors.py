@@ -110,8 +110,10 @@ def as_html(words: Sequence[str], attributions: Sequence[float], title: str) -> 
     for word, value, a in zip(words, attributions, strengths(attributions), strict=True):
         color, line = color_of(a), "solid" if a > 0 else "dotted"
         color_of_word = f"{color}{round(153 * abs(a)):02x}"  # 153 is six tenths of ff
+        shown = html.escape(printable(word))
         style = f"white-space: pre-wrap; background: {color_of_word}"
         if abs(a) >= 0.1:
             style += f"; border-bottom: 2px {line} {color}"
-        parts.append(f'<span style="{style}" title="{value:+.3g}">{html.escape(word)}</span>')
-    return f'<div style="line-height: 1.8"><b>{html.escape(title)}</b> {" ".join(parts)}</div>'
+        parts.append(f'<span style="{style}" title="{value:+.3g}">{shown}</span>')
+    title = html.escape(printable(title))
+    return f'<div style="line-height: 1.8"><b>{title}</b> {" ".join(parts)}</div>'

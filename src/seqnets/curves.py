@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import inspection
 from .display import (
     LINES,
+    N_LOOKS,
     Display,
     legend_width,
     literal,
@@ -232,7 +233,11 @@ class StagedPredictionDisplay(Display):
             others = np.delete(self.probabilities, named, axis=1)
             names = ["others", *["_"] * (n_classes - len(named) - 1)]
             ax.plot(others, color="gray", linewidth=0.5, label=names)
-        for number, (color, line, marker) in zip(named, looks(), strict=False):
+        # By number, a class looks the same in each picture; with more, two would look alike.
+        numbers = range(n_classes) if n_classes <= N_LOOKS else named
+        styles = dict(zip(numbers, looks(), strict=False))
+        for number in named:
+            color, line, marker = styles[number]
             if number > 0 or not shared:
                 ax.plot(self.probabilities[:, number], "-" if shared else line,
                         color=color, marker=marker if few else "", markersize=4,

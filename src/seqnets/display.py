@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle
+from math import lcm
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import inspection
-from .colors import CLASSES, color_of
+from .colors import CLASSES, color_of, printable
 from .estimators import reworded
 from .pipelines import Model, last_step
 
 LINES = ["-", "--", "-.", ":"]
 MARKERS = ["o", "s", "^", "D", "v"]
+N_LOOKS = lcm(len(CLASSES), len(LINES))  # different colors or line styles
 MEANING = {"h": "hidden state", "c": "cell state", "i": "input gate", "f": "forget gate",
            "o": "output gate", "g": "candidate", "n": "candidate", "r": "reset gate",
            "z": "update gate", "a": "sum inside the tanh",
@@ -23,6 +26,7 @@ MEANING = {"h": "hidden state", "c": "cell state", "i": "input gate", "f": "forg
 FEW_LINES = 2  # up to so many have their legend inside the axes
 MOST_COLUMNS = 1000  # more could not be told apart
 WORD_WIDTH, LETTER_HEIGHT = 0.17, 0.15  # inches: of a vertical word, of each letter
+NAME_HEIGHT, TITLE_LETTER = 0.2, 0.095  # inches: of a horizontal name, of a title's letter
 
 
 class Display:
@@ -54,12 +58,13 @@ class Display:
     def _name_steps(self, words: Sequence[str], weights: np.ndarray | None = None) -> None:
         """Write the words under their steps, those of large weights first, while there is room.
 
-        Titles and labels that are too long are wrapped.
+        Titles and labels that are too long are wrapped: by matplotlib only at the figure's edge.
         """
         for text in (self.ax_.title, self.ax_.xaxis.label, self.ax_.yaxis.label):
             text.set_wrap(True)
         box, n = self.ax_.get_window_extent(), len(words)
         width, height = box.width / self.figure_.dpi, box.height / self.figure_.dpi
+        self.ax_.set_title(fill(self.ax_.get_title(), max(int(width / TITLE_LETTER), 10)))
         self.ax_.set_xlim(-0.5, max(n, 1) - 0.5)
         if n > 0 and list(words) == [str(t + 1) for t in range(n)]:  # the names are numbers
             each = 0.15 + 0.1 * len(words[-1])
@@ -83,7 +88,8 @@ class Display:
             self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1), ncols=legend_columns(n),
                             fontsize="small")  # fmt: skip
         elif n > 0:
-            self.ax_.legend(fontsize=None if n <= 6 else "x-small")
+            size = None if n <= 6 else "x-small"
+            self.ax_.legend(fontsize=size, ncols=legend_columns(n))
 
     def _bars(self, values: np.ndarray, words: Sequence[str], label: str) -> None:
         """Show values (T,), a bar per step; the largest are named first."""
@@ -104,7 +110,7 @@ class Display:
         from matplotlib.collections import PolyCollection
 
         T, finite = len(values), np.where(np.isfinite(values), values, 0)  # NaN would tear outlines
-        starts = np.linspace(0, T, min(T, MOST_COLUMNS), endpoint=False, dtype=int)
+        starts = step_groups(T, MOST_COLUMNS)
         for end, color in ((np.maximum, color_of(1)), (np.minimum, color_of(-1))):
             part = end(end.reduceat(finite, starts), 0) if T else finite
             height = np.pad(np.repeat(part, 2, axis=0), ((1, 1), (0, 0)))
@@ -136,9 +142,14 @@ def read_one(estimator: Model, x: Any) -> tuple[Any, list[str]]:
     return X, words
 
 
+def step_groups(T: int, most: int) -> np.ndarray:
+    """Where each of at most so many groups of T steps begins."""
+    return np.linspace(0, T, min(T, most), endpoint=False, dtype=int)
+
+
 def shortened(word: str, letters: int = 20) -> str:
     """The word, or its first and last letters, in which long names mostly differ."""
-    word = word.encode("utf-8", "backslashreplace").decode("utf-8")  # of half a character
+    word = printable(word)  # an SVG file with control characters could not be read
     last = letters // 3
     return word if len(word) <= letters else f"{word[: letters - 1 - last]}…{word[-last:]}"
 

@@ -29,7 +29,16 @@ import numpy as np
 from . import inspection
 from .colors import DIVERGING, as_html, colored, colors_wanted, plain
 from .curves import GradientFlowDisplay, LossCurveDisplay, StagedPredictionDisplay
-from .display import Display, literal, meaning, read_one, step_array, width_for
+from .display import (
+    NAME_HEIGHT,
+    Display,
+    literal,
+    meaning,
+    read_one,
+    step_array,
+    step_groups,
+    width_for,
+)
 from .pipelines import Model, channel_names
 from .trajectory import TrajectoryDisplay
 
@@ -153,6 +162,12 @@ class GateDisplay(Display):
         T, n = max(len(values), 1), values.shape[1]
         is_gate = self.name.rpartition(".")[2] in SIGMOID
         largest = 1.0 if is_gate else largest_of(values)
+        # Of more steps than pixels, some would be left out: show extremes. The color bar takes a
+        # fifth.
+        starts = step_groups(len(values), max(1, int(0.8 * self.ax_.get_window_extent().width)))
+        if starts.size < len(values):
+            high, low = (end.reduceat(values, starts) for end in (np.maximum, np.minimum))
+            values = np.where(high + low < is_gate, low, high)  # farther from the middle
         image = self.ax_.imshow(
             values.T, LinearSegmentedColormap.from_list("against-for", DIVERGING),
             vmin=0 if is_gate else -largest, vmax=largest, origin="lower",
@@ -280,7 +295,7 @@ class AttributionDisplay(Display):
         target = literal(self.target)
         ax.set(title=f"for and against {target}")
         if n == 1:
-            self._bars(self.attributions.ravel(), self.words, f"speaks for {target} (logit)")
+            self._bars(self.attributions.ravel(), self.words, "part of the logit")
             return self
         self._rows()
         self._name_steps(self.words)
@@ -295,7 +310,8 @@ class AttributionDisplay(Display):
         # behind the areas, which in many rows are no higher than this line is wide
         self.ax_.hlines(feet, 0, 1, "gray", linewidth=0.8, zorder=0, capstyle="projecting",
                         transform=self.ax_.get_yaxis_transform())  # fmt: skip
-        apart = -(-n // 20)
+        height = self.ax_.get_window_extent().height / self.figure_.dpi
+        apart = -(-n // int(np.clip(height / NAME_HEIGHT, 1, 20)))
         self.ax_.set_yticks(feet[::apart], [literal(name) for name in names[::apart]])
         self.ax_.set(ylabel=f"channel, ±{largest:.2g} a row", ylim=(-0.6, n - 0.4))
 

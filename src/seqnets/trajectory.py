@@ -198,7 +198,10 @@ class TrajectoryDisplay(Display):
             if box.y1 > inside.y1:  # write it under its point instead
                 text.set_position((5, -13))
                 box = text.get_window_extent()
-            if box.x1 > inside.x1 or any(box.overlaps(other) for other in taken):
+            if box.x1 > inside.x1:  # write it to the left of its point instead
+                text.set(position=(-5, text.get_position()[1]), horizontalalignment="right")
+                box = text.get_window_extent()
+            if box.x0 < inside.x0 or any(box.overlaps(other) for other in taken):
                 text.remove()
             else:
                 taken.append(box)
