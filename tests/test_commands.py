@@ -137,6 +137,7 @@ def test_an_interrupt_keeps_what_was_learned(at, saved, reviews, tmp_path, capsy
         with pytest.raises(SystemExit, match="130"):
             train(reviews, output)
         message = "interrupted before the first epoch ended: nothing is saved"
+        before = signal.SIG_IGN  # it ends
     assert message in capsys.readouterr().err
     assert output.exists() == saved
     assert signal.getsignal(signal.SIGINT) == before
@@ -162,6 +163,13 @@ def test_a_second_interrupt_keeps_it_too(again, quick, reviews, tmp_path, monkey
     assert train(reviews, output) == 0
     assert seqnets.load(output)[-1].n_iter_ == 1
     assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.usefixtures("interrupt_ends_the_command")
+def test_a_second_interrupt_does_not_disturb_the_end():
+    with pytest.raises(SystemExit, match="130"):
+        signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.filterwarnings("default")

@@ -351,8 +351,7 @@ def write_no_more() -> None:
 
 def exit_on_interrupt(*_: object) -> None:
     """End on Ctrl-C, without a traceback; by default, a fit would keep its model and go on."""
-    if not threading.main_thread().is_alive():  # it ends already, after a kernel's compilation
-        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # another would end the ending with a traceback
     warnings.simplefilter("ignore")  # joblib warns of folds that it stops
     threading.excepthook = lambda _: None  # its thread fails if it can't, see `processes_end_too`
     sys.exit(130)
@@ -368,4 +367,6 @@ if __name__ == "__main__":
             setattr(sys, name, open(number, "w", closefd=False))
         if hasattr(getattr(sys, name), "reconfigure"):  # a notebook has its own
             getattr(sys, name).reconfigure(errors="backslashreplace")
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in `exit_on_interrupt`
+    sys.exit(status)
