@@ -327,8 +327,9 @@ def test_an_empty_name_names_no_file(arguments, reviews, tmp_path, capsys, monke
 
 def test_a_model_is_not_written_to_standard_output(reviews, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    line = failure(capsys, "train", reviews, *COLUMNS, "--output", "-")
-    assert "--output -: a model needs a file" in line
+    for given in (["--output", "-"], []):
+        line = failure(capsys, "train", reviews, *COLUMNS, *given)
+        assert "--output must name a file for the model" in line
     assert os.listdir(tmp_path) == ["reviews.csv"]
 
 
@@ -660,9 +661,9 @@ def test_help_is_of_the_command(command, capsys):
     assert f"python -m seqnets {command}" in capsys.readouterr().out
 
 
-def test_what_train_needs_is_told_at_once(capsys):
+def test_what_train_needs_is_told_at_once(reviews, capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.main(["train"])
-    err = capsys.readouterr().err
-    assert "[--text" not in err
-    assert "required: --text, --label, FILE, --output" in err
+    assert "train FILE --text COLUMN --label COLUMN --output MODEL [" in capsys.readouterr().err
+    line = failure(capsys, "train", reviews)
+    assert "name a column with --text and one with --label; the columns are: review, verd" in line

