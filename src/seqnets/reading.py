@@ -55,10 +55,7 @@ def read_movie_reviews() -> LabeledTexts:
 
 def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
     """Read two columns of a CSV file, the texts and their labels, and check every one of them."""
-    name = input_name(path)
-    if text is not None and label is not None and one_spaced(text) == one_spaced(label):
-        raise UserError(f"{name}: --text and --label both name {text!r}; give two columns")
-    texts, labels = [], []
+    name, texts, labels = input_name(path), [], []
     for where, fields in read_columns(path, text=text, label=label):
         for field, kind, column in zip(fields, ("text", "label"), (text, label), strict=True):
             if not field.strip():
@@ -160,6 +157,8 @@ def places_of(name: str, header: list[str], columns: dict[str, str | None]) -> l
             raise UserError(f"{name}: no column {column!r}; {known}; the first line must name them")
         if header.count(column) > 1:
             raise UserError(f"{name}: more than one column {column!r}")
+        if wanted.count(column) > 1:
+            raise UserError(f"{name}: --text and --label both name {column!r}; give two columns")
     return [header.index(column) for column in wanted]
 
 
