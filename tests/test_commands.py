@@ -581,10 +581,11 @@ def test_nothing_is_said_among_the_results(capsys, monkeypatch):
 
 
 def test_what_joins_letters_and_emoji_is_printed():
-    """But nothing that turns the direction of the text around it."""
+    """But nothing that turns the direction of the text around it, or can't be seen."""
     joined = "\U0001f468\u200d\U0001f4bb \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u200f"
     assert comparison.one_line(joined) == joined
     assert comparison.one_line("\u202ea\u2066b\u2028c\x85\0") == "\\u202ea\\u2066b c \\x00"
+    assert comparison.one_line("yes\u200b no\ufeff") == "yes\\u200b no\\ufeff"
     assert [*map(cli.n_columns, ("e\u0301", "\u200db", "\u2764\ufe0f", "\u6771"))] == [1, 1, 1, 2]
 
 

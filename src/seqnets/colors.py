@@ -11,12 +11,13 @@ import html
 import math
 import os
 import sys
-import unicodedata
 from collections.abc import Sequence
 
 BLUE, ORANGE = "#0072b2", "#e69f00"
 CLASSES = [ORANGE, BLUE, "#009e73", "#cc79a7", "#56b4e9", "#d55e00"]  # of two, the second is "for"
 DIVERGING = ["#ffbe3c", "#808080", "#003c78"]  # one end as light as the other is dark
+# Invisible parts of emoji and of words in scripts such as Persian, Hindi and Hebrew
+JOINERS_AND_MARKS = "\u200c\u200d\u200e\u200f"
 # Of 256 colors, weak to strong by saturation: on dark terminals, lightness would mean the reverse
 ANSI_FOR, ANSI_AGAINST = (146, 110, 39), (180, 215, 208)
 
@@ -82,15 +83,9 @@ def plain(words: Sequence[str], attributions: Sequence[float]) -> str:
 def printable(word: str) -> str:
     """Return the word, non-printable characters escaped: no text may control the terminal.
 
-    Format characters, which join emoji, stay unless they turn the direction of the text around.
+    Nor may labels look the same that are not, as with a zero-width space at the end of one.
     """
-    return "".join(c if c.isprintable() or is_harmless(c) else repr(c)[1:-1] for c in word)
-
-
-def is_harmless(c: str) -> bool:
-    """Return whether it is a format character that does not turn what follows around."""
-    is_format = unicodedata.category(c) == "Cf"
-    return is_format and unicodedata.bidirectional(c) in ("BN", "L", "R", "AL")
+    return "".join(c if c.isprintable() or c in JOINERS_AND_MARKS else repr(c)[1:-1] for c in word)
 
 
 def colors_wanted() -> bool:
