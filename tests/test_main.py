@@ -289,7 +289,7 @@ def test_reads_what_spreadsheets_write(tmp_path):
     long_text = "word " * 50_000
     path.write_bytes(
         b'\xef\xbb\xbfreview,verdict\r\n"two\r\nlines, one text", yes \r\n\r\n'
-        + f'{long_text}, "no"\r\n'.encode()
+        + f'{long_text}, "no"\r\n,\r\n'.encode()
     )
     data = cli.read_csv(str(path), "review", "verdict")
     assert list(data.texts) == ["two\r\nlines, one text", long_text]

@@ -57,6 +57,8 @@ def read_csv(path: str, text: str | None, label: str | None) -> LabeledTexts:
     """Read two columns of a CSV file, the texts and their labels, and check every one of them."""
     name, texts, labels = input_name(path), [], []
     for where, fields in read_columns(path, text=text, label=label):
+        if not "".join(fields).strip():  # as in ",,", which is a blank line of a spreadsheet
+            continue
         for field, kind, column in zip(fields, ("text", "label"), (text, label), strict=True):
             if not field.strip():
                 raise UserError(f"{where}: no {kind} in column {column!r}")
