@@ -39,6 +39,7 @@ from seqnets.labels import is_multilabel
 from seqnets.layers import CELLS
 from seqnets.persistence import load, save
 from seqnets.reading import (
+    ROWS_AT_A_TIME,
     UserError,
     read_csv,
     read_lines,
@@ -275,7 +276,8 @@ def predict_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m seqnets predict",
         description="Label texts, one per line, or those in a column of a CSV file: print the "
-        "label, a tab and its probability. Lines that are typed in are labeled at once.",
+        "label, a tab and its probability. Lines that are typed in are labeled at once, rows of a "
+        f"CSV file {ROWS_AT_A_TIME} at a time.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file written by train")
     parser.add_argument(
