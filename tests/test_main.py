@@ -92,13 +92,15 @@ def test_without_a_file_it_compares_on_movie_reviews(monkeypatch, capsys):
 def test_a_label_of_two_lines_keeps_its_row(capsys):
     clf = comparison.make_recurrent("rnn", max_iter=1)
     texts = np.array(["good film here"] * 3 + ["bad film"] * 3, dtype=object)
-    labels = np.array(["so\ngood"] * 3 + ["bad"] * 3, dtype=object)
+    labels = np.array(["so\ngood"] * 3 + ["悪い"] * 3, dtype=object)
     with pytest.warns(ConvergenceWarning):
         model = clf.fit(texts, labels)
     comparison.print_sentences(model, comparison.LabeledTexts("d", texts, labels), np.arange(6))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 2 * comparison.SHOWN_TEXTS
     assert any(line.startswith("so good  ") for line in lines)
+    starts = {line.index("0.") + line.count("悪い", 0, 4) * 2 for line in lines[1:]}
+    assert starts == {len("so good  ")}  # 悪い takes four columns
 
 
 def test_the_version_is_the_package_s(capsys):

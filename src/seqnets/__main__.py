@@ -12,7 +12,6 @@ import re
 import signal
 import sys
 import threading
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from sklearn.pipeline import Pipeline
 
 from seqnets import __version__
 from seqnets.classifier import RecurrentClassifier
-from seqnets.colors import colored, colors_wanted, printable
+from seqnets.colors import colored, colors_wanted, n_columns, padded, printable
 from seqnets.comparison import (
     fit_rows,
     format_counts,
@@ -168,8 +167,8 @@ def explain(arguments: argparse.Namespace) -> None:
     print(f"\n{'word':{width}}  for {label}  {label} so far")
     stages = [stage[0, chosen] for stage in staged_predict_proba(model, texts)]
     for word, a, p in zip(steps, moved, stages, strict=True):
-        space = " " * (width - n_columns(word))
-        print(f"{word}{space}  {a:+{4 + n_columns(label)}.3f}  {p:.4f} {'#' * round(20 * p)}")
+        share = f"{a:+{4 + n_columns(label)}.3f}"
+        print(f"{padded(word, width)}  {share}  {p:.4f} {'#' * round(20 * p)}")
 
 
 def given_text(words: list[str]) -> str:
@@ -178,12 +177,6 @@ def given_text(words: list[str]) -> str:
         return os.fsencode(" ".join(words)).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"TEXT is not text in UTF-8: {error.reason}") from error
-
-
-def n_columns(word: str) -> int:
-    """Return how many columns of a terminal it takes."""
-    shown = [c for c in word if unicodedata.category(c) not in ("Mn", "Me", "Cf")]
-    return len(shown) + sum(unicodedata.east_asian_width(c) in "WF" for c in shown)
 
 
 def predict(arguments: argparse.Namespace) -> None:

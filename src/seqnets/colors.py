@@ -11,6 +11,7 @@ import html
 import math
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 
 BLUE, ORANGE = "#0072b2", "#e69f00"
@@ -86,6 +87,17 @@ def printable(word: str) -> str:
     Nor may labels look the same that are not, as with a zero-width space at the end of one.
     """
     return "".join(c if c.isprintable() or c in JOINERS_AND_MARKS else repr(c)[1:-1] for c in word)
+
+
+def n_columns(word: str) -> int:
+    """Return how many columns of a terminal it takes."""
+    shown = [c for c in word if unicodedata.category(c) not in ("Mn", "Me", "Cf")]
+    return len(shown) + sum(unicodedata.east_asian_width(c) in "WF" for c in shown)
+
+
+def padded(word: str, width: int) -> str:
+    """Return the word and as many spaces as make it `width` columns of a terminal."""
+    return word + " " * (width - n_columns(word))
 
 
 def colors_wanted() -> bool:

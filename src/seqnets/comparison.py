@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from .ahead import warmup
 from .classifier import RecurrentClassifier
-from .colors import printable
+from .colors import n_columns, padded, printable
 from .reading import LabeledTexts, listed, one_spaced, shortened
 from .vectorizer import SequenceVectorizer
 
@@ -180,7 +180,7 @@ def print_sentences(model: Pipeline, data: LabeledTexts, test: np.ndarray) -> No
     handy = [row for row in test if 6 <= len(data.texts[row].split()) <= 20] or list(test)
     chosen = generator.sample(handy, min(SHOWN_TEXTS, len(handy)))
     names = [one_line(name) for name in model.classes_]
-    width = max(map(len, ["label", *names])) + 2
+    width = max(map(n_columns, ["label", *names])) + 2
     print(f"{'label':<{width}}{'predicted':<{width + 5}}text")
     for row in chosen:
         words = data.texts[row].split()
@@ -189,8 +189,8 @@ def print_sentences(model: Pipeline, data: LabeledTexts, test: np.ndarray) -> No
             [one_line(data.labels[row]), ""], pair, model.predict_proba(pair), strict=True
         ):
             predicted = f"{probabilities.max():.2f} {names[probabilities.argmax()]}"
-            shown = one_line(text)
-            print(f"{label:<{width}}{predicted:<{width + 5}}{shown:.{SHOWN_CHARACTERS}}")
+            shown = one_line(text)[:SHOWN_CHARACTERS]
+            print(f"{padded(label, width)}{padded(predicted, width + 5)}{shown}")
 
 
 def format_counts(labels: np.ndarray) -> str:
