@@ -342,6 +342,7 @@ def test_a_label_for_each_row_of_a_column(rows, tmp_path, capsys, monkeypatch):
     labels, probabilities = predicted(capsys, model, path, "--text", "verdict")
     proba = seqnets.load(model).predict_proba(texts)
     assert labels == [*seqnets.load(model).predict(texts)]
+    assert predicted(capsys, model, "--text", "verdict", path)[0] == labels
     np.testing.assert_allclose(probabilities, proba.max(axis=1), atol=1e-4)
 
     assert "no column 'text'; the columns are: review, verdict" in failure(

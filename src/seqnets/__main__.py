@@ -223,7 +223,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the parsed arguments; `run` is the command's function."""
     word = arguments[0] if arguments else ""
     if word in PARSERS:
-        return PARSERS[word]().parse_args(arguments[1:])
+        return PARSERS[word]().parse_intermixed_args(arguments[1:])  # also: MODEL --text a FILE
     if word and not re.search(r"^-|[./\\]", word) and not os.path.exists(word):
         listed = ", ".join(PARSERS)
         raise UserError(f"{word!r} is neither a file nor a command; the commands are: {listed}")
