@@ -172,6 +172,10 @@ def test_the_readme_puts_numbers_beside_a_series():
     assert max(model.score(table, y) for _, model in stack.named_estimators_.items()) < 1
 
 
+def test_completion_offers_what_is_public():
+    assert {*dir(seqnets)} == {*seqnets.__all__, "inspection", "plots"}
+
+
 def test_nothing_public_is_left_out():
     names = {name.rpartition(".")[2] for name in PUBLIC}
     assert {"RecurrentClassifier", "partial_fit", "load", "words", "from_estimator"} <= names

@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from seqnets import SequenceScaler, SequenceVectorizer, progress
+from seqnets import SequenceScaler, SequenceVectorizer, load, progress, save
 
 # Most fits are too short to learn anything.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -169,6 +169,20 @@ def test_hooks_come_in_order(kind):
         train(make(kind), Y)
         assert recorder.names == hooks_of(n_epochs)
         recorder.names.clear()
+
+
+@needs_callbacks
+@each_kind
+def test_a_callback_may_save_the_model_of_each_epoch(kind, tmp_path):
+    class Checkpoint(Recorder):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, **_):
+            save(fitted_estimator, tmp_path / f"{context.task_name} {context.task_id}")
+
+    clf = make_classifier(kind).set_callbacks(Checkpoint()).fit(make(kind), Y)
+    models = [load(tmp_path / f"epoch {n}") for n in range(3)]
+    assert [model.n_iter_ for model in models] == [1, 2, 3]
+    found = models[-1].predict_proba(make(kind))
+    np.testing.assert_array_equal(found, clf.predict_proba(make(kind)))
 
 
 TRANSFORMERS = {

@@ -224,7 +224,7 @@ def test_no_early_stopping_and_a_validation_set_contradict_each_other(early_stop
 
 
 def test_texts_as_validation_set():
-    with pytest.raises(TypeError, match="X_val: X holds strings.*In a Pipeline, transform it"):
+    with pytest.raises(TypeError, match="X_val: X holds strings.*In a Pipeline, pass what"):
         make_classifier("tokens").fit(make("tokens"), Y, X_val=["a b"] * N_VAL, y_val=Y_VAL)
 
 

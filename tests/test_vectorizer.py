@@ -218,6 +218,7 @@ def test_a_warning_says_that_documents_are_not_split():
     for fine in (dna[:10], [*dna, "one more"], dna * 2):
         SequenceVectorizer().fit(fine)
     SequenceVectorizer(analyzer="char").fit(dna)
+    SequenceVectorizer(max_length=1).fit([f"{word} or not" for word in dna])
 
 
 def test_unknown_words_become_id_1():

@@ -36,3 +36,8 @@ __all__ = [
     "trace",
     "warmup",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return what tab completion shall offer: not the modules inside."""
+    return [*__all__, "inspection", "plots"]

@@ -376,7 +376,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
             All labels that will occur; required in the first call. For multilabel y, the names of
             its columns, which must be sorted; ``np.arange(n_labels)`` names them as fit does.
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weights, at least 0.
+            Weights, at least 0, relative to their mean in all calls so far, that of `fit` too.
 
         Returns
         -------

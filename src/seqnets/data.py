@@ -203,7 +203,8 @@ def read_validation(
     estimator: Estimator, X_val: Any, y_val: Any, sample_weight_val: Any, class_weights: np.ndarray
 ) -> Data:
     """The validation set that the user has given, checked, as the network reads it."""
-    with naming_errors("X_val", " In a Pipeline, transform it first, or by metadata routing."):
+    hint = " In a Pipeline, pass what the classifier reads, or set up metadata routing."
+    with naming_errors("X_val", hint):
         sequences = read_again(estimator, X_val)
     with naming_errors("sample_weight_val"):
         weights = read_weights(sample_weight_val, sequences.lengths)

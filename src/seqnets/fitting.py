@@ -252,6 +252,7 @@ def run_epochs(
         estimator, optimizer.learning_rate, lengths.size, max_iter * steps_per_epoch, may_plan
     )
     weighed = Weighed(*getattr(estimator, "_weighed", ())).plus(data.weights)
+    estimator._weighed = tuple(weighed)  # now, since a callback may save the model
     parameters = judged = dict(estimator.parameters_)  # a dict that no callback changes
     with Workers(effective_n_threads(estimator.n_jobs), estimator._dtype) as workers:
         trainer = build_trainer(
@@ -288,7 +289,7 @@ def run_epochs(
             # of the first epochs, and many short fits would then never leave these weights.
             judge_start=estimator.t_ > 0 and estimator.scoring == "loss",
         )
-    estimator.parameters_, estimator._weighed = parameters, tuple(weighed)
+    estimator.parameters_ = parameters
     state.solver, state.t, state.moments = estimator.solver, optimizer.t, optimizer.moments
     estimator.__dict__.update(training_attributes(estimator, history))
     if history.stopped == "max_iter" and isinstance(rates, Cosine):

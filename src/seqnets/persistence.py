@@ -29,7 +29,8 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     The file holds the parameters and fitted attributes, so that predictions after `load` are the
     same, bit for bit, on processors of one kind. It does not hold the state of training: after
     `load`, `partial_fit` and `warm_start` continue from the weights with a new optimizer and new
-    random numbers. Callbacks and metadata requests are left out, too.
+    random numbers (but with the mean weight of all sequences so far). Callbacks and metadata
+    requests are left out, too.
 
     Parameters
     ----------

@@ -139,12 +139,13 @@ def learn_vocabulary(
     numbers: defaultdict[Any, int] = defaultdict(count().__next__)
     counts: Counter[int] = Counter()
     document_counts: Counter[int] = Counter()
-    rows = []
+    rows, longest = [], 0
     for place, words in enumerate(documents):
         try:
             row = [numbers[word] for word in words]
         except TypeError as error:
             raise unhashable(place, error) from error
+        longest = max(longest, len(row))
         counts.update(row)
         document_counts.update(set(row))
         rows.append(np.array(row[:max_length], dtype=np.int32))
@@ -170,11 +171,11 @@ def learn_vocabulary(
             "into strings."
         ) from error
     once = list(document_counts.values()).count(1)
-    if max(map(len, rows)) == 1 and once > max(FEW_DOCUMENTS, len(rows) / 2):
+    if longest == 1 and once > max(FEW_DOCUMENTS, len(rows) / 2):
         warn(
             "Each document is a single token, and most of these are in one document only, so "
-            "nothing can be learned about others. For DNA, names and languages without spaces "
-            'between words, set analyzer="char".'
+            "nothing can be learned about others. Texts of DNA, names and languages without spaces "
+            'between words need analyzer="char".'
         )
     vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
     ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)
