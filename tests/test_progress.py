@@ -475,3 +475,44 @@ def test_without_callbacks_in_scikit_learn():
     """Before 1.9: fit works and prints."""
     lines = run_python(BEFORE_CALLBACKS, PYTHONWARNINGS="error").splitlines()
     assert [line[:11] for line in lines] == ["epoch 1/2: ", "epoch 2/2: ", "epoch 3/3: "]
+
+
+@pytest.mark.parametrize("kind", ["series", "tokens"])
+def test_a_model_kept_by_a_scorer_has_no_moments_of_an_earlier_call(kind):
+    """They may have other shapes, which the kernels do not check."""
+    kept = []
+
+    def scoring(model, X, y):
+        kept.append(vars(model).get("_state"))
+        return model.score(X, y)
+
+    clf = make_classifier(kind, early_stopping=False).partial_fit(make(kind), Y, classes=[0, 1])
+    clf.set_params(hidden_layer_sizes=9, early_stopping=True, scoring=scoring).fit(make(kind), Y)
+    assert kept == [None] * clf.n_iter_
+
+
+def test_moments_that_do_not_fit_the_weights_are_refused():
+    """Those of a pickle, perhaps; the kernels would read outside of them."""
+    clf = make_classifier().partial_fit(make(), Y, classes=[0, 1])
+    wrong = make_classifier(hidden_layer_sizes=9).partial_fit(make(), Y, classes=[0, 1])
+    clf._state = wrong._state
+    before = snapshot(clf)
+    with pytest.raises(ValueError, match="moments of .* do not fit its weights"):
+        clf.partial_fit(make(), Y)
+    assert_as_before(clf, before)
+
+
+@needs_callbacks
+@pytest.mark.parametrize(
+    ("estimator", "given"),
+    [(make_classifier(), (make(), Y)), (SequenceScaler(), (make(),)),
+     (SequenceVectorizer(), (["a b"],))],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_a_callback_sets_stays(estimator, given):
+    class Tracker(Recorder):
+        def on_fit_task_begin(self, estimator, context, **_):
+            estimator.run_id = "abc"
+
+    estimator = clone(estimator).set_callbacks(Tracker())
+    assert estimator.fit(*given).run_id == "abc"

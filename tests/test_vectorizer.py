@@ -210,6 +210,17 @@ def test_max_features_keeps_the_most_frequent_and_the_first_of_ties():
     assert vectorizer.vocabulary_ == {"b": 2, "a": 3}
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_a_subclass_has_plain_output_too(kind):
+    class Shouting(SequenceVectorizer):
+        def transform(self, X):
+            return super().transform([x.lower() for x in X])
+
+    with config_context(transform_output=kind):
+        [ids] = Shouting().fit(["a b"]).transform(["B"])
+    assert ids.tolist() == [3]
+
+
 def test_a_warning_says_that_documents_are_not_split():
     """Nothing would be learned about new ones; words that are labels or come again are fine."""
     dna = ["".join("ACGT"[n // 4**place % 4] for place in range(8)) for n in range(20)]

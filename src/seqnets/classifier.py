@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -308,7 +308,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> RecurrentClassifier:
+    ) -> Self:
         """Fit the network to sequences and their labels.
 
         Parameters
@@ -355,9 +355,7 @@ class RecurrentClassifier(CallbackSupportMixin, InsideMixin, ClassifierMixin, Ba
         return self
 
     @checked_fit
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> RecurrentClassifier:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on these sequences, continuing from the current state.
 
         After a fit without `warm_start=True`, the optimizer starts anew. Series are standardized as

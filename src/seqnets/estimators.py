@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from joblib.parallel import get_active_backend
-from sklearn.base import _fit_context
+from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.metaestimators import available_if
 
@@ -24,6 +24,13 @@ except ImportError:  # before scikit-learn 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """There are no callbacks yet."""
+
+
+class PlainOutputMixin(TransformerMixin, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """A transformer whose output no `set_output` wraps, nor that of its subclasses."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**{"auto_wrap_output_keys": None} | options)
 
 
 def snapshot(estimator: E) -> E:
@@ -50,13 +57,14 @@ def atomic(method: F) -> F:
     """Change the estimator at the end and all at once, or not at all, whatever ends the call.
 
     The method returns the estimator, or something else. All fitted and private attributes are
-    replaced together; the others, such as parameters, keep what has been set meanwhile. If the
-    call fails, a generator given as `random_state` is wound back.
+    replaced together, with what a callback has set; the others, such as parameters, keep what has
+    been set meanwhile. If the call fails, a generator given as `random_state` is wound back.
     """
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         changed = snapshot(self)
+        start = changed.__dict__.copy()
         generator = vars(self).get("random_state")
         before = None
         if isinstance(generator, np.random.RandomState):
@@ -64,9 +72,10 @@ def atomic(method: F) -> F:
         try:
             with np.errstate(under="ignore"):  # even if NumPy is set to raise errors
                 result = method(changed, *args, **kwargs)
-            learned = {k: v for k, v in changed.__dict__.items() if is_learned(k)}
+            found = changed.__dict__.items()
+            new = {k: v for k, v in found if is_learned(k) or k not in start or v is not start[k]}
             now = self.__dict__.copy()  # another thread may set a parameter meanwhile
-            self.__dict__ = {k: v for k, v in now.items() if not is_learned(k)} | learned
+            self.__dict__ = {k: v for k, v in now.items() if not is_learned(k)} | new
         except BaseException:
             if before is not None:
                 generator.set_state(before)

@@ -40,7 +40,7 @@ from .inputs import (
 )
 from .losses import LOSSES
 from .network import Network
-from .optimizers import insert_rows
+from .optimizers import check_moments, insert_rows
 from .parameters import (
     build_architecture,
     build_optimizer,
@@ -146,8 +146,9 @@ def check_parameters(estimator: Estimator, resume: bool) -> None:
 
 def begin_state(estimator: Estimator, resume: bool) -> State:
     """The state to train from: what an earlier call has left, or a new one."""
-    if resume and getattr(estimator, "_state", None) is not None:
-        return State(**copy.deepcopy(estimator._state))
+    earlier, estimator._state = getattr(estimator, "_state", None), None
+    if resume and earlier is not None:
+        return State(**copy.deepcopy(earlier))
     random = check_random_state(estimator.random_state)
     if not isinstance(estimator.random_state, Integral):  # a generator that others use as well
         random = np.random.RandomState(random.randint(2**31 - 1))
@@ -247,6 +248,7 @@ def run_epochs(
     steps_per_epoch = -(-lengths.size // batch_size)
     optimizer = build_optimizer(estimator)
     if estimator.solver == state.solver:
+        check_moments(state.moments, estimator.parameters_)
         optimizer.t, optimizer.moments = state.t, state.moments
     optimizer.schedule = rates = build_schedule(
         estimator, optimizer.learning_rate, lengths.size, max_iter * steps_per_epoch, may_plan

@@ -116,6 +116,17 @@ def insert_rows(moments: Moments, name: str, places: np.ndarray) -> None:
         moments[name] = tuple(np.insert(m, places, 0, axis=0) for m in moments[name])
 
 
+def check_moments(moments: Moments, parameters: dict[str, np.ndarray]) -> None:
+    """Refuse moments with which a kernel would read outside its arrays."""
+    for name, arrays in moments.items():
+        W = np.atleast_2d(parameters.get(name, ()))
+        if any((m.shape, m.dtype) != (W.shape, W.dtype) for m in arrays):
+            raise ValueError(
+                f"The solver's moments of {name!r} do not fit its weights: to continue with a new "
+                "optimizer, save and load the model with seqnets; or fit with warm_start=False."
+            )
+
+
 class Optimizer:
     """Updates parameters from gradients; keeps moments of each parameter's shape."""
 

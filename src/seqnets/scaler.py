@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -73,7 +73,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         self.with_std = with_std
 
     @fit_method
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> SequenceScaler:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn the mean and the standard deviation of each channel.
 
         Parameters
@@ -105,7 +105,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         return self._learn(X, sample_weight, first=True)
 
     @fit_method
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> SequenceScaler:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn from more series, as if fit had been given them all.
 
         Parameters
@@ -135,7 +135,7 @@ class SequenceScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixi
         """
         return self._learn(X, sample_weight, first=not hasattr(self, "n_steps_seen_"))
 
-    def _learn(self, X: Any, sample_weight: Any, first: bool) -> SequenceScaler:
+    def _learn(self, X: Any, sample_weight: Any, first: bool) -> Self:
         self._validate_params()  # scikit-learn does so in the first call only
         series = read_series(self, X, first)
         weights = None if sample_weight is None else read_weights(sample_weight, series.lengths)

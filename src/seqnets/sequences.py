@@ -153,8 +153,8 @@ def _read_2d(estimator: BaseEstimator, X: Any, first: bool) -> Sequences:
     if _is_matrix(X) and expected not in (None, X.shape[1]):
         raise ValueError(
             f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting "
-            f"{expected} features as input: series in a 2-D array all have as many "
-            "steps. If lengths may differ, pass lists of arrays, to fit, too: list(X)."
+            f"{expected} features as input: series in a 2-D array all have as many steps. If "
+            "lengths may differ, pass lists of arrays, to fit, too: [np.asarray(x) for x in X]."
         )
     X = validate_data(estimator, X, dtype=dtype, ensure_all_finite=False, reset=first)
     hint = "; fill gaps, such as with SimpleImputer" if names else ""

@@ -6,13 +6,13 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .estimators import CallbackSupportMixin, fit_method
+from .estimators import CallbackSupportMixin, PlainOutputMixin, fit_method
 from .vocabulary import (
     FIRST_WORD,
     TOKEN_PATTERN,
@@ -32,9 +32,7 @@ SHARED = (  # parameters that are CountVectorizer's
 )  # fmt: skip
 
 
-class SequenceVectorizer(  # type: ignore[call-arg]
-    CallbackSupportMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
-):
+class SequenceVectorizer(CallbackSupportMixin, PlainOutputMixin, BaseEstimator):
     r"""Convert texts to sequences of word ids, in reading order.
 
     The analyzers of :class:`~sklearn.feature_extraction.text.CountVectorizer` split the texts.
