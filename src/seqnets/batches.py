@@ -44,7 +44,7 @@ class Sequences(NamedTuple):
 
     def split(self) -> list[np.ndarray]:
         """The values of each sequence."""
-        return np.split(self.values, self.offsets[1:-1])
+        return [self.values[start:stop] for start, stop in itertools.pairwise(self.offsets)]
 
     def take(self, rows: np.ndarray) -> Sequences:
         """The sequences `rows`, in that order."""
