@@ -344,6 +344,8 @@ def in_form_of(X: Any, kind: str, series: Sequences) -> np.ndarray:
     if kind == "2d" or np.ndim(X) == 2:
         return series.values.reshape(series.offsets.size - 1, -1)
     X = np.asarray(X)
+    if X.size == series.values.size:  # no padding
+        return series.values.reshape(X.shape)
     padded = np.full(X.shape, np.nan, dtype=series.values.dtype)
     padded[np.arange(X.shape[1]) < series.lengths[:, np.newaxis]] = series.values
     return padded
