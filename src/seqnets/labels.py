@@ -263,9 +263,11 @@ def weigh(
 
 def frequencies(targets: np.ndarray, weights: np.ndarray, activation: str) -> np.ndarray:
     """The classes' shares; for logistic outputs, the shares of ones, then of zeros, by column."""
-    if activation == "logistic":
-        targets = np.hstack((targets, 1 - targets))
-    return np.average(targets, axis=0, weights=weights)
+    ones = weights @ targets
+    if activation == "softmax":
+        return ones / ones.sum()
+    counts = np.stack((ones, weights @ (1 - targets)))
+    return (counts / counts.sum(axis=0)).ravel()
 
 
 def cross_entropy(guessed: np.ndarray, true: np.ndarray) -> float:
