@@ -6,7 +6,7 @@ Ids: 0 padding, 1 any unknown word, from 2 on the words by frequency, ties by th
 from __future__ import annotations
 
 import reprlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from itertools import count
 from math import ceil, floor
@@ -137,21 +137,20 @@ def learn_vocabulary(
     Words are numbered as they come, so that no document is kept as text or split twice.
     """
     numbers: defaultdict[Any, int] = defaultdict(count().__next__)
-    counts: Counter[int] = Counter()
-    document_counts: Counter[int] = Counter()
-    rows, longest = [], 0
+    rows = []
     for place, words in enumerate(documents):
         try:
             row = [numbers[word] for word in words]
         except TypeError as error:
             raise unhashable(place, error) from error
-        longest = max(longest, len(row))
-        counts.update(row)
-        document_counts.update(set(row))
-        rows.append(np.array(row[:max_length], dtype=np.int32))
+        rows.append(np.array(row, dtype=np.int32))
     if not numbers:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
     check_none_missing(numbers, rows)
+    counts, document_counts = np.zeros((2, len(numbers)), dtype=np.int64)
+    for document in rows:
+        np.add.at(counts, document, 1)
+        document_counts[document] += 1  # once, however often the document has a word
     low, high = (
         limit if isinstance(limit, Integral) else limit * len(rows) for limit in (min_df, max_df)
     )
@@ -164,14 +163,14 @@ def learn_vocabulary(
             f"most {floor(high)} of the {len(rows)} documents (min_df={min_df}, max_df={max_df})."
         )
     try:
-        kept.sort(key=lambda word: (-counts[numbers[word]], type(word).__name__, word))
+        kept.sort(key=lambda word: (-int(counts[numbers[word]]), type(word).__name__, word))
     except TypeError as error:  # for members of an Enum, for example
         raise TypeError(
             f"Words that occur equally often are numbered in their order, but {error}: turn them "
             "into strings."
         ) from error
-    once = list(document_counts.values()).count(1)
-    if longest == 1 and once > max(FEW_DOCUMENTS, len(rows) / 2):
+    once = np.count_nonzero(document_counts == 1)
+    if max(map(len, rows)) == 1 and once > max(FEW_DOCUMENTS, len(rows) / 2):
         warn(
             "Each document is a single token, and most of these are in one document only, so "
             "nothing can be learned about others. Texts of DNA, names and languages without spaces "
@@ -179,7 +178,7 @@ def learn_vocabulary(
         )
     vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
     ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)
-    return vocabulary, [ids[row] for row in rows]
+    return vocabulary, [ids[row[:max_length]] for row in rows]
 
 
 def unhashable(place: int, error: TypeError) -> TypeError:
@@ -190,8 +189,8 @@ def check_none_missing(numbers: Mapping[Any, int], rows: list[np.ndarray]) -> No
     """Refuse None and NaN as words: each NaN is a key of its own, and another one once pickled."""
     for word, number in numbers.items():
         if is_missing(word):
-            places = [place for place, row in enumerate(rows) if number in row]
-            refuse_missing(word, f"Document {places[0]}" if places else "A document")  # cut off
+            place = next(place for place, row in enumerate(rows) if number in row)
+            refuse_missing(word, f"Document {place}")
 
 
 def is_missing(word: Any) -> bool:
