@@ -307,7 +307,7 @@ def _as_numbers(x: Any, name: str) -> np.ndarray:
 
 def _join_sequences(X: Any) -> Sequences:
     """Lay sequences (T_i,) or (T_i, D) end to end; an empty one fits any D."""
-    given = [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
+    given = X if _all_arrays(X) else [_as_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
     parts = [part[:, np.newaxis] if part.ndim == 1 else part for part in given]
     some = [part for part in parts if part.ndim == 2 and len(part)]
     D = next((part.shape[1] for part in some or given if part.ndim == 2), 1)
