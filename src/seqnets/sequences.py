@@ -12,6 +12,7 @@ passes through here. The kinds of X, fixed by fit:
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -185,7 +186,9 @@ def _as_list_or_table(X: Any) -> Any:
         return list(X)
     if _is_matrix(X) and X.dtype.isnative:
         return X
-    _check_items(X)
+    are_plain = _all_lists(X)
+    if not are_plain:
+        _check_items(X)
     given = X
     if isinstance(X, list | tuple) and not is_ragged(X):
         try:
@@ -194,7 +197,8 @@ def _as_list_or_table(X: Any) -> Any:
             _join_sequences(X)  # its error names the item at fault
             raise
     if is_ragged(X):
-        demand_real_numbers(given, "X")
+        if not are_plain:
+            demand_real_numbers(given, "X")
         return list(X)
     table = np.asarray(X)
     if table.shape == (0,):
@@ -265,6 +269,13 @@ def _all_arrays(X: Any) -> bool:
     if set(map(type, X)) != {np.ndarray}:
         return False
     return {x.dtype.kind for x in X} <= set("biuf") and all(x.ndim for x in X)
+
+
+def _all_lists(X: Any) -> bool:
+    """Whether X is a list of lists of plain numbers: looking at each took half of a prediction."""
+    if type(X) is not list or set(map(type, X)) != {list}:
+        return False
+    return set(map(type, itertools.chain.from_iterable(X))) <= {int, float}
 
 
 def _is_matrix(X: Any) -> bool:
