@@ -49,7 +49,7 @@ def spy(monkeypatch):
     prepare = fitting.prepare
 
     def recorded(estimator, state, training, resume):
-        seen.training = training
+        seen.training = copy.deepcopy(training)  # they are standardized in place
         return prepare(estimator, state, training, resume)
 
     monkeypatch.setattr(fitting, "prepare", recorded)

@@ -61,7 +61,8 @@ def read_again(estimator: Estimator, X: Any) -> Sequences:
 
 
 def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
-    """Series standardized: (x - mean) / scale; ids as rows of the embedding.
+    """Series standardized, (x - mean) / scale, in place if they are no longer X itself; ids as
+    rows of the embedding.
 
     Values that are far off are clipped, so that later products stay finite. They get the network's
     precision last: in float32, Unix times of today are two minutes apart.
@@ -76,7 +77,9 @@ def as_inputs(estimator: Estimator, sequences: Sequences) -> Sequences:
             f"n_features_in_={estimator.n_features_in_!r}, but the network reads "
             f"{estimator._n_channels} features per step."
         )
-    values = np.empty(sequences.values.shape, estimator._dtype)
+    values = sequences.values
+    if values.dtype != estimator._dtype or not values.flags.owndata:  # X may be in a view
+        values = np.empty(values.shape, estimator._dtype)
     mean, scale = map(np.array, (estimator.input_mean_, estimator.input_scale_))  # writable
     for start in range(0, len(values), STEPS_AT_ONCE):
         part = slice(start, start + STEPS_AT_ONCE)
