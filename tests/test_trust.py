@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import assert_same_weights
 from naive import CELLS
 
 import seqnets
-from seqnets import RecurrentClassifier, SequenceScaler
+from seqnets import RecurrentClassifier, SequenceScaler, inspection
 from seqnets.estimators import is_learned
 from seqnets.outputs import POOLING_NAMES
 
@@ -585,3 +586,38 @@ def test_a_fork_after_a_fit_predicts_and_fits():
         os.waitpid(child, 0)
     assert done == child, "it hangs"
     assert status == 0
+
+
+FORMS = {
+    "2-D": lambda X: X[:, :, 0].copy(),
+    "2-D, Fortran": lambda X: np.asfortranarray(X[:, :, 0]),
+    "3-D": lambda X: X,
+    "3-D, part": lambda X: np.concatenate((X, X), axis=2)[:, :, :2],
+    "3-D, padded": lambda X: np.concatenate((X, np.full_like(X[:, :2], np.nan)), axis=1),
+    "arrays": list,
+    "arrays of one feature": lambda X: [x[:, 0] for x in X],
+    "lists": lambda X: X.tolist(),
+    "frames": lambda X: [pd.DataFrame(x) for x in X],
+    "a frame": lambda X: pd.DataFrame(X[:, :, 0]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_what_is_given_stays_as_it_is(form, dtype, early_stopping):
+    """Series are standardized in place, but only those that are a copy of X already."""
+    X = np.random.RandomState(0).normal(3.0, 2.0, (20, 4, 2)).astype(dtype)
+    X, y = FORMS[form](X), np.arange(20) % 2
+    before = copy.deepcopy(X)
+    clf = fit(X, y, early_stopping=early_stopping, dtype=dtype)
+    answers = [clf.predict_proba(X) for _ in range(2)]
+    clf.set_params(early_stopping=False).partial_fit(X, y)
+    clf.set_params(early_stopping=True).fit(X, y, X_val=X, y_val=y)
+    inspection.permutation_importance(clf, X, y, by="step", n_repeats=1)
+    np.testing.assert_array_equal(*answers)
+    np.testing.assert_equal(to_arrays(X), to_arrays(before))
+
+
+def to_arrays(X):
+    return [np.asarray(x) for x in (X.to_numpy() if hasattr(X, "to_numpy") else X)]
