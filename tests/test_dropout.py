@@ -141,9 +141,9 @@ def test_without_dropout_the_generator_is_left_alone():
     assert draw(NO_DROPOUT, (0, 0), batch_of("tokens"), layer0=2) == {}
     X, y = make("series"), np.arange(40) % 3
     clf = make_classifier("series", shuffle=False, warm_start=True).fit(X, y)
-    before = clf._state[0].get_state()[1].tolist()
+    before = clf._state["random"].get_state()[1].tolist()
     clf.fit(X, y)
-    assert clf._state[0].get_state()[1].tolist() == before
+    assert clf._state["random"].get_state()[1].tolist() == before
 
 
 def test_masks_are_drawn_anew_in_each_batch_and_block(monkeypatch):
