@@ -123,6 +123,12 @@ def test_a_training_loss_is_held_against_guessing(stopped, y, weights, loss, mes
     assert not found or re.search(message, found[0])
 
 
+@pytest.mark.parametrize(("lowest", "warns"), [(0.62, False), (0.63, True)])
+def test_few_sequences_can_be_enough(lowest, warns):
+    history = History([0.1] * 5, stopped="converged", lowest_validation_loss=lowest)
+    assert len(told(history, [0, 1] * 20, y_val=[0, 1] * 5)) == warns
+
+
 @pytest.mark.parametrize("pooling", ["last", "max"])
 @pytest.mark.parametrize("y_val", [None, [0, 1]])
 def test_the_last_state_is_advised_to_who_does_not_take_it(pooling, y_val):

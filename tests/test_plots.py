@@ -813,6 +813,12 @@ def test_a_title_stays_over_its_axes(pyplot):
     assert right.x1 < figure.bbox.x1
 
 
+def test_a_title_stays_where_the_style_puts_it(pyplot):
+    with pyplot.rc_context({"axes.titlelocation": "left"}):
+        display = plots.AttributionDisplay([1.0], ["word"], "a$b").plot()
+    assert display.ax_.get_title("left") == r"for and against a\$b"
+
+
 LONG = ["speaker number nine", "positive"]
 
 

@@ -427,8 +427,8 @@ def test_what_to_put_in_place_of_a_missing_list():
 def test_a_missing_word_is_refused(missing):
     """In a dict each NaN is another key, and yet another one after pickling."""
     documents = [["a"], ["a", "b", missing]]
-    for max_length in (None, 2):
-        with pytest.raises(TypeError, match="Document 1 holds .* as a word: leave it out, or give"):
+    for max_length, where in ((None, "Document 1"), (2, "A document")):
+        with pytest.raises(TypeError, match=f"{where} holds .* as a word: leave it out, or give"):
             SequenceVectorizer(analyzer=list, max_length=max_length).fit(documents)
     fitted = SequenceVectorizer(analyzer=list).fit([["a"]])
     with pytest.raises(TypeError, match="Document 1 holds .* as a word: leave it out, or give"):

@@ -40,4 +40,4 @@ __all__ = [
 
 def __dir__() -> list[str]:
     """Return what tab completion shall offer: not the modules inside."""
-    return [*__all__, "inspection", "plots"]
+    return [*__all__, "inspection", *{"plots"} & globals().keys()]

@@ -22,8 +22,9 @@ LAST_EPOCHS = 5
 LEARNED, LITTLE_LEARNED, SOME_LOSS = 0.8, 0.98, 0.1
 # By how much a validation set's loss, summed over its sequences, may be lower than that of guessing
 # by chance. With random labels, the lowest of 12 to 30 epochs is, in 6 of 8 fits, but by less than
-# 2; a weak signal, found as well as possible in 10,000 series, gains 13.
-CHANCE = 3.0
+# 2; a weak signal, found as well as possible in 10,000 series, gains 13. Few sequences can't gain
+# as much: a loss below `FEW_LEARNED` of guessing's is enough.
+CHANCE, FEW_LEARNED = 3.0, 0.9
 RISEN = 3  # times the lowest loss
 # On 17 data sets, the median deviation within a series, as a share of that of all steps, was 0.003
 # to 0.11 where accuracy was near chance until each series' mean was subtracted, else from 0.36 on.
@@ -103,7 +104,8 @@ def describe_validation_problem(
     """What is wrong with the scores on the validation set of so many sequences."""
     to_the_end, lowest = history.stopped != "callback", min(history.loss_curve)
     gain = (history.guessing_loss - history.lowest_validation_loss) * n_judged
-    if history.guessing_loss > 0 and gain < (CHANCE if history.ended_by_itself else 0):
+    chance = min(CHANCE, (1 - FEW_LEARNED) * history.guessing_loss * n_judged)
+    if history.guessing_loss > 0 and gain < (chance if history.ended_by_itself else 0):
         kept = "No epoch beat the weights before this fit, which are kept. "
         score = ', scoring="accuracy"' if estimator.scoring == "loss" else ""
         overfits = (

@@ -84,7 +84,8 @@ def plain(words: Sequence[str], attributions: Sequence[float]) -> str:
 def printable(word: str) -> str:
     """Return the word, non-printable characters escaped: no text may control the terminal.
 
-    Nor may labels look the same that are not, as with a zero-width space at the end of one.
+    So are most invisible ones, such as a zero-width space at the end of a label, but not joiners
+    and direction marks, which emoji and many scripts need.
     """
     return "".join(c if c.isprintable() or c in JOINERS_AND_MARKS else repr(c)[1:-1] for c in word)
 

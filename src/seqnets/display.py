@@ -64,7 +64,10 @@ class Display:
             text.set_wrap(True)
         box, n = self.ax_.get_window_extent(), len(words)
         width, height = box.width / self.figure_.dpi, box.height / self.figure_.dpi
-        self.ax_.set_title(fill(self.ax_.get_title(), max(int(width / TITLE_LETTER), 10)))
+        for where in ("left", "center", "right"):  # rcParams say in which one the title is
+            title = self.ax_.get_title(where).replace(r"\$", "$")
+            title = fill(title, max(int(width / TITLE_LETTER), 10)).replace("$", r"\$")
+            self.ax_.set_title(title, loc=where)
         self.ax_.set_xlim(-0.5, max(n, 1) - 0.5)
         if n > 0 and list(words) == [str(t + 1) for t in range(n)]:  # the names are numbers
             each = 0.15 + 0.1 * len(words[-1])

@@ -145,7 +145,10 @@ def check_parameters(estimator: Estimator, resume: bool) -> None:
 
 
 def begin_state(estimator: Estimator, resume: bool) -> State:
-    """The state to train from: what an earlier call has left, or a new one."""
+    """The state to train from: what an earlier call has left, or a new one.
+
+    The estimator has none meanwhile: a model that a callback keeps would have old moments.
+    """
     earlier, estimator._state = getattr(estimator, "_state", None), None
     if resume and earlier is not None:
         return State(**copy.deepcopy(earlier))

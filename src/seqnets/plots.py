@@ -156,15 +156,17 @@ class GateDisplay(Display):
         return self
 
     def _map(self, values: np.ndarray) -> None:
-        """Show values (T, n), a column per step, on a scale from 0 to 1 or symmetric around 0."""
+        """Show values (T, n), a column per step, on a scale from 0 to 1 or symmetric around 0.
+
+        Of more steps than pixels, some would be left out: a column shows the extremes of a group.
+        """
         from matplotlib.colors import LinearSegmentedColormap
 
         T, n = max(len(values), 1), values.shape[1]
         is_gate = self.name.rpartition(".")[2] in SIGMOID
         largest = 1.0 if is_gate else largest_of(values)
-        # Of more steps than pixels, some would be left out: show extremes. The color bar takes a
-        # fifth.
-        starts = step_groups(len(values), max(1, int(0.8 * self.ax_.get_window_extent().width)))
+        width = 0.8 * self.ax_.get_window_extent().width  # the color bar takes the rest
+        starts = step_groups(len(values), max(1, int(width)))
         if starts.size < len(values):
             high, low = (end.reduceat(values, starts) for end in (np.maximum, np.minimum))
             values = np.where(high + low < is_gate, low, high)  # farther from the middle

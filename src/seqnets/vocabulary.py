@@ -137,20 +137,24 @@ def learn_vocabulary(
     Words are numbered as they come, so that no document is kept as text or split twice.
     """
     numbers: defaultdict[Any, int] = defaultdict(count().__next__)
-    rows = []
+    counts, document_counts = of_both = np.zeros((2, 0), dtype=np.int64)
+    rows, longest = [], 0
     for place, words in enumerate(documents):
         try:
             row = [numbers[word] for word in words]
         except TypeError as error:
             raise unhashable(place, error) from error
-        rows.append(np.array(row, dtype=np.int32))
+        document = np.array(row, dtype=np.int32)
+        if len(numbers) > counts.size:  # double the room
+            of_both = np.pad(of_both, ((0, 0), (0, len(numbers))))
+            counts, document_counts = of_both
+        np.add.at(counts, document, 1)
+        document_counts[document] += 1  # once, however often the document has a word
+        longest = max(longest, document.size)
+        rows.append(document[:max_length].copy())
     if not numbers:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
     check_none_missing(numbers, rows)
-    counts, document_counts = np.zeros((2, len(numbers)), dtype=np.int64)
-    for document in rows:
-        np.add.at(counts, document, 1)
-        document_counts[document] += 1  # once, however often the document has a word
     low, high = (
         limit if isinstance(limit, Integral) else limit * len(rows) for limit in (min_df, max_df)
     )
@@ -170,7 +174,7 @@ def learn_vocabulary(
             "into strings."
         ) from error
     once = np.count_nonzero(document_counts == 1)
-    if max(map(len, rows)) == 1 and once > max(FEW_DOCUMENTS, len(rows) / 2):
+    if longest == 1 and once > max(FEW_DOCUMENTS, len(rows) / 2):
         warn(
             "Each document is a single token, and most of these are in one document only, so "
             "nothing can be learned about others. Texts of DNA, names and languages without spaces "
@@ -178,7 +182,7 @@ def learn_vocabulary(
         )
     vocabulary = dict(zip(kept[:max_features], count(FIRST_WORD)))
     ids = np.array([vocabulary.get(word, UNKNOWN) for word in numbers], dtype=np.int32)
-    return vocabulary, [ids[row[:max_length]] for row in rows]
+    return vocabulary, [ids[row] for row in rows]
 
 
 def unhashable(place: int, error: TypeError) -> TypeError:
@@ -189,8 +193,8 @@ def check_none_missing(numbers: Mapping[Any, int], rows: list[np.ndarray]) -> No
     """Refuse None and NaN as words: each NaN is a key of its own, and another one once pickled."""
     for word, number in numbers.items():
         if is_missing(word):
-            place = next(place for place, row in enumerate(rows) if number in row)
-            refuse_missing(word, f"Document {place}")
+            places = [place for place, row in enumerate(rows) if number in row]
+            refuse_missing(word, f"Document {places[0]}" if places else "A document")  # cut off
 
 
 def is_missing(word: Any) -> bool:
