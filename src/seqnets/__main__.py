@@ -345,8 +345,11 @@ def write_no_more() -> None:
 
 
 def exit_on_interrupt(*_: object) -> None:
-    """End on Ctrl-C, without a traceback; by default, a fit would keep its model and go on."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # another would end the ending with a traceback
+    """End on Ctrl-C, without a traceback; by default, a fit would keep its model and go on.
+
+    A second one ends what goes on because Python swallowed the exit, as it does in __del__.
+    """
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     warnings.simplefilter("ignore")  # joblib warns of folds that it stops
     threading.excepthook = lambda _: None  # its thread fails if it can't, see `processes_end_too`
     sys.exit(130)
@@ -362,6 +365,8 @@ if __name__ == "__main__":
             setattr(sys, name, open(number, "w", closefd=False))
         if hasattr(getattr(sys, name), "reconfigure"):  # a notebook has its own
             getattr(sys, name).reconfigure(errors="backslashreplace")
-    status = main(sys.argv[1:])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in `exit_on_interrupt`
+    try:
+        status = main(sys.argv[1:])
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it would end the ending with a traceback
     sys.exit(status)
